@@ -1,0 +1,1 @@
+//! Typed client, and context propagation for services.

@@ -1,0 +1,1 @@
+//! Resource kinds and their rules; no IO.

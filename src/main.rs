@@ -1,0 +1,3 @@
+//! The `spur` binary: parse, configure, dispatch.
+
+fn main() {}

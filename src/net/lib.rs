@@ -1,0 +1,1 @@
+//! Accept loops with deadlines, listeners that know their caller.

@@ -1,0 +1,1 @@
+//! The routing table as data, and the verdict; no IO.

@@ -1,0 +1,1 @@
+//! Structural schemas: validation, pruning, patches, apply; no IO.

@@ -1,0 +1,1 @@
+//! Objects with revisions, compare-and-put and a watchable log, on redb.

@@ -1,0 +1,1 @@
+//! Hops and traces: rings, joins, queries.
