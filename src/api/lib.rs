@@ -1,1 +1,29 @@
 //! Resource kinds and their rules; no IO.
+//!
+//! ```text
+//!  REGISTRY ──► Kind { names, scope, subresources, Rules }      one row per kind
+//!                 │                        │
+//!                 ▼                        ▼
+//!  definitions (k8s-openapi + our     kinds/*.rs: defaults, validation,
+//!  own merge keys and list types)     printer columns, selectable fields
+//! ```
+//!
+//! Everything works on ordered `serde_json::Value`s: typed structs would drop
+//! the fields they do not know. Typed structs exist for our own kind only
+//! ([`sandbox`]). HTTP, storage and admission are the server's.
+
+pub mod definitions;
+pub mod duration;
+pub mod kinds;
+pub mod labels;
+mod merge_keys;
+pub mod meta;
+pub mod names;
+pub mod registry;
+pub mod sandbox;
+pub mod selector;
+pub mod status;
+pub mod yaml;
+
+pub use registry::{Kind, REGISTRY, Rules, Scope, Subresource};
+pub use status::Status;

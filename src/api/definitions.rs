@@ -1,0 +1,145 @@
+//! The schemas of all bundled kinds.
+//!
+//! Types and descriptions are k8s-openapi's; what it lacks (merge keys, list
+//! types) is added from our own table, [`crate::merge_keys`]. Made at first
+//! use, since start-up needs none of it.
+
+use std::sync::OnceLock;
+
+use k8s_openapi::api::{apps, core, discovery};
+use serde_json::{Map, Value, json};
+use spur_schema::Schemas;
+
+use crate::merge_keys::{LISTS, ListRule, MERGE_PATCHES};
+use crate::sandbox::{SandboxSpec, SandboxStatus};
+
+/// The definitions by name, as an OpenAPI v3 document's `components.schemas`.
+pub fn document() -> &'static Map<String, Value> {
+    static DOCUMENT: OnceLock<Map<String, Value>> = OnceLock::new();
+    DOCUMENT.get_or_init(build)
+}
+
+/// The definitions, ready to validate and patch with.
+pub fn schemas() -> &'static Schemas {
+    static SCHEMAS: OnceLock<Schemas> = OnceLock::new();
+    SCHEMAS.get_or_init(|| Schemas::compile(document()).expect("the bundled definitions refer only to each other"))
+}
+
+fn build() -> Map<String, Value> {
+    let mut generator = schemars::generate::SchemaSettings::openapi3().into_generator();
+    add_kubernetes(&mut generator);
+    generator.subschema_for::<SandboxSpec>();
+    generator.subschema_for::<SandboxStatus>();
+    let mut definitions: Map<String, Value> = generator
+        .take_definitions(true)
+        .into_iter()
+        .map(|(name, schema)| (qualified(&name), schema))
+        .collect();
+    for schema in definitions.values_mut() {
+        rewrite_references(schema);
+    }
+    definitions.insert("dev.spur.v1alpha1.Sandbox".to_owned(), sandbox());
+    annotate(&mut definitions);
+    definitions
+}
+
+fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<core::v1::Namespace>();
+    generator.subschema_for::<core::v1::Node>();
+    generator.subschema_for::<core::v1::Pod>();
+    generator.subschema_for::<core::v1::Service>();
+    generator.subschema_for::<core::v1::ConfigMap>();
+    generator.subschema_for::<core::v1::Secret>();
+    generator.subschema_for::<core::v1::ServiceAccount>();
+    generator.subschema_for::<core::v1::Event>();
+    generator.subschema_for::<discovery::v1::EndpointSlice>();
+    generator.subschema_for::<apps::v1::Deployment>();
+    generator.subschema_for::<apps::v1::ReplicaSet>();
+    generator.subschema_for::<k8s_openapi::api::autoscaling::v1::Scale>();
+    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions>();
+    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::Status>();
+}
+
+/// Our own types have plain names; in the document they stand under ours.
+fn qualified(name: &str) -> String {
+    if name.contains('.') { name.to_owned() } else { format!("dev.spur.v1alpha1.{name}") }
+}
+
+fn rewrite_references(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::String(target)) = map.get_mut("$ref") {
+                let name = target.rsplit('/').next().unwrap_or_default();
+                *target = format!("#/components/schemas/{}", qualified(name));
+            }
+            map.values_mut().for_each(rewrite_references);
+        }
+        Value::Array(items) => items.iter_mut().for_each(rewrite_references),
+        _ => {}
+    }
+}
+
+fn sandbox() -> Value {
+    let reference = |name: &str| json!({"allOf": [{"$ref": format!("#/components/schemas/{name}")}]});
+    json!({
+        "description": "A named change set: only requests with its routing key reach the copies it makes.",
+        "type": "object",
+        "properties": {
+            "apiVersion": {"type": "string", "description": "spur.dev/v1alpha1."},
+            "kind": {"type": "string", "description": "Sandbox."},
+            "metadata": reference("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"),
+            "spec": reference("dev.spur.v1alpha1.SandboxSpec"),
+            "status": reference("dev.spur.v1alpha1.SandboxStatus"),
+        },
+        "required": ["spec"],
+    })
+}
+
+fn annotate(definitions: &mut Map<String, Value>) {
+    for (definition, field, rule) in LISTS {
+        let Some(property) = property_mut(definitions, definition, field) else { continue };
+        match rule {
+            ListRule::Map(keys) => {
+                property.insert("x-kubernetes-list-type".to_owned(), json!("map"));
+                property.insert("x-kubernetes-list-map-keys".to_owned(), json!(keys));
+            }
+            ListRule::Set => {
+                property.insert("x-kubernetes-list-type".to_owned(), json!("set"));
+            }
+            ListRule::AtomicMap => {
+                property.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
+            }
+        }
+    }
+    for (definition, field, strategy, key) in MERGE_PATCHES {
+        let Some(property) = property_mut(definitions, definition, field) else { continue };
+        property.insert("x-kubernetes-patch-strategy".to_owned(), json!(strategy));
+        if !key.is_empty() {
+            property.insert("x-kubernetes-patch-merge-key".to_owned(), json!(key));
+        }
+    }
+}
+
+fn property_mut<'a>(
+    definitions: &'a mut Map<String, Value>,
+    definition: &str,
+    field: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    definitions.get_mut(definition)?.get_mut("properties")?.get_mut(field)?.as_object_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_name_only_fields_that_exist() {
+        let mut definitions = build();
+        for (definition, field, _) in LISTS {
+            assert!(property_mut(&mut definitions, definition, field).is_some(), "{definition}.{field}");
+        }
+        for (definition, field, ..) in MERGE_PATCHES {
+            assert!(property_mut(&mut definitions, definition, field).is_some(), "{definition}.{field}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The kinds' rules: one file per kind, and here what several of them need.
+
+pub mod config;
+pub mod deployment;
+pub mod endpoint_slice;
+pub mod event;
+pub mod namespace;
+pub mod node;
+pub mod pod;
+pub mod pod_spec;
+pub mod replica_set;
+pub mod sandbox;
+pub mod service;
+pub mod service_account;
+
+use serde_json::{Value, json};
+use spur_schema::FieldError;
+
+use crate::{meta, names, selector::LabelSelector};
+
+/// How old an object is, as `kubectl` prints it: `5s`, `3m20s`, `2d`.
+pub(crate) fn age(object: &Value) -> Value {
+    json!(since(meta::text(object, "/metadata/creationTimestamp")))
+}
+
+/// How long ago an RFC 3339 time was; `<unknown>` for no time.
+pub(crate) fn since(time: &str) -> String {
+    match time.parse::<jiff::Timestamp>() {
+        Ok(time) => {
+            let seconds = jiff::Timestamp::now().as_second() - time.as_second();
+            human_duration(seconds.max(0).unsigned_abs())
+        }
+        Err(_) => "<unknown>".to_owned(),
+    }
+}
+
+/// A duration in the two largest units that matter.
+///
+/// Source: `apimachinery/pkg/util/duration.HumanDuration`.
+pub fn human_duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let pair = |large: u64, large_unit: char, small: u64, small_unit: char| match small {
+        0 => format!("{large}{large_unit}"),
+        _ => format!("{large}{large_unit}{small}{small_unit}"),
+    };
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        _ if minutes < 10 => pair(minutes, 'm', seconds % 60, 's'),
+        _ if minutes < 180 => format!("{minutes}m"),
+        _ if hours < 8 => pair(hours, 'h', minutes % 60, 'm'),
+        _ if hours < 48 => format!("{hours}h"),
+        _ if hours < 192 => pair(days, 'd', hours % 24, 'h'),
+        _ if days < 730 => format!("{days}d"),
+        _ if days < 2920 => pair(days / 365, 'y', days % 365, 'd'),
+        _ => format!("{}y", days / 365),
+    }
+}
+
+/// `a=b,c=d` of a map, or `<none>`.
+pub(crate) fn pairs(map: Option<&Value>) -> Value {
+    let Some(map) = map.and_then(Value::as_object).filter(|map| !map.is_empty()) else {
+        return json!("<none>");
+    };
+    let mut pairs: Vec<String> =
+        map.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    pairs.sort();
+    json!(pairs.join(","))
+}
+
+/// The `spec.selector` of a workload as its column shows it.
+pub(crate) fn workload_selector(object: &Value) -> Value {
+    pairs(object.pointer("/spec/selector/matchLabels"))
+}
+
+/// Names and images of the containers in a workload's template, comma separated.
+pub(crate) fn container_cells(object: &Value) -> [Value; 2] {
+    let containers = meta::list(object, "/spec/template/spec/containers");
+    let join = |pointer: &str| {
+        let texts: Vec<&str> = containers.iter().map(|container| meta::text(container, pointer)).collect();
+        json!(texts.join(","))
+    };
+    [join("/name"), join("/image")]
+}
+
+/// What is wrong with a workload's selector and template labels.
+///
+/// Source: `pkg/apis/apps/validation.ValidateDeploymentSpec`.
+pub(crate) fn validate_selector(object: &Value) -> Vec<FieldError> {
+    let Some(selector) = object.pointer("/spec/selector").filter(|selector| !selector.is_null()) else {
+        return vec![FieldError::required("spec.selector", "")];
+    };
+    let Some(parsed) = LabelSelector::from_object(Some(selector)).filter(|parsed| !parsed.is_empty()) else {
+        return vec![FieldError::invalid("spec.selector", selector.clone(), "empty selector is invalid for deployment")];
+    };
+    let labels = object.pointer("/spec/template/metadata/labels");
+    if parsed.matches(labels.and_then(Value::as_object)) {
+        return Vec::new();
+    }
+    let shown = labels.cloned().unwrap_or_else(|| json!({}));
+    vec![FieldError::invalid(
+        "spec.template.metadata.labels",
+        shown,
+        "`selector` does not match template `labels`",
+    )]
+}
+
+/// An error where a selector changed: it is immutable.
+pub(crate) fn validate_same_selector(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let Some(old) = old else { return Vec::new() };
+    let at = |object: &Value| object.pointer("/spec/selector").cloned().unwrap_or_default();
+    if at(new) == at(old) {
+        return Vec::new();
+    }
+    vec![FieldError::invalid("spec.selector", at(new), "field is immutable")]
+}
+
+/// An error where a count is negative.
+pub(crate) fn validate_not_negative(object: &Value, pointer: &str, path: &str) -> Vec<FieldError> {
+    match meta::number(object, pointer) {
+        Some(count) if count < 0 => {
+            vec![FieldError::invalid(path, json!(count), "must be greater than or equal to 0")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What is wrong with any object's metadata beyond its name.
+///
+/// Source: `apimachinery/pkg/api/validation.ValidateObjectMeta`.
+pub fn validate_metadata(object: &Value) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    for (key, value) in meta::labels(object).into_iter().flatten() {
+        if let Some(message) = names::qualified_name(key) {
+            faults.push(FieldError::invalid("metadata.labels", json!(key), message));
+        }
+        if let Some(message) = names::label_value(value.as_str().unwrap_or_default()) {
+            faults.push(FieldError::invalid("metadata.labels", value.clone(), message));
+        }
+    }
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    let mut total = 0;
+    for (key, value) in annotations.into_iter().flatten() {
+        total += key.len() + value.as_str().map_or(0, str::len);
+        if let Some(message) = names::qualified_name(&key.to_lowercase()) {
+            faults.push(FieldError::invalid("metadata.annotations", json!(key), message));
+        }
+    }
+    if total as u64 > ANNOTATIONS_MAX_BYTES {
+        faults.push(FieldError::too_long("metadata.annotations", ANNOTATIONS_MAX_BYTES));
+    }
+    for finalizer in meta::finalizers(object) {
+        if let Some(message) = names::qualified_name(finalizer) {
+            faults.push(FieldError::invalid("metadata.finalizers", json!(finalizer), message));
+        }
+    }
+    for (index, owner) in meta::list(object, "/metadata/ownerReferences").iter().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if meta::text(owner, &format!("/{field}")).is_empty() {
+                let path = format!("metadata.ownerReferences[{index}].{field}");
+                faults.push(FieldError::required(&path, "must not be empty"));
+            }
+        }
+    }
+    faults
+}
+
+/// All annotations of an object together: 256 KiB, as Kubernetes' `TotalAnnotationSizeLimitB`.
+const ANNOTATIONS_MAX_BYTES: u64 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_kubectl_prints_them() {
+        let cases = [
+            (0, "0s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"), (10_799, "179m"),
+            (10_800, "3h"), (11_000, "3h3m"), (86_400, "24h"), (172_800, "2d"), (180_000, "2d2h"),
+            (691_200, "8d"), (63_072_000, "2y"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(human_duration(seconds), text, "{seconds}");
+        }
+    }
+}

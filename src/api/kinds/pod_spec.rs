@@ -1,0 +1,276 @@
+//! The part that pods and pod templates share: defaults and validation of a
+//! pod's spec.
+//!
+//! Source of the values: `pkg/apis/core/v1/defaults.go`; of the checks:
+//! `pkg/apis/core/validation/validation.go`. One deviation: `image` may be
+//! absent where `command` is given, since a process needs none.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+use spur_schema::FieldError;
+
+use crate::{meta, names};
+
+/// Fills in a pod template under `spec.template`.
+pub(crate) fn default_template(object: &mut Value) {
+    if let Some(spec) = object.pointer_mut("/spec/template/spec").and_then(Value::as_object_mut) {
+        default_spec(spec);
+    }
+}
+
+/// What is wrong with the pod template under `spec.template`.
+pub(crate) fn validate_template(object: &Value) -> Vec<FieldError> {
+    match object.pointer("/spec/template/spec") {
+        Some(spec) => {
+            let mut faults = validate_spec(spec, "spec.template.spec");
+            let policy = meta::text(spec, "/restartPolicy");
+            if policy != "Always" && !policy.is_empty() {
+                let path = "spec.template.spec.restartPolicy";
+                faults.push(FieldError::not_supported(path, json!(policy), ["Always"]));
+            }
+            faults
+        }
+        None => vec![FieldError::required("spec.template.spec.containers", "")],
+    }
+}
+
+/// Fills in a pod's spec.
+pub(crate) fn default_spec(spec: &mut Map<String, Value>) {
+    meta::set_default(spec, "restartPolicy", "Always");
+    meta::set_default(spec, "terminationGracePeriodSeconds", 30);
+    meta::set_default(spec, "dnsPolicy", "ClusterFirst");
+    meta::set_default(spec, "securityContext", json!({}));
+    meta::set_default(spec, "schedulerName", "default-scheduler");
+    for field in ["initContainers", "containers"] {
+        let containers = spec.get_mut(field).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
+            default_container(container);
+        }
+    }
+    let volumes = spec.get_mut("volumes").and_then(Value::as_array_mut);
+    for volume in volumes.into_iter().flatten().filter_map(Value::as_object_mut) {
+        default_volume(volume);
+    }
+}
+
+fn default_container(container: &mut Map<String, Value>) {
+    let ports = container.get_mut("ports").and_then(Value::as_array_mut);
+    for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
+        meta::set_default(port, "protocol", "TCP");
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
+            default_probe(probe);
+        }
+    }
+    let env = container.get_mut("env").and_then(Value::as_array_mut);
+    for variable in env.into_iter().flatten() {
+        if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef").and_then(Value::as_object_mut) {
+            meta::set_default(field, "apiVersion", "v1");
+        }
+    }
+    meta::set_default(container, "resources", json!({}));
+    meta::set_default(container, "terminationMessagePath", "/dev/termination-log");
+    meta::set_default(container, "terminationMessagePolicy", "File");
+    if let Some(image) = container.get("image").and_then(Value::as_str) {
+        let policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
+        meta::set_default(container, "imagePullPolicy", policy);
+    }
+}
+
+fn default_probe(probe: &mut Map<String, Value>) {
+    meta::set_default(probe, "timeoutSeconds", 1);
+    meta::set_default(probe, "periodSeconds", 10);
+    meta::set_default(probe, "successThreshold", 1);
+    meta::set_default(probe, "failureThreshold", 3);
+    if let Some(http) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
+        meta::set_default(http, "path", "/");
+        meta::set_default(http, "scheme", "HTTP");
+    }
+}
+
+fn default_volume(volume: &mut Map<String, Value>) {
+    if volume.len() == 1 {
+        volume.insert("emptyDir".to_owned(), json!({}));
+    }
+    for source in ["configMap", "secret", "projected", "downwardAPI"] {
+        if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
+            meta::set_default(source, "defaultMode", 0o644);
+        }
+    }
+}
+
+/// An image without a tag and a digest, or with the tag `latest`.
+fn is_latest(image: &str) -> bool {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    !image.contains('@') && last.split_once(':').is_none_or(|(_, tag)| tag == "latest")
+}
+
+/// What is wrong with a pod's spec that stands at `path`.
+pub(crate) fn validate_spec(spec: &Value, path: &str) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let mut seen = HashSet::new();
+    for field in ["initContainers", "containers"] {
+        for (index, container) in meta::list(spec, &format!("/{field}")).iter().enumerate() {
+            let path = format!("{path}.{field}[{index}]");
+            faults.extend(validate_container(container, &path));
+            let name = meta::text(container, "/name");
+            if !name.is_empty() && !seen.insert(name) {
+                faults.push(FieldError::duplicate(format!("{path}.name"), json!(name)));
+            }
+        }
+    }
+    if meta::list(spec, "/containers").is_empty() {
+        faults.push(FieldError::required(format!("{path}.containers"), ""));
+    }
+    match meta::text(spec, "/restartPolicy") {
+        "Always" | "OnFailure" | "Never" | "" => {}
+        other => {
+            let known = ["Always", "OnFailure", "Never"];
+            faults.push(FieldError::not_supported(format!("{path}.restartPolicy"), json!(other), known));
+        }
+    }
+    if meta::number(spec, "/terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+        let path = format!("{path}.terminationGracePeriodSeconds");
+        let value = spec["terminationGracePeriodSeconds"].clone();
+        faults.push(FieldError::invalid(path, value, "must be greater than or equal to 0"));
+    }
+    faults
+}
+
+fn validate_container(container: &Value, path: &str) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    match meta::text(container, "/name") {
+        "" => faults.push(FieldError::required(format!("{path}.name"), "")),
+        name => {
+            if let Some(message) = names::label(name) {
+                faults.push(FieldError::invalid(format!("{path}.name"), json!(name), message));
+            }
+        }
+    }
+    if meta::text(container, "/image").is_empty() && meta::list(container, "/command").is_empty() {
+        let hint = "give an image, or a command to run as a process";
+        faults.push(FieldError::required(format!("{path}.image"), hint));
+    }
+    faults.extend(validate_ports(container, path));
+    for (index, variable) in meta::list(container, "/env").iter().enumerate() {
+        let path = format!("{path}.env[{index}]");
+        let name = meta::text(variable, "/name");
+        if name.is_empty() {
+            faults.push(FieldError::required(format!("{path}.name"), ""));
+        } else if let Some(message) = names::env_name(name) {
+            faults.push(FieldError::invalid(format!("{path}.name"), json!(name), message));
+        }
+        let has_value = !meta::text(variable, "/value").is_empty();
+        if has_value && variable.get("valueFrom").is_some_and(|from| !from.is_null()) {
+            let why = "may not be specified when `value` is not empty";
+            faults.push(FieldError::invalid(format!("{path}.valueFrom"), json!(""), why));
+        }
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(found) = container.get(probe).filter(|found| !found.is_null()) {
+            faults.extend(validate_probe(found, &format!("{path}.{probe}"), probe));
+        }
+    }
+    faults
+}
+
+fn validate_ports(container: &Value, path: &str) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let mut seen = HashSet::new();
+    for (index, port) in meta::list(container, "/ports").iter().enumerate() {
+        let path = format!("{path}.ports[{index}]");
+        match meta::number(port, "/containerPort") {
+            Some(1..=65535) => {}
+            Some(number) => {
+                let why = "must be between 1 and 65535, inclusive";
+                faults.push(FieldError::invalid(format!("{path}.containerPort"), json!(number), why));
+            }
+            None => faults.push(FieldError::required(format!("{path}.containerPort"), "")),
+        }
+        let name = meta::text(port, "/name");
+        if !name.is_empty() && !seen.insert(name) {
+            faults.push(FieldError::duplicate(format!("{path}.name"), json!(name)));
+        }
+        match meta::text(port, "/protocol") {
+            "TCP" | "UDP" | "SCTP" => {}
+            "" => faults.push(FieldError::required(format!("{path}.protocol"), "")),
+            other => {
+                let known = ["SCTP", "TCP", "UDP"];
+                faults.push(FieldError::not_supported(format!("{path}.protocol"), json!(other), known));
+            }
+        }
+    }
+    faults
+}
+
+fn validate_probe(probe: &Value, path: &str, kind: &str) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let handlers = ["httpGet", "tcpSocket", "exec", "grpc"];
+    let n_handlers = handlers.iter().filter(|handler| probe.get(**handler).is_some_and(|h| !h.is_null())).count();
+    match n_handlers {
+        1 => {}
+        0 => faults.push(FieldError::required(path, "must specify a handler type")),
+        _ => faults.push(FieldError::forbidden(path, "may not specify more than 1 handler type")),
+    }
+    let successes = meta::number(probe, "/successThreshold").unwrap_or(1);
+    if kind != "readinessProbe" && successes != 1 {
+        faults.push(FieldError::invalid(format!("{path}.successThreshold"), json!(successes), "must be 1"));
+    }
+    for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "failureThreshold"] {
+        if let Some(number) = meta::number(probe, &format!("/{field}")).filter(|number| *number < 0) {
+            let why = "must be greater than or equal to 0";
+            faults.push(FieldError::invalid(format!("{path}.{field}"), json!(number), why));
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(container: Value) -> Vec<String> {
+        let mut spec = json!({"containers": [container]});
+        default_spec(spec.as_object_mut().expect("a map"));
+        validate_spec(&spec, "spec").iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_command_stands_in_for_an_image() {
+        assert_eq!(faults(json!({"name": "a", "command": ["true"]})), Vec::<String>::new());
+        assert_eq!(faults(json!({"name": "a"})).len(), 1);
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        let found = faults(json!({
+            "name": "A", "image": "x",
+            "ports": [{"containerPort": 0}, {"containerPort": 80, "protocol": "QUIC"}],
+            "env": [{"name": "a=b"}],
+            "livenessProbe": {"successThreshold": 2},
+        }));
+        let places: Vec<&str> = found.iter().map(|text| text.split(": ").next().expect("a path")).collect();
+        assert_eq!(
+            places,
+            [
+                "spec.containers[0].name",
+                "spec.containers[0].ports[0].containerPort",
+                "spec.containers[0].ports[1].protocol",
+                "spec.containers[0].env[0].name",
+                "spec.containers[0].livenessProbe",
+                "spec.containers[0].livenessProbe.successThreshold",
+            ]
+        );
+    }
+
+    #[test]
+    fn images_without_a_fixed_tag_are_always_pulled() {
+        for (image, policy) in [("a", "Always"), ("r:5000/a", "Always"), ("a:latest", "Always"), ("a:1", "IfNotPresent"), ("a@sha256:0", "IfNotPresent")] {
+            let mut container = json!({"name": "c", "image": image});
+            default_container(container.as_object_mut().expect("a map"));
+            assert_eq!(container["imagePullPolicy"], policy, "{image}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Services.
+//!
+//! A Service's cluster address is a name for `kubectl` and for what reads it;
+//! on the shared process network nothing listens there: callers use the
+//! listeners of their own pod.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use spur_schema::FieldError;
+
+use crate::meta;
+use crate::names::NameRule;
+use crate::registry::{Column, Kind, Rules, Scope, SelectableField, Subresource};
+
+pub(crate) const KIND: Kind = Kind {
+    group: "",
+    version: "v1",
+    kind: "Service",
+    plural: "services",
+    singular: "service",
+    short_names: &["svc"],
+    categories: &["all"],
+    scope: Scope::Namespaced,
+    definition: "io.k8s.api.core.v1.Service",
+    subresources: &[Subresource::Status],
+    rules: Rules {
+        name: NameRule::Label1035,
+        default,
+        prepare_create: |object| {
+            meta::map_at(object, "status").insert("loadBalancer".to_owned(), json!({}));
+        },
+        prepare_update,
+        validate,
+        columns: &[
+            Column::text("Type"),
+            Column::text("Cluster-IP"),
+            Column::text("External-IP"),
+            Column::text("Port(s)"),
+            Column::AGE,
+            Column::wide("Selector"),
+        ],
+        cells,
+        fields: &[
+            SelectableField::new("spec.clusterIP", "/spec/clusterIP"),
+            SelectableField::new("spec.type", "/spec/type"),
+        ],
+    },
+};
+
+/// Source of the values: `pkg/apis/core/v1/defaults.SetDefaults_Service`.
+fn default(object: &mut Value) {
+    let spec = meta::map_at(object, "spec");
+    meta::set_default(spec, "type", "ClusterIP");
+    meta::set_default(spec, "sessionAffinity", "None");
+    meta::set_default(spec, "internalTrafficPolicy", "Cluster");
+    let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
+    for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
+        meta::set_default(port, "protocol", "TCP");
+        if let Some(number) = port.get("port").cloned() {
+            meta::set_default(port, "targetPort", number);
+        }
+    }
+}
+
+/// The cluster address stays when an update leaves it out.
+fn prepare_update(new: &mut Value, old: &Value) {
+    let spec = meta::map_at(new, "spec");
+    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+        if let Some(value) = old.pointer(&format!("/spec/{field}")) {
+            meta::set_default(spec, field, value.clone());
+        }
+    }
+}
+
+fn validate(new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let type_ = meta::text(new, "/spec/type");
+    match type_ {
+        "ClusterIP" | "ExternalName" | "LoadBalancer" | "NodePort" => {}
+        other => {
+            let known = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+            faults.push(FieldError::not_supported("spec.type", json!(other), known));
+        }
+    }
+    if type_ == "ExternalName" && meta::text(new, "/spec/externalName").is_empty() {
+        faults.push(FieldError::required("spec.externalName", ""));
+    }
+    let is_headless = meta::text(new, "/spec/clusterIP") == "None";
+    let ports = meta::list(new, "/spec/ports");
+    if ports.is_empty() && !is_headless && type_ != "ExternalName" {
+        faults.push(FieldError::required("spec.ports", ""));
+    }
+    faults.extend(validate_ports(ports));
+    faults
+}
+
+fn validate_ports(ports: &[Value]) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let (mut names, mut numbers) = (HashSet::new(), HashSet::new());
+    for (index, port) in ports.iter().enumerate() {
+        let path = format!("spec.ports[{index}]");
+        match meta::number(port, "/port") {
+            Some(1..=65535) => {}
+            found => {
+                let why = "must be between 1 and 65535, inclusive";
+                faults.push(FieldError::invalid(format!("{path}.port"), json!(found.unwrap_or(0)), why));
+            }
+        }
+        let name = meta::text(port, "/name");
+        if name.is_empty() && ports.len() > 1 {
+            faults.push(FieldError::required(format!("{path}.name"), ""));
+        }
+        if !name.is_empty() && !names.insert(name) {
+            faults.push(FieldError::duplicate(format!("{path}.name"), json!(name)));
+        }
+        if !numbers.insert((meta::number(port, "/port"), meta::text(port, "/protocol"))) {
+            faults.push(FieldError::duplicate(path.clone(), port.clone()));
+        }
+        match meta::text(port, "/protocol") {
+            "TCP" | "UDP" | "SCTP" => {}
+            other => {
+                let known = ["SCTP", "TCP", "UDP"];
+                faults.push(FieldError::not_supported(format!("{path}.protocol"), json!(other), known));
+            }
+        }
+    }
+    faults
+}
+
+fn cells(object: &Value) -> Vec<Value> {
+    let or_none = |text: &str| if text.is_empty() { "<none>".to_owned() } else { text.to_owned() };
+    let ports: Vec<String> = meta::list(object, "/spec/ports").iter().map(port_text).collect();
+    vec![
+        json!(meta::text(object, "/spec/type")),
+        json!(or_none(meta::text(object, "/spec/clusterIP"))),
+        json!(or_none(meta::text(object, "/spec/externalName"))),
+        json!(or_none(&ports.join(","))),
+        super::age(object),
+        super::pairs(object.pointer("/spec/selector")),
+    ]
+}
+
+fn port_text(port: &Value) -> String {
+    let number = meta::number(port, "/port").unwrap_or(0);
+    let protocol = meta::text(port, "/protocol");
+    match meta::number(port, "/nodePort").filter(|node_port| *node_port > 0) {
+        Some(node_port) => format!("{number}:{node_port}/{protocol}"),
+        None => format!("{number}/{protocol}"),
+    }
+}

@@ -1,0 +1,24 @@
+//! ServiceAccounts. Each namespace gets `default` from the namespace controller.
+
+use serde_json::json;
+
+use crate::meta;
+use crate::registry::{Column, Kind, Rules, Scope};
+
+pub(crate) const KIND: Kind = Kind {
+    group: "",
+    version: "v1",
+    kind: "ServiceAccount",
+    plural: "serviceaccounts",
+    singular: "serviceaccount",
+    short_names: &["sa"],
+    categories: &[],
+    scope: Scope::Namespaced,
+    definition: "io.k8s.api.core.v1.ServiceAccount",
+    subresources: &[],
+    rules: Rules {
+        columns: &[Column::integer("Secrets"), Column::AGE],
+        cells: |object| vec![json!(meta::list(object, "/secrets").len()), super::age(object)],
+        ..Rules::PLAIN
+    },
+};

@@ -1,0 +1,26 @@
+//! The labels, annotations and finalizers that Spur itself reads or writes.
+//! One list, so that no two places spell one differently.
+
+/// On everything a sandbox owns: the sandbox's name.
+pub const SANDBOX: &str = "spur.dev/sandbox";
+/// On a fork's workload and pods: the baseline workload's name.
+pub const FORK: &str = "spur.dev/fork";
+/// On a fork's Service: the baseline Service whose place it takes.
+pub const FORK_OF_SERVICE: &str = "spur.dev/fork-of-service";
+/// On a pod: `{"<container>/<containerPort>": realPort, …}` as JSON.
+pub const PORTS: &str = "spur.dev/ports";
+/// On a pod: `process` or `docker`, where the user wants one.
+pub const RUNTIME: &str = "spur.dev/runtime";
+/// On a sandbox: keeps it until what it owns is gone.
+pub const SANDBOX_FINALIZER: &str = "spur.dev/sandbox";
+
+/// On an EndpointSlice: its Service (Kubernetes' well-known label).
+pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// On an EndpointSlice: who keeps it (Kubernetes' well-known label).
+pub const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+/// On ReplicaSets and pods of a Deployment: the hash of the pod template.
+pub const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+/// On Deployments and ReplicaSets: the rollout's number, which `kubectl rollout` reads.
+pub const REVISION: &str = "deployment.kubernetes.io/revision";
+/// On a pod template: set by `kubectl rollout restart`.
+pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";

@@ -1,0 +1,291 @@
+//! One row per kind. Discovery, routing, tables, validation and OpenAPI are
+//! derived from these rows; adding a kind is one row and its rules.
+
+use serde_json::Value;
+use spur_schema::FieldError;
+
+use crate::kinds;
+use crate::names::NameRule;
+
+/// A kind of object and everything the generic handler needs to know of it.
+#[derive(Debug)]
+pub struct Kind {
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// API version.
+    pub version: &'static str,
+    /// `Pod`.
+    pub kind: &'static str,
+    /// `pods`, as it stands in paths.
+    pub plural: &'static str,
+    /// `pod`, as people type it.
+    pub singular: &'static str,
+    /// `po`.
+    pub short_names: &'static [&'static str],
+    /// `all` for what `kubectl get all` shows.
+    pub categories: &'static [&'static str],
+    /// Whether objects live in a namespace.
+    pub scope: Scope,
+    /// The definition (schema) of the object.
+    pub definition: &'static str,
+    /// What stands behind `/<name>/…`.
+    pub subresources: &'static [Subresource],
+    /// The kind's own behaviour.
+    pub rules: Rules,
+}
+
+/// Where objects of a kind live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In the cluster.
+    Cluster,
+    /// In a namespace.
+    Namespaced,
+}
+
+/// A subresource of the generic handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subresource {
+    /// `/status`: the only way to write `status`.
+    Status,
+    /// `/scale`: `autoscaling/v1 Scale` over `spec.replicas`.
+    Scale,
+    /// `/log`: what the containers printed.
+    Log,
+    /// `/finalize`: the only way to write a namespace's `spec.finalizers`.
+    Finalize,
+}
+
+/// A kind's behaviour as plain functions over values.
+#[derive(Clone, Copy)]
+pub struct Rules {
+    /// What may be an object's name.
+    pub name: NameRule,
+    /// Fills in what the user left out.
+    pub default: fn(&mut Value),
+    /// Sets what the server decides when an object is made.
+    pub prepare_create: fn(&mut Value),
+    /// Keeps what an update may not change: (new, old).
+    pub prepare_update: fn(&mut Value, &Value),
+    /// Everything wrong with an object: (new, old where it is an update).
+    pub validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
+    /// Columns of the `Table` after `Name`.
+    pub columns: &'static [Column],
+    /// Cells of the `Table`, in the order of the columns.
+    pub cells: fn(&Value) -> Vec<Value>,
+    /// Selectable fields beyond `metadata.name` and `metadata.namespace`.
+    pub fields: &'static [SelectableField],
+}
+
+/// A column of a `Table`.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Header.
+    pub name: &'static str,
+    /// OpenAPI type of the cells.
+    pub type_: &'static str,
+    /// 0 always shown, 1 only with `-o wide`.
+    pub priority: u8,
+}
+
+/// A field that selectors may name.
+#[derive(Clone, Copy, Debug)]
+pub struct SelectableField {
+    /// As the selector writes it.
+    pub label: &'static str,
+    /// Where it stands (RFC 6901).
+    pub pointer: &'static str,
+    /// What an absent field reads as.
+    pub absent: &'static str,
+}
+
+/// Every kind that is served.
+pub static REGISTRY: &[Kind] = &[
+    kinds::namespace::KIND,
+    kinds::node::KIND,
+    kinds::pod::KIND,
+    kinds::service::KIND,
+    kinds::config::CONFIG_MAP,
+    kinds::config::SECRET,
+    kinds::service_account::KIND,
+    kinds::event::CORE,
+    kinds::endpoint_slice::KIND,
+    kinds::deployment::KIND,
+    kinds::replica_set::KIND,
+    kinds::sandbox::KIND,
+];
+
+/// The kind that stands under `/apis/<group>/<version>/<plural>`.
+pub fn by_path(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+    REGISTRY
+        .iter()
+        .find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
+}
+
+/// The kind with this `apiVersion` and `kind`.
+pub fn by_kind(api_version: &str, kind: &str) -> Option<&'static Kind> {
+    REGISTRY.iter().find(|row| row.kind == kind && row.api_version() == api_version)
+}
+
+/// The kind that a person means by `po`, `pod`, `pods` or `pods.v1.`…: plural,
+/// singular, short name, any of them with `.group`.
+pub fn by_word(word: &str) -> Option<&'static Kind> {
+    let word = word.to_ascii_lowercase();
+    let (name, group) = match word.split_once('.') {
+        Some((name, group)) => (name, Some(group)),
+        None => (word.as_str(), None),
+    };
+    REGISTRY.iter().find(|kind| {
+        let is_named = kind.plural == name || kind.singular == name || kind.short_names.contains(&name);
+        is_named && group.is_none_or(|group| kind.group == group)
+    })
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// `v1` or `apps/v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// `pods` or `deployments.apps`: how the store and messages name the resource.
+    pub fn resource(&self) -> String {
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
+    }
+
+    /// Whether there is such a subresource.
+    pub fn has(&self, subresource: Subresource) -> bool {
+        self.subresources.contains(&subresource)
+    }
+
+    /// `PodList`.
+    pub fn list_kind(&self) -> String {
+        format!("{}List", self.kind)
+    }
+
+    /// Whether `field` may stand in a field selector.
+    pub fn is_selectable(&self, field: &str) -> bool {
+        let is_common = field == "metadata.name"
+            || (field == "metadata.namespace" && self.scope == Scope::Namespaced);
+        is_common || self.rules.fields.iter().any(|known| known.label == field)
+    }
+
+    /// What `field` of `object` reads as for a field selector.
+    pub fn field_text(&self, object: &Value, field: &str) -> String {
+        let (pointer, absent) = match field {
+            "metadata.name" => ("/metadata/name", ""),
+            "metadata.namespace" => ("/metadata/namespace", ""),
+            _ => match self.rules.fields.iter().find(|known| known.label == field) {
+                Some(known) => (known.pointer, known.absent),
+                None => return String::new(),
+            },
+        };
+        match object.pointer(pointer) {
+            None | Some(Value::Null) => absent.to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }
+    }
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Nothing special: DNS names, no defaults, no validation, no columns but the name and age.
+    pub const PLAIN: Self = Self {
+        name: NameRule::Subdomain,
+        default: |_| {},
+        prepare_create: |_| {},
+        prepare_update: |_, _| {},
+        validate: |_, _| Vec::new(),
+        columns: &[Column::AGE],
+        cells: |object| vec![kinds::age(object)],
+        fields: &[],
+    };
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+// === impl Column ===
+
+impl Column {
+    /// How old an object is.
+    pub const AGE: Self = Self::text("Age");
+
+    /// A column of text.
+    pub const fn text(name: &'static str) -> Self {
+        Self { name, type_: "string", priority: 0 }
+    }
+
+    /// A column of whole numbers.
+    pub const fn integer(name: &'static str) -> Self {
+        Self { name, type_: "integer", priority: 0 }
+    }
+
+    /// A column of text that only `-o wide` shows.
+    pub const fn wide(name: &'static str) -> Self {
+        Self { name, type_: "string", priority: 1 }
+    }
+}
+
+// === impl SelectableField ===
+
+impl SelectableField {
+    /// A field that reads as `""` when absent.
+    pub const fn new(label: &'static str, pointer: &'static str) -> Self {
+        Self { label, pointer, absent: "" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_kinds_share_a_path() {
+        let mut seen = HashSet::new();
+        for kind in REGISTRY {
+            assert!(seen.insert((kind.group, kind.version, kind.plural)), "{} stands twice", kind.plural);
+        }
+    }
+
+    #[test]
+    fn each_kind_is_found_by_every_word_people_use() {
+        for kind in REGISTRY {
+            let words = [kind.plural, kind.singular].into_iter().chain(kind.short_names.iter().copied());
+            for word in words {
+                let found = by_word(&format!("{word}.{}", kind.group)).or_else(|| by_word(word));
+                assert!(found.is_some_and(|found| found.kind == kind.kind), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn cells_fill_the_columns_even_of_an_empty_object() {
+        for kind in REGISTRY {
+            let cells = (kind.rules.cells)(&serde_json::json!({}));
+            assert_eq!(cells.len(), kind.rules.columns.len(), "{}", kind.kind);
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_definition() {
+        for kind in REGISTRY {
+            assert!(crate::definitions::schemas().get(kind.definition).is_some(), "{}", kind.definition);
+        }
+    }
+}

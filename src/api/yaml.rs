@@ -1,0 +1,114 @@
+//! The only place that reads and writes YAML.
+//!
+//! `serde-saphyr` changes often (1.0 in July, 2.0 in October 2026), so nothing
+//! else names it. Every document is decoded into an ordered JSON value.
+
+use serde_json::Value;
+
+/// Text that is not YAML, with the place where that shows (1-based).
+#[derive(Debug, thiserror::Error)]
+#[error("{}{message}", place(.line, .column))]
+pub struct YamlError {
+    /// Line of the fault, where known.
+    pub line: Option<u64>,
+    /// Column of the fault, where known.
+    pub column: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Reads every document of a stream; empty documents are left out.
+///
+/// Duplicate keys are errors, and `yes`/`no`/`on`/`off` stay text, as YAML 1.2
+/// core schema (section 10.3) and `kubectl` have it.
+///
+/// # Errors
+/// When the text is no YAML, with line and column.
+pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| YamlError::new(&error))?;
+    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+}
+
+/// Reads exactly one document.
+///
+/// # Errors
+/// When the text is no YAML or holds none or several documents.
+pub fn document(text: &str) -> Result<Value, YamlError> {
+    let mut all = documents(text)?;
+    match (all.pop(), all.len()) {
+        (Some(one), 0) => Ok(one),
+        (None, _) => Err(YamlError::plain("found no document, want one")),
+        (Some(_), more) => Err(YamlError::plain(&format!("found {} documents, want one", more + 1))),
+    }
+}
+
+/// Writes one document, ending in a newline.
+pub fn to_string(value: &Value) -> String {
+    let mut text = serde_saphyr::to_string(value).expect("a JSON value is always YAML");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+// === impl YamlError ===
+
+impl YamlError {
+    fn new(error: &serde_saphyr::Error) -> Self {
+        let location = error.location();
+        Self {
+            line: location.map(|at| u64::from(at.line())),
+            column: location.map(|at| u64::from(at.column())),
+            message: error.to_string(),
+        }
+    }
+
+    fn plain(message: &str) -> Self {
+        Self { line: None, column: None, message: message.to_owned() }
+    }
+}
+
+fn place(line: &Option<u64>, column: &Option<u64>) -> String {
+    match (line, column) {
+        (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_stream_gives_its_documents_in_order_without_the_empty_ones() {
+        let all = documents("a: 1\n---\n---\nb: [yes, 'no', true]\n").unwrap();
+        assert_eq!(all, vec![json!({"a": 1}), json!({"b": ["yes", "no", true]})]);
+    }
+
+    #[test]
+    fn a_fault_names_its_line() {
+        let error = documents("a: 1\nb: [1,\n").unwrap_err();
+        assert!(error.line.is_some(), "{error}");
+        let error = documents("a: 1\na: 2\n").unwrap_err();
+        assert_eq!(error.line, Some(2), "{error}");
+    }
+
+    #[test]
+    fn key_order_and_strings_that_look_like_numbers_survive() {
+        let value = json!({"z": "1", "a": {"y": "true", "b": null, "n": "null"}});
+        assert_eq!(document(&to_string(&value)).unwrap(), value);
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let previous = format!("*a{}, ", level - 1).repeat(10);
+            bomb.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+        }
+        assert!(documents(&bomb).is_err());
+    }
+}
