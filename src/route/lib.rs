@@ -1,1 +1,44 @@
 //! The routing table as data, and the verdict; no IO.
+//!
+//! ```text
+//!  ServiceSpec ─┐                       Ask { destination, source, method, uri, headers }
+//!  SandboxSpec ─┴─► RoutingTable ──────────────┐  │
+//!                   (immutable, one Arc         ▼  ▼
+//!                    shared by all workers)    decide ──► Verdict { version, key, reason, outcome }
+//!                                              explain ─► Explanation (the same code, and every
+//!                                                         candidate with why it was not taken)
+//! ```
+//!
+//! The rules decide which Service a request goes to; the routing key decides
+//! which version of it. Only this crate decides. It leaves to others: where
+//! the specs come from (`control`), picking one of the named endpoints and
+//! sending (`proxy`), remembering (`trace`).
+
+pub mod baggage;
+pub mod traceparent;
+pub mod tracestate;
+
+mod carrier;
+mod decide;
+mod explain;
+mod host;
+mod inject;
+mod percent;
+mod spec;
+mod table;
+mod verdict;
+mod wire;
+mod witness;
+
+pub use carrier::{Carrier, CarrierSpec, KEY_MAX_LEN, SPUR_KEY, is_valid_key};
+pub use decide::{Ask, Destination, Source, decide, explain};
+pub use explain::{Asked, CandidateFinding, CandidateOutcome, CarrierFinding, CarrierOutcome, Explanation};
+pub use host::preview_host;
+pub use inject::inject_key;
+pub use spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec};
+pub use table::{RejectedSandbox, RejectedWhy, RoutingTable};
+pub use traceparent::{SpanId, TraceId, TraceParent};
+pub use verdict::{
+    Endpoint, Outcome, Reason, RoutingKey, Rule, RuleKind, SandboxRef, ServicePort, Verdict, Version,
+};
+pub use wire::Wire;

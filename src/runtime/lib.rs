@@ -1,1 +1,41 @@
 //! What runs a pod.
+//!
+//! ```text
+//!  control ── start / stop / remove / exec ──► trait Runtime ──┬── ProcessRuntime   groups of local processes
+//!     ▲                                                        └── FakeRuntime      scripted, for controller tests
+//!     └── events (a change) + list (the truth) ◄──────────────────┘
+//!
+//!  ProcessRuntime:  dir/pods/<uid>/<container>/record.json       who runs, to be found again after kill -9
+//!                                             /<attempt>/<n>.log  stdout and stderr in CRI format, bounded
+//! ```
+//!
+//! The crate knows plain structs, no Kubernetes types: the caller resolves the
+//! environment, chooses ports and restarts what ended. It opens no listener
+//! and routes nothing. Beside the runtimes stand the two things a pod worker
+//! needs with them: [`ports`] (a loopback port nobody else gets) and [`probe`]
+//! (one try of a readiness or liveness check).
+//!
+//! | | process runtime |
+//! |---|---|
+//! | ends what it started | the whole process group; on Linux also what left it with `setsid` |
+//! | `OOMKilled` | not told apart from another SIGKILL: there is no cgroup to ask |
+//! | network | `shared`: the machine's own; ports come from the caller |
+
+mod container;
+mod interface;
+mod start_error;
+
+pub mod fake;
+pub mod ports;
+pub mod probe;
+pub mod process;
+
+mod log;
+
+pub use container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, reason};
+pub use fake::FakeRuntime;
+pub use interface::{
+    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
+};
+pub use process::ProcessRuntime;
+pub use start_error::StartError;

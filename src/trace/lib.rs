@@ -1,1 +1,35 @@
 //! Hops and traces: rings, joins, queries.
+//!
+//! ```text
+//!  proxy worker ──Record──► Ring ─┐                              ┌─► TraceReader::query
+//!  proxy worker ──Record──► Ring ─┼─► Collector (one task) ──────┤   (a list, by key, since a seq)
+//!  proxy worker ──Record──► Ring ─┘   owns the TraceStore:       └─► TraceReader::follow
+//!               (never waits; the     joins hops by trace id,        (live; a slow reader is told
+//!                oldest is overwritten publishes finished traces      how many it lost)
+//!                and counted)
+//! ```
+//!
+//! Workers push refcounted facts, never text; text is made by whoever reads.
+//! Everything is bounded, and everything dropped is counted. It leaves to
+//! others: deciding (`route`), sending (`proxy`), and serving answers over
+//! HTTP (`server`).
+
+pub mod sanitize;
+
+mod collector;
+mod join;
+mod path;
+mod query;
+mod record;
+mod ring;
+mod store;
+mod text;
+mod trace;
+
+pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
+pub use query::{Answer, Counts, InFlight, Query};
+pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
+pub use ring::{Ring, RingCounts};
+pub use sanitize::sanitize_for_terminal;
+pub use store::{Limits, TraceStore};
+pub use trace::{Hop, JoinedBy, Trace};

@@ -1,0 +1,87 @@
+//! What a routing table is made from: plain data, one struct per object.
+//!
+//! Reading Services, EndpointSlices and Sandboxes into these is left to
+//! `control`; checking and indexing them to `table`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::wire::Wire;
+
+/// A Service with its baseline endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceSpec {
+    /// The Service's namespace.
+    pub namespace: Arc<str>,
+    /// The Service's name.
+    pub name: Arc<str>,
+    /// The resourceVersion of the Service, told in every verdict as the revision of its rule.
+    pub revision: u64,
+    /// The Service's ports, in the order of the object.
+    pub ports: Vec<PortSpec>,
+    /// The baseline endpoints of all ports, ready or not.
+    pub endpoints: Vec<EndpointSpec>,
+}
+
+/// One port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSpec {
+    /// The Service's port number (`spec.ports[].port`).
+    pub number: u16,
+    /// The port's name; empty where the Service gives none.
+    pub name: Arc<str>,
+    /// What is spoken on it.
+    pub wire: Wire,
+}
+
+/// One address behind one port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// The Service's port number that this address serves, not the target's.
+    pub port: u16,
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// The pod's name.
+    pub pod: Arc<str>,
+    /// The name of the workload that owns the pod.
+    pub workload: Arc<str>,
+    /// Whether traffic may be sent to it.
+    pub is_ready: bool,
+}
+
+/// A sandbox: a key, and the Services whose workloads it forks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxSpec {
+    /// The sandbox's namespace; its forks are of Services in the same one.
+    pub namespace: Arc<str>,
+    /// The sandbox's name.
+    pub name: Arc<str>,
+    /// The resourceVersion of the Sandbox.
+    pub revision: u64,
+    /// The routing key that requests carry.
+    pub key: Arc<str>,
+    /// What happens while a fork has no ready endpoint.
+    pub fallback: Fallback,
+    /// What the sandbox forks.
+    pub forks: Vec<ForkSpec>,
+}
+
+/// What a sandbox says about a request for a fork that is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The baseline takes the request, and the trace says so.
+    Baseline,
+    /// The request is refused with 503 and the reason.
+    Fail,
+}
+
+/// One forked Service of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForkSpec {
+    /// The baseline Service whose requests the fork takes.
+    pub service: Arc<str>,
+    /// The name of the workload that serves them in the sandbox.
+    pub workload: Arc<str>,
+    /// The fork's endpoints; `port` is the baseline Service's port number.
+    pub endpoints: Vec<EndpointSpec>,
+}

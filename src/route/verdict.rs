@@ -1,0 +1,275 @@
+//! The decision for one request, with its reason.
+//!
+//! Everything in a verdict is shared with the table by `Arc`, so making one
+//! copies no text. How it comes about is in `decide`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::carrier::Carrier;
+use crate::wire::Wire;
+
+/// Where one request goes, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The revision of the routing table that decided.
+    pub table_revision: u64,
+    /// The Service and port that was asked for; absent where nothing has that name.
+    pub service: Option<Arc<ServicePort>>,
+    /// The rule that matched; absent with `service`.
+    pub rule: Option<Arc<Rule>>,
+    /// Which version of the Service takes the request, or would have.
+    pub version: Version,
+    /// The request's key and where it was found.
+    pub key: Option<RoutingKey>,
+    /// How many further carriers hold another key than `key`.
+    pub n_disagreeing: u8,
+    /// How many carriers hold something that cannot be a key, which counts as absent.
+    pub n_malformed: u8,
+    /// Whether a fork should have taken the request and the baseline stood in.
+    pub fell_back: bool,
+    /// Whether `key` has to be written into the forwarded request
+    /// ([`inject_key`](crate::inject_key)): the next services would otherwise not see it.
+    pub wants_injection: bool,
+    /// Why.
+    pub reason: Reason,
+    /// What to do.
+    pub outcome: Outcome,
+}
+
+/// What to do with the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Send it to one of these.
+    Forward {
+        /// The ready endpoints, at least one.
+        backends: Arc<[Endpoint]>,
+    },
+    /// Answer it ourselves.
+    Refuse {
+        /// The HTTP status.
+        status: u16,
+        /// What was asked for, in the asker's words: a host, or `namespace/service:port`.
+        asked: Arc<str>,
+    },
+}
+
+/// Why the verdict is as it is. The codes are stable: scripts may compare them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Baseline: the request carries no key, and its sender implies none.
+    NoKey,
+    /// The key's sandbox forks this Service and the fork is ready.
+    Forked,
+    /// Baseline: the key's sandbox does not fork this Service.
+    NotForked,
+    /// Baseline: no sandbox has this key. It is forwarded unchanged.
+    UnknownKey,
+    /// Baseline: the fork has no ready endpoint, and its sandbox says `fallback: baseline`.
+    ForkNotReadyFellBack,
+    /// Refused: the fork has no ready endpoint, and its sandbox says `fallback: fail`.
+    ForkNotReady,
+    /// Refused: the version that should take the request is the baseline, and it has no ready endpoint.
+    NoReadyEndpoints,
+    /// Refused: the Host header names nothing in the table.
+    UnknownHost,
+    /// Refused: a preview host names a sandbox that is not in the table.
+    UnknownSandbox,
+    /// Refused: the listener's Service is not in the table.
+    UnknownService,
+    /// Refused: the Service has no such port.
+    UnknownPort,
+}
+
+/// A key and the carrier that brought it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutingKey {
+    /// The key.
+    pub value: Arc<str>,
+    /// Where it was found.
+    pub carrier: Carrier,
+}
+
+/// Which version of a Service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Version {
+    /// The one that everybody shares.
+    Baseline,
+    /// A sandbox's fork.
+    Sandbox(Arc<SandboxRef>),
+}
+
+/// A sandbox as a verdict names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxRef {
+    /// The sandbox's namespace.
+    pub namespace: Arc<str>,
+    /// The sandbox's name.
+    pub name: Arc<str>,
+    /// The resourceVersion of the Sandbox.
+    pub revision: u64,
+}
+
+/// A Service port as a verdict names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePort {
+    /// The Service's namespace.
+    pub namespace: Arc<str>,
+    /// The Service's name.
+    pub name: Arc<str>,
+    /// The Service's port number.
+    pub port: u16,
+    /// What is spoken on the port.
+    pub wire: Wire,
+}
+
+/// The rule that led to the Service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Which kind of object the rule is.
+    pub kind: RuleKind,
+    /// The object's namespace.
+    pub namespace: Arc<str>,
+    /// The object's name.
+    pub name: Arc<str>,
+    /// The object's resourceVersion.
+    pub revision: u64,
+}
+
+/// The kinds of objects that can be a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RuleKind {
+    /// The Service itself: everything for it goes to it.
+    Service,
+}
+
+/// One place to send a request to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// The pod's name.
+    pub pod: Arc<str>,
+    /// The name of the workload that owns the pod.
+    pub workload: Arc<str>,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// The ready endpoints; empty where the request is refused.
+    #[must_use]
+    pub fn backends(&self) -> &[Endpoint] {
+        match &self.outcome {
+            Outcome::Forward { backends } => backends,
+            Outcome::Refuse { .. } => &[],
+        }
+    }
+
+    /// The key to inject into the forwarded request, where that is wanted.
+    #[must_use]
+    pub fn key_to_inject(&self) -> Option<&str> {
+        self.wants_injection.then_some(self.key.as_ref()).flatten().map(|key| &*key.value)
+    }
+
+    /// The reason as a sentence fragment for people, with the names filled in.
+    /// It holds text from the request; print it through the terminal sanitiser.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let key = self.key.as_ref().map_or("", |key| &*key.value);
+        let service = self.service.as_deref();
+        let name = service.map_or_else(String::new, ToString::to_string);
+        let asked = match &self.outcome {
+            Outcome::Refuse { asked, .. } => &**asked,
+            Outcome::Forward { .. } => "",
+        };
+        match self.reason {
+            Reason::NoKey => "baseline: no key".to_owned(),
+            Reason::Forked => format!("key `{key}` forks this service"),
+            Reason::NotForked => format!("baseline: key `{key}` does not fork this service"),
+            Reason::UnknownKey => format!("baseline: key `{key}` is nobody's"),
+            Reason::ForkNotReadyFellBack => {
+                format!("baseline: the fork of key `{key}` has no ready endpoint, fallback")
+            }
+            Reason::ForkNotReady => format!(
+                "the fork of service `{name}` for key `{key}` has no ready endpoint, and its sandbox says `fallback: fail`"
+            ),
+            Reason::NoReadyEndpoints => format!("service `{name}` has no ready endpoint"),
+            Reason::UnknownHost => format!(
+                "no service has the host `{asked}`; wanted `<service>.<namespace>.localhost` or `<sandbox>--<service>.<namespace>.localhost`"
+            ),
+            Reason::UnknownSandbox => format!("the host `{asked}` names a sandbox that is not there"),
+            Reason::UnknownService => format!("there is no service `{asked}`"),
+            Reason::UnknownPort => format!("the service has no such port: `{asked}`"),
+        }
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// The stable code, as in the `spur-reason` header and in JSON.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoKey => "no-key",
+            Self::Forked => "forked",
+            Self::NotForked => "not-forked",
+            Self::UnknownKey => "unknown-key",
+            Self::ForkNotReadyFellBack => "fork-not-ready-fell-back",
+            Self::ForkNotReady => "fork-not-ready",
+            Self::NoReadyEndpoints => "no-ready-endpoints",
+            Self::UnknownHost => "unknown-host",
+            Self::UnknownSandbox => "unknown-sandbox",
+            Self::UnknownService => "unknown-service",
+            Self::UnknownPort => "unknown-port",
+        }
+    }
+
+    /// The status of the answer where the reason is a refusal.
+    ///
+    /// Nothing of that name is 404; something of that name that cannot answer
+    /// now is 503 (RFC 9110, sections 15.5.5 and 15.6.4).
+    #[must_use]
+    pub fn refusal_status(self) -> Option<u16> {
+        match self {
+            Self::NoKey | Self::Forked | Self::NotForked | Self::UnknownKey | Self::ForkNotReadyFellBack => {
+                None
+            }
+            Self::ForkNotReady | Self::NoReadyEndpoints => Some(503),
+            Self::UnknownHost | Self::UnknownSandbox | Self::UnknownService | Self::UnknownPort => Some(404),
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+// === impl Version ===
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Baseline => f.write_str("baseline"),
+            Self::Sandbox(sandbox) => {
+                write!(f, "sandbox {}/{}", sandbox.namespace, sandbox.name)
+            }
+        }
+    }
+}
+
+// === impl ServicePort ===
+
+impl std::fmt::Display for ServicePort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.name, self.port)
+    }
+}

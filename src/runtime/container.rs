@@ -1,0 +1,163 @@
+//! The plain data of a container: which pod, what to run, what became of it.
+//! Kubernetes' own types stay with the caller.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+/// Which pod. Equality and hashing go by all three parts; files and records go by `uid`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PodId {
+    /// The pod's namespace.
+    pub namespace: Arc<str>,
+    /// The pod's name.
+    pub name: Arc<str>,
+    /// The pod's `metadata.uid`: a pod made anew under the same name is another pod.
+    pub uid: Arc<str>,
+}
+
+/// What to run, with everything resolved by the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerPlan {
+    /// The container's name in its pod.
+    pub name: String,
+    /// `command` and `args` joined, the program first.
+    ///
+    /// A bare name is looked up in the `PATH` of the container's environment, a
+    /// relative path counts from `working_dir`.
+    pub command: Vec<String>,
+    /// Where it runs; `None` is the directory in which Spur itself runs.
+    /// A directory that is missing is an error; none is made.
+    pub working_dir: Option<PathBuf>,
+    /// Added to, and winning over, the runtime's base environment. Among equal
+    /// names the last wins, as in a pod's `env`.
+    pub env: Vec<(String, String)>,
+}
+
+/// What a container is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContainerState {
+    /// It is about to start.
+    Waiting {
+        /// A CamelCase word, one of [`reason`].
+        reason: String,
+        /// For people; may be empty.
+        message: String,
+    },
+    /// It runs.
+    Running {
+        /// The process id of the group's leader.
+        pid: u32,
+        /// When it was started.
+        started_at: SystemTime,
+    },
+    /// It ended, or could not be started.
+    Terminated {
+        /// What the process returned, or 128 + the signal's number, as Kubernetes shows it;
+        /// 128 when it could not be started.
+        exit_code: i32,
+        /// The signal that ended it.
+        signal: Option<i32>,
+        /// A CamelCase word, one of [`reason`].
+        reason: String,
+        /// For people; may be empty.
+        message: String,
+        /// When it was started.
+        started_at: SystemTime,
+        /// When it ended.
+        finished_at: SystemTime,
+    },
+}
+
+/// The answer to a successful start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The process id of the group's leader.
+    pub pid: u32,
+    /// When it was started.
+    pub started_at: SystemTime,
+    /// Which start of this container it is, counted from 0 over Spur's own restarts.
+    pub attempt: u32,
+}
+
+/// One container as `list` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its pod.
+    pub pod: PodId,
+    /// Its name in the pod.
+    pub container: String,
+    /// What it is doing.
+    pub state: ContainerState,
+}
+
+/// A container's state has changed. Events of one container come in order; a reader
+/// that lags reads `list` again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeEvent {
+    /// Its pod.
+    pub pod: PodId,
+    /// Its name in the pod.
+    pub container: String,
+    /// The new state.
+    pub state: ContainerState,
+}
+
+/// The words in `reason`, spelled as the kubelet and containerd spell them.
+///
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/images/types.go>,
+/// <https://github.com/containerd/containerd/blob/v2.0.0/internal/cri/server/helpers.go>
+pub mod reason {
+    /// Waiting: the start is under way.
+    pub const CONTAINER_CREATING: &str = "ContainerCreating";
+    /// Waiting: what was asked for cannot be a container.
+    pub const CREATE_CONTAINER_CONFIG_ERROR: &str = "CreateContainerConfigError";
+    /// Waiting: Spur could not prepare its own files.
+    pub const CREATE_CONTAINER_ERROR: &str = "CreateContainerError";
+    /// Waiting: the program could not be started.
+    pub const RUN_CONTAINER_ERROR: &str = "RunContainerError";
+    /// Terminated: exit code 0.
+    pub const COMPLETED: &str = "Completed";
+    /// Terminated: another exit code, or a signal.
+    pub const ERROR: &str = "Error";
+    /// Terminated: it never ran; the exit code is 128.
+    pub const START_ERROR: &str = "StartError";
+    /// Terminated: Spur was gone when it ended, so how it ended is not known.
+    pub const CONTAINER_STATUS_UNKNOWN: &str = "ContainerStatusUnknown";
+}
+
+// === impl PodId ===
+
+impl PodId {
+    /// Names a pod.
+    pub fn new(namespace: &str, name: &str, uid: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into(), uid: uid.into() }
+    }
+}
+
+impl fmt::Display for PodId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+// === impl ContainerState ===
+
+impl ContainerState {
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+
+    /// Whether it has ended, or could not be started.
+    pub fn is_terminated(&self) -> bool {
+        matches!(self, Self::Terminated { .. })
+    }
+
+    pub(crate) fn creating() -> Self {
+        Self::Waiting { reason: reason::CONTAINER_CREATING.into(), message: String::new() }
+    }
+}

@@ -1,0 +1,200 @@
+//! `trait Runtime`: what the pod worker asks of whatever runs a pod, with the
+//! options, answers and errors of its methods. How it is done stays with the
+//! implementations.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use tokio::sync::broadcast;
+
+use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
+use crate::start_error::StartError;
+
+/// What runs a pod.
+///
+/// All work goes on when the returned future is dropped: a start that has begun
+/// ends in a state that `list` shows. Every method may be called at any time and
+/// twice.
+pub trait Runtime: Send + Sync + 'static {
+    /// `process`, `docker` or `fake`.
+    fn name(&self) -> &'static str;
+
+    /// Starts a container, for the first time or again.
+    ///
+    /// After an error that comes from the program or its directory the container
+    /// is listed as terminated with reason `StartError` and exit code 128.
+    fn start<'a>(&'a self, pod: &'a PodId, plan: ContainerPlan)
+    -> BoxFuture<'a, Result<Started, StartError>>;
+
+    /// SIGTERM to all its processes, SIGKILL to what is left after `grace`; gives the
+    /// final state. A container that has ended already keeps its state.
+    fn stop<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        grace: Duration,
+    ) -> BoxFuture<'a, Result<ContainerState, StopError>>;
+
+    /// Kills what is left of the pod and deletes its logs and records. A pod that is not
+    /// known counts as removed.
+    fn remove<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<(), RemoveError>>;
+
+    /// The state of one container, if it was ever started and not removed.
+    fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState>;
+
+    /// Every container that was started and not removed, in the order of pod and name.
+    fn list(&self) -> Vec<Listed>;
+
+    /// The container's output.
+    fn logs<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        options: LogOptions,
+    ) -> BoxFuture<'a, Result<LogStream, LogError>>;
+
+    /// Runs a command in the container's environment and directory and waits for its end,
+    /// at most `timeout`; what is left of it then is killed.
+    fn exec<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        command: Vec<String>,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<ExecOutput, ExecError>>;
+
+    /// Every change from now on. The channel is bounded; a reader that gets `Lagged`
+    /// reads [`Runtime::list`] again.
+    fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
+}
+
+/// Pieces of a container's output, split anywhere.
+pub type LogStream = BoxStream<'static, io::Result<Bytes>>;
+
+/// Which part of the output; the names are those of `kubectl logs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Go on until the container ends.
+    pub follow: bool,
+    /// Only the last lines.
+    pub tail_lines: Option<u64>,
+    /// Only lines read at or after this time. Applied after `tail_lines`, as the kubelet does.
+    pub since: Option<SystemTime>,
+    /// Put the time, RFC 3339 with nanoseconds, before each line.
+    pub timestamps: bool,
+    /// The start before the current one.
+    pub previous: bool,
+    /// End after so many bytes.
+    pub limit_bytes: Option<u64>,
+}
+
+/// What a command in a container did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// What it returned, or 128 + the signal's number.
+    pub exit_code: i32,
+    /// The first [`ExecOutput::MAX_BYTES`] of its standard output.
+    pub stdout: Bytes,
+    /// The first [`ExecOutput::MAX_BYTES`] of its standard error.
+    pub stderr: Bytes,
+    /// Whether either of them was longer.
+    pub is_truncated: bool,
+}
+
+/// Why a container could not be stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// It was never started, or removed.
+    #[error("no container `{container}` in pod `{pod}`")]
+    NotFound {
+        /// The pod, `namespace/name`.
+        pod: String,
+        /// The container's name.
+        container: String,
+    },
+    /// It is still there after SIGKILL: a process in an uninterruptible wait.
+    #[error("container `{container}` of pod `{pod}` is still there after SIGKILL")]
+    Unkillable {
+        /// The pod, `namespace/name`.
+        pod: String,
+        /// The container's name.
+        container: String,
+    },
+}
+
+/// Why a pod could not be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// A process outlived SIGKILL; the pod stays listed.
+    #[error(transparent)]
+    Stop(#[from] StopError),
+    /// Its files could not be deleted.
+    #[error("delete {path}")]
+    Delete {
+        /// Which directory.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why there is no output to show; the wording is the kubelet's.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// It was never started, or removed.
+    #[error("container \"{container}\" in pod \"{pod}\" not found")]
+    NotFound {
+        /// The pod's name.
+        pod: String,
+        /// The container's name.
+        container: String,
+    },
+    /// It has not been started twice.
+    #[error("previous terminated container \"{container}\" in pod \"{pod}\" not found")]
+    NoPrevious {
+        /// The pod's name.
+        pod: String,
+        /// The container's name.
+        container: String,
+    },
+    /// The log could not be read.
+    #[error("read the log of container `{container}`")]
+    Read {
+        /// The container's name.
+        container: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a command did not run to its end in a container.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The container does not run, or ended first.
+    #[error("container `{container}` of pod `{pod}` is not running")]
+    NotRunning {
+        /// The pod, `namespace/name`.
+        pod: String,
+        /// The container's name.
+        container: String,
+    },
+    /// It took too long and was killed. The wording is the kubelet's.
+    #[error("command timed out after {0:?}")]
+    TimedOut(Duration),
+    /// It could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+// === impl ExecOutput ===
+
+impl ExecOutput {
+    /// 10 KiB, as the kubelet reads of an exec probe
+    /// (<https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/probe/exec/exec.go>, `maxReadLength`).
+    pub const MAX_BYTES: usize = 10 * 1024;
+}

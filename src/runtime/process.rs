@@ -1,0 +1,31 @@
+//! The `process` runtime: a container is a group of local processes on the
+//! machine's own network.
+//!
+//! ```text
+//!  start ─► program (what file?) ─► group (spawn) ─► supervise ─► state, event, record
+//!                                     │ pipes ─► log::Pump            ▲
+//!  stop ──► SIGTERM … SIGKILL ────────┘            leader's end ──────┘
+//!  open ──► reap: what a killed Spur left behind (record + start time, cookie)
+//! ```
+//!
+//! What belongs to a container is its process group and, on Linux, every process
+//! that inherited the container's cookie in its environment: so also what left
+//! the group with `setsid` is ended with it.
+
+mod container;
+mod cookie;
+mod environment;
+mod exec;
+mod group;
+mod identity;
+mod program;
+mod reap;
+mod record;
+mod registry;
+mod runtime;
+mod supervise;
+
+pub use environment::{INHERITED, inherited};
+pub use reap::{Reaped, ReapedBy};
+pub use registry::OpenError;
+pub use runtime::{ProcessConfig, ProcessRuntime};

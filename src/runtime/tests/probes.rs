@@ -1,0 +1,179 @@
+//! The probes against servers of a few lines, each on a loopback port of its own.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in what tests share")]
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use spur_runtime::probe::{HttpGet, ProbeResult, http_get, tcp_connect};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// Far above what a loopback answer takes, so that only a fault reaches it.
+const LONG: Duration = Duration::from_secs(10);
+
+/// Answers every connection with what `answer` makes of the request's text, then closes.
+async fn serve(answer: impl Fn(&str) -> String + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buf = vec![0; 4096];
+            let mut n = 0;
+            while !buf[..n].ends_with(b"\r\n\r\n") {
+                match stream.read(&mut buf[n..]).await {
+                    Ok(read) if read > 0 => n += read,
+                    _ => break,
+                }
+            }
+            let text = String::from_utf8_lossy(&buf[..n]).into_owned();
+            let _ = stream.write_all(answer(&text).as_bytes()).await;
+        }
+    });
+    port
+}
+
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn get(port: u16, path: &str) -> HttpGet {
+    HttpGet { host: "127.0.0.1".into(), port, path: path.into(), headers: HeaderMap::new() }
+}
+
+fn rsp(status: u16, extra: &str, body: &str) -> String {
+    let n = body.len();
+    format!("HTTP/1.1 {status} X\r\ncontent-length: {n}\r\n{extra}\r\n{body}")
+}
+
+fn failure(text: impl Into<String>) -> ProbeResult {
+    ProbeResult::Failure(text.into())
+}
+
+#[tokio::test]
+async fn statuses_from_200_to_399_are_success() {
+    for (status, is_success) in
+        [(200, true), (204, true), (304, true), (399, true), (400, false), (404, false), (500, false)]
+    {
+        let port = serve(move |_| rsp(status, "", "")).await;
+        let got = http_get(&get(port, "/"), LONG).await;
+        assert_eq!(got.is_success(), is_success, "{status}: {got:?}");
+        if !is_success {
+            let words = format!("HTTP probe failed with statuscode: {status}");
+            assert_eq!(got, failure(words));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_request_is_the_kubelets() {
+    let port = serve(|req| rsp(200, "", req)).await;
+    let ProbeResult::Success(seen) = http_get(&get(port, "healthz?full=1"), LONG).await else {
+        panic!("the server answers 200");
+    };
+    let seen = seen.to_lowercase();
+    assert!(seen.starts_with("get /healthz?full=1 http/1.1\r\n"), "{seen}");
+    for line in [
+        format!("host: 127.0.0.1:{port}"),
+        "user-agent: kube-probe/1.36".into(),
+        "accept: */*".into(),
+        "connection: close".into(),
+    ] {
+        assert!(seen.contains(&format!("\r\n{line}\r\n")), "{line} in {seen}");
+    }
+}
+
+#[tokio::test]
+async fn the_probes_own_headers_win() {
+    let port = serve(|req| rsp(200, "", req)).await;
+    let mut probe = get(port, "/");
+    for (name, value) in [("host", "shop.test"), ("user-agent", "me"), ("x-a", "1")] {
+        probe.headers.insert(name, HeaderValue::from_static(value));
+    }
+    let ProbeResult::Success(seen) = http_get(&probe, LONG).await else {
+        panic!("the server answers 200");
+    };
+    for line in ["host: shop.test", "user-agent: me", "x-a: 1"] {
+        assert!(seen.to_lowercase().contains(line), "{line} in {seen}");
+    }
+    assert!(!seen.contains("kube-probe"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_redirect_on_the_same_host_is_followed() {
+    let other = serve(|_| rsp(503, "", "")).await;
+    let port = serve(move |req| match req {
+        r if r.starts_with("GET /a ") => rsp(302, "location: /b?x=1\r\n", ""),
+        r if r.starts_with("GET /b?x=1 ") => {
+            let to = format!("location: http://127.0.0.1:{other}/\r\n");
+            rsp(307, &to, "")
+        }
+        _ => rsp(200, "", ""),
+    })
+    .await;
+    let got = http_get(&get(port, "/a"), LONG).await;
+    assert_eq!(got, failure("HTTP probe failed with statuscode: 503"));
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_is_success_and_not_followed() {
+    let to = "location: http://elsewhere.invalid/\r\n";
+    let port = serve(move |_| rsp(302, to, "bye")).await;
+    let words = "Probe terminated redirects, Response body: bye";
+    assert_eq!(http_get(&get(port, "/"), LONG).await, ProbeResult::Success(words.into()));
+}
+
+#[tokio::test]
+async fn a_redirect_loop_ends() {
+    let port = serve(|_| rsp(302, "location: /\r\n", "")).await;
+    let words = format!("Get \"http://127.0.0.1:{port}/\": stopped after 10 redirects");
+    assert_eq!(http_get(&get(port, "/"), LONG).await, failure(words));
+}
+
+#[tokio::test]
+async fn nobody_listening_reads_as_in_kubernetes() {
+    let port = free_port().await;
+    let dial = format!("dial tcp 127.0.0.1:{port}: connect: connection refused");
+    assert_eq!(
+        http_get(&get(port, "/ready"), LONG).await,
+        failure(format!("Get \"http://127.0.0.1:{port}/ready\": {dial}"))
+    );
+    assert_eq!(tcp_connect("127.0.0.1", port, LONG).await, failure(dial));
+}
+
+#[tokio::test]
+async fn silence_after_accepting_is_a_timeout() {
+    // The kernel accepts into the backlog; nobody ever answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let got = http_get(&get(port, "/"), Duration::from_millis(50)).await;
+    let words = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+    assert_eq!(got, failure(format!("Get \"http://127.0.0.1:{port}/\": {words}")));
+    assert!(tcp_connect("127.0.0.1", port, LONG).await.is_success());
+}
+
+#[tokio::test]
+async fn closing_without_an_answer_is_eof() {
+    let port = serve(|_| String::new()).await;
+    assert_eq!(
+        http_get(&get(port, "/"), LONG).await,
+        failure(format!("Get \"http://127.0.0.1:{port}/\": EOF"))
+    );
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_10_kib_however_long_it_is() {
+    let port = serve(|_| rsp(200, "", &"x".repeat(100_000))).await;
+    let ProbeResult::Success(body) = http_get(&get(port, "/"), LONG).await else {
+        panic!("the server answers 200");
+    };
+    assert_eq!(body.len(), 10 * 1024);
+}
+
+#[tokio::test]
+async fn a_body_cut_short_is_a_failure() {
+    let port = serve(|_| "HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nabc".into()).await;
+    let got = http_get(&get(port, "/"), LONG).await;
+    assert!(!got.is_success(), "{got:?}");
+}

@@ -1,0 +1,11 @@
+//! The process runtime with real processes on this machine.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in what tests share")]
+
+mod world;
+
+mod exec;
+mod logs;
+mod restart;
+mod start;
+mod stop;

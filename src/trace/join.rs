@@ -1,0 +1,115 @@
+//! Finds each hop's parent, and the hops on which a key was lost.
+//!
+//! A proxy sees both sides of a service, so most parents are found without
+//! any instrumentation: by the span that a service hands on untouched, or, if
+//! the service starts spans of its own, by who was calling at that time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use spur_route::SpanId;
+
+use crate::record::HopSource;
+use crate::trace::{Hop, JoinedBy};
+
+/// Sorts the hops of one trace by start, and fills in `parent`, `joined_by` and `lost_key`.
+pub(crate) fn join(hops: &mut [Hop]) {
+    hops.sort_by_key(|hop| (hop.start.started, hop.start.id.span_id));
+    let parents = parents(hops);
+    let lost: Vec<_> = (0..hops.len()).map(|idx| lost_key(hops, &parents, idx)).collect();
+    let spans: Vec<_> = hops.iter().map(|hop| hop.start.id.span_id).collect();
+    for ((hop, (parent, joined_by)), lost) in hops.iter_mut().zip(parents).zip(lost) {
+        hop.parent = parent.map(|idx| spans[idx]);
+        hop.joined_by = joined_by;
+        hop.lost_key = lost;
+    }
+}
+
+/// A hop's parent by index.
+type Parent = (Option<usize>, JoinedBy);
+
+fn parents(hops: &[Hop]) -> Vec<Parent> {
+    let by_span: HashMap<SpanId, usize> =
+        hops.iter().enumerate().map(|(idx, hop)| (hop.start.id.span_id, idx)).collect();
+    let mut parents: Vec<Parent> = (0..hops.len()).map(|idx| parent(hops, &by_span, idx)).collect();
+    break_cycles(&mut parents);
+    parents
+}
+
+fn parent(hops: &[Hop], by_span: &HashMap<SpanId, usize>, idx: usize) -> Parent {
+    let start = &hops[idx].start;
+    let named = start.incoming_parent_id.and_then(|span| by_span.get(&span)).filter(|named| **named != idx);
+    if let Some(named) = named {
+        return (Some(*named), JoinedBy::Span);
+    }
+    let Some(source) = &start.source else {
+        return (None, JoinedBy::Root);
+    };
+    // Sorted by start: what stands before began before.
+    let mut callers = (0..idx)
+        .rev()
+        .filter(|other| leads_to(&hops[*other], source))
+        .filter(|other| is_open_at(&hops[*other], start.started));
+    match (callers.next(), callers.next()) {
+        (None, _) => (None, JoinedBy::Root),
+        (Some(latest), None) => (Some(latest), JoinedBy::Caller),
+        (Some(latest), Some(_)) => (Some(latest), JoinedBy::OneOfSeveral),
+    }
+}
+
+/// Whether the hop went to this workload's pod.
+fn leads_to(hop: &Hop, source: &HopSource) -> bool {
+    let Some(service) = &hop.start.decision.service else {
+        return false;
+    };
+    hop.endpoint().is_some_and(|endpoint| {
+        service.namespace == source.namespace
+            && endpoint.workload == source.workload
+            && endpoint.pod == source.pod
+    })
+}
+
+fn is_open_at(hop: &Hop, time: SystemTime) -> bool {
+    hop.end.as_ref().is_none_or(|end| hop.start.started + end.duration >= time)
+}
+
+/// Spans that name each other in a ring can only be made up or come of a clock
+/// that was set back; the one that closes the ring becomes a root.
+fn break_cycles(parents: &mut [Parent]) {
+    for start in 0..parents.len() {
+        let mut at = start;
+        // No way up is longer than there are hops.
+        for _ in 0..parents.len() {
+            match parents[at].0 {
+                Some(up) if up == start => {
+                    parents[start] = (None, JoinedBy::Root);
+                    break;
+                }
+                Some(up) => at = up,
+                None => break,
+            }
+        }
+    }
+}
+
+/// The key that this hop's caller got and did not hand on.
+///
+/// Where the parent is certain, its key is the one; it may have come without
+/// one because a service before it lost it. Otherwise any earlier hop to the
+/// caller with a key counts.
+fn lost_key(hops: &[Hop], parents: &[Parent], idx: usize) -> Option<Arc<str>> {
+    let hop = &hops[idx];
+    if hop.key().is_some() {
+        return None;
+    }
+    let source = hop.start.source.as_ref()?;
+    let got = match parents[idx] {
+        (Some(parent), JoinedBy::Span | JoinedBy::Caller) => Some(&hops[parent]),
+        (_, JoinedBy::OneOfSeveral | JoinedBy::Root) | (None, _) => {
+            hops[..idx].iter().rev().find(|other| other.key().is_some() && leads_to(other, source))
+        }
+    };
+    let key = got?.start.decision.key.as_ref()?;
+    Some(key.value.clone())
+}

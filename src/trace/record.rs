@@ -1,0 +1,245 @@
+//! What a proxy worker writes down about a hop: at its start, once a second
+//! while it is long, and at its end.
+//!
+//! Nothing here is formatted: names are shared, and a path is the request's
+//! own buffer. Joining the records is left to `store`.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::uri::PathAndQuery;
+use http::{Method, Version as HttpVersion};
+use serde::{Deserialize, Serialize};
+use spur_route::{
+    Endpoint, Outcome, Reason, RoutingKey, Rule, ServicePort, SpanId, TraceId, Verdict, Version,
+};
+
+use crate::text;
+
+/// One entry of a [`Ring`](crate::Ring).
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A request was read and decided.
+    Start(Box<HopStart>),
+    /// It is still going on.
+    Progress(HopId, HopProgress),
+    /// Its response ended, or it failed.
+    End(HopId, Box<HopEnd>),
+}
+
+/// Which hop of which trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HopId {
+    /// The trace: from the request's `traceparent`, or new.
+    pub trace_id: TraceId,
+    /// The hop's own span, which the forwarded request names as its parent.
+    pub span_id: SpanId,
+}
+
+/// A hop as it begins, pushed once the endpoint is picked and before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HopStart {
+    /// Which hop.
+    #[serde(flatten)]
+    pub id: HopId,
+    /// The parent id of the `traceparent` that came in, if a valid one did.
+    pub incoming_parent_id: Option<SpanId>,
+    /// When the request's head had been read.
+    #[serde(with = "text::time")]
+    pub started: SystemTime,
+    /// Who is calling; absent on the entry listener.
+    pub source: Option<HopSource>,
+    /// What was decided.
+    pub decision: Decision,
+    /// The endpoint that is tried first; absent where the request is refused.
+    pub endpoint: Option<Endpoint>,
+    /// The HTTP method.
+    #[serde(with = "text::parsed")]
+    pub method: Method,
+    /// The path and query; absent for CONNECT and for plain TCP.
+    #[serde(with = "text::parsed_option")]
+    pub target: Option<PathAndQuery>,
+    /// The HTTP version of the incoming request.
+    #[serde(with = "text::http_version")]
+    pub http_version: HttpVersion,
+}
+
+/// The calling workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HopSource {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub workload: Arc<str>,
+    /// The pod that is calling.
+    pub pod: Arc<str>,
+    /// The sandbox that it is a fork or a member of.
+    pub sandbox: Option<Arc<str>>,
+}
+
+/// The facts of a verdict, without its list of endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The revision of the routing table that decided.
+    pub table_revision: u64,
+    /// The Service and port that was asked for, if there is one.
+    pub service: Option<Arc<ServicePort>>,
+    /// The rule that matched.
+    pub rule: Option<Arc<Rule>>,
+    /// The version that took the request, or would have.
+    pub version: Version,
+    /// The key and its carrier.
+    pub key: Option<RoutingKey>,
+    /// How many carriers hold another key.
+    pub n_disagreeing: u8,
+    /// How many carriers hold something that cannot be a key.
+    pub n_malformed: u8,
+    /// Whether the baseline stood in for a fork.
+    pub fell_back: bool,
+    /// Why.
+    pub reason: Reason,
+    /// What was asked for, where the verdict is a refusal.
+    pub asked: Option<Arc<str>>,
+}
+
+/// A hop that goes on: how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HopProgress {
+    /// Since its start.
+    #[serde(rename = "after_us", with = "text::micros")]
+    pub after: Duration,
+    /// The response's status, once its head has come.
+    pub status: Option<u16>,
+    /// Body bytes from the client so far.
+    pub request_bytes: u64,
+    /// Body bytes to the client so far.
+    pub response_bytes: u64,
+}
+
+/// A hop's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HopEnd {
+    /// From its start to the last byte of the response, or to its failure.
+    #[serde(rename = "duration_us", with = "text::micros")]
+    pub duration: Duration,
+    /// The endpoint that a connection was made to; absent where none was reached.
+    pub served_by: Option<Endpoint>,
+    /// The status that the client got; absent where it got none.
+    pub status: Option<u16>,
+    /// The `grpc-status` of the response's trailers or headers.
+    pub grpc_status: Option<u32>,
+    /// Body bytes from the client.
+    pub request_bytes: u64,
+    /// Body bytes to the client.
+    pub response_bytes: u64,
+    /// What failed, if anything did besides the status. A refusal by verdict is in the decision.
+    pub error: Option<HopError>,
+}
+
+/// What can fail between a request and its response. The codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HopError {
+    /// The endpoint refused the connection.
+    ConnectRefused,
+    /// The endpoint did not accept the connection in time.
+    ConnectTimeout,
+    /// The connection failed in another way.
+    ConnectFailed,
+    /// The endpoint closed the connection before it answered.
+    UpstreamClosed,
+    /// The endpoint's answer is not HTTP.
+    BadResponse,
+    /// The head of the response did not come in time.
+    ResponseTimeout,
+    /// The response broke off after it had begun.
+    ResponseAborted,
+    /// The client went away before the end.
+    ClientGone,
+    /// The client's body broke off or was not valid.
+    BadRequestBody,
+    /// The request was not acceptable and was answered by the proxy.
+    RejectedRequest,
+    /// A limit of the proxy was reached.
+    OverLimit,
+    /// The proxy was told to stop and the hop did not end in time.
+    Draining,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Which hop it is about.
+    #[must_use]
+    pub fn id(&self) -> HopId {
+        match self {
+            Self::Start(start) => start.id,
+            Self::Progress(id, _) | Self::End(id, _) => *id,
+        }
+    }
+}
+
+// === impl Decision ===
+
+impl From<&Verdict> for Decision {
+    fn from(verdict: &Verdict) -> Self {
+        let Verdict {
+            table_revision,
+            service,
+            rule,
+            version,
+            key,
+            n_disagreeing,
+            n_malformed,
+            fell_back,
+            // Follows from the carrier.
+            wants_injection: _,
+            reason,
+            outcome,
+        } = verdict;
+        Self {
+            table_revision: *table_revision,
+            service: service.clone(),
+            rule: rule.clone(),
+            version: version.clone(),
+            key: key.clone(),
+            n_disagreeing: *n_disagreeing,
+            n_malformed: *n_malformed,
+            fell_back: *fell_back,
+            reason: *reason,
+            asked: match outcome {
+                Outcome::Forward { .. } => None,
+                Outcome::Refuse { status: _, asked } => Some(asked.clone()),
+            },
+        }
+    }
+}
+
+// === impl HopError ===
+
+impl HopError {
+    /// The stable code, as in JSON and in the `spur-reason` header.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::ConnectRefused => "connect-refused",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::ConnectFailed => "connect-failed",
+            Self::UpstreamClosed => "upstream-closed",
+            Self::BadResponse => "bad-response",
+            Self::ResponseTimeout => "response-timeout",
+            Self::ResponseAborted => "response-aborted",
+            Self::ClientGone => "client-gone",
+            Self::BadRequestBody => "bad-request-body",
+            Self::RejectedRequest => "rejected-request",
+            Self::OverLimit => "over-limit",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl std::fmt::Display for HopError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}

@@ -1,0 +1,338 @@
+//! The traces of the last while, joined by id; one task owns it.
+//!
+//! Records go in, a finished trace comes out once nothing of it is open and
+//! one more sweep over all rings has brought nothing new for it: a child's
+//! start may wait in one ring while its parent's end is read from another.
+//! Rings and readers are left to `collector`.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use spur_route::TraceId;
+
+use crate::join::join;
+use crate::query::{Answer, Counts, InFlight, Query};
+use crate::record::{HopEnd, HopId, HopProgress, HopStart, Record};
+use crate::trace::{Hop, JoinedBy, Trace};
+
+/// How much is kept; what is beyond goes, oldest trace first, and is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Traces, in flight ones included.
+    pub max_traces: usize,
+    /// Bytes that the hops take, names shared with the routing table not counted.
+    pub max_bytes: usize,
+    /// Hops of one trace; further ones are dropped.
+    pub max_hops_per_trace: usize,
+    /// Ends that came before their start; the oldest go.
+    pub max_early_ends: usize,
+}
+
+/// The traces, by id.
+#[derive(Debug)]
+pub struct TraceStore {
+    limits: Limits,
+    traces: HashMap<TraceId, Entry>,
+    /// By first record, oldest first.
+    order: VecDeque<TraceId>,
+    published: BTreeMap<u64, TraceId>,
+    /// Traces in which nothing is open, until the next sweep.
+    settling: Vec<TraceId>,
+    early_ends: HashMap<HopId, Box<HopEnd>>,
+    early_order: VecDeque<HopId>,
+    sweep: u64,
+    last_seq: u64,
+    last_evicted_seq: u64,
+    n_bytes: usize,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    hops: Vec<Hop>,
+    n_open: usize,
+    n_dropped_hops: u64,
+    n_bytes: usize,
+    touched_in_sweep: u64,
+    is_settling: bool,
+    published: Option<Arc<Trace>>,
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    /// 10,000 traces are what Aspire keeps, and hours of a developer's clicks;
+    /// 64 MiB keep `spur` within its memory budget where traces are large. A
+    /// trace of 1,000 hops is a loop or a load test. 4,096 early ends are one
+    /// sweep's worth at 400,000 hops per second.
+    fn default() -> Self {
+        Self { max_traces: 10_000, max_bytes: 64 << 20, max_hops_per_trace: 1_000, max_early_ends: 4_096 }
+    }
+}
+
+// === impl TraceStore ===
+
+impl TraceStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            traces: HashMap::new(),
+            order: VecDeque::new(),
+            published: BTreeMap::new(),
+            settling: Vec::new(),
+            early_ends: HashMap::new(),
+            early_order: VecDeque::new(),
+            sweep: 0,
+            last_seq: 0,
+            last_evicted_seq: 0,
+            n_bytes: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes one record in. Records of one hop may come in any order.
+    pub fn apply(&mut self, record: Record) {
+        self.counts.n_records += 1;
+        match record {
+            Record::Start(start) => self.start(start),
+            Record::Progress(id, progress) => self.progress(id, progress),
+            Record::End(id, end) => self.end(id, end),
+        }
+    }
+
+    /// Every ring has been read once: publishes the traces that have settled,
+    /// and gives them back in order.
+    pub fn end_sweep(&mut self) -> Vec<Arc<Trace>> {
+        let candidates = std::mem::take(&mut self.settling);
+        let sweep = self.sweep;
+        self.sweep += 1;
+        let mut published = Vec::new();
+        for trace_id in candidates {
+            let Some(entry) = self.traces.get_mut(&trace_id) else {
+                continue;
+            };
+            if entry.n_open > 0 {
+                entry.is_settling = false;
+            } else if entry.touched_in_sweep == sweep {
+                self.settling.push(trace_id);
+            } else {
+                entry.is_settling = false;
+                published.push(self.publish(trace_id));
+            }
+        }
+        published
+    }
+
+    /// Answers from what is there now.
+    #[must_use]
+    pub fn query(&self, query: &Query) -> Answer {
+        let since = query.since_seq.unwrap_or(0);
+        let mut traces: Vec<Arc<Trace>> = match query.in_flight {
+            InFlight::Without => Vec::new(),
+            InFlight::With => self.in_flight(query),
+        };
+        let finished = self
+            .published
+            .range(since.saturating_add(1)..)
+            .rev()
+            .filter_map(|(_, trace_id)| self.traces.get(trace_id))
+            // One that goes on is not told twice.
+            .filter(|entry| query.in_flight == InFlight::Without || !entry.is_in_flight())
+            .filter_map(|entry| entry.published.as_ref())
+            .filter(|trace| query.wants(trace))
+            .take(query.limit.saturating_sub(traces.len()))
+            .cloned();
+        // Newest first so far, and the ones in flight are newer than all.
+        traces.extend(finished);
+        traces.reverse();
+        Answer {
+            traces,
+            last_seq: self.last_seq,
+            has_gap: query.since_seq.is_some_and(|since| since < self.last_evicted_seq),
+            counts: self.counts(),
+        }
+    }
+
+    /// What the store saw and dropped. Losses in rings are the collector's to add.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { n_traces: self.traces.len() as u64, ..self.counts }
+    }
+
+    /// The latest of those in flight, newest first.
+    fn in_flight(&self, query: &Query) -> Vec<Arc<Trace>> {
+        self.order
+            .iter()
+            .rev()
+            .filter_map(|trace_id| Some((trace_id, self.traces.get(trace_id)?)))
+            .filter(|(_, entry)| entry.is_in_flight())
+            .map(|(trace_id, entry)| entry.snapshot(*trace_id, 0))
+            .filter(|trace| query.wants(trace))
+            .take(query.limit)
+            .map(Arc::new)
+            .collect()
+    }
+
+    fn start(&mut self, start: Box<HopStart>) {
+        let id = start.id;
+        let early = self.take_early(id);
+        let max_hops = self.limits.max_hops_per_trace;
+        let sweep = self.sweep;
+        let entry = self.entry(id.trace_id);
+        if entry.hops.len() >= max_hops {
+            entry.n_dropped_hops += 1;
+            self.counts.n_dropped_hops += 1;
+            return;
+        }
+        let n_bytes = start.n_bytes();
+        entry.hops.push(Hop {
+            parent: None,
+            joined_by: JoinedBy::Root,
+            lost_key: None,
+            start: Arc::from(start),
+            progress: None,
+            end: None,
+        });
+        entry.touched_in_sweep = sweep;
+        entry.n_open += 1;
+        entry.n_bytes += n_bytes;
+        self.n_bytes += n_bytes;
+        if let Some(end) = early {
+            self.end(id, end);
+        }
+        self.evict();
+    }
+
+    fn progress(&mut self, id: HopId, progress: HopProgress) {
+        match self.open_hop(id) {
+            Some(hop) => hop.progress = Some(progress),
+            None => self.counts.n_unmatched += 1,
+        }
+    }
+
+    fn end(&mut self, id: HopId, end: Box<HopEnd>) {
+        let Some(hop) = self.open_hop(id) else {
+            self.keep_early(id, end);
+            return;
+        };
+        hop.progress = None;
+        hop.end = Some(Arc::from(end));
+        let sweep = self.sweep;
+        let entry = self.entry(id.trace_id);
+        entry.touched_in_sweep = sweep;
+        entry.n_open -= 1;
+        if entry.n_open == 0 && !entry.is_settling {
+            entry.is_settling = true;
+            self.settling.push(id.trace_id);
+        }
+    }
+
+    fn entry(&mut self, trace_id: TraceId) -> &mut Entry {
+        let order = &mut self.order;
+        self.traces.entry(trace_id).or_insert_with(|| {
+            order.push_back(trace_id);
+            Entry::default()
+        })
+    }
+
+    fn open_hop(&mut self, id: HopId) -> Option<&mut Hop> {
+        let entry = self.traces.get_mut(&id.trace_id)?;
+        // From the back: what ends began lately.
+        entry.hops.iter_mut().rev().find(|hop| hop.start.id.span_id == id.span_id && hop.is_open())
+    }
+
+    fn keep_early(&mut self, id: HopId, end: Box<HopEnd>) {
+        match self.early_ends.insert(id, end) {
+            None => self.early_order.push_back(id),
+            Some(_) => self.counts.n_unmatched += 1,
+        }
+        if self.early_order.len() > self.limits.max_early_ends
+            && let Some(oldest) = self.early_order.pop_front()
+        {
+            self.early_ends.remove(&oldest);
+            self.counts.n_unmatched += 1;
+        }
+    }
+
+    fn take_early(&mut self, id: HopId) -> Option<Box<HopEnd>> {
+        let end = self.early_ends.remove(&id)?;
+        // From the back: a start is seldom far behind its end.
+        let position = self.early_order.iter().rposition(|other| *other == id);
+        let position = position.expect("every early end is in the order");
+        self.early_order.remove(position);
+        Some(end)
+    }
+
+    fn publish(&mut self, trace_id: TraceId) -> Arc<Trace> {
+        self.last_seq += 1;
+        let entry = self.traces.get_mut(&trace_id).expect("a trace is published while it is kept");
+        let trace = Arc::new(entry.snapshot(trace_id, self.last_seq));
+        if let Some(earlier) = entry.published.replace(trace.clone()) {
+            self.published.remove(&earlier.seq);
+        }
+        self.published.insert(self.last_seq, trace_id);
+        trace
+    }
+
+    /// The newest trace stays, whatever its size.
+    fn evict(&mut self) {
+        while self.order.len() > 1
+            && (self.order.len() > self.limits.max_traces || self.n_bytes > self.limits.max_bytes)
+        {
+            let oldest = self.order.pop_front().and_then(|id| self.traces.remove(&id));
+            let entry = oldest.expect("every id in the order has its trace");
+            self.n_bytes -= entry.n_bytes;
+            self.counts.n_evicted_traces += 1;
+            if let Some(published) = entry.published {
+                self.published.remove(&published.seq);
+                self.last_evicted_seq = self.last_evicted_seq.max(published.seq);
+            }
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Whether what was published of it, if anything was, is not all.
+    fn is_in_flight(&self) -> bool {
+        self.n_open > 0 || self.is_settling
+    }
+
+    fn snapshot(&self, trace_id: TraceId, seq: u64) -> Trace {
+        let mut hops = self.hops.clone();
+        join(&mut hops);
+        let started = hops.first().map_or(SystemTime::UNIX_EPOCH, |hop| hop.start.started);
+        let ended = hops.iter().filter_map(|hop| {
+            let end = hop.end.as_ref()?;
+            Some(hop.start.started + end.duration)
+        });
+        Trace {
+            seq,
+            trace_id,
+            is_finished: self.n_open == 0,
+            started,
+            duration: ended
+                .max()
+                .and_then(|ended| ended.duration_since(started).ok())
+                .unwrap_or(Duration::ZERO),
+            key: hops.iter().find_map(|hop| Some(hop.start.decision.key.as_ref()?.value.clone())),
+            n_dropped_hops: self.n_dropped_hops,
+            hops,
+        }
+    }
+}
+
+// === impl HopStart ===
+
+impl HopStart {
+    /// What a hop takes: itself twice (kept, and in the published trace, whose
+    /// start and end it shares), its end, and the path, which nothing else holds.
+    fn n_bytes(&self) -> usize {
+        let target = self.target.as_ref().map_or(0, |t| t.as_str().len());
+        size_of::<Hop>() * 2 + size_of::<HopStart>() + size_of::<HopEnd>() + target
+    }
+}
