@@ -1,1 +1,40 @@
-//! Accept loops with deadlines, listeners that know their caller.
+//! Accept loops with deadlines, and listeners that know their caller.
+//!
+//! ```text
+//!   bind ──► Inlet { listener, caller, destination }      (handed to the proxy)
+//!     │
+//!     └────► serve ─► accept ─► sniff ─► hyper http1 | http2 ─► service
+//!                       │         │           │
+//!                       │         │           └ Pace: idle and half-sent heads are closed
+//!                       │         └ silence and half a preface are closed
+//!                       └ a full descriptor table pauses, it does not spin
+//! ```
+//!
+//! Neither `axum::serve` nor hyper-util's automatic builder ends a connection
+//! that never says anything (hyper#3756), so the first bytes are read here,
+//! under a deadline, and the protocol's own builder gets the rest.
+//!
+//! What requests mean is left to whoever brings the service.
+
+mod accept;
+mod bind;
+mod drive;
+mod inlet;
+mod limits;
+mod linger;
+mod pace;
+mod port_holder;
+mod rewind;
+mod serve;
+mod sniff;
+
+pub use accept::accept;
+pub use bind::{BindError, bind, bind_loopback};
+pub use drive::{Ended, drive};
+pub use inlet::{Caller, Destination, Inlet};
+pub use limits::Limits;
+pub use pace::{Busy, Overdue, Pace, Paced};
+pub use port_holder::{PortHolder, port_holder};
+pub use rewind::Rewind;
+pub use serve::{Peer, Served, serve};
+pub use sniff::{Protocol, SniffError, sniff};

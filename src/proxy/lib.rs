@@ -1,1 +1,42 @@
 //! The data plane.
+//!
+//! ```text
+//!            Inlet ──► acceptor (one thread, all listeners)
+//!                          │ accepted socket, to the least loaded
+//!                          ▼
+//!   worker (N threads, each with its own connections, pool, counters and ring)
+//!     connection: sniff ─► hyper server ─► request ──────────────────────────┐
+//!                   └► relay (TCP)                                           ▼
+//!       sanitise ─► route::decide ─► pick ─► pool ─► forward ─► bodies ─► record
+//!           │            │                    │         │                   │
+//!           └────────────┴──── respond ◄──────┴─────────┘                 Ring
+//! ```
+//!
+//! A request asks nobody: the table is read once, and everything else is the
+//! worker's own. Which version takes a request is decided in `spur-route`;
+//! joining hops into traces, in `spur-trace`; opening listeners is left to
+//! runtimes.
+
+mod acceptor;
+mod body;
+mod config;
+mod connect;
+mod connection;
+mod failure;
+mod forward;
+mod handle;
+mod hop;
+mod local;
+mod pick;
+mod pool;
+mod relay;
+mod request;
+mod respond;
+mod sanitise;
+mod stats;
+mod upgrade;
+mod worker;
+
+pub use config::{Config, Timeouts};
+pub use handle::{Drained, Handle, Proxy, StartError};
+pub use stats::Stats;

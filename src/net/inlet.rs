@@ -1,0 +1,52 @@
+//! A listener and what is known about whoever connects to it.
+//!
+//! A runtime opens inlets for the pods it runs, the entry listener is one with
+//! no caller; the proxy takes them all and knows no runtime. Which endpoints a
+//! destination has is the routing table's business.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+/// The workload on whose behalf every connection of an [`Inlet`] is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The namespace of the calling pod.
+    pub namespace: Arc<str>,
+    /// The workload (Deployment, Job, …) that owns the calling pod.
+    pub workload: Arc<str>,
+    /// The calling pod.
+    pub pod: Arc<str>,
+    /// The sandbox that the calling pod is a member of, whose key its own calls carry.
+    pub sandbox: Option<Arc<str>>,
+}
+
+/// Where connections of an [`Inlet`] want to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// The entry listener: the `Host` of each request names the Service.
+    Entry,
+    /// One port of one Service.
+    ServicePort {
+        /// The Service's namespace.
+        namespace: Arc<str>,
+        /// The Service's name.
+        service: Arc<str>,
+        /// The Service's port number, which is not the listener's own.
+        port: u16,
+    },
+}
+
+/// A bound listener together with its caller and its destination.
+#[derive(Debug)]
+pub struct Inlet {
+    /// The bound socket.
+    pub listener: std::net::TcpListener,
+    /// Who connects, or `None` where anybody may (the entry listener).
+    pub caller: Option<Caller>,
+    /// Where its connections want to go.
+    pub destination: Destination,
+    /// Cancelled by the owner when the inlet is to go away: the listener is
+    /// closed and its connections finish the requests they have begun.
+    pub closed: CancellationToken,
+}

@@ -1,0 +1,232 @@
+//! Deadlines of a connection between requests: idle for too long, or a head that drips.
+//!
+//! hyper's header timer cannot tell the two apart and costs an allocation for
+//! each request; this watches the bytes from below ([`Paced`]) and the requests
+//! from above ([`Busy`]), and one sleeping timer per connection looks at both.
+//!
+//! How fast a body comes is left to whoever reads it.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use crate::{Limits, Protocol, linger::Linger};
+
+/// The pace of one connection, shared by its stream, its service and its driver.
+#[derive(Debug, Clone)]
+pub struct Pace(Arc<Shared>);
+
+/// Held while a request is in progress; dropped, the connection may be idle again.
+#[derive(Debug)]
+pub struct Busy(Arc<Shared>);
+
+/// Which deadline a connection has missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// A request head began and did not end.
+    Head,
+    /// No request came.
+    Idle,
+}
+
+/// A stream that tells its [`Pace`] when bytes come, and lingers when it is shut
+/// down: a socket that is closed with bytes unread is reset, and the reset can
+/// overtake the last response (RFC 9112 9.6).
+#[derive(Debug)]
+pub struct Paced<S> {
+    stream: S,
+    pace: Pace,
+    linger: Option<Linger>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    started: Instant,
+    protocol: Protocol,
+    n_busy: AtomicUsize,
+    phase: AtomicU8,
+    /// Milliseconds from `started` to the beginning of the phase.
+    since_ms: AtomicU64,
+    /// HTTP is over on this connection: it was upgraded.
+    is_released: AtomicBool,
+    /// A head has begun and not all of it is here: the driver must look again.
+    head_is_partial: Notify,
+}
+
+const IDLE: u8 = 0;
+const HEAD: u8 = 1;
+
+// === impl Pace ===
+
+impl Pace {
+    /// A connection that has just told its protocol and is idle from now on.
+    pub fn new(protocol: Protocol) -> Self {
+        Self(Arc::new(Shared {
+            started: Instant::now(),
+            protocol,
+            n_busy: AtomicUsize::new(0),
+            phase: AtomicU8::new(IDLE),
+            since_ms: AtomicU64::new(0),
+            is_released: AtomicBool::new(false),
+            head_is_partial: Notify::new(),
+        }))
+    }
+
+    /// A request begins; it lasts until the guard is dropped.
+    pub fn begin(&self) -> Busy {
+        self.0.n_busy.fetch_add(1, Ordering::AcqRel);
+        Busy(Arc::clone(&self.0))
+    }
+
+    /// Completes when the connection has missed a deadline of `limits`.
+    pub async fn overdue(&self, limits: &Limits) -> Overdue {
+        loop {
+            let now = Instant::now();
+            let (due, overdue) = self.due(now, limits);
+            if due <= now {
+                return overdue;
+            }
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = self.0.head_is_partial.notified() => {}
+            }
+        }
+    }
+
+    /// HTTP is over; what follows on the stream is nobody's to read but its owner's.
+    pub(crate) fn release(&self) {
+        self.0.is_released.store(true, Ordering::Release);
+    }
+
+    /// When to look next, and what has been missed if that is not after `now`.
+    fn due(&self, now: Instant, limits: &Limits) -> (Instant, Overdue) {
+        let since = self.0.started + Duration::from_millis(self.0.since_ms.load(Ordering::Acquire));
+        if self.0.n_busy.load(Ordering::Acquire) > 0 {
+            // Not before a whole idle time from now can it be overdue.
+            return (now + limits.idle_timeout, Overdue::Idle);
+        }
+        match self.0.phase.load(Ordering::Acquire) {
+            HEAD => (since + limits.head_timeout, Overdue::Head),
+            _ => (since + limits.idle_timeout, Overdue::Idle),
+        }
+    }
+
+    /// Bytes came. Between HTTP/1 requests they begin a head; HTTP/2 has frames
+    /// that belong to no request (PING, SETTINGS, WINDOW_UPDATE), so there only
+    /// requests count.
+    fn saw_bytes(&self) {
+        if self.0.protocol == Protocol::Http1
+            && self.0.n_busy.load(Ordering::Acquire) == 0
+            && self.0.phase.load(Ordering::Acquire) == IDLE
+        {
+            self.0.enter(HEAD);
+        }
+    }
+
+    /// The reader wants more than has come.
+    fn wants_more(&self) {
+        if self.0.phase.load(Ordering::Acquire) == HEAD && self.0.n_busy.load(Ordering::Acquire) == 0 {
+            self.0.head_is_partial.notify_one();
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn enter(&self, phase: u8) {
+        let since_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.since_ms.store(since_ms, Ordering::Release);
+        self.phase.store(phase, Ordering::Release);
+    }
+}
+
+// === impl Busy ===
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.enter(IDLE);
+        self.0.n_busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+// === impl Paced ===
+
+impl<S> Paced<S> {
+    /// Lets `pace` see the bytes of `stream`.
+    pub fn new(stream: S, pace: Pace) -> Self {
+        Self { stream, pace, linger: None }
+    }
+
+    /// The stream beneath.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let n_before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &polled {
+            Poll::Ready(Ok(())) if buf.filled().len() > n_before => self.pace.saw_bytes(),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.pace.wants_more(),
+        }
+        polled
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, pace, linger } = &mut *self;
+        if pace.0.is_released.load(Ordering::Acquire) {
+            return Pin::new(stream).poll_shutdown(cx);
+        }
+        let linger = match linger {
+            Some(linger) => linger,
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+                linger.insert(Linger::new())
+            }
+        };
+        linger.poll(stream, cx).map(Ok)
+    }
+}

@@ -1,0 +1,74 @@
+//! What a failed hop means for the client: which status, in which words, with
+//! which hint. The failures themselves are trace's [`HopError`].
+
+use std::error::Error as _;
+
+use http::StatusCode;
+use spur_trace::HopError;
+
+/// What hyper's error means when it comes before the response has begun.
+pub(crate) fn before_response(error: &hyper::Error) -> HopError {
+    let source = error.source();
+    let is_misunderstanding = source
+        .and_then(|source| source.downcast_ref::<h2::Error>())
+        // HTTP/2 was spoken to something that answers otherwise.
+        .is_some_and(|error| error.is_library() && error.reason().is_some());
+    if error.is_parse() || is_misunderstanding { HopError::BadResponse } else { HopError::UpstreamClosed }
+}
+
+/// The status of our answer (RFC 9110 15.6.3, 15.6.5).
+pub(crate) fn status(error: HopError) -> StatusCode {
+    match error {
+        HopError::ConnectTimeout | HopError::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+        HopError::ConnectRefused
+        | HopError::ConnectFailed
+        | HopError::UpstreamClosed
+        | HopError::BadResponse
+        | HopError::ResponseAborted => StatusCode::BAD_GATEWAY,
+        HopError::ClientGone | HopError::BadRequestBody | HopError::RejectedRequest => {
+            StatusCode::BAD_REQUEST
+        }
+        HopError::OverLimit | HopError::Draining => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// What happened, to follow the endpoint's name.
+pub(crate) fn words(error: HopError) -> &'static str {
+    match error {
+        HopError::ConnectRefused => "the connection was refused",
+        HopError::ConnectTimeout => "the connection was not accepted in time",
+        HopError::ConnectFailed => "the connection failed",
+        HopError::UpstreamClosed => "it closed the connection before it answered",
+        HopError::BadResponse => "its answer is not a valid response",
+        HopError::ResponseTimeout => "its response did not begin in time",
+        HopError::ResponseAborted => "it broke off its response",
+        HopError::ClientGone => "the client went away",
+        HopError::BadRequestBody => "the request's body broke off or is not valid",
+        HopError::RejectedRequest => "the request was not acceptable",
+        HopError::OverLimit => "a limit of the proxy was reached",
+        HopError::Draining => "the proxy was stopped",
+    }
+}
+
+/// What somebody could do about it.
+pub(crate) fn hint(error: HopError) -> &'static str {
+    match error {
+        HopError::ConnectRefused => {
+            "the pod counts as ready but nothing listens on its port; compare the Service's `targetPort` with the port that the process binds"
+        }
+        HopError::ConnectTimeout | HopError::ConnectFailed => {
+            "the pod's address cannot be reached; look at the pod's status and events"
+        }
+        HopError::UpstreamClosed => {
+            "the process may have crashed, or its port speaks another protocol; look at its logs, and at `appProtocol` of the Service's port"
+        }
+        HopError::BadResponse => {
+            "the port may speak another protocol; set `appProtocol` (`http`, `kubernetes.io/h2c`, `grpc`, `tcp`) on the Service's port"
+        }
+        HopError::ResponseTimeout => "the process is busy or stuck; look at its logs",
+        HopError::BadRequestBody | HopError::RejectedRequest => "look at what the client sends",
+        HopError::ResponseAborted | HopError::ClientGone | HopError::OverLimit | HopError::Draining => {
+            "try again"
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Starting a proxy, feeding it listeners, watching it and ending it.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use spur_net::Inlet;
+use spur_trace::Ring;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, Seat},
+    config::Config,
+    stats::{Stats, WorkerStats},
+    worker,
+};
+
+/// The data plane.
+#[derive(Debug)]
+pub struct Proxy;
+
+/// A running proxy. Dropped, it ends at once, without a drain.
+#[derive(Debug)]
+pub struct Handle {
+    inlets_tx: mpsc::Sender<Inlet>,
+    rings: Vec<Arc<Ring>>,
+    stats: Vec<Arc<WorkerStats>>,
+    n_refused: Arc<AtomicU64>,
+    drain: DropGuard,
+    cut: DropGuard,
+    /// threads -- nothing, until all have ended --> handle
+    done_rx: mpsc::Receiver<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A thread that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("start the proxy's threads")]
+pub struct StartError(#[source] io::Error);
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything that had begun was finished.
+    Finished,
+    /// This many connections were cut at the deadline.
+    Cut {
+        /// How many.
+        n_connections: u64,
+    },
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Starts the threads; they wait for inlets.
+    ///
+    /// # Errors
+    /// [`StartError`] when the system gives no thread or no event queue.
+    pub fn start(config: Config) -> Result<Handle, StartError> {
+        let Config { workers, limits, timeouts, table, ring_capacity } = config;
+        let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
+        // What was started before an error ends when these guards are dropped.
+        let (drain_guard, cut_guard) = (drain.clone().drop_guard(), cut.clone().drop_guard());
+        let (inlets_tx, inlets_rx) = mpsc::channel(N_INLETS_WAITING);
+        // Nothing is ever sent: it closes when the last sender is dropped.
+        let (done_tx, done_rx) = mpsc::channel(1);
+        let mut handle = Handle {
+            inlets_tx,
+            rings: Vec::new(),
+            stats: Vec::new(),
+            n_refused: Arc::default(),
+            drain: drain_guard,
+            cut: cut_guard,
+            done_rx,
+            threads: Vec::new(),
+        };
+        let mut seats = Vec::new();
+        for idx in 0..workers.max(1) {
+            let (accepted_tx, accepted_rx) = mpsc::channel(N_ACCEPTED_WAITING);
+            let ring = Arc::new(Ring::new(ring_capacity));
+            let stats = Arc::new(WorkerStats::default());
+            handle.rings.push(Arc::clone(&ring));
+            handle.stats.push(Arc::clone(&stats));
+            seats.push(Seat { accepted_tx, stats: Arc::clone(&stats) });
+            let thread = worker::start(worker::Seed {
+                idx,
+                table: Arc::clone(&table),
+                ring,
+                stats,
+                limits: limits.clone(),
+                timeouts,
+                accepted_rx,
+                cut: cut.clone(),
+                done: done_tx.clone(),
+            });
+            handle.threads.push(thread.map_err(StartError)?);
+        }
+        let thread = acceptor::start(acceptor::Seed {
+            inlets_rx,
+            seats,
+            n_connections_max: limits.n_connections_max,
+            n_refused: Arc::clone(&handle.n_refused),
+            drain,
+            done: done_tx,
+        });
+        handle.threads.push(thread.map_err(StartError)?);
+        Ok(handle)
+    }
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// Where to bring listeners. Bounded: whoever brings too many waits.
+    pub fn inlets(&self) -> mpsc::Sender<Inlet> {
+        self.inlets_tx.clone()
+    }
+
+    /// The rings that the workers write hops into, one each, for the collector.
+    pub fn rings(&self) -> &[Arc<Ring>] {
+        &self.rings
+    }
+
+    /// What was done so far, over all workers.
+    pub fn stats(&self) -> Stats {
+        let mut sum = Stats { n_connections_refused: self.n_refused.load(Relaxed), ..Stats::default() };
+        for stats in &self.stats {
+            stats.add_to(&mut sum);
+        }
+        sum
+    }
+
+    /// Closes all listeners, lets requests and upgraded connections finish until
+    /// `deadline` (requests no longer than `limits.drain_timeout`), and cuts the rest. When it returns, all threads have ended.
+    pub async fn drain(self, deadline: Duration) -> Drained {
+        let Self { inlets_tx: _, rings: _, stats, n_refused: _, drain, cut, mut done_rx, threads } = self;
+        drain.disarm().cancel();
+        let n_cut_before = sum(&stats).n_connections_cut;
+        let mut n_cut = 0;
+        if timeout(deadline, done_rx.recv()).await.is_err() {
+            n_cut = sum(&stats).n_connections_open as u64;
+            cut.disarm().cancel();
+            done_rx.recv().await;
+        }
+        n_cut += sum(&stats).n_connections_cut - n_cut_before;
+        for thread in threads {
+            // They have let go of everything, so this does not wait; a panic was
+            // reported when it happened.
+            let _ = thread.join();
+        }
+        match n_cut {
+            0 => Drained::Finished,
+            n_connections => Drained::Cut { n_connections },
+        }
+    }
+}
+
+fn sum(workers: &[Arc<WorkerStats>]) -> Stats {
+    let mut sum = Stats::default();
+    for stats in workers {
+        stats.add_to(&mut sum);
+    }
+    sum
+}

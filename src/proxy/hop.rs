@@ -1,0 +1,220 @@
+//! One hop in progress: its counts, and its records.
+//!
+//! A hop ends once: with its response, with its failure, or, where nobody said
+//! so, because the client went away and everything was dropped.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
+
+use http::{Method, Version, uri::PathAndQuery};
+use spur_net::{Busy, Caller};
+use spur_route::{Endpoint, SpanId, TraceId, TraceParent, Verdict};
+use spur_trace::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
+use tokio::time::Instant;
+
+use crate::{stats::count, worker::Worker};
+
+/// A long hop writes how far it is once a second: a reader sees it move, and
+/// 16,384 records of a ring still hold hours of one stream.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// A hop, shared by whoever still has a part of it: request body, response body,
+/// the future between them. The last to let go ends it.
+#[derive(Debug)]
+pub(crate) struct Hop {
+    worker: Rc<Worker>,
+    id: HopId,
+    started: Instant,
+    request_bytes: Cell<u64>,
+    response_bytes: Cell<u64>,
+    /// When the request last moved towards the upstream.
+    request_moved: Cell<Instant>,
+    progress_due: Cell<Instant>,
+    status: Cell<Option<u16>>,
+    grpc_status: Cell<Option<u32>>,
+    served_by: RefCell<Option<Endpoint>>,
+    /// The client's own body failed, so whatever fails next is not the upstream's fault.
+    client_failed: Cell<bool>,
+    is_ended: Cell<bool>,
+    /// The client's connection is not idle while any part of the hop is left.
+    _busy: Option<Busy>,
+}
+
+/// What is known of a request when it was decided.
+#[derive(Debug)]
+pub(crate) struct Begin<'a> {
+    pub(crate) verdict: &'a Verdict,
+    /// The endpoint that will be tried first.
+    pub(crate) endpoint: Option<&'a Endpoint>,
+    pub(crate) caller: Option<&'a Caller>,
+    pub(crate) incoming: Option<TraceParent>,
+    pub(crate) method: &'a Method,
+    pub(crate) target: Option<&'a PathAndQuery>,
+    pub(crate) version: Version,
+    pub(crate) busy: Option<Busy>,
+}
+
+// === impl Hop ===
+
+impl Hop {
+    /// Begins a hop and writes its start record.
+    pub(crate) fn begin(worker: &Rc<Worker>, begin: Begin<'_>) -> Rc<Self> {
+        let Begin { verdict, endpoint, caller, incoming, method, target, version, busy } = begin;
+        let id = HopId {
+            trace_id: incoming.map_or_else(new_trace_id, |incoming| incoming.trace_id),
+            span_id: new_span_id(),
+        };
+        count(&worker.stats.n_hops);
+        worker.ring.push(Record::Start(Box::new(HopStart {
+            id,
+            incoming_parent_id: incoming.map(|incoming| incoming.parent_id),
+            started: SystemTime::now(),
+            source: caller.map(source),
+            decision: Decision::from(verdict),
+            endpoint: endpoint.cloned(),
+            method: method.clone(),
+            target: target.cloned(),
+            http_version: version,
+        })));
+        let now = Instant::now();
+        Rc::new(Self {
+            worker: Rc::clone(worker),
+            id,
+            started: now,
+            request_bytes: Cell::new(0),
+            response_bytes: Cell::new(0),
+            request_moved: Cell::new(now),
+            progress_due: Cell::new(now + PROGRESS_EVERY),
+            status: Cell::new(None),
+            grpc_status: Cell::new(None),
+            served_by: RefCell::new(None),
+            client_failed: Cell::new(false),
+            is_ended: Cell::new(false),
+            _busy: busy,
+        })
+    }
+
+    /// The header that makes the next hop a child of this one.
+    pub(crate) fn traceparent(&self, incoming: Option<TraceParent>) -> TraceParent {
+        /// A new trace is sampled: it was made to be looked at.
+        const SAMPLED: u8 = 1;
+        TraceParent {
+            trace_id: self.id.trace_id,
+            parent_id: self.id.span_id,
+            flags: incoming.map_or(SAMPLED, |incoming| incoming.flags),
+        }
+    }
+
+    /// Bytes went from the client towards the upstream.
+    pub(crate) fn add_request_bytes(&self, n_bytes: usize) {
+        let now = Instant::now();
+        self.request_bytes.set(self.request_bytes.get() + n_bytes as u64);
+        self.request_moved.set(now);
+        self.progress(now);
+    }
+
+    /// Bytes went from the upstream towards the client.
+    pub(crate) fn add_response_bytes(&self, n_bytes: usize) {
+        self.response_bytes.set(self.response_bytes.get() + n_bytes as u64);
+        self.progress(Instant::now());
+    }
+
+    /// When the request last moved.
+    pub(crate) fn request_moved(&self) -> Instant {
+        self.request_moved.get()
+    }
+
+    /// A connection to this endpoint is there.
+    pub(crate) fn reached(&self, endpoint: &Endpoint) {
+        *self.served_by.borrow_mut() = Some(endpoint.clone());
+    }
+
+    /// The head of the client's response.
+    pub(crate) fn set_status(&self, status: http::StatusCode) {
+        self.status.set(Some(status.as_u16()));
+    }
+
+    /// `grpc-status`, wherever it came. What is no number is no status.
+    pub(crate) fn set_grpc_status(&self, headers: &http::HeaderMap) {
+        let status = headers
+            .get("grpc-status")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse().ok());
+        if status.is_some() {
+            self.grpc_status.set(status);
+        }
+    }
+
+    /// The client's body broke off.
+    pub(crate) fn client_failed(&self) {
+        self.client_failed.set(true);
+    }
+
+    /// `error`, or the client's own fault where that came first.
+    pub(crate) fn blame(&self, error: HopError) -> HopError {
+        if self.client_failed.get() { HopError::BadRequestBody } else { error }
+    }
+
+    /// Ends the hop, unless it has ended.
+    pub(crate) fn end(&self, error: Option<HopError>) {
+        if self.is_ended.replace(true) {
+            return;
+        }
+        let end = HopEnd {
+            duration: self.started.elapsed(),
+            served_by: self.served_by.borrow_mut().take(),
+            status: self.status.get(),
+            grpc_status: self.grpc_status.get(),
+            request_bytes: self.request_bytes.get(),
+            response_bytes: self.response_bytes.get(),
+            error,
+        };
+        self.worker.ring.push(Record::End(self.id, Box::new(end)));
+    }
+
+    fn progress(&self, now: Instant) {
+        if now < self.progress_due.get() || self.is_ended.get() {
+            return;
+        }
+        self.progress_due.set(now + PROGRESS_EVERY);
+        let progress = HopProgress {
+            after: now - self.started,
+            status: self.status.get(),
+            request_bytes: self.request_bytes.get(),
+            response_bytes: self.response_bytes.get(),
+        };
+        self.worker.ring.push(Record::Progress(self.id, progress));
+    }
+}
+
+impl Drop for Hop {
+    fn drop(&mut self) {
+        let error = if self.worker.cut.is_cancelled() {
+            HopError::Draining
+        } else {
+            self.blame(HopError::ClientGone)
+        };
+        self.end(Some(error));
+    }
+}
+
+fn source(caller: &Caller) -> HopSource {
+    let Caller { namespace, workload, pod, sandbox } = caller;
+    HopSource {
+        namespace: namespace.clone(),
+        workload: workload.clone(),
+        pod: pod.clone(),
+        sandbox: sandbox.clone(),
+    }
+}
+
+fn new_trace_id() -> TraceId {
+    TraceId::new(rand::random::<u128>() | 1).expect("an odd number is not zero")
+}
+
+fn new_span_id() -> SpanId {
+    SpanId::new(rand::random::<u64>() | 1).expect("an odd number is not zero")
+}

@@ -1,0 +1,132 @@
+//! One worker's connections to upstreams. Nothing in here is shared between threads.
+//!
+//! Which endpoint is asked is decided elsewhere (`pick`); what is said on a
+//! connection, too (`forward`).
+
+mod h1;
+mod h2;
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use spur_trace::HopError;
+use tokio::time::Instant;
+
+use self::{
+    h1::{H1Lease, H1Pool},
+    h2::{H2Pool, H2Stream},
+};
+use crate::{body::RequestBody, config::Timeouts, stats::WorkerStats};
+
+/// All of a worker's upstream connections.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    h1: Rc<H1Pool>,
+    h2: H2Pool,
+    timeouts: Timeouts,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speak {
+    Http1,
+    Http2,
+}
+
+/// A connection on which one request can be sent.
+#[derive(Debug)]
+pub(crate) enum Ready {
+    Http1(H1Lease),
+    Http2(H2Stream),
+}
+
+/// Held while a response is read. Dropped early, an HTTP/1 connection is closed
+/// and an HTTP/2 stream reset; given back, the connection serves again.
+#[derive(Debug)]
+pub(crate) enum Lease {
+    Http1(H1Lease),
+    Http2(#[expect(dead_code, reason = "held for its drop")] h2::StreamCount),
+}
+
+/// Why a request was not answered.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    /// No byte of it was written: here it is again. Boxed, since it is rare.
+    Unsent(Box<Request<RequestBody>>),
+    /// It may have been read, so it must not be sent again.
+    Failed(hyper::Error),
+}
+
+// === impl Pool ===
+
+impl Pool {
+    pub(crate) fn new(timeouts: Timeouts, stats: &Arc<WorkerStats>) -> Self {
+        Self { h1: Rc::new(H1Pool::new(Arc::clone(stats))), h2: H2Pool::new(Arc::clone(stats)), timeouts }
+    }
+
+    /// A connection to `address`: an idle one, or a new one.
+    pub(crate) async fn ready(&self, address: SocketAddr, speak: Speak) -> Result<Ready, HopError> {
+        match speak {
+            Speak::Http1 => H1Pool::ready(&self.h1, address, &self.timeouts).await.map(Ready::Http1),
+            Speak::Http2 => self.h2.ready(address, &self.timeouts).await.map(Ready::Http2),
+        }
+    }
+
+    /// Closes what has been idle for too long.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.h1.sweep(now);
+        self.h2.sweep(now);
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    /// Whether the connection had served a request before, and so may have been
+    /// closed in the meantime.
+    pub(crate) fn is_reused(&self) -> bool {
+        match self {
+            Self::Http1(lease) => lease.is_reused(),
+            Self::Http2(stream) => stream.is_reused,
+        }
+    }
+
+    /// Sends `req` and waits for the head of its response.
+    pub(crate) async fn send(
+        self,
+        req: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Lease), NotSent> {
+        match self {
+            Self::Http1(mut lease) => {
+                let sent = lease.sender().try_send_request(req).await;
+                let rsp = sent.map_err(not_sent)?;
+                Ok((rsp, Lease::Http1(lease)))
+            }
+            Self::Http2(mut stream) => {
+                let sent = stream.sender.try_send_request(req).await;
+                let rsp = sent.map_err(not_sent)?;
+                Ok((rsp, Lease::Http2(stream.count)))
+            }
+        }
+    }
+}
+
+fn not_sent(mut error: hyper::client::conn::TrySendError<Request<RequestBody>>) -> NotSent {
+    match error.take_message() {
+        Some(req) => NotSent::Unsent(Box::new(req)),
+        None => NotSent::Failed(error.into_error()),
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// The response was read to its end.
+    pub(crate) fn give_back(self) {
+        match self {
+            Self::Http1(lease) => lease.give_back(),
+            Self::Http2(_) => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Idle HTTP/1.1 connections by address, the most recently used first.
+
+use std::{cell::RefCell, collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use spur_trace::HopError;
+use tokio::{task::spawn_local, time::Instant};
+use tracing::debug;
+
+use crate::{
+    body::RequestBody,
+    config::Timeouts,
+    connect::connect,
+    stats::{WorkerStats, count},
+};
+
+/// Idle connections are closed after 60 s: below nginx's `keepalive_timeout` of
+/// 75 s. Servers that close earlier (Node.js after 5 s) are noticed by their FIN.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Idle connections kept for one address: as many as a busy client opens
+/// (wrk and h2load runs use up to 256); one costs about 20 KB.
+const N_IDLE_PER_ADDRESS: usize = 256;
+
+/// Idle connections kept by one worker, for all addresses: a sixteenth of the
+/// descriptors a process may usually hold (1,048,576 hard, 65,536 raised soft).
+const N_IDLE_PER_WORKER: usize = 4096;
+
+/// The read buffer of one connection, and with it the longest response head: as
+/// for requests, 64 KiB.
+const BUFFER_MAX_BYTES: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(super) struct H1Pool {
+    idle: RefCell<IdleByAddress>,
+    stats: Arc<WorkerStats>,
+}
+
+/// One connection, taken out of the pool for one request.
+#[derive(Debug)]
+pub(crate) struct H1Lease {
+    sender: SendRequest<RequestBody>,
+    address: SocketAddr,
+    pool: Rc<H1Pool>,
+    is_reused: bool,
+}
+
+#[derive(Debug, Default)]
+struct IdleByAddress {
+    by_address: HashMap<SocketAddr, Vec<Idle>>,
+    n_idle: usize,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    since: Instant,
+}
+
+// === impl H1Pool ===
+
+impl H1Pool {
+    pub(super) fn new(stats: Arc<WorkerStats>) -> Self {
+        Self { idle: RefCell::default(), stats }
+    }
+
+    /// An idle connection, or a new one.
+    pub(super) async fn ready(
+        pool: &Rc<Self>,
+        address: SocketAddr,
+        timeouts: &Timeouts,
+    ) -> Result<H1Lease, HopError> {
+        let idle = pool.idle.borrow_mut().take(address);
+        let is_reused = idle.is_some();
+        let sender = match idle {
+            Some(sender) => {
+                count(&pool.stats.n_upstream_reused);
+                sender
+            }
+            None => {
+                let sender = open(address, timeouts.connect).await?;
+                count(&pool.stats.n_upstream_opened);
+                sender
+            }
+        };
+        Ok(H1Lease { sender, address, pool: Rc::clone(pool), is_reused })
+    }
+
+    pub(super) fn sweep(&self, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        idle.by_address.retain(|_, connections| {
+            connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < IDLE_MAX);
+            !connections.is_empty()
+        });
+        idle.n_idle = idle.by_address.values().map(Vec::len).sum();
+    }
+}
+
+async fn open(address: SocketAddr, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
+    let stream = connect(address, deadline).await?;
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(BUFFER_MAX_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| HopError::UpstreamClosed)?;
+    // Ends when the sender and the response are dropped; the worker's LocalSet owns it.
+    spawn_local(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
+        }
+    });
+    Ok(sender)
+}
+
+// === impl IdleByAddress ===
+
+impl IdleByAddress {
+    /// The most recently used connection that can be used now. One whose last
+    /// message is not quite finished stays.
+    fn take(&mut self, address: SocketAddr) -> Option<SendRequest<RequestBody>> {
+        let connections = self.by_address.get_mut(&address)?;
+        let n_before = connections.len();
+        let now = Instant::now();
+        connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < IDLE_MAX);
+        let found = connections.iter().rposition(|c| c.sender.is_ready());
+        let taken = found.map(|idx| connections.remove(idx).sender);
+        self.n_idle -= n_before - connections.len();
+        taken
+    }
+
+    fn put(&mut self, address: SocketAddr, sender: SendRequest<RequestBody>) {
+        let connections = self.by_address.entry(address).or_default();
+        // Beyond the bounds the connection is closed by dropping its sender.
+        if connections.len() < N_IDLE_PER_ADDRESS && self.n_idle < N_IDLE_PER_WORKER {
+            let since = Instant::now();
+            connections.push(Idle { sender, since });
+            self.n_idle += 1;
+        }
+    }
+}
+
+// === impl H1Lease ===
+
+impl H1Lease {
+    pub(super) fn sender(&mut self) -> &mut SendRequest<RequestBody> {
+        &mut self.sender
+    }
+
+    /// Whether the connection had served a request before.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    pub(super) fn give_back(self) {
+        let Self { sender, address, pool, is_reused: _ } = self;
+        if !sender.is_closed() {
+            pool.idle.borrow_mut().put(address, sender);
+        }
+    }
+}

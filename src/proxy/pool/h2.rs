@@ -1,0 +1,204 @@
+//! HTTP/2 connections by address: normally one, multiplexed, replaced once the
+//! upstream says GOAWAY or closes.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use spur_trace::HopError;
+use tokio::{sync::Semaphore, task::spawn_local, time::Instant};
+use tracing::debug;
+
+use crate::{
+    body::RequestBody,
+    config::Timeouts,
+    connect::connect,
+    local::LocalExecutor,
+    stats::{WorkerStats, count},
+};
+
+/// A connection without a stream is closed after 60 s, as with HTTP/1.1.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Streams on one connection before another is opened, so that a hundred
+/// long-lived streams do not hold up the next request. 100 is what RFC 9113 6.5.2
+/// wants a server to allow at least; where a server allows fewer, requests wait in
+/// hyper's queue, which this bounds.
+const N_STREAMS_PER_CONNECTION: usize = 100;
+
+/// The flow-control windows are those of the server side: 64 KiB a stream, 1 MiB
+/// a connection, so that an upstream is read as fast as its client reads us.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Request bytes buffered for one stream whose upstream is slow: one window.
+const SEND_BUFFER_MAX_BYTES: usize = 64 * 1024;
+/// Response head and trailers, as with HTTP/1.1.
+const HEADER_LIST_MAX_BYTES: u32 = 64 * 1024;
+
+#[derive(Debug)]
+pub(super) struct H2Pool {
+    /// Entries without a connection are swept.
+    by_address: RefCell<HashMap<SocketAddr, Rc<Slot>>>,
+    stats: Arc<WorkerStats>,
+}
+
+/// A connection with room for one more stream.
+#[derive(Debug)]
+pub(crate) struct H2Stream {
+    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) count: StreamCount,
+    pub(super) is_reused: bool,
+}
+
+/// One stream in progress.
+#[derive(Debug)]
+pub(crate) struct StreamCount(Rc<Usage>);
+
+/// The connections to one address. One request at a time opens a new one; the
+/// others wait for it and share it, or its failure.
+#[derive(Debug)]
+struct Slot {
+    connections: RefCell<Vec<Shared>>,
+    opening: Semaphore,
+    last_failure: Cell<Option<(Instant, HopError)>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sender: SendRequest<RequestBody>,
+    usage: Rc<Usage>,
+}
+
+#[derive(Debug)]
+struct Usage {
+    n_streams: Cell<usize>,
+    idle_since: Cell<Instant>,
+}
+
+// === impl H2Pool ===
+
+impl H2Pool {
+    pub(super) fn new(stats: Arc<WorkerStats>) -> Self {
+        Self { by_address: RefCell::default(), stats }
+    }
+
+    /// A stream on a connection that is there, or on a new one.
+    pub(super) async fn ready(&self, address: SocketAddr, timeouts: &Timeouts) -> Result<H2Stream, HopError> {
+        let slot =
+            Rc::clone(self.by_address.borrow_mut().entry(address).or_insert_with(|| Rc::new(Slot::new())));
+        if let Some(stream) = slot.take() {
+            count(&self.stats.n_upstream_reused);
+            return Ok(stream);
+        }
+        let asked = Instant::now();
+        let _permit = slot.opening.acquire().await.expect("the semaphore of a slot is never closed");
+        // Whoever held the permit may have opened one, or failed to.
+        if let Some(stream) = slot.take() {
+            count(&self.stats.n_upstream_reused);
+            return Ok(stream);
+        }
+        if let Some((when, failure)) = slot.last_failure.get()
+            && when >= asked
+        {
+            return Err(failure);
+        }
+        match open(address, timeouts.connect).await {
+            Ok(sender) => {
+                count(&self.stats.n_upstream_opened);
+                Ok(slot.put(sender))
+            }
+            Err(failure) => {
+                slot.last_failure.set(Some((Instant::now(), failure)));
+                Err(failure)
+            }
+        }
+    }
+
+    pub(super) fn sweep(&self, now: Instant) {
+        self.by_address.borrow_mut().retain(|_, slot| {
+            let mut connections = slot.connections.borrow_mut();
+            connections.retain(|c| !c.sender.is_closed() && !c.usage.is_expired(now));
+            // A slot that somebody is waiting on is held elsewhere, too.
+            !connections.is_empty() || Rc::strong_count(slot) > 1
+        });
+    }
+}
+
+async fn open(address: SocketAddr, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
+    let stream = connect(address, deadline).await?;
+    let (sender, connection) = http2::Builder::new(LocalExecutor)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_MAX_BYTES)
+        .max_header_list_size(HEADER_LIST_MAX_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| HopError::UpstreamClosed)?;
+    // Ends when the senders and streams are dropped; the worker's LocalSet owns it.
+    spawn_local(async move {
+        if let Err(error) = connection.await {
+            debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
+        }
+    });
+    Ok(sender)
+}
+
+// === impl Slot ===
+
+impl Slot {
+    fn new() -> Self {
+        Self { connections: RefCell::default(), opening: Semaphore::new(1), last_failure: Cell::new(None) }
+    }
+
+    fn take(&self) -> Option<H2Stream> {
+        let mut connections = self.connections.borrow_mut();
+        connections.retain(|c| !c.sender.is_closed());
+        connections
+            .iter()
+            .find(|c| c.usage.n_streams.get() < N_STREAMS_PER_CONNECTION)
+            .map(|shared| H2Stream { is_reused: true, ..shared.stream() })
+    }
+
+    fn put(&self, sender: SendRequest<RequestBody>) -> H2Stream {
+        let usage = Rc::new(Usage { n_streams: Cell::new(0), idle_since: Cell::new(Instant::now()) });
+        let shared = Shared { sender, usage };
+        let stream = shared.stream();
+        self.connections.borrow_mut().push(shared);
+        stream
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn stream(&self) -> H2Stream {
+        let n_streams = &self.usage.n_streams;
+        n_streams.set(n_streams.get() + 1);
+        H2Stream { sender: self.sender.clone(), count: StreamCount(Rc::clone(&self.usage)), is_reused: false }
+    }
+}
+
+// === impl Usage ===
+
+impl Usage {
+    fn is_expired(&self, now: Instant) -> bool {
+        self.n_streams.get() == 0 && now.duration_since(self.idle_since.get()) >= IDLE_MAX
+    }
+}
+
+// === impl StreamCount ===
+
+impl Drop for StreamCount {
+    fn drop(&mut self) {
+        let Self(usage) = self;
+        usage.n_streams.set(usage.n_streams.get() - 1);
+        usage.idle_since.set(Instant::now());
+    }
+}

@@ -1,0 +1,181 @@
+//! The way of one request: clean, decide, send, answer.
+
+use std::rc::Rc;
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use spur_net::{Caller, Destination};
+use spur_route::{Ask, Outcome, Source, TraceParent, Verdict, Wire, decide};
+use spur_trace::HopError;
+
+use crate::{
+    body::{Guard, RequestBody, ResponseBody, UpstreamBody},
+    connection::Client,
+    forward::{self, Answered, Outgoing},
+    hop::{Begin, Hop},
+    pool::Speak,
+    respond::{Refusal, Shape, respond},
+    sanitise::{self, Clean, Upgrade},
+    stats::count,
+    upgrade,
+};
+
+/// Answers one request, by an upstream or by ourselves.
+pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> Response<ResponseBody> {
+    let busy = client.pace.begin();
+    let on_upgrade = req.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut req));
+    let (mut parts, body) = req.into_parts();
+    let shape = Shape::of(&parts.headers);
+    let clean = match sanitise::clean(&mut parts) {
+        Ok(clean) => clean,
+        Err(bad) => {
+            count(&client.worker.stats.n_bad_requests);
+            return respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy));
+        }
+    };
+    let verdict = verdict(client, &parts, &clean);
+    let first_idx = match &verdict.outcome {
+        Outcome::Forward { backends } => client.worker.picks.next(verdict.table_revision, backends),
+        Outcome::Refuse { .. } => 0,
+    };
+    let incoming = TraceParent::from_headers(&parts.headers);
+    let hop = Hop::begin(
+        &client.worker,
+        Begin {
+            verdict: &verdict,
+            endpoint: verdict.backends().get(first_idx),
+            caller: client.inlet.caller.as_ref(),
+            incoming,
+            method: &parts.method,
+            target: Some(&clean.target),
+            version: parts.version,
+            busy: Some(busy),
+        },
+    );
+    let Outcome::Forward { backends } = &verdict.outcome else {
+        return refuse(&hop, &Refusal::verdict(&verdict), shape);
+    };
+    let speak = speak(&verdict, parts.version, shape);
+    if clean.upgrade == Upgrade::WebSocket && speak == Speak::Http2 {
+        return refuse(&hop, &Refusal::websocket_over_h2(&verdict), shape);
+    }
+    let is_upgrade = clean.upgrade == Upgrade::WebSocket;
+    forward::rewrite(&mut parts.headers, client, &hop, (&verdict, &clean, incoming));
+    let Some(req) = forward::request(parts, clean, speak, RequestBody::new(body, Rc::clone(&hop))) else {
+        return refuse(&hop, &Refusal::bad_request(sanitise::BadRequest::InvalidTarget), shape);
+    };
+    let outgoing = Outgoing {
+        req,
+        speak,
+        // gRPC brings its own deadline, and its streams may be silent; an upgrade
+        // may take its time, too.
+        head_timeout: (shape != Shape::Grpc && !is_upgrade).then_some(client.worker.timeouts.response_head),
+    };
+    match forward::send(&client.worker, &hop, (backends, first_idx), outgoing).await {
+        Ok(answered) => pass_on(client, hop, answered, (&verdict, shape, on_upgrade.filter(|_| is_upgrade))),
+        Err(undelivered) => {
+            let error = undelivered.error;
+            let refusal = Refusal::undelivered(&undelivered, &verdict);
+            refuse_with(&hop, &refusal, shape, Some(error))
+        }
+    }
+}
+
+/// What the inlet, or the Host, asks for.
+pub(crate) fn destination<'a>(destination: &'a Destination, host: &'a str) -> spur_route::Destination<'a> {
+    match destination {
+        Destination::Entry => spur_route::Destination::Host(host),
+        Destination::ServicePort { namespace, service, port } => {
+            spur_route::Destination::Service { namespace, service, port: *port }
+        }
+    }
+}
+
+/// The caller in route's words.
+pub(crate) fn source(caller: &Caller) -> Source<'_> {
+    Source { namespace: &caller.namespace, workload: &caller.workload, sandbox: caller.sandbox.as_deref() }
+}
+
+fn verdict(client: &Client, parts: &Parts, clean: &Clean) -> Verdict {
+    let host = clean.host.as_ref().map_or("", |host| host.as_str());
+    decide(
+        &client.worker.table.load(),
+        &Ask {
+            destination: destination(&client.inlet.destination, host),
+            source: client.inlet.caller.as_ref().map(source),
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+        },
+    )
+}
+
+/// What to speak with the upstream. A port of which nothing was said gets HTTP/1.1,
+/// which everything understands, except gRPC, which HTTP/1.1 cannot carry.
+fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
+    match verdict.service.as_deref().map(|port| port.wire) {
+        Some(Wire::Http2) => Speak::Http2,
+        Some(Wire::Auto) if version == Version::HTTP_2 && shape == Shape::Grpc => Speak::Http2,
+        Some(Wire::Auto | Wire::Http1 | Wire::Tcp) | None => Speak::Http1,
+    }
+}
+
+/// The upstream's response, ready for the client.
+fn pass_on(
+    client: &Client,
+    hop: Rc<Hop>,
+    answered: Answered,
+    (verdict, shape, on_upgrade): (&Verdict, Shape, Option<OnUpgrade>),
+) -> Response<ResponseBody> {
+    let Answered { mut rsp, lease, endpoint } = answered;
+    if rsp.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return match on_upgrade {
+            Some(on_upgrade) if upgrade::is_websocket(rsp.headers()) => {
+                upgrade::switch(client, &hop, on_upgrade, &mut rsp)
+            }
+            // RFC 9110 15.2.2: only what was asked for. The connection is not HTTP any more.
+            _ => {
+                let error = HopError::BadResponse;
+                let undelivered = forward::Undelivered { error, endpoint, n_tried: 1 };
+                let refusal = Refusal::undelivered(&undelivered, verdict);
+                refuse_with(&hop, &refusal, shape, Some(error))
+            }
+        };
+    }
+    let (mut head, incoming) = rsp.into_parts();
+    sanitise::strip_response(&mut head.headers);
+    hop.set_status(head.status);
+    hop.set_grpc_status(&head.headers);
+    let mut rsp = Response::new(ResponseBody::Upstream(UpstreamBody::new(incoming, hop, lease)));
+    *rsp.status_mut() = head.status;
+    *rsp.headers_mut() = head.headers;
+    rsp
+}
+
+/// Answers a request that a verdict or a rule refused.
+fn refuse(hop: &Rc<Hop>, refusal: &Refusal, shape: Shape) -> Response<ResponseBody> {
+    refuse_with(hop, refusal, shape, None)
+}
+
+fn refuse_with(
+    hop: &Rc<Hop>,
+    refusal: &Refusal,
+    shape: Shape,
+    error: Option<HopError>,
+) -> Response<ResponseBody> {
+    let rsp = respond(refusal, shape, Guard::Hop(Rc::clone(hop)));
+    hop.set_status(rsp.status());
+    hop.set_grpc_status(rsp.headers());
+    hop.end(error);
+    rsp
+}
+
+/// Whether a request or response is gRPC
+/// (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, Content-Type).
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .and_then(|value| value.strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}

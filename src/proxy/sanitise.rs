@@ -1,0 +1,243 @@
+//! What a request must be before anything else looks at it, and what is taken off it.
+//!
+//! hyper refuses most of what is malformed; this refuses or repairs what it lets
+//! through, so that no two parties can read one request differently.
+//!
+//! What hyper does not show cannot be refused here: of `Content-Length` beside
+//! `Transfer-Encoding` it drops the first and closes the connection afterwards
+//! (RFC 9112 6.1 allows it), equal `Content-Length`s it merges, bare line feeds it
+//! accepts, and a `#fragment` it cuts. All four reach the upstream in one clean form.
+
+mod hop_by_hop;
+
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode, Version, header,
+    request::Parts,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+use self::hop_by_hop::strip_request;
+pub(crate) use self::hop_by_hop::strip_response;
+
+/// The longest request target. 16 KiB: twice what browsers and servers agree on.
+const TARGET_MAX_BYTES: usize = 16 * 1024;
+
+/// A request in one clean form.
+#[derive(Debug)]
+pub(crate) struct Clean {
+    /// The host it asks for, as it will be sent on; absent for HTTP/1.0 without one.
+    pub(crate) host: Option<Authority>,
+    /// Path and query, or `*`.
+    pub(crate) target: PathAndQuery,
+    /// Whether it asks to become something other than HTTP.
+    pub(crate) upgrade: Upgrade,
+}
+
+/// What a request asks its connection to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    /// Nothing: an ordinary request.
+    No,
+    /// A WebSocket (RFC 6455 4.1).
+    WebSocket,
+}
+
+/// A request that is refused as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadRequest {
+    #[error("the request has no Host header, and HTTP/1.1 wants exactly one")]
+    NoHost,
+    #[error("the request has several Host headers, and HTTP wants exactly one")]
+    ManyHosts,
+    #[error("the host is not of the form `host` or `host:port`")]
+    InvalidHost,
+    #[error("the Host header differs from `:authority`")]
+    HostDiffers,
+    #[error("the request target is neither a path nor an `http` URL")]
+    InvalidTarget,
+    #[error("the request target is longer than {TARGET_MAX_BYTES} bytes")]
+    LongTarget,
+    #[error("the transfer encoding is not exactly `chunked`")]
+    TransferEncoding,
+    #[error("the method CONNECT, and with it WebSocket over HTTP/2, is not supported")]
+    Connect,
+    #[error("a WebSocket handshake is a GET of HTTP/1.1 without a body")]
+    UpgradeWithBody,
+}
+
+/// Checks `parts` and takes off what belongs to the client's connection only.
+/// What it returns is not in `parts` any more.
+pub(crate) fn clean(parts: &mut Parts) -> Result<Clean, BadRequest> {
+    // Among them the extended CONNECT of RFC 8441.
+    if parts.method == Method::CONNECT {
+        return Err(BadRequest::Connect);
+    }
+    check_transfer_encoding(&parts.headers)?;
+    let target = target(parts)?;
+    let host = match parts.version {
+        Version::HTTP_2 => host_of_h2(parts)?,
+        _ => host_of_h1(parts)?,
+    };
+    let upgrade = upgrade(parts)?;
+    strip_request(&mut parts.headers);
+    parts.headers.remove(header::HOST);
+    if parts.version == Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
+    }
+    Ok(Clean { host, target, upgrade })
+}
+
+// === impl BadRequest ===
+
+impl BadRequest {
+    /// The status of the answer (RFC 9110 15.5, 15.6).
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::NoHost
+            | Self::ManyHosts
+            | Self::InvalidHost
+            | Self::HostDiffers
+            | Self::InvalidTarget
+            | Self::UpgradeWithBody => StatusCode::BAD_REQUEST,
+            Self::LongTarget => StatusCode::URI_TOO_LONG,
+            Self::TransferEncoding | Self::Connect => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+
+    /// The stable code for `spur-reason`.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::NoHost => "no-host",
+            Self::ManyHosts => "many-hosts",
+            Self::InvalidHost => "invalid-host",
+            Self::HostDiffers => "host-differs",
+            Self::InvalidTarget => "invalid-target",
+            Self::LongTarget => "long-target",
+            Self::TransferEncoding => "transfer-encoding",
+            Self::Connect => "connect-not-supported",
+            Self::UpgradeWithBody => "invalid-upgrade",
+        }
+    }
+}
+
+/// RFC 9112 6.1: a coding that is not understood is answered with 501. hyper
+/// takes any list that ends in `chunked`.
+fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), BadRequest> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if is_chunked(only) => Ok(()),
+        _ => Err(BadRequest::TransferEncoding),
+    }
+}
+
+/// RFC 9112 3.2: origin form, absolute form, or `*` for OPTIONS.
+fn target(parts: &Parts) -> Result<PathAndQuery, BadRequest> {
+    let scheme_is_http = parts.uri.scheme().is_none_or(|s| *s == Scheme::HTTP || *s == Scheme::HTTPS);
+    let target = parts.uri.path_and_query().filter(|_| scheme_is_http).ok_or(BadRequest::InvalidTarget)?;
+    if target.as_str().len() > TARGET_MAX_BYTES {
+        return Err(BadRequest::LongTarget);
+    }
+    let is_asterisk = target.path() == "*" && parts.method == Method::OPTIONS;
+    if !target.path().starts_with('/') && !is_asterisk {
+        return Err(BadRequest::InvalidTarget);
+    }
+    Ok(target.clone())
+}
+
+/// RFC 9112 3.2: exactly one Host, valid; 3.2.2: an absolute form beats it.
+fn host_of_h1(parts: &Parts) -> Result<Option<Authority>, BadRequest> {
+    let header = match one_host(&parts.headers)? {
+        Some(header) => Some(authority(header.as_bytes())?),
+        None if parts.version == Version::HTTP_10 => None,
+        None => return Err(BadRequest::NoHost),
+    };
+    match parts.uri.authority() {
+        Some(absolute) => Ok(Some(without_userinfo(absolute.clone())?)),
+        None => Ok(header),
+    }
+}
+
+/// RFC 9113 8.3.1: `:authority`, or Host; both only if they are the same.
+fn host_of_h2(parts: &Parts) -> Result<Option<Authority>, BadRequest> {
+    let header = match one_host(&parts.headers)? {
+        Some(header) => Some(authority(header.as_bytes())?),
+        None => None,
+    };
+    let pseudo = match parts.uri.authority() {
+        Some(pseudo) => Some(without_userinfo(pseudo.clone())?),
+        None => None,
+    };
+    match (pseudo, header) {
+        (None, None) => Err(BadRequest::NoHost),
+        // `Authority` compares without regard to case.
+        (Some(pseudo), Some(header)) if pseudo != header => Err(BadRequest::HostDiffers),
+        (Some(host), _) | (None, Some(host)) => Ok(Some(host)),
+    }
+}
+
+fn one_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, BadRequest> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => Err(BadRequest::ManyHosts),
+        (host, None) => Ok(host),
+    }
+}
+
+fn authority(value: &[u8]) -> Result<Authority, BadRequest> {
+    let authority = Authority::try_from(value).map_err(|_| BadRequest::InvalidHost)?;
+    without_userinfo(authority)
+}
+
+/// RFC 9110 4.2.4: user information in an authority is an error.
+fn without_userinfo(authority: Authority) -> Result<Authority, BadRequest> {
+    if authority.as_str().contains('@') {
+        return Err(BadRequest::InvalidHost);
+    }
+    Ok(authority)
+}
+
+/// RFC 9110 7.8: an upgrade is an offer, and one that we do not pass on is ignored.
+fn upgrade(parts: &Parts) -> Result<Upgrade, BadRequest> {
+    let headers = &parts.headers;
+    let asks = parts.version == Version::HTTP_11
+        && hop_by_hop::tokens(headers, header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
+        && hop_by_hop::tokens(headers, header::UPGRADE).eq_by_ignoring_case("websocket");
+    if !asks {
+        return Ok(Upgrade::No);
+    }
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    if parts.method != Method::GET || has_body {
+        return Err(BadRequest::UpgradeWithBody);
+    }
+    Ok(Upgrade::WebSocket)
+}
+
+/// A list of exactly one token.
+trait OnlyToken {
+    fn eq_by_ignoring_case(self, token: &str) -> bool;
+}
+
+impl<'a, I: Iterator<Item = &'a str>> OnlyToken for I {
+    fn eq_by_ignoring_case(mut self, token: &str) -> bool {
+        self.next().is_some_and(|first| first.eq_ignore_ascii_case(token)) && self.next().is_none()
+    }
+}
+
+/// RFC 9113 8.2.3: cookies that came in several fields are joined before they
+/// leave HTTP/2.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(header::COOKIE).iter();
+    if cookies.next().is_none() || cookies.next().is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&all.join(&b"; "[..]))
+        .expect("header values joined by a semicolon are a header value");
+    headers.insert(header::COOKIE, joined);
+}
+
+#[cfg(test)]
+mod tests;

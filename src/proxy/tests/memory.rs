@@ -1,0 +1,123 @@
+//! Alone in its process, because it measures the process: large bodies pass
+//! through in constant memory. Linux only, where the peak can be read and reset.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{net::SocketAddr, sync::Arc};
+
+use arc_swap::ArcSwap;
+use spur_net::{Destination, Inlet, bind_loopback};
+use spur_proxy::{Config, Handle, Proxy};
+use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Wire};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy, sink},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+
+const BODY_BYTES: usize = 64 << 20;
+/// Buffers of three parties and what the allocator keeps; a tenth of the body.
+const GROWTH_MAX_BYTES: usize = 6 << 20;
+
+/// Reads one request and its body, and answers with as much.
+async fn mirror_length(mut stream: TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let is_upload = head.contains(&format!("content-length: {BODY_BYTES}\r\n"));
+    if is_upload {
+        let mut body = (&mut stream).take(BODY_BYTES as u64);
+        copy(&mut body, &mut sink()).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        return;
+    }
+    let rsp = format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY_BYTES}\r\n\r\n");
+    stream.write_all(rsp.as_bytes()).await.unwrap();
+    write_body(&mut stream).await;
+}
+
+async fn write_body(stream: &mut TcpStream) {
+    let piece = [b'x'; 16 * 1024];
+    for _ in 0..BODY_BYTES / piece.len() {
+        stream.write_all(&piece).await.unwrap();
+    }
+}
+
+async fn start() -> (Handle, SocketAddr) {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = upstream.accept().await.unwrap();
+            tokio::spawn(mirror_length(stream));
+        }
+    });
+    let service = ServiceSpec {
+        namespace: "shop".into(),
+        name: "blobs".into(),
+        revision: 1,
+        ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Http1 }],
+        endpoints: vec![EndpointSpec {
+            port: 80,
+            address,
+            pod: "blobs-1".into(),
+            workload: "blobs".into(),
+            is_ready: true,
+        }],
+    };
+    let table = RoutingTable::build(1, vec![service], Vec::new());
+    let handle = Proxy::start(Config::new(1, Arc::new(ArcSwap::from_pointee(table)))).unwrap();
+    let listener = bind_loopback().unwrap();
+    let entry = listener.local_addr().unwrap();
+    let inlet =
+        Inlet { listener, caller: None, destination: Destination::Entry, closed: CancellationToken::new() };
+    handle.inlets().send(inlet).await.unwrap();
+    (handle, entry)
+}
+
+async fn download(entry: SocketAddr) {
+    let mut stream = TcpStream::connect(entry).await.unwrap();
+    let head = "GET / HTTP/1.1\r\nhost: blobs.shop.localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let n_bytes = copy(&mut stream, &mut sink()).await.unwrap();
+    assert!(n_bytes > BODY_BYTES as u64, "{n_bytes}");
+}
+
+async fn upload(entry: SocketAddr) {
+    let mut stream = TcpStream::connect(entry).await.unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: blobs.shop.localhost\r\nconnection: close\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    write_body(&mut stream).await;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.unwrap();
+    assert!(said.ends_with("ok"), "{said}");
+}
+
+/// Resident memory, and its peak, in bytes (proc(5), `/proc/pid/status`).
+fn memory(field: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib * 1024
+}
+
+#[tokio::test]
+async fn large_bodies_pass_in_constant_memory() {
+    let (_handle, entry) = start().await;
+    // Everything that is made once is made now.
+    download(entry).await;
+    upload(entry).await;
+    let before = memory("VmRSS:");
+    // "5" resets the peak to what is resident now (proc(5), clear_refs).
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    for _ in 0..2 {
+        download(entry).await;
+        upload(entry).await;
+    }
+    let growth = memory("VmHWM:").saturating_sub(before);
+    assert!(growth < GROWTH_MAX_BYTES, "grew by {growth} bytes over bodies of {BODY_BYTES}");
+}

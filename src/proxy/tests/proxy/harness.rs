@@ -1,0 +1,33 @@
+//! Helpers that read like the story: an upstream, a world around it, a client.
+
+mod client;
+mod upstream;
+mod world;
+
+use std::time::Duration;
+
+pub(crate) use client::{Client, raw, whole};
+pub(crate) use upstream::{Reply, Upstream, never, text};
+pub(crate) use world::{World, caller, world};
+
+/// Anything that has not happened by then is a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Polls `condition` until it holds; a level, never an edge.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE, "not in time: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until nobody listens at `address`.
+pub(crate) async fn until_refused(address: std::net::SocketAddr) {
+    let refused = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("the listener is closed");
+}

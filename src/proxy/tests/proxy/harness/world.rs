@@ -1,0 +1,197 @@
+//! A proxy with a table made of upstreams, all in namespace `shop`.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use spur_net::{Caller, Destination, Inlet, bind_loopback};
+use spur_proxy::{Config, Drained, Handle, Proxy};
+use spur_route::{EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec};
+use spur_trace::{HopEnd, HopStart, Record};
+use tokio_util::sync::CancellationToken;
+
+use super::{Client, Upstream};
+
+pub(crate) const NAMESPACE: &str = "shop";
+const PORT: u16 = 80;
+
+/// What the table is made from.
+#[derive(Clone, Default)]
+pub(crate) struct Plan {
+    services: Vec<ServiceSpec>,
+    sandboxes: Vec<SandboxSpec>,
+    workers: Option<usize>,
+    change: Option<fn(&mut Config)>,
+}
+
+/// A running proxy.
+pub(crate) struct World {
+    pub(crate) handle: Handle,
+    pub(crate) table: Arc<ArcSwap<RoutingTable>>,
+    entry: SocketAddr,
+    pub(crate) entry_closed: CancellationToken,
+}
+
+pub(crate) fn world() -> Plan {
+    Plan::default()
+}
+
+/// A pod of `workload`, perhaps a sandbox's.
+pub(crate) fn caller(workload: &str, sandbox: Option<&str>) -> Caller {
+    Caller {
+        namespace: NAMESPACE.into(),
+        workload: workload.into(),
+        pod: format!("{workload}-1").into(),
+        sandbox: sandbox.map(Into::into),
+    }
+}
+
+fn endpoint(upstream: &Upstream, is_ready: bool) -> EndpointSpec {
+    EndpointSpec {
+        port: PORT,
+        address: upstream.address,
+        pod: format!("{}-1", upstream.name).into(),
+        workload: upstream.name.into(),
+        is_ready,
+    }
+}
+
+impl Plan {
+    /// A Service on port 80 whose endpoints are `upstreams`, in their order.
+    pub(crate) fn service(mut self, name: &str, upstreams: &[&Upstream]) -> Self {
+        self.services.push(ServiceSpec {
+            namespace: NAMESPACE.into(),
+            name: name.into(),
+            revision: 1,
+            ports: vec![PortSpec {
+                number: PORT,
+                name: "http".into(),
+                wire: upstreams.first().map_or(spur_route::Wire::Http1, |u| u.wire),
+            }],
+            endpoints: upstreams.iter().map(|u| endpoint(u, true)).collect(),
+        });
+        self
+    }
+
+    /// Says what the ports of `service` speak.
+    pub(crate) fn wire(mut self, service: &str, wire: spur_route::Wire) -> Self {
+        for spec in self.services.iter_mut().filter(|spec| &*spec.name == service) {
+            spec.ports[0].wire = wire;
+        }
+        self
+    }
+
+    /// A sandbox that forks `service` with `upstream`, its name being its key.
+    pub(crate) fn fork(self, sandbox: &str, service: &str, upstream: &Upstream) -> Self {
+        self.sandbox(sandbox, service, (upstream, true), Fallback::Baseline)
+    }
+
+    pub(crate) fn sandbox(
+        mut self,
+        sandbox: &str,
+        service: &str,
+        (upstream, is_ready): (&Upstream, bool),
+        fallback: Fallback,
+    ) -> Self {
+        self.sandboxes.push(SandboxSpec {
+            namespace: NAMESPACE.into(),
+            name: sandbox.into(),
+            revision: 1,
+            key: sandbox.into(),
+            fallback,
+            forks: vec![ForkSpec {
+                service: service.into(),
+                workload: upstream.name.into(),
+                endpoints: vec![endpoint(upstream, is_ready)],
+            }],
+        });
+        self
+    }
+
+    pub(crate) fn workers(mut self, n: usize) -> Self {
+        self.workers = Some(n);
+        self
+    }
+
+    /// Bounds and timeouts other than the usual ones.
+    pub(crate) fn config(mut self, change: fn(&mut Config)) -> Self {
+        self.change = Some(change);
+        self
+    }
+
+    pub(crate) fn table(&self, revision: u64) -> RoutingTable {
+        RoutingTable::build(revision, self.services.clone(), self.sandboxes.clone())
+    }
+
+    pub(crate) async fn start(self) -> World {
+        let table = Arc::new(ArcSwap::from_pointee(self.table(1)));
+        let mut config = Config::new(self.workers.unwrap_or(1), Arc::clone(&table));
+        if let Some(change) = self.change {
+            change(&mut config);
+        }
+        let handle = Proxy::start(config).unwrap();
+        let entry_closed = CancellationToken::new();
+        let entry = open(&handle, None, Destination::Entry, &entry_closed).await;
+        World { handle, table, entry, entry_closed }
+    }
+}
+
+impl World {
+    /// A client of the entry listener that asks for `host`.
+    pub(crate) fn client(&self, host: &str) -> Client {
+        Client::new(self.entry, host)
+    }
+
+    pub(crate) fn entry(&self) -> SocketAddr {
+        self.entry
+    }
+
+    /// A listener of `service` for `caller`.
+    pub(crate) async fn inlet(&self, caller: Option<Caller>, service: &str) -> SocketAddr {
+        let destination =
+            Destination::ServicePort { namespace: NAMESPACE.into(), service: service.into(), port: PORT };
+        open(&self.handle, caller, destination, &CancellationToken::new()).await
+    }
+
+    pub(crate) async fn drain(self, deadline: Duration) -> Drained {
+        self.handle.drain(deadline).await
+    }
+
+    /// All records so far.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let rings = self.handle.rings();
+        rings.iter().flat_map(|ring| std::iter::from_fn(|| ring.pop())).collect()
+    }
+
+    /// The one hop there was, once it has ended.
+    pub(crate) async fn only_hop(&self) -> (HopStart, HopEnd) {
+        let mut records = Vec::new();
+        super::eventually("the hop ends", || {
+            records.extend(self.records());
+            records.iter().any(|record| matches!(record, Record::End(..)))
+        })
+        .await;
+        let mut start = None;
+        let mut end = None;
+        for record in records {
+            match record {
+                Record::Start(one) => assert!(start.replace(*one).is_none(), "one hop only"),
+                Record::End(_, one) => assert!(end.replace(*one).is_none(), "one hop only"),
+                Record::Progress(..) => {}
+            }
+        }
+        (start.unwrap(), end.unwrap())
+    }
+}
+
+async fn open(
+    handle: &Handle,
+    caller: Option<Caller>,
+    destination: Destination,
+    closed: &CancellationToken,
+) -> SocketAddr {
+    let listener = bind_loopback().unwrap();
+    let address = listener.local_addr().unwrap();
+    let inlet = Inlet { listener, caller, destination, closed: closed.clone() };
+    handle.inlets().send(inlet).await.unwrap();
+    address
+}

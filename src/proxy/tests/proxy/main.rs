@@ -1,0 +1,14 @@
+//! The proxy at its own door: real sockets on loopback, real upstreams, one table.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod harness;
+
+mod faults;
+mod http1;
+mod http2;
+mod lifecycle;
+mod records;
+mod requests;
+mod routing;
+mod tcp;
+mod upgrade;

@@ -1,0 +1,99 @@
+//! One worker: a thread with its own runtime, connections, pool, counters and ring.
+
+use std::{io, rc::Rc, sync::Arc, thread, time::Duration};
+
+use arc_swap::ArcSwap;
+use spur_net::Limits;
+use spur_route::RoutingTable;
+use spur_trace::Ring;
+use tokio::{
+    runtime,
+    sync::mpsc,
+    task::LocalSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{acceptor::Accepted, config::Timeouts, connection, pick::Picks, pool::Pool, stats::WorkerStats};
+
+/// How often idle upstream connections are looked through. A quarter of the time
+/// they may idle, so none lives much longer; four wake-ups a minute cost nothing.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// What a worker's connections share. Nothing of it is locked.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) table: Arc<ArcSwap<RoutingTable>>,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) pool: Pool,
+    pub(crate) picks: Picks,
+    /// Client connections and what they were upgraded to. Upstream connections
+    /// end with the thread.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when what has not finished must end.
+    pub(crate) cut: CancellationToken,
+}
+
+/// What a worker's thread is started with.
+#[derive(Debug)]
+pub(crate) struct Seed {
+    pub(crate) idx: usize,
+    pub(crate) table: Arc<ArcSwap<RoutingTable>>,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    /// acceptor -- accepted sockets --> worker
+    pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
+    pub(crate) cut: CancellationToken,
+    /// Dropped when the thread has ended.
+    pub(crate) done: mpsc::Sender<()>,
+}
+
+/// Starts the thread. It ends when the acceptor is gone and its connections are
+/// done, or at once when `cut` is cancelled.
+pub(crate) fn start(seed: Seed) -> io::Result<thread::JoinHandle<()>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new()
+        .name(format!("spur-proxy-{}", seed.idx))
+        .spawn(move || LocalSet::new().block_on(&runtime, run(seed)))
+}
+
+async fn run(seed: Seed) {
+    let Seed { idx, table, ring, stats, limits, timeouts, mut accepted_rx, cut, done: _done } = seed;
+    let worker = Rc::new(Worker {
+        table,
+        ring,
+        limits,
+        timeouts,
+        pool: Pool::new(timeouts, &stats),
+        stats,
+        picks: Picks::new(idx),
+        tasks: TaskTracker::new(),
+        cut,
+    });
+    let mut sweep = interval(SWEEP_EVERY);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = worker.cut.cancelled() => return,
+            accepted = accepted_rx.recv() => match accepted {
+                Some(accepted) => {
+                    let serving = connection::serve(Rc::clone(&worker), accepted);
+                    worker.tasks.spawn_local(serving);
+                }
+                None => break,
+            },
+            _ = sweep.tick() => worker.pool.sweep(Instant::now()),
+        }
+    }
+    worker.tasks.close();
+    tokio::select! {
+        () = worker.tasks.wait() => {}
+        () = worker.cut.cancelled() => {}
+    }
+}
