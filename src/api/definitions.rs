@@ -10,7 +10,7 @@ use k8s_openapi::api::{apps, core, discovery};
 use serde_json::{Map, Value, json};
 use spur_schema::Schemas;
 
-use crate::merge_keys::{LISTS, ListRule, MERGE_PATCHES};
+use crate::merge_keys::{KEY_DEFAULTS, LISTS, ListRule, MERGE_PATCHES};
 use crate::sandbox::{SandboxSpec, SandboxStatus};
 
 /// The definitions by name, as an OpenAPI v3 document's `components.schemas`.
@@ -22,7 +22,28 @@ pub fn document() -> &'static Map<String, Value> {
 /// The definitions, ready to validate and patch with.
 pub fn schemas() -> &'static Schemas {
     static SCHEMAS: OnceLock<Schemas> = OnceLock::new();
-    SCHEMAS.get_or_init(|| Schemas::compile(document()).expect("the bundled definitions refer only to each other"))
+    SCHEMAS.get_or_init(|| {
+        Schemas::compile(document()).expect("the bundled definitions refer only to each other")
+    })
+}
+
+/// Merges a strategic merge patch into an object of this definition.
+///
+/// # Errors
+/// In words, when there is no such definition or it does not take the patch;
+/// `target` is then as it was.
+pub fn strategic_merge(definition: &str, target: &mut Value, patch: &Value) -> Result<(), String> {
+    let schema = schemas().get(definition).ok_or_else(|| format!("no definition is named `{definition}`"))?;
+    spur_schema::patch::strategic(schema, target, patch).map_err(|error| error.to_string())
+}
+
+/// Takes out of an object what this definition does not know, and says where it stood.
+///
+/// # Errors
+/// In words, when there is no such definition.
+pub fn drop_unknown_fields(definition: &str, object: &mut Value) -> Result<Vec<String>, String> {
+    let schema = schemas().get(definition).ok_or_else(|| format!("no definition is named `{definition}`"))?;
+    Ok(spur_schema::unknown_fields(schema, object))
 }
 
 fn build() -> Map<String, Value> {
@@ -111,6 +132,11 @@ fn annotate(definitions: &mut Map<String, Value>) {
             }
         }
     }
+    for (definition, field, default) in KEY_DEFAULTS {
+        if let Some(property) = property_mut(definitions, definition, field) {
+            property.insert("default".to_owned(), json!(default));
+        }
+    }
     for (definition, field, strategy, key) in MERGE_PATCHES {
         let Some(property) = property_mut(definitions, definition, field) else { continue };
         property.insert("x-kubernetes-patch-strategy".to_owned(), json!(strategy));
@@ -136,6 +162,9 @@ mod tests {
     fn the_tables_name_only_fields_that_exist() {
         let mut definitions = build();
         for (definition, field, _) in LISTS {
+            assert!(property_mut(&mut definitions, definition, field).is_some(), "{definition}.{field}");
+        }
+        for (definition, field, _) in KEY_DEFAULTS {
             assert!(property_mut(&mut definitions, definition, field).is_some(), "{definition}.{field}");
         }
         for (definition, field, ..) in MERGE_PATCHES {

@@ -90,7 +90,11 @@ pub(crate) fn validate_selector(object: &Value) -> Vec<FieldError> {
         return vec![FieldError::required("spec.selector", "")];
     };
     let Some(parsed) = LabelSelector::from_object(Some(selector)).filter(|parsed| !parsed.is_empty()) else {
-        return vec![FieldError::invalid("spec.selector", selector.clone(), "empty selector is invalid for deployment")];
+        return vec![FieldError::invalid(
+            "spec.selector",
+            selector.clone(),
+            "empty selector is invalid for deployment",
+        )];
     };
     let labels = object.pointer("/spec/template/metadata/labels");
     if parsed.matches(labels.and_then(Value::as_object)) {
@@ -174,9 +178,19 @@ mod tests {
     #[test]
     fn durations_read_as_kubectl_prints_them() {
         let cases = [
-            (0, "0s"), (119, "119s"), (120, "2m"), (125, "2m5s"), (600, "10m"), (10_799, "179m"),
-            (10_800, "3h"), (11_000, "3h3m"), (86_400, "24h"), (172_800, "2d"), (180_000, "2d2h"),
-            (691_200, "8d"), (63_072_000, "2y"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (125, "2m5s"),
+            (600, "10m"),
+            (10_799, "179m"),
+            (10_800, "3h"),
+            (11_000, "3h3m"),
+            (86_400, "24h"),
+            (172_800, "2d"),
+            (180_000, "2d2h"),
+            (691_200, "8d"),
+            (63_072_000, "2y"),
         ];
         for (seconds, text) in cases {
             assert_eq!(human_duration(seconds), text, "{seconds}");

@@ -113,3 +113,8 @@ pub(crate) static MERGE_PATCHES: &[(&str, &str, &str, &str)] = &[
     (core!("ServiceSpec"), "ports", "merge", "port"),
     (core!("ServiceStatus"), "conditions", "merge", "type"),
 ];
+
+/// (definition, field, default): what is filled in before the items of a list
+/// are told apart by their keys.
+pub(crate) static KEY_DEFAULTS: &[(&str, &str, &str)] =
+    &[(core!("ContainerPort"), "protocol", "TCP"), (core!("ServicePort"), "protocol", "TCP")];

@@ -14,10 +14,7 @@ pub fn number(object: &Value, pointer: &str) -> Option<i64> {
 
 /// The list at `pointer`, or an empty one.
 pub fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// `metadata.name`, or `""`.
@@ -47,9 +44,7 @@ pub fn labels(object: &Value) -> Option<&Map<String, Value>> {
 
 /// The names in `metadata.finalizers`.
 pub fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
-    list(object, "/metadata/finalizers")
-        .iter()
-        .filter_map(Value::as_str)
+    list(object, "/metadata/finalizers").iter().filter_map(Value::as_str)
 }
 
 /// Whether the object waits for its deletion.

@@ -101,7 +101,10 @@ pub fn config_key(key: &str) -> Option<String> {
 /// (Kubernetes' relaxed rule, on by default since 1.32).
 pub fn env_name(name: &str) -> Option<String> {
     let is_valid = !name.is_empty() && name.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=');
-    (!is_valid).then(|| "a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned())
+    (!is_valid).then(|| {
+        "a valid environment variable name must consist only of printable ASCII characters other than '='"
+            .to_owned()
+    })
 }
 
 fn too_long(max: usize) -> String {
@@ -120,9 +123,7 @@ fn is_qualified_part(part: &str) -> bool {
     let bytes = part.as_bytes();
     bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 #[cfg(test)]

@@ -117,9 +117,7 @@ pub static REGISTRY: &[Kind] = &[
 
 /// The kind that stands under `/apis/<group>/<version>/<plural>`.
 pub fn by_path(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    REGISTRY
-        .iter()
-        .find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
+    REGISTRY.iter().find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
 }
 
 /// The kind with this `apiVersion` and `kind`.
@@ -155,16 +153,18 @@ impl Kind {
 
     /// `pods` or `deployments.apps`: how the store and messages name the resource.
     pub fn resource(&self) -> String {
-        if self.group.is_empty() {
-            self.plural.to_owned()
-        } else {
-            format!("{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
     }
 
     /// Whether there is such a subresource.
     pub fn has(&self, subresource: Subresource) -> bool {
         self.subresources.contains(&subresource)
+    }
+
+    /// Whether the kind follows its schema to the letter, as custom resources
+    /// do; other kinds have rules of their own.
+    pub fn is_structural(&self) -> bool {
+        self.group == "spur.dev"
     }
 
     /// `PodList`.
@@ -174,8 +174,8 @@ impl Kind {
 
     /// Whether `field` may stand in a field selector.
     pub fn is_selectable(&self, field: &str) -> bool {
-        let is_common = field == "metadata.name"
-            || (field == "metadata.namespace" && self.scope == Scope::Namespaced);
+        let is_common =
+            field == "metadata.name" || (field == "metadata.namespace" && self.scope == Scope::Namespaced);
         is_common || self.rules.fields.iter().any(|known| known.label == field)
     }
 

@@ -69,7 +69,8 @@ impl LabelSelector {
         if !map.contains_key("matchLabels") && !map.contains_key("matchExpressions") {
             return (!map.is_empty()).then(|| Self(equalities(map)));
         }
-        let mut requirements = map.get("matchLabels").and_then(Value::as_object).map(equalities).unwrap_or_default();
+        let mut requirements =
+            map.get("matchLabels").and_then(Value::as_object).map(equalities).unwrap_or_default();
         for expression in map.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
             requirements.push(Requirement::from_expression(expression)?);
         }
@@ -104,7 +105,9 @@ impl Requirement {
             let value = value.trim();
             match crate::names::label_value(value) {
                 None => Ok(value.to_owned()),
-                Some(message) => Err(SelectorError(format!("values[0][]: Invalid value: \"{value}\": {message}"))),
+                Some(message) => {
+                    Err(SelectorError(format!("values[0][]: Invalid value: \"{value}\": {message}")))
+                }
             }
         };
         if let Some((left, right)) = text.split_once("!=") {
@@ -148,7 +151,9 @@ impl Requirement {
         let get = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
         match self {
             Self::In(key, values) => get(key).is_some_and(|found| values.iter().any(|value| value == found)),
-            Self::NotIn(key, values) => get(key).is_none_or(|found| values.iter().all(|value| value != found)),
+            Self::NotIn(key, values) => {
+                get(key).is_none_or(|found| values.iter().all(|value| value != found))
+            }
             Self::Exists(key) => get(key).is_some(),
             Self::Absent(key) => get(key).is_none(),
         }

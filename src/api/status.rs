@@ -16,7 +16,7 @@ pub struct Status {
     /// What went wrong, for people.
     pub message: String,
     /// Which object and which fields.
-    pub details: Details,
+    pub details: Box<Details>,
 }
 
 /// The `details` of a [`Status`].
@@ -60,7 +60,7 @@ impl std::fmt::Display for Status {
 impl Status {
     /// A failure without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Details::default() }
+        Self { code, reason, message: message.into(), details: Box::default() }
     }
 
     /// 404 for an object: `pods "x" not found`.
@@ -77,7 +77,8 @@ impl Status {
     /// 409 for a create of what exists.
     pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
         let resource = qualified(group, plural);
-        Self::new(409, "AlreadyExists", format!("{resource} \"{name}\" already exists")).about(group, plural, name)
+        Self::new(409, "AlreadyExists", format!("{resource} \"{name}\" already exists"))
+            .about(group, plural, name)
     }
 
     /// 409 for a write against an old state.
@@ -147,11 +148,8 @@ impl Status {
 
     /// 504 for a version that does not exist yet.
     pub fn too_large_resource_version(asked: u64, current: u64) -> Self {
-        let mut status = Self::new(
-            504,
-            "Timeout",
-            format!("Too large resource version: {asked}, current: {current}"),
-        );
+        let mut status =
+            Self::new(504, "Timeout", format!("Too large resource version: {asked}, current: {current}"));
         status.details.retry_after_seconds = Some(1);
         status.details.causes.push(Cause {
             reason: "ResourceVersionTooLarge".to_owned(),
@@ -219,7 +217,9 @@ pub fn success(group: &str, plural: &str, name: &str, uid: &str) -> Value {
 impl Details {
     fn to_json(&self) -> Map<String, Value> {
         let mut map = Map::new();
-        for (field, text) in [("name", &self.name), ("group", &self.group), ("kind", &self.kind), ("uid", &self.uid)] {
+        for (field, text) in
+            [("name", &self.name), ("group", &self.group), ("kind", &self.kind), ("uid", &self.uid)]
+        {
             if !text.is_empty() {
                 map.insert(field.to_owned(), json!(text));
             }

@@ -59,8 +59,8 @@ impl YamlError {
     fn new(error: &serde_saphyr::Error) -> Self {
         let location = error.location();
         Self {
-            line: location.map(|at| u64::from(at.line())),
-            column: location.map(|at| u64::from(at.column())),
+            line: location.map(|at| at.line()),
+            column: location.map(|at| at.column()),
             message: error.to_string(),
         }
     }
@@ -107,7 +107,7 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let previous = format!("*a{}, ", level - 1).repeat(10);
-            bomb.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+            bomb.extend([format!("a{level}: &a{level} [{previous}]\n")]);
         }
         assert!(documents(&bomb).is_err());
     }

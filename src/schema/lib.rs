@@ -1,1 +1,41 @@
-//! Structural schemas: validation, pruning, patches, apply; no IO.
+//! Structural schemas and everything that works by them, on `serde_json::Value`; no IO.
+//!
+//! ```text
+//!  bytes ── decode::json ──► Value ─┬─ drop_nulls ─ unknown_fields ─ apply_defaults ─┐
+//!                                   ├─ typecheck (built-ins) / validate (both)       ├─► Value
+//!  patch ── patch::{json, merge, strategic} ─────────────────────────────────────────┤
+//!  apply ── apply::{apply, update}: who owns which field (metadata.managedFields) ───┘
+//!                         ▲
+//!  definitions ── Schemas::compile ──► Schema<'_> (a cheap, copyable handle)
+//! ```
+//!
+//! What a *kind* is, which rules go beyond its schema (names, immutability, CEL), and what is
+//! stored, belongs to others. The semantics are those of Kubernetes' apimachinery; each file
+//! names the part that it follows.
+
+mod schema;
+
+pub mod decode;
+mod defaults;
+mod prune;
+mod typecheck;
+mod validate;
+
+pub mod apply;
+pub mod patch;
+
+mod equal;
+mod field_error;
+mod path;
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod tests;
+
+pub use defaults::{apply_defaults, drop_nulls};
+pub use field_error::{ErrorKind, FieldError};
+pub use prune::unknown_fields;
+pub use schema::{CompileError, ListType, MapType, Schema, Schemas, Type, custom_resource};
+pub use typecheck::{TypeMismatch, typecheck};
+pub use validate::{repeated_items, validate};

@@ -1,1 +1,42 @@
 //! The Kubernetes-compatible API server.
+//!
+//! ```text
+//!  request ─► path ─► verb ─► decode ─► default ─► validate ─► compare-and-put ─► answer
+//!              │                (write: one pipeline for every kind)     │
+//!              │                                                         ▼
+//!              ├─► discovery, openapi, health                          store
+//!              └─► get, list, watch ◄──────────────────────────── revisions, changes
+//! ```
+//!
+//! One generic handler serves every row of `spur_api::REGISTRY`. What an
+//! object means for workloads and traffic is the controllers' business; they
+//! come through this router like everybody else. The semantics are those of
+//! Kubernetes 1.36; each file names the part it follows.
+
+mod answer;
+mod body;
+mod bootstrap;
+mod discovery;
+mod health;
+mod logs;
+mod namespaces;
+mod negotiate;
+mod object;
+mod openapi;
+mod path;
+mod pipeline;
+mod query;
+mod router;
+mod scale;
+mod selection;
+mod state;
+mod table;
+mod traces;
+mod verbs;
+
+pub use bootstrap::{BootstrapError, bootstrap};
+pub use router::router;
+pub use state::{Parts, State};
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         for (key, value) in new.get(field).and_then(Value::as_object).into_iter().flatten() {
             total += key.len() + value.as_str().map_or(0, str::len);
             if let Some(message) = names::config_key(key) {
-                faults.push(FieldError::invalid(&format!("{field}[{key}]"), json!(key), message));
+                faults.push(FieldError::invalid(format!("{field}[{key}]"), json!(key), message));
             }
         }
     }
@@ -85,10 +85,10 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
             }
         }
     }
-    if let Some(old) = old.filter(|old| old.get("type") != new.get("type")) {
-        if old.get("type").is_some() {
-            faults.push(FieldError::invalid("type", new["type"].clone(), "field is immutable"));
-        }
+    if let Some(old) = old.filter(|old| old.get("type") != new.get("type"))
+        && old.get("type").is_some()
+    {
+        faults.push(FieldError::invalid("type", new["type"].clone(), "field is immutable"));
     }
     faults
 }
@@ -122,7 +122,10 @@ mod tests {
     fn plain_secret_text_becomes_base64_data() {
         let mut secret = json!({"stringData": {"a": "f", "b": "fo", "c": "foo", "d": ""}});
         default_secret(&mut secret);
-        assert_eq!(secret, json!({"data": {"a": "Zg==", "b": "Zm8=", "c": "Zm9v", "d": ""}, "type": "Opaque"}));
+        assert_eq!(
+            secret,
+            json!({"data": {"a": "Zg==", "b": "Zm8=", "c": "Zm9v", "d": ""}, "type": "Opaque"})
+        );
     }
 
     #[test]

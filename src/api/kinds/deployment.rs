@@ -77,7 +77,7 @@ fn validate_strategy(object: &Value) -> Vec<FieldError> {
         "Recreate" => return Vec::new(),
         other => {
             let known = ["Recreate", "RollingUpdate"];
-            return vec![FieldError::not_supported("spec.strategy.type", json!(other), &known)];
+            return vec![FieldError::not_supported("spec.strategy.type", json!(other), known)];
         }
     }
     let read = |field: &str| object.pointer(&format!("/spec/strategy/rollingUpdate/{field}"));
@@ -89,7 +89,9 @@ fn validate_strategy(object: &Value) -> Vec<FieldError> {
             faults.push(FieldError::invalid(path, value.clone(), why));
         }
     }
-    let is_zero = |field: &str| matches!(read(field).and_then(int_or_percent), Some(Amount::Count(0) | Amount::Percent(0)));
+    let is_zero = |field: &str| {
+        matches!(read(field).and_then(int_or_percent), Some(Amount::Count(0) | Amount::Percent(0)))
+    };
     if is_zero("maxUnavailable") && is_zero("maxSurge") {
         let why = "may not be 0 when `maxSurge` is 0";
         faults.push(FieldError::invalid("spec.strategy.rollingUpdate.maxUnavailable", json!(0), why));

@@ -24,7 +24,12 @@ pub(crate) const KIND: Kind = Kind {
     subresources: &[],
     rules: Rules {
         validate,
-        columns: &[Column::text("AddressType"), Column::text("Ports"), Column::text("Endpoints"), Column::AGE],
+        columns: &[
+            Column::text("AddressType"),
+            Column::text("Ports"),
+            Column::text("Endpoints"),
+            Column::AGE,
+        ],
         cells,
         ..Rules::PLAIN
     },
@@ -35,7 +40,9 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     match meta::text(new, "/addressType") {
         "" => faults.push(FieldError::required("addressType", "")),
         "IPv4" | "IPv6" | "FQDN" => {}
-        other => faults.push(FieldError::not_supported("addressType", json!(other), &["FQDN", "IPv4", "IPv6"])),
+        other => {
+            faults.push(FieldError::not_supported("addressType", json!(other), ["FQDN", "IPv4", "IPv6"]));
+        }
     }
     if old.is_some_and(|old| old.get("addressType") != new.get("addressType")) {
         faults.push(FieldError::invalid("addressType", new["addressType"].clone(), "field is immutable"));

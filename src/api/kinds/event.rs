@@ -49,7 +49,8 @@ const FIELDS: &[SelectableField] = &[
 
 fn cells(object: &Value) -> Vec<Value> {
     let first = first_text(object, &["/firstTimestamp", "/eventTime"]);
-    let last = first_text(object, &["/series/lastObservedTime", "/lastTimestamp", "/firstTimestamp", "/eventTime"]);
+    let last =
+        first_text(object, &["/series/lastObservedTime", "/lastTimestamp", "/firstTimestamp", "/eventTime"]);
     let kind = meta::text(object, "/involvedObject/kind").to_lowercase();
     let count = meta::number(object, "/series/count").or(meta::number(object, "/count")).unwrap_or(1);
     vec![

@@ -28,7 +28,11 @@ pub(crate) const KIND: Kind = Kind {
             Column::wide("Container-Runtime"),
         ],
         cells,
-        fields: &[SelectableField { label: "spec.unschedulable", pointer: "/spec/unschedulable", absent: "false" }],
+        fields: &[SelectableField {
+            label: "spec.unschedulable",
+            pointer: "/spec/unschedulable",
+            absent: "false",
+        }],
         ..Rules::PLAIN
     },
 };
@@ -52,9 +56,9 @@ fn cells(object: &Value) -> Vec<Value> {
 }
 
 fn status(object: &Value) -> String {
-    let is_ready = meta::list(object, "/status/conditions")
-        .iter()
-        .any(|condition| meta::text(condition, "/type") == "Ready" && meta::text(condition, "/status") == "True");
+    let is_ready = meta::list(object, "/status/conditions").iter().any(|condition| {
+        meta::text(condition, "/type") == "Ready" && meta::text(condition, "/status") == "True"
+    });
     let is_cordoned = object.pointer("/spec/unschedulable") == Some(&Value::Bool(true));
     let ready = if is_ready { "Ready" } else { "NotReady" };
     if is_cordoned { format!("{ready},SchedulingDisabled") } else { ready.to_owned() }

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn the_status_column_says_what_is_wrong() {
-        let with = |state: Value| json!({"status": {"phase": "Running", "containerStatuses": [{"state": state}]}});
+        let with =
+            |state: Value| json!({"status": {"phase": "Running", "containerStatuses": [{"state": state}]}});
         assert_eq!(status(&with(json!({"waiting": {"reason": "CrashLoopBackOff"}}))), "CrashLoopBackOff");
         assert_eq!(status(&with(json!({"terminated": {"exitCode": 3}}))), "ExitCode:3");
         assert_eq!(status(&with(json!({"running": {}}))), "Running");

@@ -208,7 +208,8 @@ fn validate_ports(container: &Value, path: &str) -> Vec<FieldError> {
 fn validate_probe(probe: &Value, path: &str, kind: &str) -> Vec<FieldError> {
     let mut faults = Vec::new();
     let handlers = ["httpGet", "tcpSocket", "exec", "grpc"];
-    let n_handlers = handlers.iter().filter(|handler| probe.get(**handler).is_some_and(|h| !h.is_null())).count();
+    let n_handlers =
+        handlers.iter().filter(|handler| probe.get(**handler).is_some_and(|h| !h.is_null())).count();
     match n_handlers {
         1 => {}
         0 => faults.push(FieldError::required(path, "must specify a handler type")),
@@ -267,7 +268,13 @@ mod tests {
 
     #[test]
     fn images_without_a_fixed_tag_are_always_pulled() {
-        for (image, policy) in [("a", "Always"), ("r:5000/a", "Always"), ("a:latest", "Always"), ("a:1", "IfNotPresent"), ("a@sha256:0", "IfNotPresent")] {
+        for (image, policy) in [
+            ("a", "Always"),
+            ("r:5000/a", "Always"),
+            ("a:latest", "Always"),
+            ("a:1", "IfNotPresent"),
+            ("a@sha256:0", "IfNotPresent"),
+        ] {
             let mut container = json!({"name": "c", "image": image});
             default_container(container.as_object_mut().expect("a map"));
             assert_eq!(container["imagePullPolicy"], policy, "{image}");

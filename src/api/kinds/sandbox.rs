@@ -60,10 +60,10 @@ fn validate(new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
     if let Some(key) = new.pointer("/spec/routingKey").and_then(Value::as_str) {
         faults.extend(validate_key(key));
     }
-    if let Some(ttl) = new.pointer("/spec/ttl/duration").and_then(Value::as_str) {
-        if let Err(error) = duration::parse(ttl) {
-            faults.push(FieldError::invalid("spec.ttl.duration", json!(ttl), error.to_string()));
-        }
+    if let Some(ttl) = new.pointer("/spec/ttl/duration").and_then(Value::as_str)
+        && let Err(error) = duration::parse(ttl)
+    {
+        faults.push(FieldError::invalid("spec.ttl.duration", json!(ttl), error.to_string()));
     }
     let mut seen = HashSet::new();
     for (index, fork) in meta::list(new, "/spec/forks").iter().enumerate() {
@@ -132,11 +132,15 @@ fn validate_env(change: &Value, path: &str) -> Vec<FieldError> {
         faults.push(FieldError::forbidden(path, "`operation: delete` takes no value"));
     }
     if has_value && from.is_some() {
-        faults.push(FieldError::forbidden(format!("{path}.valueFrom"), "may not be given together with `value`"));
+        faults.push(FieldError::forbidden(
+            format!("{path}.valueFrom"),
+            "may not be given together with `value`",
+        ));
     }
     if let Some(from) = from {
         let sources = ["configMap", "secret", "service"];
-        let n_sources = sources.iter().filter(|source| from.get(**source).is_some_and(|s| !s.is_null())).count();
+        let n_sources =
+            sources.iter().filter(|source| from.get(**source).is_some_and(|s| !s.is_null())).count();
         if n_sources != 1 {
             let why = "give exactly one of `configMap`, `secret` and `service`";
             faults.push(FieldError::invalid(format!("{path}.valueFrom"), from.clone(), why));
@@ -177,7 +181,10 @@ mod tests {
         assert!(places(json!({"forks": [{"of": {"kind": "Deployment", "name": "a"}}]})).is_empty());
         let twice = json!({"forks": [{"of": {"kind": "Deployment", "name": "a"}}, {"of": {"kind": "Deployment", "name": "a"}}]});
         assert_eq!(places(twice), ["spec.forks[1].of"]);
-        assert_eq!(places(json!({"forks": [{"of": {"kind": "Job", "name": "a"}}]})), ["spec.forks[0].of.kind"]);
+        assert_eq!(
+            places(json!({"forks": [{"of": {"kind": "Job", "name": "a"}}]})),
+            ["spec.forks[0].of.kind"]
+        );
         assert_eq!(places(json!({"forks": [{"of": {"kind": "Deployment"}}]})), ["spec.forks[0].of.name"]);
     }
 
@@ -191,11 +198,11 @@ mod tests {
     #[test]
     fn a_variable_has_one_source() {
         let fork = |env: Value| json!({"forks": [{"of": {"kind": "Deployment", "name": "a"}, "env": [env]}]});
-        assert_eq!(places(fork(json!({"name": "A", "operation": "delete", "value": "1"}))), ["spec.forks[0].env[0]"]);
         assert_eq!(
-            places(fork(json!({"name": "A", "valueFrom": {}}))),
-            ["spec.forks[0].env[0].valueFrom"]
+            places(fork(json!({"name": "A", "operation": "delete", "value": "1"}))),
+            ["spec.forks[0].env[0]"]
         );
+        assert_eq!(places(fork(json!({"name": "A", "valueFrom": {}}))), ["spec.forks[0].env[0].valueFrom"]);
         assert!(places(fork(json!({"name": "A", "value": ""}))).is_empty());
     }
 }

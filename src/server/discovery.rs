@@ -1,0 +1,220 @@
+//! Discovery: which groups, versions and resources there are.
+//!
+//! Both forms are served: the aggregated one that clients ask for since 1.26
+//! (two requests) and the old one (a request per group version).
+//!
+//! Source: `apiserver/pkg/endpoints/discovery`.
+
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use spur_api::{Kind, REGISTRY, Scope, Status, Subresource};
+
+use crate::answer::{self, Answer, Outcome};
+
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/// What a client may do with objects.
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// `/api`: the core group.
+pub(crate) fn core(headers: &HeaderMap) -> Answer {
+    if wants_aggregated(headers) {
+        return tagged(headers, AGGREGATED, &aggregated(&[""]));
+    }
+    tagged(
+        headers,
+        "application/json",
+        &json!({
+            "kind": "APIVersions",
+            "versions": ["v1"],
+            "serverAddressByClientCIDRs": [],
+        }),
+    )
+}
+
+/// `/apis`: all other groups.
+pub(crate) fn groups(headers: &HeaderMap) -> Answer {
+    if wants_aggregated(headers) {
+        return tagged(headers, AGGREGATED, &aggregated(&named_groups()));
+    }
+    let groups: Vec<Value> = named_groups().into_iter().map(group_value).collect();
+    tagged(
+        headers,
+        "application/json",
+        &json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}),
+    )
+}
+
+/// `/apis/<group>`.
+pub(crate) fn group(headers: &HeaderMap, group: &str) -> Outcome {
+    if !named_groups().contains(&group) {
+        return Err(Status::no_such_path());
+    }
+    let mut value = group_value(group);
+    value["kind"] = json!("APIGroup");
+    value["apiVersion"] = json!("v1");
+    Ok(tagged(headers, "application/json", &value))
+}
+
+/// `/api/v1` and `/apis/<group>/<version>`.
+pub(crate) fn resources(headers: &HeaderMap, group: &str, version: &str) -> Outcome {
+    let kinds: Vec<&Kind> = kinds_of(group).filter(|kind| kind.version == version).collect();
+    let Some(first) = kinds.first() else { return Err(Status::no_such_path()) };
+    let resources: Vec<Value> = kinds.iter().flat_map(|kind| resource_rows(kind)).collect();
+    Ok(tagged(
+        headers,
+        "application/json",
+        &json!({
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": first.api_version(),
+            "resources": resources,
+        }),
+    ))
+}
+
+/// A document with its hash as `ETag`; 304 to who has it already.
+pub(crate) fn tagged(headers: &HeaderMap, media_type: &'static str, value: &Value) -> Answer {
+    let body = serde_json::to_vec(value).expect("a JSON value can always be written");
+    let tag = format!("\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&body));
+    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut answer = if is_known {
+        answer::typed(StatusCode::NOT_MODIFIED, media_type, Vec::new())
+    } else {
+        answer::typed(StatusCode::OK, media_type, body)
+    };
+    answer.headers_mut().insert(ETAG, HeaderValue::from_str(&tag).expect("hex digits in quotes"));
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    answer
+}
+
+fn wants_aggregated(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accept.into_iter().flat_map(|value| value.split(',')).any(|part| {
+        let has = |field: &str| part.split(';').any(|found| found.trim() == field);
+        has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList")
+    })
+}
+
+fn named_groups() -> Vec<&'static str> {
+    let mut groups: Vec<&'static str> = Vec::new();
+    for kind in REGISTRY {
+        if !kind.group.is_empty() && !groups.contains(&kind.group) {
+            groups.push(kind.group);
+        }
+    }
+    groups
+}
+
+fn kinds_of(group: &str) -> impl Iterator<Item = &'static Kind> {
+    REGISTRY.iter().filter(move |kind| kind.group == group)
+}
+
+fn versions_of(group: &str) -> Vec<&'static str> {
+    let mut versions: Vec<&'static str> = Vec::new();
+    for kind in kinds_of(group) {
+        if !versions.contains(&kind.version) {
+            versions.push(kind.version);
+        }
+    }
+    versions
+}
+
+fn group_value(group: &str) -> Value {
+    let version = |version: &str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let versions: Vec<Value> = versions_of(group).into_iter().map(version).collect();
+    json!({"name": group, "versions": versions, "preferredVersion": versions.first()})
+}
+
+fn resource_rows(kind: &Kind) -> Vec<Value> {
+    let mut row = json!({
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.scope == Scope::Namespaced,
+        "kind": kind.kind,
+        "verbs": VERBS,
+    });
+    if !kind.short_names.is_empty() {
+        row["shortNames"] = json!(kind.short_names);
+    }
+    if !kind.categories.is_empty() {
+        row["categories"] = json!(kind.categories);
+    }
+    let subresources = kind.subresources.iter().map(|subresource| {
+        let (name, group, version, of, verbs) = describe(*subresource, kind);
+        let mut row = json!({
+            "name": format!("{}/{name}", kind.plural),
+            "singularName": "",
+            "namespaced": kind.scope == Scope::Namespaced,
+            "kind": of,
+            "verbs": verbs,
+        });
+        if of != kind.kind {
+            row["group"] = json!(group);
+            row["version"] = json!(version);
+        }
+        row
+    });
+    std::iter::once(row).chain(subresources).collect()
+}
+
+type Described = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
+
+fn describe(subresource: Subresource, kind: &Kind) -> Described {
+    match subresource {
+        Subresource::Status => ("status", kind.group, kind.version, kind.kind, &["get", "patch", "update"]),
+        Subresource::Scale => ("scale", "autoscaling", "v1", "Scale", &["get", "patch", "update"]),
+        Subresource::Log => ("log", kind.group, kind.version, kind.kind, &["get"]),
+        Subresource::Finalize => ("finalize", kind.group, kind.version, kind.kind, &["update"]),
+    }
+}
+
+fn aggregated(groups: &[&str]) -> Value {
+    let items: Vec<Value> = groups.iter().map(|group| aggregated_group(group)).collect();
+    json!({
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": items,
+    })
+}
+
+fn aggregated_group(group: &str) -> Value {
+    let versions: Vec<Value> = versions_of(group)
+        .into_iter()
+        .map(|version| {
+            let kinds = kinds_of(group).filter(|kind| kind.version == version);
+            let resources: Vec<Value> = kinds.map(aggregated_resource).collect();
+            json!({"version": version, "resources": resources, "freshness": "Current"})
+        })
+        .collect();
+    let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
+    json!({"metadata": metadata, "versions": versions})
+}
+
+fn aggregated_resource(kind: &Kind) -> Value {
+    let kind_of =
+        |group: &str, version: &str, name: &str| json!({"group": group, "version": version, "kind": name});
+    let mut row = json!({
+        "resource": kind.plural,
+        "responseKind": kind_of(kind.group, kind.version, kind.kind),
+        "scope": if kind.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": kind.singular,
+        "verbs": VERBS,
+    });
+    if !kind.short_names.is_empty() {
+        row["shortNames"] = json!(kind.short_names);
+    }
+    if !kind.categories.is_empty() {
+        row["categories"] = json!(kind.categories);
+    }
+    if !kind.subresources.is_empty() {
+        let subresources = kind.subresources.iter().map(|subresource| {
+            let (name, group, version, of, verbs) = describe(*subresource, kind);
+            json!({"subresource": name, "responseKind": kind_of(group, version, of), "verbs": verbs})
+        });
+        row["subresources"] = subresources.collect();
+    }
+    row
+}

@@ -1,0 +1,103 @@
+//! `pods/<name>/log`: what a container printed.
+//!
+//! Source: `pkg/registry/core/pod/rest/log.go` and `pod.LogLocation`.
+
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use futures::StreamExt;
+use http::StatusCode;
+use serde_json::Value;
+use spur_api::{Status, Subresource, meta};
+use spur_runtime::{LogError, LogOptions, PodId};
+
+use crate::answer::{self, Outcome};
+use crate::object;
+use crate::query::LogQuery;
+use crate::verbs::Request;
+
+pub(crate) async fn get(request: &Request) -> Outcome {
+    if !request.kind().has(Subresource::Log) {
+        return Err(Status::no_such_path());
+    }
+    let pod =
+        object::get(&request.state, request.kind(), request.namespace(), request.target.object_name())?.value;
+    let container = container(&pod, &request.query.log)?;
+    let options = options(&request.query.log)?;
+    let id = PodId::new(meta::namespace(&pod), meta::name(&pod), meta::uid(&pod));
+    let logs = request.state.runtime.logs(&id, &container, options).await;
+    let logs = logs.map_err(|error| missing(&pod, &container, &error))?;
+    let until = request.state.draining.clone();
+    let body = Body::from_stream(logs.take_until(async move { until.cancelled().await }));
+    Ok(answer::typed(StatusCode::OK, "text/plain", body))
+}
+
+/// The container that is meant: the one named, else the only one.
+fn container(pod: &Value, query: &LogQuery) -> Result<String, Status> {
+    let names = || {
+        let lists = ["/spec/initContainers", "/spec/containers"];
+        lists
+            .into_iter()
+            .flat_map(|list| meta::list(pod, list))
+            .map(|container| meta::text(container, "/name"))
+    };
+    let pod_name = meta::name(pod);
+    if !query.container.is_empty() {
+        return match names().find(|name| *name == query.container) {
+            Some(name) => Ok(name.to_owned()),
+            None => Err(Status::bad_request(format!(
+                "container {} is not valid for pod {pod_name}",
+                query.container
+            ))),
+        };
+    }
+    match meta::list(pod, "/spec/containers") {
+        [only] => Ok(meta::text(only, "/name").to_owned()),
+        _ => {
+            let all: Vec<&str> = names().collect();
+            let why =
+                format!("a container name must be specified for pod {pod_name}, choose one of: {all:?}");
+            Err(Status::bad_request(why.replace([',', '"'], "")))
+        }
+    }
+}
+
+fn options(query: &LogQuery) -> Result<LogOptions, Status> {
+    let since = match (query.since_seconds, query.since_time.as_str()) {
+        (Some(seconds), "") => SystemTime::now().checked_sub(Duration::from_secs(seconds)),
+        (None, "") => None,
+        (None, time) => {
+            let time = time.parse::<jiff::Timestamp>();
+            let time = time.map_err(|error| Status::bad_request(format!("sinceTime: {error}")))?;
+            Some(SystemTime::from(time))
+        }
+        (Some(_), _) => {
+            return Err(Status::bad_request("at most one of sinceTime or sinceSeconds may be specified"));
+        }
+    };
+    Ok(LogOptions {
+        follow: query.is_follow,
+        tail_lines: query.tail_lines,
+        since,
+        timestamps: query.has_timestamps,
+        previous: query.is_previous,
+        limit_bytes: query.limit_bytes,
+    })
+}
+
+fn missing(pod: &Value, container: &str, error: &LogError) -> Status {
+    match error {
+        LogError::NotFound { .. } => {
+            let statuses = meta::list(pod, "/status/containerStatuses");
+            let status = statuses.iter().find(|status| meta::text(status, "/name") == container);
+            let reason =
+                status.map_or("ContainerCreating", |status| meta::text(status, "/state/waiting/reason"));
+            let pod = meta::name(pod);
+            Status::bad_request(format!(
+                "container \"{container}\" in pod \"{pod}\" is waiting to start: {reason}"
+            ))
+        }
+        LogError::NoPrevious { .. } => Status::bad_request(error.to_string()),
+        LogError::Read { .. } => Status::internal(error.to_string()),
+    }
+}

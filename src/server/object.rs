@@ -1,0 +1,121 @@
+//! Between values and the store: keys, bytes, and the resourceVersion that is
+//! the revision of the last write.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use spur_api::{Kind, Status, meta};
+use spur_store::{Key, ReadError, Revision, Stored, WriteError};
+
+use crate::state::State;
+
+/// An object with the revision that it was read at.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) value: Value,
+    pub(crate) revision: Revision,
+}
+
+/// The store's name for an object.
+pub(crate) fn key(kind: &Kind, namespace: Option<&str>, name: &str) -> Key {
+    Key::new(&kind.resource(), namespace, name)
+}
+
+/// Reads an object; 404 where there is none.
+pub(crate) fn get(state: &State, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Found, Status> {
+    find(state, kind, namespace, name)?.ok_or_else(|| Status::not_found(kind.group, kind.plural, name))
+}
+
+/// Reads an object, where there is one.
+pub(crate) fn find(
+    state: &State,
+    kind: &Kind,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Option<Found>, Status> {
+    let stored = state.store.get(&key(kind, namespace, name)).map_err(|error| unreadable(&error))?;
+    stored.map(|stored| found(&stored)).transpose()
+}
+
+/// A stored object as a value with its resourceVersion.
+pub(crate) fn found(stored: &Stored) -> Result<Found, Status> {
+    Ok(Found { value: decode(&stored.value, stored.revision)?, revision: stored.revision })
+}
+
+/// Stored bytes as a value with its resourceVersion.
+pub(crate) fn decode(bytes: &Bytes, revision: Revision) -> Result<Value, Status> {
+    let mut value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Status::internal(format!("a stored object is no JSON: {error}")))?;
+    set_resource_version(&mut value, revision);
+    Ok(value)
+}
+
+/// A value as it is stored: without its resourceVersion, identity first.
+pub(crate) fn encode(value: &Value) -> Bytes {
+    let mut ordered = in_order(value);
+    meta::metadata_mut(&mut ordered).shift_remove("resourceVersion");
+    Bytes::from(serde_json::to_vec(&ordered).expect("a JSON value can always be written"))
+}
+
+/// Writes the revision where clients look for it.
+pub(crate) fn set_resource_version(value: &mut Value, revision: Revision) {
+    meta::metadata_mut(value).insert("resourceVersion".to_owned(), json!(revision.to_string()));
+}
+
+/// `kind`, `apiVersion` and `metadata` first: some clients demand `kind` as the first key.
+fn in_order(value: &Value) -> Value {
+    let Some(map) = value.as_object() else { return value.clone() };
+    let mut ordered = Map::with_capacity(map.len());
+    for field in ["kind", "apiVersion", "metadata"] {
+        if let Some(value) = map.get(field) {
+            ordered.insert(field.to_owned(), value.clone());
+        }
+    }
+    for (field, value) in map {
+        if !ordered.contains_key(field) {
+            ordered.insert(field.clone(), value.clone());
+        }
+    }
+    Value::Object(ordered)
+}
+
+/// A resourceVersion that a client sent.
+pub(crate) fn revision(text: &str) -> Result<Revision, Status> {
+    text.parse().map(Revision).map_err(|_| {
+        Status::bad_request(format!(
+            "Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
+        ))
+    })
+}
+
+/// A failed read as the API reports it.
+pub(crate) fn unreadable(error: &ReadError) -> Status {
+    match error {
+        ReadError::Corrupt { .. } => Status::new(500, "StorageCorrupt", error.to_string()),
+        ReadError::Compacted { requested, oldest } => {
+            Status::expired(format!("too old resource version: {requested} ({oldest})"))
+        }
+        ReadError::Future { requested, current } => {
+            Status::too_large_resource_version(requested.0, current.0)
+        }
+        ReadError::Damaged { .. } | ReadError::Io(_) | ReadError::Closed => {
+            Status::internal(error.to_string())
+        }
+    }
+}
+
+/// A failed write as the API reports it.
+pub(crate) fn unwritten(error: &WriteError, kind: &Kind, name: &str) -> Status {
+    let (group, plural) = (kind.group, kind.plural);
+    match error {
+        WriteError::Conflict { .. } => Status::modified(group, plural, name),
+        WriteError::Exists { .. } => Status::already_exists(group, plural, name),
+        WriteError::NotFound { .. } => Status::not_found(group, plural, name),
+        WriteError::Corrupt { .. } => Status::new(500, "StorageCorrupt", error.to_string()),
+        WriteError::ValueTooLarge { .. } => Status::new(413, "RequestEntityTooLarge", error.to_string()),
+        WriteError::KeyTooLong { .. } => Status::bad_request(error.to_string()),
+        WriteError::DiskFull { .. } => Status::new(507, "InsufficientStorage", error.to_string()),
+        WriteError::NotWritten { .. } | WriteError::Unknown { .. } | WriteError::Closed => {
+            Status::internal(error.to_string())
+        }
+    }
+}

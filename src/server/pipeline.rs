@@ -1,0 +1,269 @@
+//! What happens to every object on its way into the store: fields checked,
+//! defaults filled in, identity given, rules applied.
+//!
+//! Source: `apiserver/pkg/registry/rest` (create.go, update.go) and
+//! `apiserver/pkg/endpoints/handlers`.
+
+use serde_json::{Value, json};
+use spur_api::kinds::validate_metadata;
+use spur_api::{Kind, Scope, Status, Subresource, definitions, meta, names};
+use spur_schema::decode::{Decoded, strict_message};
+use spur_schema::{FieldError, Schema};
+
+use crate::path::Target;
+use crate::query::FieldValidation;
+
+/// The part of an object that a write may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything but `status`.
+    Main,
+    /// `status` only.
+    Status,
+    /// A namespace's `spec.finalizers` only.
+    Finalizers,
+}
+
+/// A body whose fields are known and have the right types.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) value: Value,
+    /// What was dropped, for the `Warning` header.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The kind's schema.
+pub(crate) fn schema(kind: &Kind) -> Schema<'static> {
+    definitions::schemas().get(kind.definition).expect("a test holds that each kind has its definition")
+}
+
+/// Checks a body's fields: unknown and duplicate ones, nulls, JSON types.
+pub(crate) fn check_fields(
+    kind: &Kind,
+    decoded: Decoded,
+    validation: FieldValidation,
+) -> Result<Incoming, Status> {
+    let Decoded { mut value, duplicates } = decoded;
+    spur_schema::drop_nulls(schema(kind), &mut value);
+    let unknown = spur_schema::unknown_fields(schema(kind), &mut value);
+    let mut warnings = Vec::new();
+    match validation {
+        FieldValidation::Ignore => {}
+        FieldValidation::Warn => {
+            warnings.extend(unknown.iter().map(|path| format!("unknown field \"{path}\"")));
+            warnings.extend(duplicates.iter().map(|path| format!("duplicate field \"{path}\"")));
+        }
+        FieldValidation::Strict => {
+            if let Some(message) = strict_message(&duplicates, &unknown) {
+                let (version, name) = (kind.version, kind.kind);
+                let why = format!("{name} in version \"{version}\" cannot be handled as a {name}: {message}");
+                return Err(Status::bad_request(why));
+            }
+        }
+    }
+    check_types(kind, &value)?;
+    Ok(Incoming { value, warnings })
+}
+
+fn check_types(kind: &Kind, value: &Value) -> Result<(), Status> {
+    if kind.is_structural() {
+        return Ok(());
+    }
+    spur_schema::typecheck(schema(kind), value).map_err(|mismatch| {
+        let (version, name) = (kind.version, kind.kind);
+        Status::bad_request(format!(
+            "{name} in version \"{version}\" cannot be handled as a {name}: {mismatch}"
+        ))
+    })
+}
+
+/// Checks that a body is what the path says, and gives it what it left out.
+pub(crate) fn check_identity(target: &Target, value: &mut Value) -> Result<(), Status> {
+    let kind = target.kind;
+    let found = (meta::text(value, "/apiVersion").to_owned(), meta::text(value, "/kind").to_owned());
+    if found.0 != kind.api_version() {
+        let expected = kind.api_version();
+        let found = found.0;
+        return Err(Status::bad_request(if found.is_empty() {
+            "Object 'apiVersion' is missing in the body".to_owned()
+        } else {
+            format!(
+                "the API version in the data ({found}) does not match the expected API version ({expected})"
+            )
+        }));
+    }
+    if found.1 != kind.kind {
+        let (found, expected) = (found.1, kind.kind);
+        return Err(Status::bad_request(if found.is_empty() {
+            "Object 'Kind' is missing in the body".to_owned()
+        } else {
+            format!("the kind in the data ({found}) does not match the expected kind ({expected})")
+        }));
+    }
+    let metadata = meta::metadata_mut(value);
+    match (kind.scope, &target.namespace) {
+        (Scope::Namespaced, Some(namespace)) => {
+            let sent = metadata.get("namespace").and_then(Value::as_str).unwrap_or("");
+            if !sent.is_empty() && sent != namespace {
+                let why = format!(
+                    "the namespace of the provided object does not match the namespace sent on the request: found `{sent}`, want `{namespace}`"
+                );
+                return Err(Status::bad_request(why));
+            }
+            metadata.insert("namespace".to_owned(), json!(namespace));
+        }
+        _ => {
+            metadata.shift_remove("namespace");
+        }
+    }
+    if let Some(name) = &target.name {
+        let sent = metadata.get("name").and_then(Value::as_str).unwrap_or("");
+        if !sent.is_empty() && sent != name {
+            let why = format!("the name of the object ({sent}) does not match the name on the URL ({name})");
+            return Err(Status::bad_request(why));
+        }
+        metadata.insert("name".to_owned(), json!(name));
+    }
+    Ok(())
+}
+
+/// Makes a new object complete: identity, defaults, what the server decides.
+pub(crate) fn prepare_create(kind: &Kind, value: &mut Value) {
+    let metadata = meta::metadata_mut(value);
+    for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+        metadata.shift_remove(field);
+    }
+    metadata.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+    metadata.insert("creationTimestamp".to_owned(), json!(meta::now()));
+    metadata.shift_remove("generation");
+    if has_generation(kind) {
+        metadata.insert("generation".to_owned(), json!(1));
+    }
+    if kind.has(Subresource::Status)
+        && let Some(map) = value.as_object_mut()
+    {
+        map.shift_remove("status");
+    }
+    fill_in(kind, value);
+    (kind.rules.prepare_create)(value);
+}
+
+/// Keeps what an update may not change and counts the generation.
+pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Value) {
+    match part {
+        Part::Main => {
+            if kind.has(Subresource::Status) {
+                copy_field(new, old, "status");
+            }
+            keep_identity(new, old);
+            fill_in(kind, new);
+            (kind.rules.prepare_update)(new, old);
+            count_generation(kind, new, old);
+        }
+        Part::Status => {
+            let status = new.get("status").cloned();
+            *new = old.clone();
+            set_field(new, "status", status);
+        }
+        Part::Finalizers => {
+            let finalizers = new.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));
+            *new = old.clone();
+            meta::map_at(new, "spec").insert("finalizers".to_owned(), finalizers);
+        }
+    }
+}
+
+/// Everything wrong with an object, as one failure.
+pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Result<(), Status> {
+    let mut faults = Vec::new();
+    let name = meta::name(new);
+    if name.is_empty() {
+        faults.push(FieldError::required("metadata.name", "name or generateName is required"));
+    } else if let Some(message) = names::check(kind.rules.name, name) {
+        faults.push(FieldError::invalid("metadata.name", json!(name), message));
+    }
+    faults.extend(validate_metadata(new));
+    if let Some(old) = old {
+        faults.extend(new_finalizers_while_deleting(new, old));
+    }
+    if kind.is_structural() {
+        faults.extend(spur_schema::validate(schema(kind), new));
+    }
+    if faults.is_empty() {
+        faults.extend((kind.rules.validate)(new, old));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Status::invalid(kind.group, kind.kind, name, &faults)) }
+}
+
+fn fill_in(kind: &Kind, value: &mut Value) {
+    spur_schema::apply_defaults(schema(kind), value);
+    (kind.rules.default)(value);
+}
+
+fn has_generation(kind: &Kind) -> bool {
+    kind.has(Subresource::Status) && !matches!(kind.kind, "Namespace" | "Node" | "Service")
+}
+
+fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
+    if !has_generation(kind) {
+        return;
+    }
+    let intent = |object: &Value| {
+        let mut intent = object.clone();
+        if let Some(map) = intent.as_object_mut() {
+            map.shift_remove("metadata");
+            map.shift_remove("status");
+        }
+        intent
+    };
+    let generation = meta::number(old, "/metadata/generation").unwrap_or(1);
+    let changed = i64::from(intent(new) != intent(old));
+    meta::metadata_mut(new).insert("generation".to_owned(), json!(generation + changed));
+}
+
+/// `metadata` that only the server writes.
+fn keep_identity(new: &mut Value, old: &Value) {
+    let kept = [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generateName",
+    ];
+    let metadata = meta::metadata_mut(new);
+    metadata.shift_remove("selfLink");
+    for field in kept {
+        match old.pointer(&format!("/metadata/{field}")) {
+            Some(value) => metadata.insert(field.to_owned(), value.clone()),
+            None => metadata.shift_remove(field),
+        };
+    }
+}
+
+fn copy_field(new: &mut Value, old: &Value, field: &str) {
+    set_field(new, field, old.get(field).cloned());
+}
+
+fn set_field(object: &mut Value, field: &str, value: Option<Value>) {
+    let Some(map) = object.as_object_mut() else { return };
+    match value {
+        Some(value) => map.insert(field.to_owned(), value),
+        None => map.shift_remove(field),
+    };
+}
+
+/// Source: `apimachinery/pkg/api/validation.ValidateObjectMetaAccessorUpdate`.
+fn new_finalizers_while_deleting(new: &Value, old: &Value) -> Option<FieldError> {
+    if !meta::is_deleting(old) {
+        return None;
+    }
+    let known: Vec<&str> = meta::finalizers(old).collect();
+    let added: Vec<&str> = meta::finalizers(new).filter(|finalizer| !known.contains(finalizer)).collect();
+    (!added.is_empty()).then(|| {
+        let why = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+        );
+        FieldError::forbidden("metadata.finalizers", why)
+    })
+}

@@ -1,0 +1,46 @@
+//! What every request works with.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use spur_runtime::Runtime;
+use spur_store::Store;
+use spur_trace::TraceReader;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What the server is built from.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where objects live.
+    pub store: Arc<Store>,
+    /// Where logs come from.
+    pub runtime: Arc<dyn Runtime>,
+    /// Where traces come from.
+    pub traces: TraceReader,
+    /// up -- facts of this environment, such as the entry address --> `/spur/v1/status`
+    pub facts: watch::Receiver<Map<String, Value>>,
+    /// Cancelled when the server drains: watches and followed logs end then.
+    pub draining: CancellationToken,
+}
+
+/// What every request works with; cheap to clone.
+#[derive(Clone)]
+pub struct State(Arc<Parts>);
+
+// === impl State ===
+
+impl State {
+    /// Shares the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for State {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,77 @@
+//! Objects in the form the client asked for: whole, as rows of a `Table`, or
+//! their metadata only.
+//!
+//! Source: `apiserver/pkg/endpoints/handlers/response.go`; columns come from
+//! the kind's rules.
+
+use serde_json::{Value, json};
+use spur_api::{Kind, meta};
+
+use crate::negotiate::Form;
+
+/// One object in a form.
+pub(crate) fn in_form(form: Form, kind: &Kind, object: Value) -> Value {
+    match form {
+        Form::Whole => object,
+        Form::Table => of_object(kind, &object, ""),
+        Form::Metadata => metadata_only(&object),
+    }
+}
+
+/// A `Table` of one row.
+pub(crate) fn of_object(kind: &Kind, object: &Value, include: &str) -> Value {
+    let metadata = json!({"resourceVersion": meta::resource_version(object)});
+    of_list(kind, std::slice::from_ref(object), metadata, include)
+}
+
+/// A `Table` of one row without its columns: what follows the first event of a watch.
+pub(crate) fn of_object_without_columns(kind: &Kind, object: &Value, include: &str) -> Value {
+    let mut table = of_object(kind, object, include);
+    table["columnDefinitions"] = Value::Null;
+    table
+}
+
+/// A `Table`.
+pub(crate) fn of_list(kind: &Kind, items: &[Value], metadata: Value, include: &str) -> Value {
+    let rows: Vec<Value> = items.iter().map(|object| row(kind, object, include)).collect();
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": columns(kind),
+        "rows": rows,
+    })
+}
+
+/// `PartialObjectMetadata` of an object.
+pub(crate) fn metadata_only(object: &Value) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": object.get("metadata").cloned().unwrap_or_default(),
+    })
+}
+
+fn columns(kind: &Kind) -> Vec<Value> {
+    let name = json!({
+        "name": "Name", "type": "string", "format": "name", "priority": 0,
+        "description": "Name must be unique within a namespace.",
+    });
+    let own = kind.rules.columns.iter().map(|column| {
+        json!({
+            "name": column.name, "type": column.type_, "format": "",
+            "priority": column.priority, "description": "",
+        })
+    });
+    std::iter::once(name).chain(own).collect()
+}
+
+fn row(kind: &Kind, object: &Value, include: &str) -> Value {
+    let mut cells = vec![json!(meta::name(object))];
+    cells.extend((kind.rules.cells)(object));
+    match include {
+        "None" => json!({"cells": cells}),
+        "Object" => json!({"cells": cells, "object": object}),
+        _ => json!({"cells": cells, "object": metadata_only(object)}),
+    }
+}

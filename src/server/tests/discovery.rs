@@ -1,0 +1,111 @@
+//! Discovery, OpenAPI, health: what clients ask before anything else.
+
+use serde_json::Value;
+use spur_api::REGISTRY;
+
+use super::world::world;
+
+const AGGREGATED: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+
+#[tokio::test]
+async fn every_kind_is_found_in_both_forms_of_discovery() {
+    let world = world().await;
+    let core = world.get_as("/api", AGGREGATED).await.expect(200);
+    let groups = world.get_as("/apis", AGGREGATED).await.expect(200);
+    for kind in REGISTRY {
+        let document = if kind.group.is_empty() { &core } else { &groups };
+        let has = |value: &Value| value.to_string().contains(&format!("\"resource\":\"{}\"", kind.plural));
+        assert!(has(document), "{} is missing in the aggregated form", kind.plural);
+        let path = if kind.group.is_empty() {
+            "/api/v1".to_owned()
+        } else {
+            format!("/apis/{}", kind.api_version())
+        };
+        let list = world.get(&path).await.expect(200);
+        let names: Vec<&str> = list["resources"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .filter_map(|row| row["name"].as_str())
+            .collect();
+        assert!(names.contains(&kind.plural), "{} is missing at {path}", kind.plural);
+    }
+    world.get("/apis/nothing.dev").await.expect(404);
+    world.get("/apis/nothing.dev/v1").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_known_document_is_not_sent_again() {
+    let world = world().await;
+    let first = world.get_as("/apis", AGGREGATED).await;
+    let request = http::Request::builder()
+        .uri("/apis")
+        .header("accept", AGGREGATED)
+        .header("if-none-match", &first.headers["etag"])
+        .body(axum::body::Body::empty())
+        .expect("a request");
+    assert_eq!(world.call(request).await.code, 304);
+}
+
+#[tokio::test]
+async fn openapi_says_what_kubectl_looks_for() {
+    let world = world().await;
+    let index = world.get("/openapi/v3").await.expect(200);
+    for kind in REGISTRY {
+        let path =
+            if kind.group.is_empty() { "api/v1".to_owned() } else { format!("apis/{}", kind.api_version()) };
+        let url = index["paths"][&path]["serverRelativeURL"].as_str().expect("a document");
+        let answer = world.get(url).await;
+        assert!(answer.headers["cache-control"].to_str().expect("text").contains("immutable"), "{url}");
+        let document = answer.expect(200);
+        let of_kind = |operation: &Value| operation["x-kubernetes-group-version-kind"]["kind"] == kind.kind;
+        let patch = document["paths"]
+            .as_object()
+            .expect("paths")
+            .values()
+            .filter_map(|item| item.get("patch"))
+            .find(|operation| of_kind(operation))
+            .unwrap_or_else(|| panic!("no PATCH of {}", kind.kind));
+        assert!(patch["parameters"].to_string().contains("fieldValidation"));
+        assert!(document["components"]["schemas"].get(kind.definition).is_some(), "{}", kind.definition);
+    }
+}
+
+#[tokio::test]
+async fn every_reference_of_a_document_leads_somewhere() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let world = world().await;
+    let index = world.get("/openapi/v3").await.expect(200);
+    for entry in index["paths"].as_object().expect("paths").values() {
+        let document = world.get(entry["serverRelativeURL"].as_str().expect("a url")).await.expect(200);
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let pointer = reference.strip_prefix('#').expect("a local reference");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn health_and_version_answer() {
+    let world = world().await;
+    for path in ["/livez", "/healthz", "/readyz"] {
+        assert_eq!(world.get(path).await.expect(200), "ok", "{path}");
+    }
+    let version = world.get("/version").await.expect(200);
+    assert!(version["minor"].as_str().is_some_and(|minor| minor.bytes().all(|b| b.is_ascii_digit())));
+    world.get("/nowhere").await.expect(404);
+    world.post("/version", &Value::Null).await.expect(405);
+}

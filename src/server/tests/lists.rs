@@ -1,0 +1,111 @@
+//! Lists: selectors, pages of one snapshot, forms.
+
+use serde_json::{Value, json};
+
+use super::world::{CONFIG_MAPS, PODS, World, config_map, world};
+
+async fn filled(count: usize) -> World {
+    let world = world().await;
+    for idx in 0..count {
+        let mut object = config_map(&format!("cm-{idx}"));
+        object["metadata"]["labels"] = json!({"parity": if idx % 2 == 0 { "even" } else { "odd" }});
+        world.post(CONFIG_MAPS, &object).await.expect(201);
+    }
+    world
+}
+
+fn names(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().expect("items");
+    items.iter().map(|item| item["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn selectors_choose() {
+    let world = filled(4).await;
+    let even = world.get(&format!("{CONFIG_MAPS}?labelSelector=parity%3Deven")).await.expect(200);
+    assert_eq!(names(&even), ["cm-0", "cm-2"]);
+    let one = world.get(&format!("{CONFIG_MAPS}?fieldSelector=metadata.name%3Dcm-3")).await.expect(200);
+    assert_eq!(names(&one), ["cm-3"]);
+    let all = world.get("/api/v1/configmaps").await.expect(200);
+    assert_eq!((all["kind"].as_str(), names(&all).len()), (Some("ConfigMapList"), 4));
+    let message = world.get(&format!("{CONFIG_MAPS}?fieldSelector=spec.x%3D1")).await.message(400);
+    assert_eq!(message, "field label not supported: spec.x");
+    world.get(&format!("{CONFIG_MAPS}?labelSelector=a%20b")).await.expect(400);
+}
+
+#[tokio::test]
+async fn pages_show_one_snapshot() {
+    let world = filled(5).await;
+    let first = world.get(&format!("{CONFIG_MAPS}?limit=2")).await.expect(200);
+    assert_eq!(names(&first), ["cm-0", "cm-1"]);
+    assert_eq!(first["metadata"]["remainingItemCount"], 3);
+    world.delete(&format!("{CONFIG_MAPS}/cm-2")).await.expect(200);
+    world.post(CONFIG_MAPS, &config_map("cm-9")).await.expect(201);
+    let token = first["metadata"]["continue"].as_str().expect("a token");
+    let rest = world.get(&format!("{CONFIG_MAPS}?limit=10&continue={token}")).await.expect(200);
+    assert_eq!(names(&rest), ["cm-2", "cm-3", "cm-4"], "as it was at the first page");
+    assert_eq!(rest["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+    assert_eq!(rest["metadata"].get("continue"), None);
+    world.get(&format!("{CONFIG_MAPS}?continue=nonsense")).await.expect(400);
+}
+
+#[tokio::test]
+async fn pages_with_a_selector_are_full() {
+    let world = filled(6).await;
+    let path = format!("{CONFIG_MAPS}?limit=2&labelSelector=parity%3Dodd");
+    let first = world.get(&path).await.expect(200);
+    assert_eq!(names(&first), ["cm-1", "cm-3"]);
+    let token = first["metadata"]["continue"].as_str().expect("a token");
+    let rest = world.get(&format!("{path}&continue={token}")).await.expect(200);
+    assert_eq!(names(&rest), ["cm-5"]);
+}
+
+#[tokio::test]
+async fn versions_that_make_no_sense_are_refused() {
+    let world = filled(1).await;
+    world.get(&format!("{CONFIG_MAPS}?resourceVersionMatch=Exact")).await.expect(422);
+    world.get(&format!("{CONFIG_MAPS}?resourceVersion=0&resourceVersionMatch=Exact")).await.expect(422);
+    world.get(&format!("{CONFIG_MAPS}?resourceVersion=abc")).await.expect(400);
+    let exact =
+        world.get(&format!("{CONFIG_MAPS}?resourceVersion=5&resourceVersionMatch=Exact")).await.expect(200);
+    assert_eq!(names(&exact).len(), 0, "before the object was made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_of_the_future_times_out() {
+    let world = filled(1).await;
+    let message = world.get(&format!("{CONFIG_MAPS}?resourceVersion=999")).await.message(504);
+    assert!(message.starts_with("Too large resource version: 999, current: "), "{message}");
+}
+
+#[tokio::test]
+async fn tables_have_columns_and_cells() {
+    let world = filled(1).await;
+    let accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+    let table = world.get_as(CONFIG_MAPS, accept).await.expect(200);
+    assert_eq!(table["kind"], "Table");
+    let columns = table["columnDefinitions"].as_array().expect("columns");
+    let columns: Vec<&str> = columns.iter().filter_map(|column| column["name"].as_str()).collect();
+    assert_eq!(columns, ["Name", "Data", "Age"]);
+    assert_eq!(table["rows"][0]["cells"][0], "cm-0");
+    assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
+    let accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
+    let partial = world.get_as(CONFIG_MAPS, accept).await.expect(200);
+    assert_eq!(partial["kind"], "PartialObjectMetadataList");
+    assert_eq!(partial["items"][0].get("data"), None);
+    world.get_as(CONFIG_MAPS, "text/html").await.expect(406);
+}
+
+#[tokio::test]
+async fn logs_of_a_pod_that_has_not_started_say_so() {
+    let world = world().await;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "a", "image": "a"}]},
+    });
+    world.post(PODS, &pod).await.expect(201);
+    let message = world.get(&format!("{PODS}/p/log")).await.message(400);
+    assert_eq!(message, "container \"a\" in pod \"p\" is waiting to start: ContainerCreating");
+    world.get(&format!("{PODS}/p/log?container=z")).await.expect(400);
+    world.get(&format!("{PODS}/q/log")).await.expect(404);
+}

@@ -1,0 +1,166 @@
+//! A server over a store in memory, and a client that says what it wants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, BodyDataStream};
+use futures::StreamExt;
+use http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::{Map, Value, json};
+use spur_runtime::FakeRuntime;
+use spur_store::{Options, Store};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::{Parts, bootstrap, router};
+
+/// How long a test waits for what has to come.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) struct World {
+    router: Router,
+    pub(super) store: Arc<Store>,
+}
+
+/// An answer that has been read to its end.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) code: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+/// A watch that is being read.
+pub(super) struct Events {
+    body: BodyDataStream,
+    buffer: Vec<u8>,
+}
+
+pub(super) async fn world() -> World {
+    world_with(Options::default()).await
+}
+
+pub(super) async fn world_with(options: Options) -> World {
+    let store = Arc::new(Store::in_memory(options));
+    bootstrap(&store).await.expect("the first namespaces can be made");
+    let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
+    let (_facts_tx, facts) = tokio::sync::watch::channel(Map::new());
+    let router = router(Parts {
+        store: store.clone(),
+        runtime: Arc::new(FakeRuntime::new()),
+        traces,
+        facts,
+        draining: CancellationToken::new(),
+    });
+    World { router, store }
+}
+
+pub(super) fn config_map(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": "v"}})
+}
+
+pub(super) fn deployment(name: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}]},
+            },
+        },
+    })
+}
+
+pub(super) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+pub(super) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
+pub(super) const PODS: &str = "/api/v1/namespaces/default/pods";
+
+// === impl World ===
+
+impl World {
+    pub(super) async fn send(&self, method: Method, path: &str, media: &str, body: impl Into<Body>) -> Reply {
+        let request = Request::builder().method(method).uri(path).header("content-type", media);
+        self.call(request.body(body.into()).expect("a request")).await
+    }
+
+    pub(super) async fn call(&self, request: Request<Body>) -> Reply {
+        let answer = self.router.clone().oneshot(request).await.expect("the router answers");
+        let (parts, body) = answer.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
+        Reply { code: parts.status, headers: parts.headers, body }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, "", Body::empty()).await
+    }
+
+    pub(super) async fn get_as(&self, path: &str, accept: &str) -> Reply {
+        let request = Request::builder().uri(path).header("accept", accept);
+        self.call(request.body(Body::empty()).expect("a request")).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::POST, path, "application/json", body.to_string()).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::PUT, path, "application/json", body.to_string()).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, media: &str, body: &Value) -> Reply {
+        self.send(Method::PATCH, path, &format!("application/{media}"), body.to_string()).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, "application/json", Body::empty()).await
+    }
+
+    pub(super) async fn watch(&self, path: &str) -> Events {
+        let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
+        let answer = self.router.clone().oneshot(request).await.expect("the router answers");
+        assert_eq!(answer.status(), StatusCode::OK);
+        Events { body: answer.into_body().into_data_stream(), buffer: Vec::new() }
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// The body of an answer that has to have this code.
+    #[track_caller]
+    pub(super) fn expect(self, code: u16) -> Value {
+        assert_eq!(self.code.as_u16(), code, "{}", self.body);
+        self.body
+    }
+
+    #[track_caller]
+    pub(super) fn message(self, code: u16) -> String {
+        self.expect(code)["message"].as_str().expect("a message").to_owned()
+    }
+}
+
+// === impl Events ===
+
+impl Events {
+    /// The next event as `TYPE name`.
+    pub(super) async fn next(&mut self) -> String {
+        let event = self.next_raw().await.expect("an event");
+        let name = event["object"]["metadata"]["name"].as_str().unwrap_or("-");
+        format!("{} {name}", event["type"].as_str().unwrap_or("?"))
+    }
+
+    /// The next event; `None` when the watch has ended.
+    pub(super) async fn next_raw(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).expect("a line of JSON"));
+            }
+            let piece = tokio::time::timeout(DEADLINE, self.body.next()).await.expect("news in time")?;
+            self.buffer.extend_from_slice(&piece.expect("a piece of the body"));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Creating and updating: identity, defaults, validation, conflicts.
+
+use http::Method;
+use serde_json::json;
+
+use super::world::{CONFIG_MAPS, DEPLOYMENTS, config_map, deployment, world};
+
+#[tokio::test]
+async fn a_new_object_gets_its_identity_from_the_server() {
+    let world = world().await;
+    let mut sent = deployment("web");
+    sent["metadata"]["uid"] = json!("mine");
+    sent["metadata"]["creationTimestamp"] = json!(null);
+    sent["status"] = json!({"replicas": 7});
+    let created = world.post(DEPLOYMENTS, &sent).await.expect(201);
+    assert_ne!(created["metadata"]["uid"], "mine");
+    assert_eq!(created["metadata"]["generation"], 1);
+    assert_eq!(created["metadata"]["namespace"], "default");
+    assert_eq!(created["spec"]["replicas"], 1, "defaults are filled in");
+    assert_eq!(created.get("status"), None, "status is not the creator's to write");
+    let read = world.get(&format!("{DEPLOYMENTS}/web")).await.expect(200);
+    assert_eq!(read, created);
+    assert_eq!(read.as_object().expect("a map").keys().next().map(String::as_str), Some("kind"));
+}
+
+#[tokio::test]
+async fn names_are_generated_and_unique() {
+    let world = world().await;
+    let mut sent = config_map("");
+    sent["metadata"] = json!({"generateName": "cm-"});
+    let first = world.post(CONFIG_MAPS, &sent).await.expect(201);
+    let second = world.post(CONFIG_MAPS, &sent).await.expect(201);
+    let name = first["metadata"]["name"].as_str().expect("a name");
+    assert!(name.starts_with("cm-") && name.len() == 8, "{name}");
+    assert_ne!(first["metadata"]["name"], second["metadata"]["name"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_its_place() {
+    let world = world().await;
+    let create = async |body| world.post(CONFIG_MAPS, &body).await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    assert_eq!(create(config_map("a")).await.message(409), "configmaps \"a\" already exists");
+    assert!(create(config_map("Not_A_Name")).await.message(422).contains("metadata.name: Invalid value"));
+    assert!(create(config_map("..")).await.message(422).contains("metadata.name"));
+    let mut wrong = config_map("b");
+    wrong["metadata"]["namespace"] = json!("other");
+    assert!(create(wrong).await.message(400).contains("namespace"));
+    let other = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "c"}});
+    assert!(create(other).await.message(400).contains("kind"));
+    let path = "/api/v1/namespaces/nowhere/configmaps";
+    assert_eq!(world.post(path, &config_map("a")).await.message(404), "namespaces \"nowhere\" not found");
+    let mut deployment = deployment("web");
+    deployment["spec"]["replicas"] = json!("three");
+    let message = world.post(DEPLOYMENTS, &deployment).await.message(400);
+    assert!(message.contains("spec.replicas"), "{message}");
+}
+
+#[tokio::test]
+async fn broken_bodies_are_refused() {
+    let world = world().await;
+    let send =
+        async |media: &str, body: &'static str| world.send(Method::POST, CONFIG_MAPS, media, body).await;
+    send("application/json", "{\"kind\":").await.expect(400);
+    send("application/json", "[]").await.expect(400);
+    send("application/vnd.kubernetes.protobuf", "k8s").await.expect(415);
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-yaml\n";
+    send("application/yaml", yaml).await.expect(201);
+    let deep = "[".repeat(100_000);
+    world.send(Method::POST, CONFIG_MAPS, "application/json", deep).await.expect(400);
+    let large = " ".repeat(3 * 1024 * 1024 + 1);
+    world.send(Method::POST, CONFIG_MAPS, "application/json", large).await.expect(413);
+}
+
+#[tokio::test]
+async fn unknown_fields_are_refused_warned_about_or_dropped() {
+    let world = world().await;
+    let mut sent = deployment("web");
+    sent["spec"]["replicaz"] = json!(3);
+    let strict = world.post(&format!("{DEPLOYMENTS}?fieldValidation=Strict"), &sent).await.message(400);
+    assert!(strict.contains("strict decoding error: unknown field \"spec.replicaz\""), "{strict}");
+    let warned = world.post(DEPLOYMENTS, &sent).await;
+    assert_eq!(warned.headers["warning"], "299 - \"unknown field \\\"spec.replicaz\\\"\"");
+    assert_eq!(warned.expect(201)["spec"].get("replicaz"), None);
+    sent["metadata"]["name"] = json!("web2");
+    let ignored = world.post(&format!("{DEPLOYMENTS}?fieldValidation=Ignore"), &sent).await;
+    assert_eq!(ignored.headers.get("warning"), None);
+}
+
+#[tokio::test]
+async fn a_stale_update_is_a_conflict_and_an_empty_version_wins() {
+    let world = world().await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let mut object = world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let stale = object.clone();
+    object["data"]["k"] = json!("2");
+    let updated = world.put(&path, &object).await.expect(200);
+    assert_ne!(updated["metadata"]["resourceVersion"], stale["metadata"]["resourceVersion"]);
+    assert!(world.put(&path, &stale).await.message(409).contains("the object has been modified"));
+    let unconditional = world.put(&path, &config_map("a")).await.expect(200);
+    assert_eq!(unconditional["data"]["k"], "v");
+    assert_eq!(unconditional["metadata"]["uid"], stale["metadata"]["uid"], "identity stays");
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_writes_nothing() {
+    let world = world().await;
+    let created = world.post(DEPLOYMENTS, &deployment("web")).await.expect(201);
+    let revision = world.store.revision();
+    let again = world.put(&format!("{DEPLOYMENTS}/web"), &created).await.expect(200);
+    assert_eq!(again["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
+    assert_eq!(world.store.revision(), revision);
+}
+
+#[tokio::test]
+async fn spec_and_status_are_written_through_their_own_doors() {
+    let world = world().await;
+    let path = format!("{DEPLOYMENTS}/web");
+    let mut object = world.post(DEPLOYMENTS, &deployment("web")).await.expect(201);
+    object["spec"]["replicas"] = json!(3);
+    object["status"] = json!({"replicas": 9});
+    let updated = world.put(&path, &object).await.expect(200);
+    assert_eq!((&updated["spec"]["replicas"], updated.get("status")), (&json!(3), None));
+    assert_eq!(updated["metadata"]["generation"], 2);
+    let mut object = updated;
+    object["spec"]["replicas"] = json!(5);
+    object["status"] = json!({"replicas": 2});
+    let updated = world.put(&format!("{path}/status"), &object).await.expect(200);
+    assert_eq!((&updated["spec"]["replicas"], &updated["status"]["replicas"]), (&json!(3), &json!(2)));
+    assert_eq!(updated["metadata"]["generation"], 2);
+    world.put(&format!("{path}/nothing"), &object).await.expect(404);
+}
+
+#[tokio::test]
+async fn scale_reads_and_writes_the_replicas() {
+    let world = world().await;
+    world.post(DEPLOYMENTS, &deployment("web")).await.expect(201);
+    let path = format!("{DEPLOYMENTS}/web/scale");
+    let scale = world.get(&path).await.expect(200);
+    assert_eq!((&scale["kind"], &scale["spec"]["replicas"]), (&json!("Scale"), &json!(1)));
+    let patch = json!({"spec": {"replicas": 4}});
+    world.patch(&path, "merge-patch+json", &patch).await.expect(200);
+    assert_eq!(world.get(&format!("{DEPLOYMENTS}/web")).await.expect(200)["spec"]["replicas"], 4);
+    world.patch(&path, "merge-patch+json", &json!({"spec": {"replicas": -1}})).await.expect(422);
+}
+
+#[tokio::test]
+async fn a_dry_run_answers_like_a_write_and_writes_nothing() {
+    let world = world().await;
+    let revision = world.store.revision();
+    world.post(&format!("{CONFIG_MAPS}?dryRun=All"), &config_map("a")).await.expect(201);
+    world.get(&format!("{CONFIG_MAPS}/a")).await.expect(404);
+    assert_eq!(world.store.revision(), revision);
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    world.post(&format!("{CONFIG_MAPS}?dryRun=All"), &config_map("a")).await.expect(409);
+    world.delete(&format!("{CONFIG_MAPS}/a?dryRun=All")).await.expect(200);
+    world.get(&format!("{CONFIG_MAPS}/a")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_sandbox_is_held_to_its_schema() {
+    let world = world().await;
+    let path = "/apis/spur.dev/v1alpha1/namespaces/default/sandboxes";
+    let sandbox = |spec| json!({"apiVersion": "spur.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": "s"}, "spec": spec});
+    let wrong = world.post(path, &sandbox(json!({"fallback": "sometimes"}))).await.message(422);
+    assert!(wrong.contains("spec.fallback"), "{wrong}");
+    let wrong =
+        world.post(path, &sandbox(json!({"forks": [{"of": {"kind": "Deployment"}}]}))).await.message(422);
+    assert!(wrong.contains("spec.forks[0].of.name"), "{wrong}");
+    let made = world.post(path, &sandbox(json!({"forks": []}))).await.expect(201);
+    assert_eq!(made["spec"]["fallback"], "baseline");
+}

@@ -1,0 +1,90 @@
+//! Our own paths beside the Kubernetes API: `/spur/v1/traces` and `/spur/v1/status`.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use http::StatusCode;
+use serde_json::{Value, json};
+use spur_api::Status;
+use spur_trace::{Follow, InFlight, Query, TraceReader, Update};
+
+use crate::answer::{self, Outcome};
+use crate::state::State;
+
+/// Most traces in one answer: what the store keeps at most by default.
+const LIMIT_MAX: usize = 10_000;
+
+/// Finished traces as JSON lines: `limit`, `key`, `since`, `follow`, `inFlight`.
+pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
+    let mut wanted = Query { key: None, limit: LIMIT_MAX, since_seq: None, in_flight: InFlight::Without };
+    let mut is_follow = false;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let number = || {
+            value.parse::<u64>().map_err(|_| {
+                Status::bad_request(format!("query parameter `{name}`: `{value}` is no whole number"))
+            })
+        };
+        match &*name {
+            "key" if !value.is_empty() => wanted.key = Some((&*value).into()),
+            "limit" => wanted.limit = usize::try_from(number()?).unwrap_or(LIMIT_MAX).min(LIMIT_MAX),
+            "since" => wanted.since_seq = Some(number()?),
+            "follow" => is_follow = value != "false",
+            "inFlight" if value != "false" => wanted.in_flight = InFlight::With,
+            _ => {}
+        }
+    }
+    if is_follow { follow(state, wanted).await } else { page(&state.traces, wanted).await }
+}
+
+/// Facts of this environment and what was counted.
+pub(crate) async fn status(state: &State) -> Outcome {
+    let counts = state.traces.counts().await.map_err(|error| Status::internal(error.to_string()))?;
+    let mut status = state.facts.borrow().clone();
+    status.insert("revision".to_owned(), json!(state.store.revision().0));
+    status.insert(
+        "traces".to_owned(),
+        json!({
+            "kept": counts.n_traces,
+            "evicted": counts.n_evicted_traces,
+            "records": counts.n_records,
+            "lostRecords": counts.n_lost_records,
+        }),
+    );
+    Ok(answer::ok(&Value::Object(status)))
+}
+
+async fn page(traces: &TraceReader, query: Query) -> Outcome {
+    let found = traces.query(query).await.map_err(|error| Status::internal(error.to_string()))?;
+    let mut body = Vec::new();
+    for trace in &found.traces {
+        body.extend_from_slice(&line(&**trace));
+    }
+    Ok(answer::typed(StatusCode::OK, "application/x-ndjson", body))
+}
+
+async fn follow(state: &State, query: Query) -> Outcome {
+    let follow = state.traces.follow(query).await.map_err(|error| Status::internal(error.to_string()))?;
+    let draining = state.draining.clone();
+    let lines = stream::unfold((follow, draining), |(mut follow, draining)| async move {
+        let line = next_line(&mut follow, &draining).await?;
+        Some((Ok::<_, std::convert::Infallible>(line), (follow, draining)))
+    });
+    Ok(answer::typed(StatusCode::OK, "application/x-ndjson", Body::from_stream(lines)))
+}
+
+async fn next_line(follow: &mut Follow, draining: &tokio_util::sync::CancellationToken) -> Option<Bytes> {
+    let update = tokio::select! {
+        update = follow.next() => update?,
+        () = draining.cancelled() => return None,
+    };
+    Some(match update {
+        Update::Trace(trace) => line(&*trace),
+        Update::Lost(n_traces) => line(&json!({"lost": n_traces})),
+    })
+}
+
+fn line(value: &impl serde::Serialize) -> Bytes {
+    let mut line = serde_json::to_vec(value).expect("a trace can always be written");
+    line.push(b'\n');
+    Bytes::from(line)
+}

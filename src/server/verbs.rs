@@ -1,0 +1,62 @@
+//! The verbs of the generic handler: one file each, and here what they share.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod delete_collection;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod patch;
+pub(crate) mod update;
+pub(crate) mod watch;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use spur_api::{Kind, Status, meta};
+use spur_schema::apply::{Manager, Operation};
+
+use crate::path::Target;
+use crate::query::Query;
+use crate::state::State;
+
+/// One request on its way through a verb.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) state: State,
+    pub(crate) target: Target,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Whether a write failed because another came between reading and writing.
+pub(crate) fn came_between(status: &Status) -> bool {
+    status.reason == "Conflict" && status.message.contains("the object has been modified")
+}
+
+// === impl Request ===
+
+impl Request {
+    pub(crate) fn kind(&self) -> &'static Kind {
+        self.target.kind
+    }
+
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.target.namespace.as_deref()
+    }
+
+    /// Who writes, as `metadata.managedFields` names it: the field manager, else
+    /// the user agent up to its first `/` (`managedfields.DefaultManager…`).
+    pub(crate) fn manager(&self, operation: Operation) -> Manager {
+        let agent = self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let agent = agent.split('/').next().filter(|agent| !agent.is_empty()).unwrap_or("unknown");
+        let named = Some(self.query.field_manager.as_str()).filter(|name| !name.is_empty());
+        Manager {
+            name: named.unwrap_or(agent).chars().take(128).collect(),
+            operation,
+            api_version: self.kind().api_version(),
+            subresource: self.target.subresource.clone().unwrap_or_default(),
+            time: meta::now(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! POST to a collection.
+
+use http::StatusCode;
+use rand::RngExt;
+use serde_json::{Value, json};
+use spur_api::{Kind, Status, meta};
+use spur_schema::apply::{self, Operation};
+use spur_store::{Expect, WriteError};
+
+use super::Request;
+use crate::answer::{self, Outcome};
+use crate::{body, namespaces, negotiate, object, pipeline, table};
+
+/// How often a generated name that is taken is drawn again (`registry/store.go`: 8).
+const NAME_TRIES: usize = 8;
+/// Longest base of a generated name: 63 less the 5 characters added (`storage/names/generate.go`).
+const NAME_BASE_MAX: usize = 58;
+
+pub(crate) async fn create(request: &Request) -> Outcome {
+    let form = negotiate::form(&request.headers)?;
+    let decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
+    let mut incoming = pipeline::check_fields(request.kind(), decoded, request.query.field_validation)?;
+    pipeline::check_identity(&request.target, &mut incoming.value)?;
+    let sent_version = meta::resource_version(&incoming.value);
+    if !matches!(sent_version, "" | "0") {
+        return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+    }
+    let created = store_new(request, incoming.value, Operation::Update).await?;
+    let mut answer = answer::json(StatusCode::CREATED, &table::in_form(form, request.kind(), created));
+    answer::warn(&mut answer, &incoming.warnings);
+    Ok(answer)
+}
+
+/// Completes, validates and stores a new object; also how an apply makes one.
+pub(crate) async fn store_new(
+    request: &Request,
+    mut value: Value,
+    operation: Operation,
+) -> Result<Value, Status> {
+    let kind = request.kind();
+    if kind.scope == spur_api::Scope::Namespaced && request.namespace().is_none() {
+        return Err(Status::method_not_allowed());
+    }
+    pipeline::prepare_create(kind, &mut value);
+    namespaces::admit_create(&request.state, &request.target, meta::name(&value))?;
+    let base = meta::text(&value, "/metadata/generateName").to_owned();
+    let is_generated = meta::name(&value).is_empty() && !base.is_empty();
+    for _ in 0..NAME_TRIES {
+        let mut named = value.clone();
+        if is_generated {
+            meta::metadata_mut(&mut named).insert("name".to_owned(), json!(generated(&base)));
+            (kind.rules.default)(&mut named);
+        }
+        pipeline::validate(kind, &named, None)?;
+        if operation == Operation::Update {
+            let manager = request.manager(operation);
+            named = apply::update(pipeline::schema(kind), None, &named, &manager)
+                .map_err(|error| Status::bad_request(error.to_string()))?;
+        }
+        match put_new(request, kind, named).await {
+            Err(status) if is_generated && status.reason == "AlreadyExists" => {}
+            outcome => return outcome,
+        }
+    }
+    let why = format!("unable to generate a unique name from `{base}` in {NAME_TRIES} tries");
+    Err(Status::new(409, "AlreadyExists", why))
+}
+
+async fn put_new(request: &Request, kind: &Kind, mut value: Value) -> Result<Value, Status> {
+    let name = meta::name(&value).to_owned();
+    let key = object::key(kind, request.namespace(), &name);
+    if request.query.is_dry_run {
+        return match object::find(&request.state, kind, request.namespace(), &name)? {
+            Some(_) => Err(Status::already_exists(kind.group, kind.plural, &name)),
+            None => Ok(value),
+        };
+    }
+    let written = request.state.store.put(key, Expect::Absent, object::encode(&value)).await;
+    let revision = written.map_err(|error: WriteError| object::unwritten(&error, kind, &name))?;
+    object::set_resource_version(&mut value, revision);
+    Ok(value)
+}
+
+/// Five characters that spell nothing (`apimachinery/pkg/util/rand`).
+fn generated(base: &str) -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut name: String = base.chars().take(NAME_BASE_MAX).collect();
+    let mut random = rand::rng();
+    for _ in 0..5 {
+        name.push(char::from(ALPHABET[random.random_range(0..ALPHABET.len())]));
+    }
+    name
+}

@@ -1,0 +1,232 @@
+//! GET of a collection: consistent pages at one revision.
+//!
+//! Source: `apiserver/pkg/storage/etcd3/store.go`, `GetList`.
+
+use serde_json::{Map, Value, json};
+use spur_api::{Status, meta};
+use spur_store::{ListRange, Listing, Revision};
+
+use super::Request;
+use super::get::wait_for_revision;
+use crate::answer::{self, Outcome};
+use crate::negotiate::{self, Form};
+use crate::selection::Selection;
+use crate::{object, table};
+
+/// Where a list goes on: the revision of its first page and the last key given.
+#[derive(Debug, PartialEq)]
+struct Continue {
+    revision: Revision,
+    namespace: String,
+    name: String,
+}
+
+/// The objects of one page.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) items: Vec<Value>,
+    pub(crate) revision: Revision,
+    continue_token: String,
+    remaining: Option<u64>,
+    n_corrupt: usize,
+}
+
+pub(crate) async fn list(request: &Request) -> Outcome {
+    let form = negotiate::form(&request.headers)?;
+    let selection = Selection::new(request.kind(), &request.query)?;
+    check_versions(request)?;
+    wait_for_revision(request).await?;
+    let page = read_page(request, &selection)?;
+    let metadata = page.metadata();
+    let mut answer = answer::ok(&match form {
+        Form::Table => table::of_list(request.kind(), &page.items, metadata, &request.query.include_object),
+        Form::Whole => {
+            as_list(&request.kind().list_kind(), &request.kind().api_version(), metadata, page.items)
+        }
+        Form::Metadata => {
+            let items = page.items.iter().map(table::metadata_only).collect();
+            as_list("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items)
+        }
+    });
+    if page.n_corrupt > 0 {
+        let warning = format!("{} objects are left out: their stored values are corrupt", page.n_corrupt);
+        answer::warn(&mut answer, &[warning]);
+    }
+    Ok(answer)
+}
+
+/// Reads pages until the limit is filled with objects that match.
+pub(crate) fn read_page(request: &Request, selection: &Selection) -> Result<Page, Status> {
+    let query = &request.query;
+    let token = Continue::parse(&query.continue_token)?;
+    let exact = (query.resource_version_match == "Exact").then(|| object::revision(&query.resource_version));
+    let at = match &token {
+        Some(token) => Some(token.revision),
+        None => exact.transpose()?,
+    };
+    // With a selector every object is read: how many match shows only then.
+    let limit = if selection.is_everything() { query.limit } else { None };
+    let range = ListRange {
+        namespace: request.namespace(),
+        after: token.as_ref().map(|token| (token.namespace.as_str(), token.name.as_str())),
+        limit,
+        at,
+    };
+    let listing =
+        request.state.store.list(&request.kind().resource(), range).map_err(|error| match token {
+            Some(_) => match object::unreadable(&error) {
+                status if status.code == 410 => expired_continue(),
+                status => status,
+            },
+            None => object::unreadable(&error),
+        })?;
+    Page::new(listing, selection, query.limit)
+}
+
+/// Source: `internalversion/validation.ValidateListOptions`.
+fn check_versions(request: &Request) -> Result<(), Status> {
+    let query = &request.query;
+    let invalid = |why: &str| {
+        Err(Status::new(422, "Invalid", format!("ListOptions.meta.k8s.io \"\" is invalid: {why}")))
+    };
+    if query.send_initial_events.is_some() {
+        return invalid("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
+    }
+    match query.resource_version_match.as_str() {
+        "" => {}
+        _ if query.resource_version.is_empty() => {
+            return invalid(
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+            );
+        }
+        _ if !query.continue_token.is_empty() => {
+            return invalid(
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided",
+            );
+        }
+        "NotOlderThan" => {}
+        "Exact" if query.resource_version == "0" => {
+            return invalid(
+                "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+            );
+        }
+        "Exact" => {}
+        _ => {
+            return invalid(
+                "resourceVersionMatch: Unsupported value: supported values: \"Exact\", \"NotOlderThan\"",
+            );
+        }
+    }
+    if !query.continue_token.is_empty() && !query.resource_version.is_empty() && query.resource_version != "0"
+    {
+        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+    }
+    Ok(())
+}
+
+fn expired_continue() -> Status {
+    Status::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
+    )
+}
+
+fn as_list(kind: &str, api_version: &str, metadata: Value, items: Vec<Value>) -> Value {
+    let mut list = Map::with_capacity(4);
+    list.insert("kind".to_owned(), json!(kind));
+    list.insert("apiVersion".to_owned(), json!(api_version));
+    list.insert("metadata".to_owned(), metadata);
+    list.insert("items".to_owned(), Value::Array(items));
+    Value::Object(list)
+}
+
+// === impl Page ===
+
+impl Page {
+    fn new(listing: Listing, selection: &Selection, limit: Option<usize>) -> Result<Self, Status> {
+        let Listing { items: stored, revision, has_more, remaining, corrupt } = listing;
+        let mut page = Self {
+            items: Vec::new(),
+            revision,
+            continue_token: String::new(),
+            remaining: remaining.filter(|_| selection.is_everything()),
+            n_corrupt: corrupt.len(),
+        };
+        let limit = limit.unwrap_or(usize::MAX);
+        let mut is_cut = has_more;
+        for stored in &stored {
+            let found = object::found(stored)?;
+            if !selection.matches(&found.value) {
+                continue;
+            }
+            if page.items.len() == limit {
+                is_cut = true;
+                break;
+            }
+            page.items.push(found.value);
+        }
+        if is_cut && let Some(last) = page.items.last() {
+            let (namespace, name) = (meta::namespace(last).to_owned(), meta::name(last).to_owned());
+            page.continue_token = Continue { revision, namespace, name }.to_string();
+        }
+        Ok(page)
+    }
+
+    fn metadata(&self) -> Value {
+        let mut metadata = json!({"resourceVersion": self.revision.to_string()});
+        if !self.continue_token.is_empty() {
+            metadata["continue"] = json!(self.continue_token);
+            if let Some(remaining) = self.remaining.filter(|remaining| *remaining > 0) {
+                metadata["remainingItemCount"] = json!(remaining);
+            }
+        }
+        metadata
+    }
+}
+
+// === impl Continue ===
+
+impl Continue {
+    /// Reads `<revision>.<namespace>.<name>`, each part in hex so that none can hold the dot.
+    fn parse(token: &str) -> Result<Option<Self>, Status> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let wrong = || Status::bad_request("continue key is not valid: it was not given by this server");
+        let mut parts = token.split('.').map(unhex);
+        let mut next = || parts.next().flatten().ok_or_else(wrong);
+        let revision = next()?.parse().map(Revision).map_err(|_| wrong())?;
+        Ok(Some(Self { revision, namespace: next()?, name: next()? }))
+    }
+}
+
+impl std::fmt::Display for Continue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", hex(&self.revision.to_string()), hex(&self.namespace), hex(&self.name))
+    }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<String> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let digits = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok());
+    String::from_utf8(digits.collect::<Option<Vec<u8>>>()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_continue_token_survives_the_journey() {
+        let token = Continue { revision: Revision(42), namespace: String::new(), name: "a.b".to_owned() };
+        assert_eq!(Continue::parse(&token.to_string()).expect("our own token"), Some(token));
+        for foreign in ["x", "..", "3432.zz.61", "ä", "34"] {
+            assert!(Continue::parse(foreign).is_err(), "{foreign:?} was taken");
+        }
+    }
+}

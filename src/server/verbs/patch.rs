@@ -1,0 +1,181 @@
+//! PATCH: JSON patch, merge patch, strategic merge patch, server-side apply.
+//!
+//! Source: `apiserver/pkg/endpoints/handlers/patch.go`.
+
+use std::sync::Mutex;
+
+use http::StatusCode;
+use serde_json::Value;
+use spur_api::status::Cause;
+use spur_api::{Status, Subresource, meta};
+use spur_schema::apply::{self, ApplyError, OnConflict, Operation};
+use spur_schema::decode::Decoded;
+use spur_schema::patch::{self, JsonPatchError};
+
+use super::{Request, came_between, create, update};
+use crate::answer::{self, Outcome};
+use crate::body::{self, Media};
+use crate::pipeline::{self, Incoming, Part};
+use crate::{negotiate, object, scale, table};
+
+pub(crate) async fn patch(request: &Request) -> Outcome {
+    let form = negotiate::form(&request.headers)?;
+    let media = body::patch_media(&request.headers, request.kind().is_structural())?;
+    if request.target.subresource.as_deref() == Some("scale") {
+        let patch = body::decode(media, &request.body)?;
+        return scale::patch(request, media, &patch.value).await;
+    }
+    let part = update::part(request)?;
+    if media == Media::Apply {
+        return apply_patch(request, part, form).await;
+    }
+    let decoded = body::decode(media, &request.body)?;
+    let warnings = Mutex::new(Vec::new());
+    let written = update::change(request, part, |old| {
+        let mut new = old.clone();
+        run(request, media, &mut new, &decoded.value)?;
+        let patched = Decoded { value: new, duplicates: decoded.duplicates.clone() };
+        let incoming = pipeline::check_fields(request.kind(), patched, request.query.field_validation)?;
+        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = incoming.warnings;
+        checked(request, incoming.value)
+    })
+    .await?;
+    let mut answer = answer::ok(&table::in_form(form, request.kind(), written));
+    answer::warn(&mut answer, &warnings.into_inner().unwrap_or_default());
+    Ok(answer)
+}
+
+/// Runs a patch that is no apply.
+pub(crate) fn run(request: &Request, media: Media, target: &mut Value, patch: &Value) -> Result<(), Status> {
+    let kind = request.kind();
+    match media {
+        Media::JsonPatch => patch::json(target, patch).map_err(|error| match error {
+            JsonPatchError::TooManyOperations { .. } | JsonPatchError::CopiesTooMuch { .. } => {
+                Status::new(413, "RequestEntityTooLarge", error.to_string())
+            }
+            JsonPatchError::Malformed(_) => Status::bad_request(error.to_string()),
+            error => Status::new(422, "Invalid", error.to_string()),
+        }),
+        Media::StrategicPatch => patch::strategic(pipeline::schema(kind), target, patch)
+            .map_err(|error| Status::bad_request(error.to_string())),
+        Media::MergePatch | Media::Json | Media::Yaml | Media::Apply => {
+            if !patch.is_object() {
+                return Err(Status::bad_request("a merge patch is a JSON object"));
+            }
+            patch::merge(target, patch);
+            Ok(())
+        }
+    }
+}
+
+/// A patch may not take an object's identity away.
+fn checked(request: &Request, mut value: Value) -> Result<Value, Status> {
+    if !value.is_object() {
+        return Err(Status::bad_request("the patch leaves no object"));
+    }
+    pipeline::check_identity(&request.target, &mut value)?;
+    Ok(value)
+}
+
+async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Outcome {
+    let kind = request.kind();
+    if request.query.field_manager.is_empty() {
+        return Err(Status::bad_request(
+            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+        ));
+    }
+    let decoded = body::decode_object(Media::Apply, &request.body)?;
+    let Incoming { value: mut applied, warnings } =
+        pipeline::check_fields(kind, decoded, request.query.field_validation)?;
+    pipeline::check_identity(&request.target, &mut applied)?;
+    keep_part(request, part, &mut applied);
+    if applied.pointer("/metadata/managedFields").is_some() {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    let name = request.target.object_name();
+    // Who names a version wants that one or none.
+    let may_retry = meta::resource_version(&applied).is_empty();
+    let (code, written) = loop {
+        let found = object::find(&request.state, kind, request.namespace(), name)?;
+        let merged = merge(request, found.as_ref().map(|found| &found.value), &applied)?;
+        let outcome = match &found {
+            None if part == Part::Main => {
+                let created = create::store_new(request, merged, Operation::Apply).await;
+                created.map(|created| (StatusCode::CREATED, created))
+            }
+            None => Err(Status::not_found(kind.group, kind.plural, name)),
+            Some(old) => {
+                let sent = meta::resource_version(&applied);
+                if !sent.is_empty() && sent != meta::resource_version(&old.value) {
+                    return Err(Status::modified(kind.group, kind.plural, name));
+                }
+                let written = store_applied(request, part, old, merged).await;
+                written.map(|written| (StatusCode::OK, written))
+            }
+        };
+        match outcome {
+            // Another write came between: apply again to what is there now.
+            Err(status) if may_retry && (came_between(&status) || status.reason == "AlreadyExists") => {}
+            outcome => break outcome?,
+        }
+    };
+    let mut answer = answer::json(code, &table::in_form(form, kind, written));
+    answer::warn(&mut answer, &warnings);
+    Ok(answer)
+}
+
+/// Takes out what the path does not let a write change, so that nobody comes to own it.
+fn keep_part(request: &Request, part: Part, applied: &mut Value) {
+    let Some(map) = applied.as_object_mut() else { return };
+    match part {
+        Part::Main if request.kind().has(Subresource::Status) => drop(map.shift_remove("status")),
+        Part::Main | Part::Finalizers => {}
+        Part::Status => {
+            map.retain(|field, _| matches!(field.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+        }
+    }
+}
+
+async fn store_applied(
+    request: &Request,
+    part: Part,
+    old: &object::Found,
+    mut new: Value,
+) -> Result<Value, Status> {
+    let managed = new.pointer("/metadata/managedFields").cloned();
+    update::prepare(request, part, old, &mut new)?;
+    if let Some(managed) = managed {
+        meta::metadata_mut(&mut new).insert("managedFields".to_owned(), managed);
+    }
+    update::store(request, old, new).await
+}
+
+fn merge(request: &Request, live: Option<&Value>, applied: &Value) -> Result<Value, Status> {
+    let manager = request.manager(Operation::Apply);
+    let on_conflict = if request.query.is_forced { OnConflict::Force } else { OnConflict::Refuse };
+    let schema = pipeline::schema(request.kind());
+    apply::apply(schema, live, applied, &manager, on_conflict).map_err(|error| match error {
+        ApplyError::Malformed(why) => {
+            let (kind, name) = (request.kind(), request.target.object_name());
+            let namespace = request.namespace().unwrap_or_default();
+            let api_version = kind.api_version();
+            Status::bad_request(format!(
+                "failed to create typed patch object ({namespace}/{name}; {api_version}, Kind={}): {why}",
+                kind.kind
+            ))
+        }
+        ApplyError::Conflicts(conflicts) => {
+            let mut status = Status::new(409, "Conflict", conflicts.to_string());
+            status.details.causes = conflicts
+                .causes
+                .iter()
+                .map(|conflict| Cause {
+                    reason: "FieldManagerConflict".to_owned(),
+                    message: format!("conflict with {}", conflict.manager),
+                    field: conflict.path.clone(),
+                })
+                .collect();
+            status
+        }
+    })
+}

@@ -1,0 +1,159 @@
+//! PUT of an object, and the one way in which any write changes a stored object.
+//!
+//! Source: `apiserver/pkg/registry/generic/registry/store.go`, `Update`.
+
+use serde_json::Value;
+use spur_api::{Status, Subresource, meta};
+use spur_schema::FieldError;
+use spur_schema::apply::{self, Operation};
+use spur_store::Expect;
+
+use super::{Request, came_between};
+use crate::answer::{self, Outcome};
+use crate::object::Found;
+use crate::pipeline::{self, Part};
+use crate::{body, negotiate, object, scale, table};
+
+/// How often a write without a resourceVersion is tried again when another came
+/// between. Kubernetes tries without end; a bound keeps a hot object from
+/// holding a request for ever.
+const TRIES: usize = 30;
+
+pub(crate) async fn update(request: &Request) -> Outcome {
+    let form = negotiate::form(&request.headers)?;
+    let kind = request.kind();
+    let decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
+    if request.target.subresource.as_deref() == Some("scale") {
+        return scale::put(request, &decoded.value).await;
+    }
+    let part = part(request)?;
+    let mut incoming = pipeline::check_fields(kind, decoded, request.query.field_validation)?;
+    pipeline::check_identity(&request.target, &mut incoming.value)?;
+    if kind.is_structural() && meta::resource_version(&incoming.value).is_empty() {
+        let fault = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        return Err(Status::invalid(kind.group, kind.kind, request.target.object_name(), &[fault]));
+    }
+    let written = change(request, part, |_| Ok(incoming.value.clone())).await?;
+    let mut answer = answer::ok(&table::in_form(form, kind, written));
+    answer::warn(&mut answer, &incoming.warnings);
+    Ok(answer)
+}
+
+/// The part of the object that the path lets a write change.
+pub(crate) fn part(request: &Request) -> Result<Part, Status> {
+    let kind = request.kind();
+    match request.target.subresource.as_deref() {
+        None => Ok(Part::Main),
+        Some("status") if kind.has(Subresource::Status) => Ok(Part::Status),
+        Some("finalize") if kind.has(Subresource::Finalize) => Ok(Part::Finalizers),
+        Some(_) => Err(Status::no_such_path()),
+    }
+}
+
+/// Reads the object, has it changed and writes it, again when another write came
+/// between, unless the change itself named a resourceVersion.
+pub(crate) async fn change(
+    request: &Request,
+    part: Part,
+    make: impl Fn(&Value) -> Result<Value, Status>,
+) -> Result<Value, Status> {
+    let (kind, name) = (request.kind(), request.target.object_name());
+    for _ in 0..TRIES {
+        let old = object::get(&request.state, kind, request.namespace(), name)?;
+        let new = make(&old.value)?;
+        let is_conditional = !meta::resource_version(&new).is_empty()
+            && meta::resource_version(&new) != meta::resource_version(&old.value);
+        if is_conditional {
+            return Err(Status::modified(kind.group, kind.plural, name));
+        }
+        match write(request, part, &old, new).await {
+            Err(status) if came_between(&status) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(Status::modified(kind.group, kind.plural, name))
+}
+
+/// Completes, validates and stores a changed object.
+pub(crate) async fn write(
+    request: &Request,
+    part: Part,
+    old: &Found,
+    mut new: Value,
+) -> Result<Value, Status> {
+    let (kind, name) = (request.kind(), request.target.object_name());
+    let sent_uid = meta::uid(&new);
+    if !sent_uid.is_empty() && sent_uid != meta::uid(&old.value) {
+        let why = format!(
+            "Precondition failed: UID in precondition: {sent_uid}, UID in object meta: {}",
+            meta::uid(&old.value)
+        );
+        return Err(Status::conflict(kind.group, kind.plural, name, &why));
+    }
+    let managed = new.pointer("/metadata/managedFields").cloned();
+    prepare(request, part, old, &mut new)?;
+    if part != Part::Main
+        && let Some(managed) = managed
+    {
+        meta::metadata_mut(&mut new).insert("managedFields".to_owned(), managed);
+    }
+    let manager = request.manager(Operation::Update);
+    let new = apply::update(pipeline::schema(kind), Some(&old.value), &new, &manager)
+        .map_err(|error| Status::bad_request(error.to_string()))?;
+    store(request, old, new).await
+}
+
+/// Completes and validates a changed object.
+pub(crate) fn prepare(request: &Request, part: Part, old: &Found, new: &mut Value) -> Result<(), Status> {
+    pipeline::prepare_update(request.kind(), part, new, &old.value);
+    object::set_resource_version(new, old.revision);
+    pipeline::validate(request.kind(), new, Some(&old.value))
+}
+
+/// Stores a complete object over the old one. What changes nothing is not
+/// written, and what nothing holds any more is deleted.
+pub(crate) async fn store(request: &Request, old: &Found, mut new: Value) -> Result<Value, Status> {
+    let (kind, name) = (request.kind(), request.target.object_name());
+    if is_same(&new, &old.value) {
+        return Ok(old.value.clone());
+    }
+    if request.query.is_dry_run {
+        return Ok(new);
+    }
+    let key = object::key(kind, request.namespace(), name);
+    let expect = Expect::Revision(old.revision);
+    let bytes = object::encode(&new);
+    let written = if is_finished(&new) {
+        request.state.store.delete(key, expect, Some(bytes)).await.map(|(revision, _)| revision)
+    } else {
+        request.state.store.put(key, expect, bytes).await
+    };
+    let revision = written.map_err(|error| object::unwritten(&error, kind, name))?;
+    object::set_resource_version(&mut new, revision);
+    Ok(new)
+}
+
+/// Whether an object waits for its deletion and nothing holds it any more.
+///
+/// Source: `registry/generic/registry/store.go`, `ShouldDeleteDuringUpdate`; for
+/// namespaces `pkg/registry/core/namespace/storage`.
+pub(crate) fn is_finished(object: &Value) -> bool {
+    let is_graceful =
+        meta::number(object, "/metadata/deletionGracePeriodSeconds").is_some_and(|seconds| seconds > 0);
+    let is_held = meta::finalizers(object).next().is_some()
+        || (meta::text(object, "/kind") == "Namespace" && !meta::list(object, "/spec/finalizers").is_empty());
+    meta::is_deleting(object) && !is_graceful && !is_held
+}
+
+/// Whether two states differ in nothing but the times in `managedFields`.
+fn is_same(new: &Value, old: &Value) -> bool {
+    let timeless = |object: &Value| {
+        let mut object = object.clone();
+        let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+            entry.shift_remove("time");
+        }
+        object
+    };
+    timeless(new) == timeless(old)
+}

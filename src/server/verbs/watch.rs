@@ -1,0 +1,261 @@
+//! Watches: what is there, then every change, in order and without a gap.
+//!
+//! The stream pulls changes from the store's window, so a reader that does not
+//! read costs nothing but falls out of the window and is told 410.
+//!
+//! Source: `apiserver/pkg/endpoints/handlers/watch.go` and
+//! `apiserver/pkg/storage/cacher`.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use http::StatusCode;
+use rand::RngExt;
+use serde_json::{Value, json};
+use spur_api::{Status, meta};
+use spur_store::{Change, ChangeKind, NextError, Revision, Watch, WatchError};
+use tokio::time::{Instant, sleep_until};
+
+use super::get::wait_for_revision;
+use super::{Request, list};
+use crate::answer::{self, Outcome};
+use crate::negotiate::{self, Form};
+use crate::selection::Selection;
+use crate::{object, table};
+
+/// Bookmarks come about once a minute (`cacher.go`: `bookmarkFrequency`).
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// A watch without `timeoutSeconds` ends after 30 to 60 minutes, drawn at random
+/// so that clients do not all come back at once (`server/config.go`: `MinRequestTimeout`).
+const TIMEOUT_MIN: Duration = Duration::from_secs(1800);
+/// Marks the end of the initial events (`metav1.InitialEventsAnnotationKey`).
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+/// A watch on its way to one client.
+struct Following {
+    request: Request,
+    selection: Selection,
+    form: Form,
+    changes: Watch,
+    /// Events that are ready to be sent, each one line.
+    lines: VecDeque<Bytes>,
+    has_sent_columns: bool,
+    next_bookmark: Instant,
+    ends: Instant,
+    is_over: bool,
+}
+
+pub(crate) async fn watch(request: &Request) -> Outcome {
+    let form = negotiate::form(&request.headers)?;
+    let selection = Selection::new(request.kind(), &request.query)?;
+    let query = &request.query;
+    if query.send_initial_events.is_some() && query.resource_version_match != "NotOlderThan" {
+        let why = "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        return Err(Status::new(422, "Invalid", why));
+    }
+    if query.send_initial_events.is_none() && !query.resource_version_match.is_empty() {
+        let why = "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        return Err(Status::new(422, "Invalid", why));
+    }
+    wait_for_revision(request).await?;
+    let version = query.resource_version.as_str();
+    // Without a version, or with "any", a watch begins with what is there.
+    let wants_state = query.send_initial_events.unwrap_or(matches!(version, "" | "0"));
+    let (initial, after) = if wants_state {
+        let everything = without_page(request);
+        let page = list::read_page(&everything, &selection)?;
+        (page.items, page.revision)
+    } else if matches!(version, "" | "0") {
+        (Vec::new(), request.state.store.revision())
+    } else {
+        (Vec::new(), object::revision(version)?)
+    };
+    let started = request.state.store.watch(&request.kind().resource(), request.namespace(), after);
+    let changes = match started {
+        Ok(changes) => changes,
+        Err(WatchError::Compacted { oldest, .. }) => return Ok(gone(after, oldest)),
+        Err(error) => return Err(Status::internal(error.to_string())),
+    };
+    let mut following = Following::new(request.clone(), selection, form, changes);
+    for object in &initial {
+        following.push("ADDED", object);
+    }
+    if query.send_initial_events == Some(true) {
+        following.push_initial_events_end(after);
+    }
+    Ok(answer::typed(StatusCode::OK, "application/json", Body::from_stream(following.into_stream())))
+}
+
+/// The same request for the whole state: a watch has no pages.
+fn without_page(request: &Request) -> Request {
+    let mut request = request.clone();
+    request.query.limit = None;
+    request.query.continue_token = String::new();
+    request.query.resource_version_match = String::new();
+    request.query.resource_version = String::new();
+    request
+}
+
+/// A stream of one error: the client is to list again.
+fn gone(asked: Revision, oldest: Revision) -> answer::Answer {
+    let line = event("ERROR", &too_old(asked, oldest).to_json());
+    answer::typed(StatusCode::OK, "application/json", line)
+}
+
+fn too_old(asked: Revision, oldest: Revision) -> Status {
+    Status::expired(format!("too old resource version: {asked} ({oldest})"))
+}
+
+fn event(type_: &str, object: &Value) -> Bytes {
+    let mut line = serde_json::to_vec(&json!({"type": type_, "object": object}))
+        .expect("a JSON value can always be written");
+    line.push(b'\n');
+    Bytes::from(line)
+}
+
+// === impl Following ===
+
+impl Following {
+    fn new(request: Request, selection: Selection, form: Form, changes: Watch) -> Self {
+        let random = rand::rng().random_range(0.0..1.0);
+        let timeout = request.query.timeout.unwrap_or(TIMEOUT_MIN + TIMEOUT_MIN.mul_f64(random));
+        let now = Instant::now();
+        Self {
+            request,
+            selection,
+            form,
+            changes,
+            lines: VecDeque::new(),
+            has_sent_columns: false,
+            next_bookmark: now + BOOKMARK_EVERY,
+            ends: now + timeout,
+            is_over: false,
+        }
+    }
+
+    fn into_stream(self) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
+        stream::unfold(self, |mut following| async move {
+            let line = following.next_line().await?;
+            Some((Ok(line), following))
+        })
+    }
+
+    async fn next_line(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return Some(line);
+            }
+            if self.is_over {
+                return None;
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Waits for changes, a bookmark's time, the end, or the server's drain.
+    async fn wait(&mut self) {
+        let draining = self.request.state.draining.clone();
+        tokio::select! {
+            batch = self.changes.next() => match batch {
+                Ok(changes) => changes.iter().for_each(|change| self.push_change(change)),
+                Err(error) => self.end_with(&error),
+            },
+            () = sleep_until(self.next_bookmark) => {
+                self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                self.push_bookmark();
+            }
+            () = sleep_until(self.ends) => {
+                // A last bookmark lets the client come back without a list.
+                self.push_bookmark();
+                self.is_over = true;
+            }
+            () = draining.cancelled() => self.is_over = true,
+        }
+    }
+
+    /// A change as this client sees it: an object that enters the selection is
+    /// added, one that leaves it is deleted.
+    fn push_change(&mut self, change: &Arc<Change>) {
+        let now = object::decode(&change.value, change.revision);
+        let Ok(now) = now else { return self.fail(&now.expect_err("checked just above")) };
+        let was_in = match &change.previous {
+            None => false,
+            Some(_) if self.selection.is_everything() => true,
+            Some(previous) => object::decode(&previous.value, previous.revision)
+                .is_ok_and(|previous| self.selection.matches(&previous)),
+        };
+        let is_in = change.kind != ChangeKind::Deleted && self.selection.matches(&now);
+        match (was_in, is_in) {
+            (false, true) => self.push("ADDED", &now),
+            (true, true) => self.push("MODIFIED", &now),
+            (true, false) => self.push("DELETED", &now),
+            (false, false) => {}
+        }
+    }
+
+    fn push(&mut self, type_: &str, object: &Value) {
+        let shown = self.shown(object);
+        self.lines.push_back(event(type_, &shown));
+    }
+
+    fn shown(&mut self, object: &Value) -> Value {
+        let (kind, include) = (self.request.kind(), self.request.query.include_object.as_str());
+        match self.form {
+            Form::Whole => object.clone(),
+            Form::Metadata => table::metadata_only(object),
+            Form::Table if self.has_sent_columns => table::of_object_without_columns(kind, object, include),
+            Form::Table => {
+                self.has_sent_columns = true;
+                table::of_object(kind, object, include)
+            }
+        }
+    }
+
+    fn push_bookmark(&mut self) {
+        if self.request.query.allow_bookmarks {
+            let bookmark = self.bookmark(self.changes.position());
+            self.lines.push_back(event("BOOKMARK", &bookmark));
+        }
+    }
+
+    fn push_initial_events_end(&mut self, revision: Revision) {
+        if !self.request.query.allow_bookmarks {
+            return;
+        }
+        let mut bookmark = self.bookmark(revision);
+        let marked = match self.form {
+            Form::Table => bookmark.pointer_mut("/rows/0/object").expect("a bookmark's table has one row"),
+            Form::Whole | Form::Metadata => &mut bookmark,
+        };
+        meta::metadata_mut(marked).insert("annotations".to_owned(), json!({INITIAL_EVENTS_END: "true"}));
+        self.lines.push_back(event("BOOKMARK", &bookmark));
+    }
+
+    /// An object of the watched kind with nothing but a resourceVersion.
+    fn bookmark(&mut self, revision: Revision) -> Value {
+        let kind = self.request.kind();
+        let object = json!({
+            "kind": kind.kind,
+            "apiVersion": kind.api_version(),
+            "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null},
+        });
+        self.shown(&object)
+    }
+
+    fn end_with(&mut self, error: &NextError) {
+        if let NextError::Lagged { position, oldest } = error {
+            self.fail(&too_old(*position, *oldest));
+        }
+        self.is_over = true;
+    }
+
+    fn fail(&mut self, status: &Status) {
+        self.lines.push_back(event("ERROR", &status.to_json()));
+        self.is_over = true;
+    }
+}

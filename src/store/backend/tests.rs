@@ -1,0 +1,113 @@
+//! The gate against a backend without one.
+
+use proptest::prelude::*;
+use redb::backends::InMemoryBackend;
+
+use super::*;
+
+/// A backend whose content can be looked at from outside.
+#[derive(Clone, Debug)]
+struct Shared(Arc<InMemoryBackend>);
+
+impl Shared {
+    fn holding(content: &[u8]) -> Self {
+        let backend = Self(Arc::default());
+        backend.set_len(content.len() as u64).unwrap();
+        backend.write(0, content).unwrap();
+        backend
+    }
+
+    fn content(&self) -> Vec<u8> {
+        let mut content = vec![0; index(self.len().unwrap())];
+        self.read(0, &mut content).unwrap();
+        content
+    }
+}
+
+impl StorageBackend for Shared {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        StorageBackend::read(&*self.0, offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        StorageBackend::write(&*self.0, offset, data)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write { at: u64, data: Vec<u8> },
+    SetLen(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..60u64, proptest::collection::vec(1..255u8, 1..20))
+            .prop_map(|(at, data)| Step::Write { at, data }),
+        1 => (0..80u64).prop_map(Step::SetLen),
+    ]
+}
+
+fn perform(backend: &dyn StorageBackend, step: &Step) {
+    match step {
+        // redb grows the file before it writes there.
+        Step::Write { at, data } if at + data.len() as u64 <= backend.len().unwrap() => {
+            backend.write(*at, data).unwrap();
+        }
+        Step::Write { .. } => {}
+        Step::SetLen(len) => backend.set_len(*len).unwrap(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn held_writes_read_as_written_and_reach_the_file_only_when_released(
+        content in proptest::collection::vec(any::<u8>(), 0..64),
+        steps in proptest::collection::vec(step(), 0..20),
+    ) {
+        let direct = Shared::holding(&content);
+        let behind = Shared::holding(&content);
+        let gated = Gated::hold(Box::new(behind.clone())).unwrap();
+        for step in &steps {
+            perform(&direct, step);
+            perform(&gated, step);
+            let expected = direct.content();
+            prop_assert_eq!(gated.len().unwrap(), expected.len() as u64);
+            for at in [0, expected.len() / 2] {
+                let mut part = vec![0; expected.len() - at];
+                gated.read(at as u64, &mut part).unwrap();
+                prop_assert_eq!(&part, &expected[at..]);
+            }
+            prop_assert_eq!(behind.content(), content.clone());
+        }
+        gated.release().unwrap();
+        prop_assert_eq!(behind.content(), direct.content());
+    }
+}
+
+#[test]
+fn a_fence_refuses_writes_and_forgets_what_was_held() {
+    let behind = Shared::holding(b"before");
+    let gated = Gated::hold(Box::new(behind.clone())).unwrap();
+    gated.write(0, b"x").unwrap();
+    gated.fence();
+    gated.write(0, b"y").unwrap_err();
+    gated.set_len(1).unwrap_err();
+    gated.sync_data().unwrap_err();
+    let mut content = [0; 6];
+    gated.read(0, &mut content).unwrap();
+    assert_eq!(&content, b"before");
+    assert_eq!(behind.content(), b"before");
+}

@@ -1,0 +1,146 @@
+//! Where the database's bytes live: a file in the data directory, or memory.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use redb::StorageBackend;
+use redb::backends::{FileBackend, InMemoryBackend};
+
+/// What the writer needs of a disk to recover from its errors.
+pub(crate) trait Disk: Debug + Send + Sync + 'static {
+    /// Opens the database's bytes, again where they are open already.
+    fn backend(&self) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Reserves the space that recovery may need; fails where there is not enough.
+    fn lay_ballast(&self) -> io::Result<()>;
+
+    /// Gives the reserved space back.
+    fn free_ballast(&self) -> io::Result<()>;
+
+    /// Bytes free to us, where that is known.
+    fn available_bytes(&self) -> Option<u64>;
+
+    /// Where it is, for messages.
+    fn path(&self) -> &Path;
+}
+
+/// A database file with its ballast beside it.
+#[derive(Debug)]
+pub(crate) struct FileDisk {
+    directory: PathBuf,
+    database: PathBuf,
+    ballast: PathBuf,
+    ballast_bytes: u64,
+}
+
+/// A database that ends with its store.
+#[derive(Debug)]
+pub(crate) struct MemoryDisk;
+
+// === impl FileDisk ===
+
+impl FileDisk {
+    pub(crate) fn new(directory: &Path, database: PathBuf, ballast_bytes: u64) -> Self {
+        Self { directory: directory.to_owned(), database, ballast: directory.join("ballast"), ballast_bytes }
+    }
+}
+
+impl Disk for FileDisk {
+    fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
+        // Never `create`: a file that went missing has to be noticed, not replaced.
+        let file = OpenOptions::new().read(true).write(true).open(&self.database)?;
+        let backend = FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Box::new(backend))
+    }
+
+    fn lay_ballast(&self) -> io::Result<()> {
+        if fs::metadata(&self.ballast).is_ok_and(|found| found.len() == self.ballast_bytes) {
+            return Ok(());
+        }
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.ballast)?;
+        let laid = reserve(&file, self.ballast_bytes);
+        if laid.is_err() {
+            // Half a ballast takes the space and protects nothing.
+            fs::remove_file(&self.ballast)?;
+        }
+        laid
+    }
+
+    fn free_ballast(&self) -> io::Result<()> {
+        match fs::remove_file(&self.ballast) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn available_bytes(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.directory).ok()?;
+        Some(found.f_bavail * found.f_frsize)
+    }
+
+    fn path(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// Takes real blocks: a sparse file would reserve nothing.
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::Errno;
+    if bytes == 0 {
+        return Ok(());
+    }
+    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => {}
+        Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => write_noise(file, bytes)?,
+        Err(errno) => return Err(errno.into()),
+    }
+    file.set_len(bytes)
+}
+
+/// Where blocks cannot be asked for, written ones are had; noise, since a file system may store
+/// zeros in no space at all.
+fn write_noise(mut file: &File, bytes: u64) -> io::Result<()> {
+    let mut left = bytes;
+    let mut seed = 1;
+    while left > 0 {
+        let block: Vec<u8> = (0..8_192u64)
+            .flat_map(|word| {
+                seed = xxhash_rust::xxh3::xxh3_64_with_seed(&word.to_be_bytes(), seed);
+                seed.to_be_bytes()
+            })
+            .take(usize::try_from(left).unwrap_or(usize::MAX))
+            .collect();
+        file.write_all(&block)?;
+        left -= block.len() as u64;
+    }
+    file.sync_data()
+}
+
+// === impl MemoryDisk ===
+
+impl Disk for MemoryDisk {
+    fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(InMemoryBackend::new()))
+    }
+
+    fn lay_ballast(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn free_ballast(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn available_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+}

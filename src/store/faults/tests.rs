@@ -1,0 +1,269 @@
+//! What the store does when its disk fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Faults, FaultyDisk};
+use crate::{
+    ChangeKind, Expect, Health, Key, ListRange, Options, Revision, Store, Stored, Watch, WriteError,
+};
+
+/// Far beyond the longest pause in the writer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn pod(n: usize) -> Key {
+    Key::namespaced("pods", "shop", &format!("pod-{n:04}"))
+}
+
+fn value(n: usize) -> Bytes {
+    Bytes::from(format!("{n}:").repeat(500))
+}
+
+fn options() -> Options {
+    Options { ballast_bytes: 1 << 20, ..Options::default() }
+}
+
+async fn healthy(store: &Store) {
+    let mut health_rx = store.health_changes();
+    tokio::time::timeout(PATIENCE, health_rx.wait_for(|health| *health == Health::Ready))
+        .await
+        .expect("the store recovers")
+        .expect("the store is open");
+}
+
+fn listed(store: &Store) -> Vec<Stored> {
+    let listing = store.list("pods", ListRange::default()).unwrap();
+    assert_eq!(listing.corrupt, []);
+    listing.items
+}
+
+/// The state that a watch's changes since the empty store make.
+async fn told(watch: &mut Watch, until: Revision) -> Vec<Stored> {
+    let mut state = BTreeMap::new();
+    let mut last = Revision(1);
+    while watch.position() < until {
+        for change in watch.next().await.unwrap() {
+            assert!(change.revision > last, "ordered and unique");
+            last = change.revision;
+            let change = Arc::unwrap_or_clone(change);
+            state.remove(&change.key);
+            if change.kind != ChangeKind::Deleted {
+                let (key, revision, value) = (change.key, change.revision, change.value);
+                state.insert(key.clone(), Stored { key, revision, value });
+            }
+        }
+    }
+    state.into_values().collect()
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_puts_takes_deletes_and_reads_and_recovers_when_there_is_room() {
+    let options = options();
+    let disk = FaultyDisk::formatted(&options);
+    let store = disk.open(&options);
+    let mut watch = store.watch("pods", None, Revision(1)).unwrap();
+    store.put(pod(0), Expect::Absent, value(0)).await.unwrap();
+    disk.set_capacity(disk.used_bytes() + (1 << 20));
+    let mut n_written = 1;
+    let refused = loop {
+        match store.put(pod(n_written), Expect::Absent, value(n_written)).await {
+            Ok(_) => n_written += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(&refused, WriteError::DiskFull { .. }), "{refused}");
+    assert!(refused.to_string().contains("disk is full at `faulty`"), "{refused}");
+    assert_eq!(store.health(), Health::DiskFull);
+
+    // Everything acknowledged reads, the refused one does not.
+    assert_eq!(listed(&store).len(), n_written);
+    assert_eq!(store.get(&pod(n_written)).unwrap(), None);
+    let again = store.put(pod(n_written), Expect::Absent, value(0)).await;
+    assert!(matches!(again, Err(WriteError::DiskFull { .. })));
+    for n in 0..n_written / 2 {
+        store.delete(pod(n), Expect::Any, None).await.expect("deletes use what the ballast freed");
+    }
+
+    disk.set_capacity(64 << 20);
+    healthy(&store).await;
+    store.put(pod(n_written), Expect::Absent, value(n_written)).await.unwrap();
+    let state = listed(&store);
+    assert_eq!(told(&mut watch, store.revision()).await, state);
+    drop(store);
+    let store = disk.open(&options);
+    assert_eq!(listed(&store), state, "the same after a restart");
+}
+
+#[tokio::test]
+async fn a_delete_that_meets_the_full_disk_first_goes_through_on_the_ballast() {
+    let options = options();
+    let disk = FaultyDisk::formatted(&options);
+    let store = disk.open(&options);
+    for n in 0..50 {
+        store.put(pod(n), Expect::Absent, value(n)).await.unwrap();
+    }
+    // Not one block more than is in use. Some commits fit into what redb has free inside its file,
+    // so deletes go on until one has met the full disk.
+    disk.set_capacity(disk.used_bytes());
+    let mut n_deleted = 0;
+    while store.health() == Health::Ready && n_deleted < 50 {
+        store.delete(pod(n_deleted), Expect::Any, None).await.expect("uses the ballast");
+        n_deleted += 1;
+    }
+    // Where none did, a put larger than what is free must.
+    if store.health() == Health::Ready {
+        let large = Bytes::from(vec![b'v'; 2 << 20]);
+        let refused = store.put(pod(99), Expect::Absent, large).await;
+        assert!(matches!(refused, Err(WriteError::DiskFull { .. })));
+    }
+    assert_eq!(store.health(), Health::DiskFull);
+    assert_eq!(listed(&store).len(), 50 - n_deleted);
+}
+
+#[tokio::test]
+async fn one_failed_operation_leaves_a_known_or_an_unknown_outcome_and_never_a_wrong_one() {
+    let options = options();
+    let mut n_unknown = 0;
+    let mut n_unwritten = 0;
+    for operation in 0.. {
+        let disk = FaultyDisk::formatted(&options);
+        let store = disk.open(&options);
+        let mut watch = store.watch("pods", None, Revision(1)).unwrap();
+        for n in 0..5 {
+            store.put(pod(n), Expect::Absent, value(n)).await.unwrap();
+        }
+        let faults = Faults { operation: Some(operation), openings: 0 };
+        disk.fail(faults);
+        let before = listed(&store);
+        let put = store.put(pod(0), Expect::Any, value(77)).await;
+        let found = store.get(&pod(0)).unwrap().unwrap();
+        match put {
+            Ok(revision) => {
+                assert_eq!((found.revision, found.value), (revision, value(77)));
+                assert_eq!(store.stats().reopens, 0);
+                assert!(operation > 5, "a commit takes some operations");
+                break;
+            }
+            Err(WriteError::NotWritten { .. }) => {
+                assert_eq!(listed(&store), before, "operation {operation}");
+                n_unwritten += 1;
+            }
+            Err(WriteError::Unknown { .. }) => {
+                assert!([value(0), value(77)].contains(&found.value), "operation {operation}");
+                n_unknown += 1;
+            }
+            Err(error) => panic!("operation {operation}: {error}"),
+        }
+        assert_eq!(store.stats().reopens, 1, "operation {operation}");
+        healthy(&store).await;
+        store.put(pod(9), Expect::Absent, value(9)).await.expect("writes work again");
+        let state = listed(&store);
+        assert_eq!(told(&mut watch, store.revision()).await, state, "operation {operation}");
+        drop(store);
+        let store = disk.open(&options);
+        assert_eq!(listed(&store), state, "operation {operation}, after a restart");
+    }
+    assert!(n_unknown > 0 && n_unwritten > 0, "{n_unknown} unknown, {n_unwritten} unwritten");
+}
+
+#[tokio::test]
+async fn reads_go_on_while_the_database_cannot_be_opened_again() {
+    let options = options();
+    let disk = FaultyDisk::formatted(&options);
+    let store = disk.open(&options);
+    store.put(pod(0), Expect::Absent, value(0)).await.unwrap();
+    disk.fail(Faults { operation: Some(0), openings: 3 });
+    let failed = store.put(pod(1), Expect::Absent, value(1)).await.unwrap_err();
+    assert!(matches!(failed, WriteError::NotWritten { .. } | WriteError::Unknown { .. }));
+    let Health::Reopening { attempts, .. } = store.health() else { panic!("{:?}", store.health()) };
+    assert!((1..=3).contains(&attempts));
+    assert_eq!(store.get(&pod(0)).unwrap().unwrap().value, value(0));
+    assert_eq!(listed(&store).len(), 1);
+    let refused = store.put(pod(1), Expect::Absent, value(1)).await;
+    assert!(matches!(refused, Err(WriteError::NotWritten { .. }) | Ok(_)), "{refused:?}");
+    healthy(&store).await;
+    store.put(pod(2), Expect::Absent, value(2)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_never_notice_that_the_database_is_opened_again() {
+    let options = options();
+    let disk = FaultyDisk::formatted(&options);
+    let store = Arc::new(disk.open(&options));
+    for n in 0..20 {
+        store.put(pod(n), Expect::Absent, value(n)).await.unwrap();
+    }
+    let is_done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (store, is_done) = (store.clone(), is_done.clone());
+            std::thread::spawn(move || {
+                let mut n_reads = 0;
+                let mut newest = Revision(0);
+                while !is_done.load(Ordering::SeqCst) {
+                    let listing = store.list("pods", ListRange::default()).unwrap();
+                    assert_eq!((listing.items.len(), listing.corrupt.len()), (20, 0));
+                    assert!(listing.revision >= newest, "reads went back");
+                    newest = listing.revision;
+                    n_reads += 1;
+                }
+                n_reads
+            })
+        })
+        .collect();
+    for round in 0..30u32 {
+        disk.fail(Faults { operation: Some(round % 9), openings: 0 });
+        // Some fail, which is the point; whatever becomes of them, twenty pods stay.
+        let _ = store.put(pod(3), Expect::Any, value(round as usize)).await;
+        healthy(&store).await;
+    }
+    is_done.store(true, Ordering::SeqCst);
+    for reader in readers {
+        assert!(reader.join().unwrap() > 0);
+    }
+    assert!(store.stats().reopens > 10, "{:?}", store.stats());
+}
+
+#[tokio::test]
+async fn a_power_cut_at_any_sync_keeps_everything_acknowledged() {
+    for (seed, fast_recovery_bytes) in [(0, 0), (1, u64::MAX), (2, 0), (3, u64::MAX)] {
+        let options = Options { window_max_changes: 20, fast_recovery_bytes, ..options() };
+        let disk = FaultyDisk::formatted(&options);
+        let store = disk.open(&options);
+        disk.record_power_cuts(seed);
+        // The newest acknowledged revision of each pod, by the revision of the whole.
+        let mut history = BTreeMap::from([(1, BTreeMap::new())]);
+        for n in 0..40 {
+            let key = pod(n % 7);
+            let mut state: BTreeMap<Key, Bytes> = history.values().last().unwrap().clone();
+            let revision = if n % 5 == 4 && state.contains_key(&key) {
+                state.remove(&key);
+                store.delete(key, Expect::Any, None).await.unwrap().0
+            } else {
+                // Up to several pages, so that the file grows on the way.
+                let value = Bytes::from(format!("{n}").repeat(1 + n * 200));
+                state.insert(key.clone(), value.clone());
+                store.put(key, Expect::Any, value).await.unwrap()
+            };
+            disk.acknowledge(revision.0);
+            history.insert(revision.0, state);
+        }
+        drop(store);
+        let power_cuts = disk.take_power_cuts();
+        assert!(power_cuts.len() > 100);
+        for cut in power_cuts {
+            let store = FaultyDisk::after(&cut).open(&options);
+            let revision = store.revision().0;
+            // Before the first acknowledgement there is the empty store.
+            assert!(revision >= cut.acknowledged.max(1), "{revision} < {}", cut.acknowledged);
+            assert!(revision <= cut.acknowledged.max(1) + 1, "one write was in flight");
+            let found: BTreeMap<_, _> =
+                listed(&store).into_iter().map(|stored| (stored.key, stored.value)).collect();
+            assert_eq!(found, history[&revision]);
+        }
+    }
+}

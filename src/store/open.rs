@@ -1,0 +1,293 @@
+//! Opening a data directory, and what can be wrong with one. Whatever fails, the database file
+//! is left as it was.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, StorageBackend};
+use uuid::Uuid;
+
+use crate::backend::Gated;
+use crate::directory::{Directory, DirectoryLock};
+use crate::disk::{Disk, FileDisk, MemoryDisk};
+use crate::history::History;
+use crate::snapshot::Opened;
+use crate::tables::{self, Fault, Identity};
+use crate::{Options, Revision};
+
+/// A data directory that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another store has it open.
+    #[error(
+        "data directory `{}` is in use by {}\nhint: stop that process, or give this one another \
+         directory",
+        path.display(), holder(*pid)
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The process that holds the lock, where it could be read.
+        pid: Option<u32>,
+    },
+    /// Other users could read or change what is in it.
+    #[error(
+        "data directory `{}` is open to other users: mode {mode:03o}, expected 700\nhint: chmod \
+         700 '{}'",
+        path.display(), path.display()
+    )]
+    TooOpen {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The path is something else.
+    #[error("`{}` is not a directory\nhint: give the path of a directory", path.display())]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It cannot be written to.
+    #[error(
+        "data directory `{}` cannot be written: {source}\nhint: check its owner and whether its \
+         file system is mounted read-only",
+        path.display()
+    )]
+    ReadOnly {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is a marker, but no database.
+    #[error(
+        "data directory was initialised as cluster {cluster}, but its database `{}` is \
+         missing\nhint: restore it from a backup, or give an empty directory to start anew",
+        path.display()
+    )]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+        /// Whose it was.
+        cluster: Uuid,
+    },
+    /// The database has no bytes.
+    #[error(
+        "database `{}`{} is empty: 0 bytes\nhint: restore it from a backup, or give an empty \
+         directory to start anew",
+        path.display(), owner(*cluster)
+    )]
+    Empty {
+        /// The database file.
+        path: PathBuf,
+        /// Whose it was, where the marker says so.
+        cluster: Option<Uuid>,
+    },
+    /// The file is something else.
+    #[error(
+        "`{}` is not a database: it does not begin as one\nhint: restore it from a backup",
+        path.display()
+    )]
+    NotADatabase {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The marker cannot be read.
+    #[error(
+        "marker `{}` makes no sense: {found:?}\nhint: delete it, the database knows its own \
+         identity",
+        path.display()
+    )]
+    Marker {
+        /// The marker file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+    },
+    /// Marker and database do not belong together.
+    #[error(
+        "database `{}` is cluster {found} generation {found_generation}, the directory belongs to \
+         {expected} generation {expected_generation}\nhint: put the right file back, or delete \
+         `cluster` beside it to accept this one",
+        path.display()
+    )]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+        /// The database's cluster.
+        found: Uuid,
+        /// The database's generation.
+        found_generation: u64,
+        /// The marker's cluster.
+        expected: Uuid,
+        /// The marker's generation.
+        expected_generation: u64,
+    },
+    /// A newer version wrote it, or a much older one.
+    #[error(
+        "database `{}` cannot be read by this version: {cause}\nhint: use the version that wrote \
+         it",
+        path.display()
+    )]
+    Format {
+        /// The database file.
+        path: PathBuf,
+        /// Which formats are concerned.
+        cause: String,
+    },
+    /// Its content is damaged.
+    #[error(
+        "database `{}` is damaged: {cause}\nhint: it was left as it is; restore a backup",
+        path.display()
+    )]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What was found.
+        cause: String,
+    },
+    /// There is no room even to open it.
+    #[error("disk is full at `{}`\nhint: free some space and start again", path.display())]
+    DiskFull {
+        /// The directory or file.
+        path: PathBuf,
+    },
+    /// Anything else the system said.
+    #[error("failed to open `{}`: {source}", path.display())]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// An open database with its past. What opening wrote may still be held back.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) opened: Arc<Opened>,
+    pub(crate) history: History,
+}
+
+/// Opens a data directory; its first start creates what is missing.
+pub(crate) fn open_directory(path: &Path, options: &Options) -> Result<(Attached, Arc<dyn Disk>), OpenError> {
+    let directory = Directory::enter(path)?;
+    let marker = directory.marker()?;
+    if !directory.has_database(marker)? {
+        directory.create_database(options.cache_bytes)?;
+    }
+    let database = directory.database();
+    let disk = FileDisk::new(path, database.clone(), options.ballast_bytes);
+    let fail = |fault| OpenError::of_fault(&database, fault);
+    let attached = attach(&disk, options, Some(directory.lock.clone())).map_err(fail)?;
+    let found = attached.history.state.identity;
+    match marker {
+        // A first start that did not finish, or a marker that was removed on purpose.
+        None => directory.write_marker(found)?,
+        Some(expected) => compare(&database, found, expected)?,
+    }
+    attached.opened.gated.release().map_err(|error| fail(error.into()))?;
+    Ok((attached, Arc::new(disk)))
+}
+
+/// Makes a database that ends with its store.
+pub(crate) fn open_memory(options: &Options) -> Result<(Attached, Arc<dyn Disk>), Fault> {
+    let disk = MemoryDisk;
+    let (database, gated) = open_database(disk.backend()?, options)?;
+    gated.release()?;
+    tables::initialise(&database, Identity { cluster: Uuid::new_v4(), generation: 1 })?;
+    let history = History::load(&database)?;
+    let opened = Arc::new(Opened::new(database, gated, None));
+    Ok((Attached { opened, history }, Arc::new(disk)))
+}
+
+/// Opens a disk's database, holding back what that writes, and what closing it writes should the
+/// caller drop it: not a byte changes until the gate is released.
+pub(crate) fn attach(
+    disk: &dyn Disk,
+    options: &Options,
+    lock: Option<Arc<DirectoryLock>>,
+) -> Result<Attached, Fault> {
+    let backend = disk.backend()?;
+    if backend.len()? == 0 {
+        return Err(Fault::Damaged("it is empty: 0 bytes".into()));
+    }
+    let (database, gated) = open_database(backend, options)?;
+    let opened = Arc::new(Opened::new(database, gated, lock));
+    let history = tables::guarded(|| History::load(opened.database()))?;
+    Ok(Attached { opened, history })
+}
+
+fn open_database(backend: Box<dyn StorageBackend>, options: &Options) -> Result<(Database, Gated), Fault> {
+    let gated = Gated::hold(backend)?;
+    let database = tables::guarded(|| {
+        redb::Builder::new()
+            .set_cache_size(options.cache_bytes)
+            .create_with_backend(gated.clone())
+            .map_err(|error| redb::Error::from(error).into())
+    })?;
+    Ok((database, gated))
+}
+
+fn compare(path: &Path, found: Identity, expected: Identity) -> Result<(), OpenError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(OpenError::Foreign {
+        path: path.to_owned(),
+        found: found.cluster,
+        found_generation: found.generation,
+        expected: expected.cluster,
+        expected_generation: expected.generation,
+    })
+}
+
+// === impl Attached ===
+
+impl Attached {
+    /// The revision of the last commit.
+    pub(crate) fn revision(&self) -> Revision {
+        self.history.state.revision
+    }
+}
+
+// === impl OpenError ===
+
+impl OpenError {
+    pub(crate) fn of_io(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::ReadOnly { path, source: error }
+            }
+            io::ErrorKind::NotADirectory => Self::NotADirectory { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ => Self::Io { path, source: error },
+        }
+    }
+
+    pub(crate) fn of_fault(path: &Path, fault: Fault) -> Self {
+        match fault {
+            Fault::Damaged(cause) => Self::Damaged { path: path.to_owned(), cause },
+            Fault::Newer { .. } | Fault::Older { .. } => {
+                Self::Format { path: path.to_owned(), cause: fault.to_string() }
+            }
+            Fault::DiskFull => Self::DiskFull { path: path.to_owned() },
+            Fault::Io(error) => Self::of_io(path, error),
+        }
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) if pid == std::process::id() => format!("this process (pid {pid})"),
+        Some(pid) => format!("pid {pid}"),
+        None => "another process".into(),
+    }
+}
+
+fn owner(cluster: Option<Uuid>) -> String {
+    cluster.map_or_else(String::new, |cluster| format!(" of cluster {cluster}"))
+}

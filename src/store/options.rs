@@ -1,0 +1,52 @@
+//! The store's bounds.
+
+/// Bounds of a store; [`Options::default`] suits a laptop and a small team's VM.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Changes that a watch can be behind, and that the log on disk keeps. 10,000: a minute of
+    /// 160 writes/s, ten times what a kube-apiserver's default watch cache holds for one resource.
+    pub window_max_changes: usize,
+    /// Bytes of values (new and previous) in the window and in the log. 32 MiB: with the design's
+    /// memory budget of 60 MB idle, half of it at the very most.
+    pub window_max_bytes: usize,
+    /// Largest value. 3 MiB is what kube-apiserver takes as a request body (MaxRequestBodyBytes).
+    pub value_max_bytes: usize,
+    /// Bytes of writes that wait for the writer; further callers wait for room. 64 MiB: twenty
+    /// values of the largest size, or 16,384 small ones (each counts as 4 KiB at least).
+    pub queue_max_bytes: usize,
+    /// Writes that share one commit. 1,024: past that, the fsync is under 1 % of the work.
+    pub group_max_writes: usize,
+    /// Bytes of values that share one commit. 16 MiB bounds the memory of one transaction.
+    pub group_max_bytes: usize,
+    /// redb's page cache, filled as pages are read. 64 MiB: lists of 60,000 objects of 2 kB took
+    /// 10 ms per 1,000 with 32 MiB and 4 ms with 64 MiB (two cores, Nov 2026, `examples/writes.rs`,
+    /// noisy machine); redb's own default of 1 GiB would break the memory budget.
+    pub cache_bytes: usize,
+    /// From this file size on, each commit also saves where the free pages are, so that opening
+    /// after a crash need not read the whole file: that took 2.4 s per GB, the saving costs a
+    /// tenth of a commit (two cores, Nov 2026, a store killed with 1.4 GB in it). 256 MiB are read
+    /// in about 0.6 s, of the 2 s that starting may take.
+    pub fast_recovery_bytes: u64,
+    /// Size of the file that is given up when the disk is full, so that recovery and deletes
+    /// (copy-on-write needs room for those too) have space. 4 MiB: redb grows a small file by
+    /// less, and a delete with its log entry rewrites a few dozen 4 KiB pages.
+    pub ballast_bytes: u64,
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            window_max_changes: 10_000,
+            window_max_bytes: 32 << 20,
+            value_max_bytes: 3 << 20,
+            queue_max_bytes: 64 << 20,
+            group_max_writes: 1_024,
+            group_max_bytes: 16 << 20,
+            cache_bytes: 64 << 20,
+            fast_recovery_bytes: 256 << 20,
+            ballast_bytes: 4 << 20,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! After an error: open the database again, find out what became of the writes, and say what is
+//! taken meanwhile.
+//!
+//! redb refuses every write after an input/output error until its file is opened again, while
+//! reads go on. So the handle that failed keeps serving reads until a new one is ready.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::group::{Failure, Stage};
+use super::{Operation, Waiting, Writer};
+use crate::open::{self, Attached};
+use crate::snapshot::{InUse, Snapshot};
+use crate::tables::{self, Fault};
+use crate::{Health, Revision, WriteError};
+
+/// How often room is looked for on a full disk. 1 s: writes have to work again within 5 s of
+/// space coming back.
+const FULL_PROBE: Duration = Duration::from_secs(1);
+/// Puts are taken again when this many ballasts are free, so that one that was just laid is not
+/// given up again at once.
+const FULL_BALLASTS: u64 = 4;
+/// First pause before another attempt to open; doubles.
+const REOPEN_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause before another attempt.
+const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Attempts before opening is given up: at most 5 s apart they last a minute and a half, which
+/// outlives a storage failover; what still fails then needs a person.
+const REOPEN_MAX_ATTEMPTS: u32 = 20;
+
+/// What the writer takes.
+#[derive(Debug)]
+pub(super) enum Mode {
+    Ready,
+    /// No room: deletes only.
+    Full {
+        due: Instant,
+    },
+    /// The handle is dead; it is to be opened again.
+    Reopening {
+        cause: Arc<str>,
+        is_full: bool,
+        attempts: u32,
+        pause: Duration,
+        due: Instant,
+    },
+    /// Given up.
+    Failed {
+        cause: Arc<str>,
+    },
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Reserves the space for recovery, while there is some.
+    pub(super) fn lay_first_ballast(&mut self) {
+        match self.disk.lay_ballast().map_err(Fault::from) {
+            Ok(()) => {}
+            Err(Fault::DiskFull) => self.enter_full(),
+            Err(fault) => tracing::warn!(
+                store.path = %self.disk.path().display(),
+                "cannot reserve space for a full disk at `{}`: {fault}",
+                self.disk.path().display()
+            ),
+        }
+    }
+
+    /// Answers what is not taken now and gives back the rest, if any.
+    pub(super) fn admit(&self, group: Vec<Waiting>) -> Option<Vec<Waiting>> {
+        let admitted = match &self.mode {
+            Mode::Ready => return Some(group),
+            Mode::Full { .. } => self.refuse_puts(group),
+            Mode::Reopening { is_full: true, .. } => {
+                refuse(group, |_| self.disk_full());
+                return None;
+            }
+            Mode::Reopening { cause, .. } | Mode::Failed { cause } => {
+                refuse(group, |waiting| waiting.not_written(cause));
+                return None;
+            }
+        };
+        (!admitted.is_empty()).then_some(admitted)
+    }
+
+    /// Does what is due: another attempt to open, another look for room.
+    pub(super) fn tend(&mut self) {
+        match std::mem::replace(&mut self.mode, Mode::Ready) {
+            mode @ (Mode::Ready | Mode::Failed { .. }) => self.mode = mode,
+            Mode::Full { .. } => self.look_for_room(),
+            Mode::Reopening { is_full, attempts, pause, .. } => {
+                // The result is in the mode; nobody waits for this attempt.
+                let _ = self.reopen(is_full, attempts, pause);
+            }
+        }
+    }
+
+    /// Opens the database again and answers a group that failed as a whole.
+    pub(super) fn recover(&mut self, failure: Failure, group: Vec<Waiting>) {
+        let Failure { fault, stage } = failure;
+        let cause: Arc<str> = fault.to_string().into();
+        let path = self.disk.path().display().to_string();
+        tracing::warn!(store.path = %path, "failed to commit to `{path}`: {cause}");
+        let was_full = matches!(self.mode, Mode::Full { .. });
+        let is_full = was_full || matches!(fault, Fault::DiskFull);
+        if is_full && let Err(error) = self.disk.free_ballast() {
+            tracing::warn!(store.path = %path, "cannot give up the ballast at `{path}`: {error}");
+        }
+        let before = self.state.revision;
+        let reopened = self.reopen(is_full, 0, REOPEN_PAUSE);
+        match (stage, reopened) {
+            // Read back: it did not take place.
+            (Stage::Before | Stage::Commit, Some(revision)) if revision == before => {
+                self.answer_unwritten(group, &cause, is_full, was_full);
+            }
+            (Stage::Before, _) if is_full => refuse(group, |_| self.disk_full()),
+            (Stage::Before, _) => refuse(group, |waiting| waiting.not_written(&cause)),
+            // Read back and present: yet what failed was making it durable, and what is read
+            // may be the operating system's memory of it.
+            (Stage::Commit, _) => refuse(group, |waiting| WriteError::Unknown {
+                key: waiting.key.clone(),
+                cause: cause.clone(),
+            }),
+        }
+    }
+
+    /// A group that certainly was not written. With the ballast given up there is room for its
+    /// deletes now; once, since a second failure finds no more ballast.
+    fn answer_unwritten(&mut self, group: Vec<Waiting>, cause: &Arc<str>, is_full: bool, was_full: bool) {
+        if !is_full {
+            return refuse(group, |waiting| waiting.not_written(cause));
+        }
+        if was_full {
+            return refuse(group, |_| self.disk_full());
+        }
+        self.write(group);
+    }
+
+    /// One attempt. Gives the revision that the database turned out to be at.
+    fn reopen(&mut self, is_full: bool, attempts: u32, pause: Duration) -> Option<Revision> {
+        // What the old handle would still like to write must never reach the file.
+        self.opened.gated.fence();
+        let attached = open::attach(&*self.disk, &self.options, self.opened.lock.clone());
+        match attached.and_then(|attached| self.switch(attached)) {
+            Ok(revision) => {
+                self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
+                self.mode = Mode::Ready;
+                self.shared.set_health(Health::Ready);
+                if is_full {
+                    self.enter_full();
+                }
+                Some(revision)
+            }
+            Err(fault) => {
+                self.postpone(fault, is_full, attempts + 1, pause);
+                None
+            }
+        }
+    }
+
+    /// Puts a freshly opened handle in place of the old one.
+    fn switch(&mut self, attached: Attached) -> Result<Revision, Fault> {
+        let revision = attached.revision();
+        let published = self.shared.published().window.revision();
+        if revision < published || attached.history.state.identity != self.state.identity {
+            return Err(Fault::Damaged(format!(
+                "it was replaced: it is at revision {revision}, was at {published}"
+            )));
+        }
+        let Attached { opened, history } = attached;
+        let snapshot = tables::guarded(|| Ok(Snapshot::take(opened.clone(), revision)?))?;
+        // From here on pages change under the old handle, so its readers have to be out.
+        let old = std::mem::replace(&mut self.opened, opened);
+        let mut in_use = old.exclude_readers();
+        if let Err(error) = self.opened.gated.release() {
+            let fault = Fault::from(error);
+            *in_use = InUse::Broken(fault.to_string().into());
+            return Err(fault);
+        }
+        // Present but never published: a commit whose outcome was unknown.
+        let base = history.base;
+        let missed: Vec<_> =
+            history.changes.into_iter().filter(|change| change.revision > published).collect();
+        if base > published {
+            self.shared.publish_after_a_gap(base, missed, snapshot);
+        } else {
+            self.shared.publish(missed, snapshot);
+        }
+        *in_use = InUse::Retired;
+        drop(in_use);
+        self.state = history.state;
+        self.ledger = history.ledger;
+        Ok(revision)
+    }
+
+    fn postpone(&mut self, fault: Fault, is_full: bool, attempts: u32, pause: Duration) {
+        let path = self.disk.path().display().to_string();
+        let cause: Arc<str> = fault.to_string().into();
+        if attempts >= REOPEN_MAX_ATTEMPTS {
+            tracing::error!(
+                store.path = %path,
+                "gave up opening `{path}` after {attempts} attempts: {cause}; restart"
+            );
+            self.shared.set_health(Health::Failed { cause: cause.clone() });
+            self.mode = Mode::Failed { cause };
+            return;
+        }
+        tracing::warn!(store.path = %path, attempts, "failed to open `{path}` again: {cause}");
+        self.shared.set_health(Health::Reopening { cause: cause.clone(), attempts });
+        self.mode = Mode::Reopening {
+            cause,
+            is_full: is_full || matches!(fault, Fault::DiskFull),
+            attempts,
+            pause: (pause * 2).min(REOPEN_PAUSE_MAX),
+            due: Instant::now() + pause,
+        };
+    }
+
+    fn enter_full(&mut self) {
+        self.mode = Mode::Full { due: Instant::now() + FULL_PROBE };
+        self.shared.set_health(Health::DiskFull);
+    }
+
+    fn look_for_room(&mut self) {
+        let wanted = self.options.ballast_bytes * FULL_BALLASTS;
+        let has_room = self.disk.available_bytes().is_none_or(|available| available >= wanted);
+        if has_room && self.disk.lay_ballast().is_ok() {
+            let path = self.disk.path().display();
+            tracing::info!(store.path = %path, "there is room again at `{path}`: writes are taken");
+            self.mode = Mode::Ready;
+            self.shared.set_health(Health::Ready);
+        } else {
+            self.enter_full();
+        }
+    }
+
+    fn refuse_puts(&self, group: Vec<Waiting>) -> Vec<Waiting> {
+        let (puts, deletes): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|waiting| matches!(waiting.operation, Operation::Put(_)));
+        refuse(puts, |_| self.disk_full());
+        deletes
+    }
+
+    fn disk_full(&self) -> WriteError {
+        WriteError::DiskFull {
+            path: self.disk.path().to_owned(),
+            available_bytes: self.disk.available_bytes(),
+        }
+    }
+}
+
+fn refuse(group: Vec<Waiting>, why: impl Fn(&Waiting) -> WriteError) {
+    for waiting in group {
+        let error = why(&waiting);
+        waiting.answer(Err(error));
+    }
+}
+
+// === impl Mode ===
+
+impl Mode {
+    /// When [`Writer::tend`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Ready | Self::Failed { .. } => None,
+            Self::Full { due } | Self::Reopening { due, .. } => Some(*due),
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn not_written(&self, cause: &Arc<str>) -> WriteError {
+        WriteError::NotWritten { key: self.key.clone(), cause: cause.clone() }
+    }
+}
