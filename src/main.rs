@@ -1,3 +1,52 @@
 //! The `spur` binary: parse, configure, dispatch.
 
-fn main() {}
+mod config;
+mod shutdown;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use spur_cli::{Args, Command};
+
+use crate::config::Config;
+
+/// glibc's allocator keeps one arena per thread and gives little back; the proxy
+/// has a thread per core.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Threads of the control plane: it waits for the disk and for peers, while the
+/// proxy's own threads carry the traffic.
+const CONTROL_THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Command::Sample(sample) = args.command {
+        let args = sample.args.into_iter().map(|arg| arg.to_string_lossy().into_owned());
+        return sample_services::run(args);
+    }
+    let config = Config::read();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("spur-control")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: failed to start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match args.command {
+        Command::Up(up) => {
+            config::start_log(&config);
+            runtime.block_on(up::up(up, config))
+        }
+        Command::Client(command) => {
+            runtime.block_on(spur_cli::run(args.connection, command, config.environment))
+        }
+        Command::Sample(_) => unreachable!("samples were run above, before any thread"),
+    }
+}

@@ -1,1 +1,32 @@
 //! Controllers and the route compiler.
+//!
+//! ```text
+//!  API ──watch──► deployment ─► replica_set ─► pod worker ─► runtime
+//!   ▲                                             │ Inlets ─► proxy
+//!   │             endpoint_slice ◄── pods, services
+//!   │             sandbox ─► deployments, services (the forks)
+//!   │                    services, slices, sandboxes ──► compile ──► RoutingTable ─► proxy
+//!   └── status, events ── all of them        garbage, namespace: what is to go, goes
+//! ```
+//!
+//! Controllers know the system only through the Kubernetes API: embedded, over
+//! a client that calls the router in process. Each reconciler takes no news as
+//! input: it wakes, reads what is there, acts, and is right twice.
+
+mod deployment;
+mod endpoint_slice;
+mod events;
+mod garbage;
+mod host_ports;
+mod namespace;
+mod node;
+mod owner;
+mod pod;
+mod replica_set;
+mod routes;
+mod run;
+mod sandbox;
+
+pub mod compile;
+
+pub use run::{Parts, run};

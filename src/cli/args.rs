@@ -1,0 +1,136 @@
+//! What can be typed: one struct per command, with its help and examples.
+//!
+//! Flags carry the names they have in `kubectl` and `docker`. What the
+//! arguments mean is left to the commands; `spur up` and `spur sample` are the
+//! binary's.
+
+mod apply;
+mod completion;
+mod delete;
+mod demo;
+mod get;
+mod kubeconfig;
+mod logs;
+mod output;
+mod sandbox;
+mod status;
+mod test;
+mod trace;
+mod up;
+mod version;
+mod wait;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use crate::wait::Condition;
+pub use apply::ApplyArgs;
+pub use completion::CompletionArgs;
+pub use delete::{Cascade, DeleteArgs};
+pub use demo::DemoArgs;
+pub use get::GetArgs;
+pub use kubeconfig::KubeconfigArgs;
+pub use logs::LogsArgs;
+pub use output::{Format, Structured};
+pub use sandbox::{
+    SandboxArgs, SandboxCommand, SandboxCreateArgs, SandboxDeleteArgs, SandboxListArgs, SandboxTtl,
+};
+pub use status::StatusArgs;
+pub use test::TestArgs;
+pub use trace::{TraceArgs, TraceOutput};
+pub use up::{RuntimeChoice, UpArgs, UpOutput};
+pub use version::VersionArgs;
+pub use wait::WaitArgs;
+
+use crate::error::EXIT_CODES_HELP;
+
+/// Sandboxes for microservices: only requests with your key reach your change
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "spur",
+    version,
+    propagate_version = false,
+    after_help = EXIT_CODES_HELP,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Args {
+    /// Which server to talk to.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which server a command talks to: `--server`, else `--kubeconfig`, else
+/// `KUBECONFIG`, else the one that `spur up` wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ConnectionArgs {
+    /// Address of the API, such as http://127.0.0.1:7443
+    #[arg(long, global = true, value_name = "URL", help_heading = "Server")]
+    pub server: Option<String>,
+    /// Kubeconfig file to use instead of $KUBECONFIG or the one of `spur up`
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Server")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; its current one when absent
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Server")]
+    pub context: Option<String>,
+}
+
+/// Every command.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Start Spur here: API server, controllers, proxy and your workloads
+    Up(UpArgs),
+    /// One of the commands that this crate runs.
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Run one of the demo's services
+    #[command(hide = true, disable_help_flag = true)]
+    Sample(SampleArgs),
+}
+
+/// The commands that talk to a server, or start one of their own.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ClientCommand {
+    /// See a sandbox at work: a shop of five services, one of them forked
+    Demo(DemoArgs),
+    /// Run a command in a fresh environment and keep the evidence
+    Test(TestArgs),
+    /// Show what runs: addresses, pods, sandboxes, traces
+    Status(StatusArgs),
+    /// Show objects
+    Get(GetArgs),
+    /// Create or change objects from files
+    Apply(ApplyArgs),
+    /// Delete objects
+    Delete(DeleteArgs),
+    /// Show what a container printed
+    Logs(LogsArgs),
+    /// Wait until objects are as you want them
+    Wait(WaitArgs),
+    /// Create, list and delete sandboxes
+    Sandbox(SandboxArgs),
+    /// Show finished requests and the way they took
+    Trace(TraceArgs),
+    /// Print the kubeconfig for kubectl and others
+    Kubeconfig(KubeconfigArgs),
+    /// Print a completion script for a shell
+    Completion(CompletionArgs),
+    /// Print the version
+    Version(VersionArgs),
+}
+
+/// `spur sample NAME …`: everything after `sample` belongs to the sample.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct SampleArgs {
+    /// The sample's name and flags
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+    pub args: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests;

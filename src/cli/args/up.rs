@@ -1,0 +1,80 @@
+//! `spur up`, which the binary itself runs.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+const EXAMPLES: &str = "\
+Examples:
+  spur up                         start here and stay in the foreground
+  spur up -f manifests/           and apply these files once it is ready
+  spur up -o json                 for scripts: one line of JSON when ready,
+                                  free ports where the usual ones are taken
+  KUBECONFIG=$(spur kubeconfig --path) kubectl get pods";
+
+/// `spur up …`
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct UpArgs {
+    /// Directory for objects, logs and the kubeconfig [default: spur below the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// File or directory to apply once ready (repeatable)
+    #[arg(short = 'f', long, value_name = "FILE|DIR")]
+    pub filename: Vec<PathBuf>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub listen: IpAddr,
+    /// Port of the API; 0 takes a free one [default: 7443]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Port for requests from outside, told apart by host; 0 takes a free one [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub entry_port: Option<u16>,
+    /// What runs the pods
+    #[arg(long, value_name = "RUNTIME", default_value = "auto")]
+    pub runtime: RuntimeChoice,
+    /// What to print on stdout when ready
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: UpOutput,
+    /// Do not open the terminal interface
+    #[arg(long)]
+    pub no_ui: bool,
+    /// Threads that carry traffic [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Stop when standard input ends, so that nothing is left when the starter dies
+    #[arg(long, hide = true)]
+    pub until_stdin_ends: bool,
+}
+
+/// What runs the pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeChoice {
+    /// Processes, until Docker is supported.
+    Auto,
+    /// Plain processes.
+    Process,
+    /// Docker, which is not supported yet.
+    Docker,
+}
+
+/// What `spur up` prints on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UpOutput {
+    /// Lines for people.
+    Text,
+    /// One line of JSON when ready; free ports where the usual ones are taken.
+    Json,
+}
+
+// === impl UpArgs ===
+
+impl UpArgs {
+    /// The API's port where none is given. Not 6443, where other Kubernetes
+    /// distributions for one machine (k3s, Docker Desktop) listen.
+    pub const PORT_USUAL: u16 = 7443;
+    /// The entry's port where none is given; it stands in preview addresses.
+    pub const ENTRY_PORT_USUAL: u16 = 8080;
+}

@@ -1,0 +1,241 @@
+//! Files of objects: read, split, checked for what they must have, and sorted
+//! so that what others need comes first.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use spur_api::yaml::{self, YamlError};
+use spur_api::{Kind, meta, registry};
+
+/// Largest file. Objects are at most 3 MiB each; this is a chart of hundreds.
+const FILE_MAX_BYTES: u64 = 64 << 20;
+
+/// An object from a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Manifest {
+    pub(crate) kind: &'static Kind,
+    pub(crate) object: Value,
+    /// `shop.yaml`, or `shop.yaml, document 2` where it holds several.
+    pub(crate) place: String,
+}
+
+/// Whether directories are looked into below the first level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The files of the directory.
+    Flat,
+    /// Those of every directory below, too.
+    Recursive,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ManifestError {
+    #[error("failed to read `{path}`: {source}")]
+    Read { path: String, source: std::io::Error },
+    #[error("failed to read `{path}`: found more than {} MiB", FILE_MAX_BYTES >> 20)]
+    TooLarge { path: String },
+    #[error("`{path}` holds no YAML or JSON file")]
+    EmptyDirectory { path: String },
+    #[error("`{path}` holds no object")]
+    Empty { path: String },
+    #[error("{path}{}", broken(.source))]
+    Yaml { path: String, source: YamlError },
+    #[error("{place}: found no object, want a map with `apiVersion` and `kind`")]
+    NoObject { place: String },
+    #[error("{place}: `{field}` is missing")]
+    Missing { place: String, field: &'static str },
+    #[error("{place}: `{kind}` of `{api_version}` is no kind that spur serves (object `{name}`)")]
+    UnknownKind { place: String, api_version: String, kind: String, name: String },
+}
+
+/// Reads files, directories and `-`; the result is sorted.
+///
+/// # Errors
+/// On the first file or document that cannot be used.
+pub(crate) fn read_all<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<Manifest>, ManifestError> {
+    let mut all = Vec::new();
+    for name in names {
+        match name.as_ref() {
+            "-" => all.extend(read("standard input", std::io::stdin().lock())?),
+            path => {
+                for file in files(Path::new(path), depth)? {
+                    let path = file.display().to_string();
+                    let open = std::fs::File::open(&file);
+                    let open = open.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
+                    all.extend(read(&path, open)?);
+                }
+            }
+        }
+    }
+    sort(&mut all);
+    Ok(all)
+}
+
+/// The objects in a text; `path` is for messages.
+///
+/// # Errors
+/// When it is no YAML, or a document is no object of a kind that is served.
+pub(crate) fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    let documents =
+        yaml::documents(text).map_err(|source| ManifestError::Yaml { path: path.to_owned(), source })?;
+    if documents.is_empty() {
+        return Err(ManifestError::Empty { path: path.to_owned() });
+    }
+    let n_documents = documents.len();
+    let mut all = Vec::new();
+    for (index, document) in documents.into_iter().enumerate() {
+        let place = match n_documents {
+            1 => path.to_owned(),
+            _ => format!("{path}, document {}", index + 1),
+        };
+        add(place, document, &mut all)?;
+    }
+    Ok(all)
+}
+
+/// Sorts so that what others need comes first; otherwise the order stays.
+pub(crate) fn sort(manifests: &mut [Manifest]) {
+    manifests.sort_by_key(|manifest| rank(manifest.kind));
+}
+
+/// Namespaces, then what pods read, then Services, whose addresses pods get,
+/// then everything else, workloads, and last sandboxes, which fork them.
+fn rank(kind: &Kind) -> u8 {
+    match kind.kind {
+        "Namespace" => 0,
+        "ConfigMap" | "Secret" | "ServiceAccount" => 1,
+        "Service" => 2,
+        "Deployment" | "ReplicaSet" | "Pod" => 4,
+        "Sandbox" => 5,
+        _ => 3,
+    }
+}
+
+fn read(path: &str, file: impl Read) -> Result<Vec<Manifest>, ManifestError> {
+    let failed = |source| ManifestError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    let n_bytes = file.take(FILE_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if n_bytes as u64 > FILE_MAX_BYTES {
+        return Err(ManifestError::TooLarge { path: path.to_owned() });
+    }
+    parse(path, &text)
+}
+
+/// A file itself, or the YAML and JSON files of a directory by name.
+fn files(path: &Path, depth: Depth) -> Result<Vec<PathBuf>, ManifestError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| ManifestError::Read { path, source }
+    };
+    if !std::fs::metadata(path).map_err(failed(path))?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut directories = vec![path.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).map_err(failed(&directory))? {
+            let entry = entry.map_err(failed(&directory))?.path();
+            // A link to a directory is not followed, so that the walk ends.
+            let is_directory = entry.is_dir() && !entry.is_symlink();
+            if is_directory && depth == Depth::Recursive {
+                directories.push(entry);
+            } else if !is_directory && has_objects(&entry) {
+                found.push(entry);
+            }
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(ManifestError::EmptyDirectory { path: path.display().to_string() });
+    }
+    Ok(found)
+}
+
+fn has_objects(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
+fn add(place: String, document: Value, all: &mut Vec<Manifest>) -> Result<(), ManifestError> {
+    if !document.is_object() {
+        return Err(ManifestError::NoObject { place });
+    }
+    let (api_version, kind) = (meta::text(&document, "/apiVersion"), meta::text(&document, "/kind"));
+    for (field, text) in [("apiVersion", api_version), ("kind", kind)] {
+        if text.is_empty() {
+            return Err(ManifestError::Missing { place, field });
+        }
+    }
+    if kind == "List" && api_version == "v1" {
+        for (index, item) in meta::list(&document, "/items").iter().enumerate() {
+            add(format!("{place}, item {}", index + 1), item.clone(), all)?;
+        }
+        return Ok(());
+    }
+    let Some(kind) = registry::by_kind(api_version, kind) else {
+        let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+        let name = meta::name(&document).to_owned();
+        return Err(ManifestError::UnknownKind { place, api_version, kind, name });
+    };
+    if meta::name(&document).is_empty() {
+        return Err(ManifestError::Missing { place, field: "metadata.name" });
+    }
+    all.push(Manifest { kind, object: document, place });
+    Ok(())
+}
+
+/// `:4:7: what is wrong`, as compilers and editors have it.
+fn broken(error: &YamlError) -> String {
+    let YamlError { line, column, message } = error;
+    let message = message.lines().next().unwrap_or_default();
+    match (line, column) {
+        (Some(line), Some(column)) => {
+            // The parser's own words for the place would only repeat it.
+            let again =
+                [format!(" at line {line}, column {column}"), format!("line {line} column {column}: ")];
+            let message = again.iter().fold(message.to_owned(), |message, again| message.replace(again, ""));
+            format!(":{line}:{column}: {message}")
+        }
+        _ => format!(": {message}"),
+    }
+}
+
+// === impl ManifestError ===
+
+impl ManifestError {
+    /// What the user may do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKind { api_version, kind, .. } => Some(known(api_version, kind)),
+            Self::EmptyDirectory { .. } => {
+                Some("files end in .yaml, .yml or .json; -R looks into directories below".to_owned())
+            }
+            Self::Read { .. }
+            | Self::TooLarge { .. }
+            | Self::Empty { .. }
+            | Self::Yaml { .. }
+            | Self::NoObject { .. }
+            | Self::Missing { .. } => None,
+        }
+    }
+}
+
+/// The nearest thing that is served.
+fn known(api_version: &str, kind: &str) -> String {
+    match spur_api::REGISTRY.iter().find(|row| row.kind.eq_ignore_ascii_case(kind)) {
+        Some(row) => format!("write `apiVersion: {}` and `kind: {}`", row.api_version(), row.kind),
+        None => {
+            let group = spur_api::REGISTRY.iter().filter(|row| row.api_version() == api_version);
+            let kinds: Vec<&str> = group.map(|row| row.kind).collect();
+            match kinds.as_slice() {
+                [] => "`spur get --help` shows what is served".to_owned(),
+                kinds => format!("`{api_version}` has {}", kinds.join(", ")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! trace: hops go into the ring as the proxy would push them.
+
+use serde_json::json;
+use spur_trace::{HopEnd, HopStart, Record};
+
+use super::world::World;
+
+fn request(world: &World, target: &str, status: u16) {
+    let start = json!({
+        "trace_id": format!("{:032x}", rand::random::<u128>() | 1), "span_id": "b7ad6b7169203331",
+        "incoming_parent_id": null, "started": "2026-11-20T22:14:49.123000Z", "source": null,
+        "decision": {
+            "table_revision": 1,
+            "service": {"namespace": "default", "name": "frontend", "port": 80, "wire": "http1"},
+            "rule": null, "version": "baseline",
+            "key": {"value": "k3x9", "carrier": "header"},
+            "n_disagreeing": 0, "n_malformed": 0, "fell_back": false, "reason": "unknown-key", "asked": null,
+        },
+        "endpoint": null, "method": "GET", "target": target, "http_version": "HTTP/1.1",
+    });
+    let end = json!({
+        "duration_us": 4200, "served_by": null, "status": status, "grpc_status": null,
+        "request_bytes": 0, "response_bytes": 10, "error": null,
+    });
+    let start: HopStart = serde_json::from_value(start).unwrap();
+    let end: HopEnd = serde_json::from_value(end).unwrap();
+    let id = start.id;
+    world.ring.push(Record::Start(Box::new(start)));
+    world.ring.push(Record::End(id, Box::new(end)));
+}
+
+#[tokio::test]
+async fn finished_requests_are_lines() {
+    let world = World::start().await;
+    insta::assert_snapshot!(world.run("trace").await.all(), @"");
+    request(&world, "/api/cart", 200);
+    request(&world, "/broken", 500);
+    while world.client.get("/spur/v1/status").await.unwrap()["traces"]["kept"] != 2 {}
+    while crate::trace::last(&world.client, 10).await.unwrap().len() < 2 {}
+    insta::assert_snapshot!(world.run("trace").await.all(), @"");
+    insta::assert_snapshot!(world.run("trace --limit 1").await.all(), @"");
+    insta::assert_snapshot!(world.run("trace --key nobody").await.all(), @"");
+    let said = world.run("trace -o json --key k3x9").await;
+    let lines: Vec<serde_json::Value> = said.data.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1]["hops"][0]["status"], 500);
+}

@@ -1,0 +1,165 @@
+//! An API server over loopback, and commands typed at it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Parser;
+use http::Method;
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Map, Value, json};
+use spur_runtime::FakeRuntime;
+use spur_server::Parts;
+use spur_store::{Options, Store};
+use spur_trace::{Limits, Ring};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::args::{Args, Command};
+use crate::client::Client;
+use crate::console::Console;
+use crate::environment::Environment;
+use crate::error;
+use crate::{connect, run};
+
+/// A server and what a test may turn by hand.
+pub(super) struct World {
+    pub(super) url: String,
+    pub(super) client: Client,
+    pub(super) runtime: FakeRuntime,
+    pub(super) ring: Arc<Ring>,
+    facts_tx: watch::Sender<Map<String, Value>>,
+    directory: tempfile::TempDir,
+    _stop: DropGuard,
+}
+
+/// What a command left behind.
+pub(super) struct Said {
+    pub(super) exit: u8,
+    pub(super) data: String,
+    pub(super) talk: String,
+}
+
+// === impl World ===
+
+impl World {
+    pub(super) async fn start() -> Self {
+        let stop = CancellationToken::new();
+        let store = Arc::new(Store::in_memory(Options::default()));
+        spur_server::bootstrap(&store).await.unwrap();
+        let ring = Arc::new(Ring::new(1024));
+        let (collector, traces) = spur_trace::collector(vec![ring.clone()], Limits::default());
+        tokio::spawn(collector.run(stop.clone()));
+        let runtime = FakeRuntime::new();
+        let (facts_tx, facts) = watch::channel(Map::new());
+        let parts =
+            Parts { store, runtime: Arc::new(runtime.clone()), traces, facts, draining: stop.clone() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let service = TowerToHyperService::new(spur_server::router(parts));
+        tokio::spawn(spur_net::serve(listener, service, spur_net::Limits::default(), stop.clone()));
+        let client = connect::connect_to(&url).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let world = Self { url, client, runtime, ring, facts_tx, directory, _stop: stop.drop_guard() };
+        world.set_fact("entry", "http://127.0.0.1:8080");
+        world
+    }
+
+    /// A directory for the test's files.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes a file and gives its path.
+    pub(super) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.directory().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    pub(super) fn set_fact(&self, name: &str, value: &str) {
+        self.facts_tx.send_modify(|facts| {
+            facts.insert(name.to_owned(), json!(value));
+        });
+    }
+
+    pub(super) fn environment(&self) -> Environment {
+        Environment {
+            executable: self.directory().join("spur"),
+            kubeconfig: None,
+            default_kubeconfig: self.directory().join("kubeconfig"),
+            temp_dir: self.directory().to_owned(),
+            wants_colour: false,
+            is_stdin_terminal: false,
+            is_stdout_terminal: false,
+            is_stderr_terminal: false,
+        }
+    }
+
+    /// Types a command, its words separated by spaces.
+    pub(super) async fn run(&self, line: &str) -> Said {
+        self.run_words(&line.split_whitespace().collect::<Vec<_>>()).await
+    }
+
+    /// Types a command whose words may hold spaces.
+    pub(super) async fn run_words(&self, words: &[&str]) -> Said {
+        let typed = ["spur", "--server", &self.url].into_iter().chain(words.iter().copied());
+        let args = Args::try_parse_from(typed).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        let Command::Client(command) = args.command else { panic!("{words:?} is not ours") };
+        let (mut console, screen) = Console::captured();
+        let result = run::dispatch(&args.connection, command, &self.environment(), &mut console).await;
+        let exit = result.unwrap_or_else(|error| error::report(&mut console, &error));
+        Said { exit: exit.code(), data: screen.data(), talk: screen.talk() }
+    }
+
+    pub(super) async fn post(&self, path: &str, object: &Value) -> Value {
+        self.client.send(Method::POST, path, "application/json", object).await.unwrap().value
+    }
+
+    /// Writes a status as a controller would.
+    pub(super) async fn set_status(&self, path: &str, status: Value) {
+        let patch = json!({"status": status});
+        let path = format!("{path}/status");
+        self.client.send(Method::PATCH, &path, "application/merge-patch+json", &patch).await.unwrap();
+    }
+
+    /// The object, as soon as it is there.
+    pub(super) async fn appears(&self, path: &str) -> Value {
+        let there = async {
+            loop {
+                if let Ok(object) = self.client.get(path).await {
+                    return object;
+                }
+            }
+        };
+        let deadline = std::time::Duration::from_secs(30);
+        tokio::time::timeout(deadline, there).await.unwrap_or_else(|_| panic!("{path} never appeared"))
+    }
+}
+
+// === impl Said ===
+
+impl Said {
+    /// Everything that was said, with ages made equal.
+    pub(super) fn all(&self) -> String {
+        let data = self.data.split_inclusive('\n').map(steady).collect::<String>();
+        let mut all = data;
+        for line in self.talk.lines() {
+            all.push_str(&format!("! {line}\n"));
+        }
+        if self.exit != 0 {
+            all.push_str(&format!("exit {}\n", self.exit));
+        }
+        all
+    }
+}
+
+/// `3s` at the end of a row as `0s`.
+fn steady(line: &str) -> String {
+    let trimmed = line.trim_end();
+    match trimmed.rsplit_once(' ') {
+        Some((rest, age)) if age.ends_with('s') && age.trim_end_matches('s').parse::<u32>().is_ok() => {
+            format!("{rest} 0s\n")
+        }
+        _ => line.to_owned(),
+    }
+}

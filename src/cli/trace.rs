@@ -1,0 +1,81 @@
+//! `spur trace`: finished requests, one a line. How a line looks is in `line`.
+
+mod line;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use spur_trace::Trace;
+
+use crate::args::{TraceArgs, TraceOutput};
+use crate::client::Client;
+use crate::console::Console;
+use crate::error::Exit;
+use crate::kinds;
+use crate::lines::Lines;
+
+/// Lines that fit a screen.
+const LIMIT_DEFAULT: &str = "20";
+
+/// The media type of JSON lines.
+const LINES: &str = "application/x-ndjson";
+
+/// One line of `/spur/v1/traces`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Told {
+    /// The reader was too slow: so many traces went by.
+    Lost { lost: u64 },
+    /// A finished trace.
+    Trace(Box<Trace>),
+}
+
+/// Runs `spur trace`.
+pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console) -> Result<Exit> {
+    let TraceArgs { follow, key, limit, output } = args;
+    let limit = limit.map(|limit| limit.to_string());
+    let limit = match output {
+        None => Some(limit.as_deref().unwrap_or(LIMIT_DEFAULT)),
+        Some(TraceOutput::Json) => limit.as_deref(),
+    };
+    let mut lines = lines(client, key.as_deref(), limit, *follow).await?;
+    let mut n_told = 0_u64;
+    while let Some(line) = lines.next().await? {
+        n_told += 1;
+        match output {
+            Some(TraceOutput::Json) => {
+                let mut line = line;
+                line.push(b'\n');
+                console.bytes(&line)?;
+            }
+            None => match serde_json::from_slice(&line).context("failed to read a trace")? {
+                Told::Trace(trace) => console.line(&line::of(&trace, console.data_paint()))?,
+                Told::Lost { lost } => {
+                    console.talk(&format!("({lost} requests went by too fast to be shown)"))
+                }
+            },
+        }
+    }
+    if n_told == 0 && output.is_none() {
+        console.talk("No requests yet; send one through the entry that `spur status` shows.");
+    }
+    Ok(Exit::Success)
+}
+
+async fn lines(client: &Client, key: Option<&str>, limit: Option<&str>, is_followed: bool) -> Result<Lines> {
+    let follow = is_followed.then_some("true");
+    let query = kinds::query(&[("key", key), ("limit", limit), ("follow", follow)]);
+    Ok(client.lines(&format!("/spur/v1/traces{query}"), LINES).await?)
+}
+
+/// The last finished traces, oldest first.
+///
+/// # Errors
+/// When the server does not answer, or with something else.
+pub(crate) async fn last(client: &Client, limit: u32) -> Result<Vec<Trace>> {
+    let mut lines = lines(client, None, Some(&limit.to_string()), false).await?;
+    let mut traces = Vec::new();
+    while let Some(line) = lines.next().await? {
+        traces.push(serde_json::from_slice(&line).context("failed to read a trace")?);
+    }
+    Ok(traces)
+}

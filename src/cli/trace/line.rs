@@ -1,0 +1,143 @@
+//! A trace as a line: when, what, how it ended, how long it took, its way.
+
+use std::time::Duration;
+
+use spur_trace::{Hop, Trace, sanitize_for_terminal};
+
+use crate::console::Paint;
+
+/// Longer targets are cut; the whole is in `-o json`.
+const TARGET_MAX_CHARS: usize = 48;
+
+/// `22:14:49.123Z GET    /api/cart   200   12.3ms  gw ▸ frontend ▸ ◆pricing`, safe to print.
+pub(super) fn of(trace: &Trace, paint: Paint) -> String {
+    let Some(first) = first(trace) else {
+        return paint.dim("(a trace without hops)");
+    };
+    let time = jiff::Timestamp::try_from(trace.started).unwrap_or(jiff::Timestamp::MAX);
+    let time = time.strftime("%H:%M:%S.%3fZ").to_string();
+    let method = sanitize_for_terminal(first.start.method.as_str()).into_owned();
+    let target = target(first);
+    let status = status(first);
+    let painted = if trace.is_failed() { paint.red(format!("{status:<3}")) } else { format!("{status:<3}") };
+    let duration = duration(trace.duration);
+    let way = way(&trace.path(), paint);
+    format!("{} {method:<6} {target:<24} {painted} {duration:>8}  {way}", paint.dim(time))
+}
+
+/// The request that everything else followed from.
+fn first(trace: &Trace) -> Option<&Hop> {
+    trace.hops.iter().find(|hop| hop.parent.is_none()).or(trace.hops.first())
+}
+
+fn target(hop: &Hop) -> String {
+    let target = hop.start.target.as_ref().map_or("", |target| target.as_str());
+    let target = sanitize_for_terminal(target);
+    if target.chars().count() <= TARGET_MAX_CHARS {
+        return target.into_owned();
+    }
+    target.chars().take(TARGET_MAX_CHARS - 1).chain(['…']).collect()
+}
+
+fn status(hop: &Hop) -> String {
+    match hop.end.as_ref().map(|end| end.status) {
+        Some(Some(status)) => status.to_string(),
+        // It failed before there was one.
+        Some(None) => "-".to_owned(),
+        None => "…".to_owned(),
+    }
+}
+
+/// Three digits at most: `0.4ms`, `12.3ms`, `431ms`, `2.1s`, `75s`.
+fn duration(duration: Duration) -> String {
+    let ms = duration.as_secs_f64() * 1000.0;
+    match ms {
+        ..99.95 => format!("{ms:.1}ms"),
+        ..999.5 => format!("{ms:.0}ms"),
+        ..9_950.0 => format!("{:.1}s", ms / 1000.0),
+        _ => format!("{:.0}s", ms / 1000.0),
+    }
+}
+
+/// The way with its marks in colour.
+fn way(path: &str, paint: Paint) -> String {
+    let words = path.split(' ').map(|word| {
+        let end = word.find([',', ']', ')']).unwrap_or(word.len());
+        let (name, rest) = word.split_at(end);
+        let painted = match name {
+            name if name.contains('✗') => paint.red(name),
+            name if name.contains('▲') => paint.yellow(name),
+            name if name.contains('◆') => paint.fork(name),
+            name => name.to_owned(),
+        };
+        painted + rest
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn hop(span: &str, parent: Option<&str>, service: &str, sandbox: Option<&str>) -> Value {
+        let version = match sandbox {
+            Some(name) => json!({"sandbox": {"namespace": "default", "name": name, "revision": 1}}),
+            None => json!("baseline"),
+        };
+        let is_entry = parent.is_none();
+        json!({
+            "parent": parent, "joined_by": if is_entry { "root" } else { "span" }, "lost_key": null,
+            "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": span, "incoming_parent_id": parent,
+            "started": "2026-11-20T22:14:49.123000Z",
+            "source": if is_entry { Value::Null } else {
+                json!({"namespace": "default", "workload": "x", "pod": "x-1", "sandbox": null})
+            },
+            "decision": {
+                "table_revision": 1,
+                "service": {"namespace": "default", "name": service, "port": 80, "wire": "http1"},
+                "rule": null, "version": version, "key": null, "n_disagreeing": 0, "n_malformed": 0,
+                "fell_back": false, "reason": if sandbox.is_some() { "forked" } else { "no-key" }, "asked": null,
+            },
+            "endpoint": null, "method": "GET", "target": format!("/{service}\u{7f}").replace('\u{7f}', "?q=1"),
+            "http_version": "HTTP/1.1",
+            "duration_us": 4200, "served_by": null, "status": 200, "grpc_status": null,
+            "request_bytes": 0, "response_bytes": 10, "error": null,
+        })
+    }
+
+    fn trace(hops: Vec<Value>) -> Trace {
+        let trace = json!({
+            "seq": 1, "trace_id": "0af7651916cd43dd8448eb211c80319c", "is_finished": true,
+            "started": "2026-11-20T22:14:49.123000Z", "duration_us": 12_345, "key": null,
+            "n_dropped_hops": 0, "hops": hops,
+        });
+        serde_json::from_value(trace).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_a_line_with_its_way() {
+        let (root, child) = ("b7ad6b7169203331", "c8be7c827a314442");
+        let trace = trace(vec![
+            hop(root, None, "frontend", None),
+            hop(child, Some(root), "pricing", Some("cheaper")),
+        ]);
+        insta::assert_snapshot!(of(&trace, Paint::Plain), @"");
+        let colour = of(&trace, Paint::Colour);
+        assert!(colour.contains("\u{1b}[1;35m◆pricing\u{1b}[0m"), "{colour:?}");
+    }
+
+    #[test]
+    fn durations_have_three_digits() {
+        let cases = [
+            (400, "0.4ms"),
+            (12_345, "12.3ms"),
+            (430_900, "431ms"),
+            (2_123_000, "2.1s"),
+            (75_000_000, "75s"),
+        ];
+        for (micros, expected) in cases {
+            assert_eq!(duration(Duration::from_micros(micros)), expected);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the environment says; nothing else in the project reads it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use spur_cli::Environment;
+use tracing_subscriber::EnvFilter;
+
+/// What the environment says.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// What the commands need to know.
+    pub(crate) environment: Environment,
+    /// Where `spur up` keeps its data unless told otherwise.
+    pub(crate) data_dir: PathBuf,
+    /// The few variables that pods inherit.
+    pub(crate) pod_env: BTreeMap<String, String>,
+    /// `SPUR_LOG`: which of our own log lines are wanted.
+    log_filter: String,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the environment.
+    pub(crate) fn read() -> Self {
+        let home = var("HOME").map(PathBuf::from);
+        let data_dir = data_dir(home.clone());
+        let environment = Environment {
+            executable: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("spur")),
+            kubeconfig: var("KUBECONFIG"),
+            default_kubeconfig: data_dir.join("kubeconfig"),
+            temp_dir: std::env::temp_dir(),
+            wants_colour: var("NO_COLOR").is_none() && var("TERM").is_none_or(|term| term != "dumb"),
+            is_stdin_terminal: std::io::stdin().is_terminal(),
+            is_stdout_terminal: std::io::stdout().is_terminal(),
+            is_stderr_terminal: std::io::stderr().is_terminal(),
+        };
+        Self {
+            environment,
+            data_dir,
+            pod_env: spur_runtime::process::inherited(std::env::vars_os()),
+            log_filter: var("SPUR_LOG")
+                .and_then(|filter| filter.into_string().ok())
+                .unwrap_or_else(|| "warn".to_owned()),
+        }
+    }
+}
+
+/// Sends our own log lines to stderr.
+pub(crate) fn start_log(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log_filter).unwrap_or_else(|error| {
+        eprintln!("warning: SPUR_LOG is ignored: {error}");
+        EnvFilter::new("warn")
+    });
+    let is_coloured = config.environment.wants_colour && config.environment.is_stderr_terminal;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_coloured)
+        .init();
+}
+
+/// `$XDG_DATA_HOME/spur`, else `~/.local/share/spur`, else below the temporary
+/// directory (XDG base directory specification).
+fn data_dir(home: Option<PathBuf>) -> PathBuf {
+    let xdg = var("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = xdg.or_else(|| home.map(|home| home.join(".local/share")));
+    base.unwrap_or_else(std::env::temp_dir).join("spur")
+}
+
+/// A variable; an empty one counts as absent.
+fn var(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

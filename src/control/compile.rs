@@ -1,0 +1,184 @@
+//! Objects into a routing table, in two pure steps: an object becomes a
+//! [`Fragment`], fragments become a [`RoutingTable`].
+//!
+//! ```text
+//!  Service ──────┐                       ┌─► ServiceSpec ─┐
+//!  EndpointSlice ┼─► Fragment ─► compile ┤                ├─► RoutingTable::build
+//!  Sandbox ──────┘   (cached by uid      └─► SandboxSpec ─┘
+//!                     and resourceVersion)
+//! ```
+//!
+//! A fragment is what an object says about routing, read once; [`FragmentCache`]
+//! keeps them while objects change. Objects are taken in their typed form: what
+//! a field is called is then checked by the compiler, and they are read once at
+//! the edge. Watching the API is left to `routes`, deciding to `spur-route`.
+
+mod cache;
+mod sandbox;
+mod service;
+mod slice;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use spur_api::sandbox::Sandbox;
+use spur_route::{ForkSpec, RoutingTable, SandboxSpec};
+
+pub use cache::FragmentCache;
+use sandbox::SandboxFragment;
+use service::ServiceFragment;
+use slice::SliceFragment;
+
+/// On an EndpointSlice: the workload of each of its pods, as the JSON object
+/// `{"<pod>": "<workload>"}`.
+pub(crate) const WORKLOADS: &str = "spur.dev/workloads";
+
+/// What one object says about routing. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment(Content);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    Service(Arc<ServiceFragment>),
+    Slice(Arc<SliceFragment>),
+    Sandbox(Arc<SandboxFragment>),
+}
+
+/// A kind of object that routing is made from.
+pub trait Source: kube::Resource<DynamicType = ()> + DeserializeOwned {
+    /// Which kind it is.
+    const KIND: SourceKind;
+
+    /// What the object says about routing; `None` where it says nothing, as a
+    /// sandbox without a key does.
+    fn fragment(&self) -> Option<Fragment>;
+}
+
+/// The kinds of objects that routing is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SourceKind {
+    /// `v1 Service`.
+    Service,
+    /// `discovery.k8s.io/v1 EndpointSlice`.
+    EndpointSlice,
+    /// `spur.dev/v1alpha1 Sandbox`.
+    Sandbox,
+}
+
+/// A namespace and a name in it.
+type At<'a> = (&'a str, &'a str);
+
+/// Makes the table that the fragments of all objects come to. Their order does
+/// not matter. The revision is the highest resourceVersion that they were read at.
+#[must_use]
+pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragment>) -> RoutingTable {
+    let mut services = Vec::new();
+    let mut slices: HashMap<At<'_>, Vec<&SliceFragment>> = HashMap::new();
+    let mut sandboxes = Vec::new();
+    for Fragment(content) in fragments {
+        match content {
+            Content::Service(service) => services.push(&**service),
+            Content::Slice(slice) => {
+                slices.entry((&slice.namespace, &slice.service)).or_default().push(slice);
+            }
+            Content::Sandbox(sandbox) => sandboxes.push(&**sandbox),
+        }
+    }
+    let mut specs = Vec::with_capacity(services.len());
+    let mut forks: HashMap<At<'_>, Vec<(Arc<str>, ForkSpec)>> = HashMap::new();
+    for service in services {
+        let slices = slices.get(&(&*service.namespace, &*service.name)).map_or(&[][..], Vec::as_slice);
+        let spec = service.spec(slices);
+        if let Some(fork_of) = &service.fork_of {
+            let fork = fork_of.spec(&spec);
+            forks.entry((&service.namespace, &fork_of.sandbox)).or_default().push((spec.name.clone(), fork));
+        }
+        specs.push(spec);
+    }
+    RoutingTable::build(revision, specs, sandbox_specs(sandboxes, forks))
+}
+
+/// The sandboxes with their forks. Where two have one key, the older has it.
+fn sandbox_specs<'a>(
+    mut sandboxes: Vec<&'a SandboxFragment>,
+    mut forks: HashMap<At<'a>, Vec<(Arc<str>, ForkSpec)>>,
+) -> Vec<SandboxSpec> {
+    sandboxes.sort_by_key(|sandbox| sandbox.seniority());
+    let mut keys = HashSet::new();
+    sandboxes
+        .into_iter()
+        .filter(|sandbox| keys.insert(&sandbox.key))
+        .map(|sandbox| {
+            let mut forks = forks.remove(&(&*sandbox.namespace, &*sandbox.name)).unwrap_or_default();
+            forks.sort_by(|(a, _), (b, _)| a.cmp(b));
+            sandbox.spec(forks.into_iter().map(|(_, fork)| fork).collect())
+        })
+        .collect()
+}
+
+// === impl Fragment ===
+
+impl Fragment {
+    /// Reads an object of any kind, as it stands in a file; `None` for kinds that
+    /// routing is not made from, and for objects that say nothing about it.
+    ///
+    /// # Errors
+    /// When an object of one of the [`SourceKind`]s does not have its shape.
+    pub fn of(object: &Value) -> Result<Option<Self>, serde_json::Error> {
+        fn read<K: Source>(object: &Value) -> Result<Option<Fragment>, serde_json::Error> {
+            Ok(serde_json::from_value::<K>(object.clone())?.fragment())
+        }
+        let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+        match (text("apiVersion"), text("kind")) {
+            ("v1", "Service") => read::<Service>(object),
+            ("discovery.k8s.io/v1", "EndpointSlice") => read::<EndpointSlice>(object),
+            ("spur.dev/v1alpha1", "Sandbox") => read::<Sandbox>(object),
+            _ => Ok(None),
+        }
+    }
+}
+
+// === impl Source ===
+
+impl Source for Service {
+    const KIND: SourceKind = SourceKind::Service;
+
+    fn fragment(&self) -> Option<Fragment> {
+        Some(Fragment(Content::Service(Arc::new(ServiceFragment::of(self)?))))
+    }
+}
+
+impl Source for EndpointSlice {
+    const KIND: SourceKind = SourceKind::EndpointSlice;
+
+    fn fragment(&self) -> Option<Fragment> {
+        Some(Fragment(Content::Slice(Arc::new(SliceFragment::of(self)?))))
+    }
+}
+
+impl Source for Sandbox {
+    const KIND: SourceKind = SourceKind::Sandbox;
+
+    fn fragment(&self) -> Option<Fragment> {
+        Some(Fragment(Content::Sandbox(Arc::new(SandboxFragment::of(self)?))))
+    }
+}
+
+/// The resourceVersion as the revision that it is here; 0 for objects from files.
+fn revision(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// Where an object stands, in shared text.
+fn place(object: &impl ResourceExt) -> (Arc<str>, Arc<str>) {
+    (object.namespace().unwrap_or_default().into(), object.name_any().into())
+}

@@ -1,0 +1,109 @@
+//! What a Service says about routing: its ports, and whose place it takes.
+//!
+//! Its endpoints come from its slices.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Service, ServicePort};
+use kube::ResourceExt;
+use spur_api::labels;
+use spur_route::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Wire};
+
+use super::slice::SliceFragment;
+
+/// A Service, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServiceFragment {
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
+    pub(super) revision: u64,
+    pub(super) ports: Vec<PortSpec>,
+    pub(super) fork_of: Option<ForkOf>,
+}
+
+/// What a fork's Service says on its labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ForkOf {
+    pub(super) sandbox: Arc<str>,
+    /// The baseline Service whose requests the fork takes.
+    service: Arc<str>,
+    workload: Arc<str>,
+}
+
+// === impl ServiceFragment ===
+
+impl ServiceFragment {
+    /// An `ExternalName` names a host elsewhere: nothing here can serve it.
+    pub(super) fn of(service: &Service) -> Option<Self> {
+        let spec = service.spec.as_ref()?;
+        if spec.type_.as_deref() == Some("ExternalName") {
+            return None;
+        }
+        let (namespace, name) = super::place(service);
+        Some(Self {
+            namespace,
+            name,
+            revision: super::revision(&service.metadata),
+            ports: spec.ports.iter().flatten().filter_map(port).collect(),
+            fork_of: ForkOf::of(service),
+        })
+    }
+
+    pub(super) fn spec(&self, slices: &[&SliceFragment]) -> ServiceSpec {
+        ServiceSpec {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            revision: self.revision,
+            ports: self.ports.clone(),
+            endpoints: self.endpoints(slices),
+        }
+    }
+
+    /// The endpoints of all slices, in an order that does not depend on theirs.
+    /// An endpoint that is moved between slices may for a moment stand in two
+    /// (<https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#duplicate-endpoints>);
+    /// it counts once, and as ready where one of them says so.
+    fn endpoints(&self, slices: &[&SliceFragment]) -> Vec<EndpointSpec> {
+        let mut endpoints: Vec<EndpointSpec> =
+            slices.iter().flat_map(|slice| slice.endpoints(&self.ports, &self.name)).collect();
+        endpoints.sort_by(|a, b| {
+            let order = |endpoint: &EndpointSpec| (endpoint.port, endpoint.address, !endpoint.is_ready);
+            order(a).cmp(&order(b)).then_with(|| a.pod.cmp(&b.pod))
+        });
+        endpoints.dedup_by(|a, b| (a.port, a.address) == (b.port, b.address));
+        endpoints
+    }
+}
+
+/// A TCP port; UDP and SCTP do not pass the proxy.
+fn port(port: &ServicePort) -> Option<PortSpec> {
+    if port.protocol.as_deref().is_some_and(|protocol| protocol != "TCP") {
+        return None;
+    }
+    let name = port.name.as_deref().unwrap_or_default();
+    Some(PortSpec {
+        number: u16::try_from(port.port).ok()?,
+        name: name.into(),
+        wire: Wire::from_port(port.app_protocol.as_deref(), name),
+    })
+}
+
+// === impl ForkOf ===
+
+impl ForkOf {
+    fn of(service: &Service) -> Option<Self> {
+        let label = |name: &str| service.labels().get(name).map(|value| Arc::<str>::from(value.as_str()));
+        let (sandbox, baseline) = (label(labels::SANDBOX)?, label(labels::FORK_OF_SERVICE)?);
+        let workload = label(labels::FORK).unwrap_or_else(|| baseline.clone());
+        Some(Self { sandbox, service: baseline, workload })
+    }
+
+    /// The fork of the Service with this spec, whose port numbers are the baseline's.
+    pub(super) fn spec(&self, service: &ServiceSpec) -> ForkSpec {
+        ForkSpec {
+            service: self.service.clone(),
+            workload: self.workload.clone(),
+            endpoints: service.endpoints.clone(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What an EndpointSlice says about routing: addresses, and which of its
+//! Service's ports they serve.
+//!
+//! Source: <https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/>.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
+use kube::ResourceExt;
+use spur_api::labels;
+use spur_route::{EndpointSpec, PortSpec};
+
+/// An EndpointSlice, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SliceFragment {
+    pub(super) namespace: Arc<str>,
+    /// The Service that it belongs to.
+    pub(super) service: Arc<str>,
+    ports: Vec<SlicePort>,
+    endpoints: Vec<SliceEndpoint>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SlicePort {
+    /// The Service port's name; empty where it has none.
+    name: Arc<str>,
+    number: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SliceEndpoint {
+    ip: IpAddr,
+    pod: Arc<str>,
+    workload: Option<Arc<str>>,
+    is_ready: bool,
+}
+
+// === impl SliceFragment ===
+
+impl SliceFragment {
+    /// `None` for a slice that belongs to no Service.
+    pub(super) fn of(slice: &EndpointSlice) -> Option<Self> {
+        let service = slice.labels().get(labels::SERVICE_NAME)?;
+        let workloads = workloads(slice);
+        Some(Self {
+            namespace: slice.namespace().unwrap_or_default().into(),
+            service: service.as_str().into(),
+            ports: slice.ports.iter().flatten().filter_map(SlicePort::of).collect(),
+            endpoints: slice
+                .endpoints
+                .iter()
+                .flatten()
+                .filter_map(|endpoint| SliceEndpoint::of(endpoint, &workloads))
+                .collect(),
+        })
+    }
+
+    /// The endpoints for the ports of the Service, which are matched by name.
+    pub(super) fn endpoints<'a>(
+        &'a self,
+        ports: &'a [PortSpec],
+        service: &'a Arc<str>,
+    ) -> impl Iterator<Item = EndpointSpec> + 'a {
+        let served = ports.iter().filter_map(|port| {
+            let target = self.ports.iter().find(|target| target.name == port.name)?;
+            Some((port.number, target.number))
+        });
+        served.flat_map(move |(port, target)| {
+            self.endpoints.iter().map(move |endpoint| EndpointSpec {
+                port,
+                address: SocketAddr::new(endpoint.ip, target),
+                pod: endpoint.pod.clone(),
+                workload: endpoint.workload.clone().unwrap_or_else(|| service.clone()),
+                is_ready: endpoint.is_ready,
+            })
+        })
+    }
+}
+
+/// The workload of each pod; an annotation that cannot be read names none.
+fn workloads(slice: &EndpointSlice) -> HashMap<String, Arc<str>> {
+    let Some(text) = slice.annotations().get(super::WORKLOADS) else { return HashMap::new() };
+    let workloads: HashMap<String, String> = serde_json::from_str(text).unwrap_or_default();
+    workloads.into_iter().map(|(pod, workload)| (pod, workload.into())).collect()
+}
+
+// === impl SlicePort ===
+
+impl SlicePort {
+    /// A TCP port with a number; without one it would stand for all ports.
+    fn of(port: &EndpointPort) -> Option<Self> {
+        if port.protocol.as_deref().is_some_and(|protocol| protocol != "TCP") {
+            return None;
+        }
+        let number = u16::try_from(port.port?).ok()?;
+        Some(Self { name: port.name.as_deref().unwrap_or_default().into(), number })
+    }
+}
+
+// === impl SliceEndpoint ===
+
+impl SliceEndpoint {
+    /// Of several addresses the first counts, as kube-proxy has it. Host names
+    /// (`addressType: FQDN`) are no addresses. A `ready` that is not given reads as true.
+    fn of(endpoint: &Endpoint, workloads: &HashMap<String, Arc<str>>) -> Option<Self> {
+        let address = endpoint.addresses.first()?;
+        let ip = address.parse().ok()?;
+        let pod = endpoint.target_ref.as_ref().and_then(|target| target.name.as_deref()).unwrap_or(address);
+        let conditions = endpoint.conditions.as_ref();
+        let is_ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
+        let is_terminating = conditions.and_then(|conditions| conditions.terminating).unwrap_or(false);
+        Some(Self {
+            ip,
+            pod: pod.into(),
+            workload: workloads.get(pod).cloned(),
+            is_ready: is_ready && !is_terminating,
+        })
+    }
+}

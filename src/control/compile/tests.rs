@@ -1,0 +1,347 @@
+//! Tables for what objects mean, and a property: cached is as from scratch.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use spur_api::sandbox::Sandbox;
+use spur_route::{EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec, Wire};
+
+use super::{Fragment, FragmentCache, Source, SourceKind, compile};
+
+fn service(name: &str, ports: Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"namespace": "shop", "name": name, "resourceVersion": "7"},
+        "spec": {"ports": ports},
+    })
+}
+
+fn slice(of: &str, ports: Value, endpoints: Value) -> Value {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "namespace": "shop", "name": format!("{of}-1"),
+            "labels": {"kubernetes.io/service-name": of},
+            "annotations": {"spur.dev/workloads": "{\"cart-1\": \"cart-blue\"}"},
+        },
+        "ports": ports, "endpoints": endpoints,
+    })
+}
+
+fn sandbox(name: &str, created: &str, status: Value) -> Value {
+    json!({
+        "apiVersion": "spur.dev/v1alpha1", "kind": "Sandbox",
+        "metadata": {
+            "namespace": "shop", "name": name, "resourceVersion": "9", "creationTimestamp": created,
+        },
+        "spec": {"fallback": "fail"}, "status": status,
+    })
+}
+
+fn fork_service(name: &str, of: &str, sandbox: &str) -> Value {
+    let mut service = service(name, json!([{"port": 80}]));
+    service["metadata"]["labels"] = json!({
+        "spur.dev/sandbox": sandbox, "spur.dev/fork": "cart", "spur.dev/fork-of-service": of,
+    });
+    service
+}
+
+fn table_of(objects: &[Value]) -> RoutingTable {
+    let fragments: Vec<Fragment> =
+        objects.iter().filter_map(|object| Fragment::of(object).expect("the object is readable")).collect();
+    compile(9, &fragments)
+}
+
+#[track_caller]
+fn check(objects: &[Value], services: Vec<ServiceSpec>, sandboxes: Vec<SandboxSpec>) {
+    assert_eq!(table_of(objects), RoutingTable::build(9, services, sandboxes));
+}
+
+fn endpoint(port: u16, address: &str, pod: &str, workload: &str) -> EndpointSpec {
+    EndpointSpec {
+        port,
+        address: address.parse().expect("an address"),
+        pod: pod.into(),
+        workload: workload.into(),
+        is_ready: true,
+    }
+}
+
+fn port(number: u16, name: &str, wire: Wire) -> PortSpec {
+    PortSpec { number, name: name.into(), wire }
+}
+
+fn spec(name: &str, ports: Vec<PortSpec>, endpoints: Vec<EndpointSpec>) -> ServiceSpec {
+    ServiceSpec { namespace: "shop".into(), name: name.into(), revision: 7, ports, endpoints }
+}
+
+fn ready(pod: &str, address: &str) -> Value {
+    json!({"addresses": [address], "conditions": {"ready": true}, "targetRef": {"kind": "Pod", "name": pod}})
+}
+
+#[test]
+fn a_service_takes_its_endpoints_from_its_slices_by_port_name() {
+    let ports = json!([
+        {"name": "grpc", "port": 90}, {"name": "web", "port": 80, "appProtocol": "http"},
+        {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "unserved", "port": 70},
+    ]);
+    let targets = json!([{"name": "web", "port": 41001}, {"name": "grpc", "port": 41002}, {"name": "other", "port": 1}]);
+    check(
+        &[
+            service("cart", ports),
+            slice("cart", targets, json!([ready("cart-1", "127.0.0.1"), ready("cart-2", "10.0.0.9")])),
+            slice("else", json!([{"name": "web", "port": 9}]), json!([ready("x", "10.0.0.1")])),
+        ],
+        vec![spec(
+            "cart",
+            vec![
+                port(90, "grpc", Wire::Http2),
+                port(80, "web", Wire::Http1),
+                port(70, "unserved", Wire::Auto),
+            ],
+            vec![
+                endpoint(80, "10.0.0.9:41001", "cart-2", "cart"),
+                endpoint(80, "127.0.0.1:41001", "cart-1", "cart-blue"),
+                endpoint(90, "10.0.0.9:41002", "cart-2", "cart"),
+                endpoint(90, "127.0.0.1:41002", "cart-1", "cart-blue"),
+            ],
+        )],
+        vec![],
+    );
+}
+
+#[test]
+fn an_unnamed_port_takes_the_unnamed_target() {
+    check(
+        &[
+            service("cart", json!([{"port": 80}])),
+            slice("cart", json!([{"name": "", "port": 8080}]), json!([ready("cart-1", "127.0.0.1")])),
+        ],
+        vec![spec(
+            "cart",
+            vec![port(80, "", Wire::Auto)],
+            vec![endpoint(80, "127.0.0.1:8080", "cart-1", "cart-blue")],
+        )],
+        vec![],
+    );
+}
+
+#[test]
+fn readiness_is_as_kubernetes_has_it() {
+    #[track_caller]
+    fn check_ready(conditions: Value, is_ready: bool) {
+        let endpoints = json!([{"addresses": ["10.0.0.1"], "conditions": conditions}]);
+        let objects =
+            [service("cart", json!([{"port": 80}])), slice("cart", json!([{"port": 8080}]), endpoints)];
+        let mut expected = endpoint(80, "10.0.0.1:8080", "10.0.0.1", "cart");
+        expected.is_ready = is_ready;
+        check(&objects, vec![spec("cart", vec![port(80, "", Wire::Auto)], vec![expected])], vec![]);
+    }
+    check_ready(Value::Null, true);
+    check_ready(json!({}), true);
+    check_ready(json!({"ready": null}), true);
+    check_ready(json!({"ready": false}), false);
+    check_ready(json!({"ready": true, "terminating": true}), false);
+}
+
+#[test]
+fn slices_with_other_ports_and_moved_endpoints_add_up() {
+    let mut moved = slice("cart", json!([{"port": 1001}]), json!([ready("cart-1", "127.0.0.1")]));
+    moved["metadata"]["name"] = json!("cart-2");
+    let second = slice("cart", json!([{"port": 1002}]), json!([ready("cart-2", "127.0.0.1")]));
+    let not_ready = json!([{"addresses": ["127.0.0.1"], "conditions": {"ready": false}, "targetRef": {"name": "cart-1"}}]);
+    check(
+        &[
+            service("cart", json!([{"port": 80}])),
+            slice("cart", json!([{"port": 1001}]), not_ready),
+            moved,
+            second,
+        ],
+        vec![spec(
+            "cart",
+            vec![port(80, "", Wire::Auto)],
+            vec![
+                endpoint(80, "127.0.0.1:1001", "cart-1", "cart-blue"),
+                endpoint(80, "127.0.0.1:1002", "cart-2", "cart"),
+            ],
+        )],
+        vec![],
+    );
+}
+
+#[test]
+fn a_forks_service_is_a_service_and_a_fork_of_another() {
+    let endpoints = json!([ready("pr-1-cart-0", "127.0.0.1")]);
+    let serves = vec![endpoint(80, "127.0.0.1:5001", "pr-1-cart-0", "pr-1-cart")];
+    let ports = vec![port(80, "", Wire::Auto)];
+    check(
+        &[
+            service("cart", json!([{"port": 80}])),
+            fork_service("pr-1-cart", "cart", "pr-1"),
+            slice("pr-1-cart", json!([{"port": 5001}]), endpoints),
+            sandbox("pr-1", "2026-01-01T00:00:00Z", json!({"routingKey": "k1"})),
+        ],
+        vec![spec("cart", ports.clone(), vec![]), spec("pr-1-cart", ports, serves.clone())],
+        vec![SandboxSpec {
+            namespace: "shop".into(),
+            name: "pr-1".into(),
+            revision: 9,
+            key: "k1".into(),
+            fallback: Fallback::Fail,
+            forks: vec![ForkSpec { service: "cart".into(), workload: "cart".into(), endpoints: serves }],
+        }],
+    );
+}
+
+fn owner_of_key(name: &str) -> SandboxSpec {
+    SandboxSpec {
+        namespace: "shop".into(),
+        name: name.into(),
+        revision: 9,
+        key: "k".into(),
+        fallback: Fallback::Fail,
+        forks: vec![],
+    }
+}
+
+#[test]
+fn sandboxes_without_a_key_and_those_being_deleted_route_nothing() {
+    let mut deleting = sandbox("gone", "2026-01-01T00:00:00Z", json!({"routingKey": "k"}));
+    deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:01Z");
+    let keyless = sandbox("new", "2026-01-01T00:00:00Z", json!({"phase": "Pending"}));
+    check(&[deleting, keyless, sandbox("bare", "2026-01-01T00:00:00Z", Value::Null)], vec![], vec![]);
+}
+
+#[test]
+fn of_two_owners_of_a_key_the_older_has_it() {
+    let older = sandbox("z-older", "2026-01-01T00:00:00Z", json!({"routingKey": "k"}));
+    let younger = sandbox("a-younger", "2026-01-01T00:00:01Z", json!({"routingKey": "k"}));
+    check(&[younger, older], vec![], vec![owner_of_key("z-older")]);
+}
+
+#[test]
+fn other_kinds_say_nothing_and_a_wrong_shape_is_told() {
+    assert_eq!(Fragment::of(&json!({"apiVersion": "v1", "kind": "ConfigMap"})).expect("readable"), None);
+    assert!(Fragment::of(&json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": 5}})).is_err());
+}
+
+/// One step in the life of objects: which of a few, and its new content.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8, u8),
+    Delete(u8),
+    /// A list of all objects of a kind, after whose begin one object vanished unseen.
+    Relist(u8, u8),
+}
+
+/// The objects that steps are about: two of each kind and one fork's Service.
+fn object(which: u8, content: u8, version: u64) -> Value {
+    let mut object = match which {
+        0 | 1 => service(["a", "b"][usize::from(which)], json!([{"port": 80 + u16::from(content % 3)}])),
+        2 | 3 => {
+            let of = ["a", "pr-1-a"][usize::from(which - 2)];
+            let endpoints: Vec<Value> =
+                (0..content % 4).map(|n| ready("p", &format!("10.0.0.{n}"))).collect();
+            slice(of, json!([{"port": 4000 + u16::from(content % 5)}]), json!(endpoints))
+        }
+        4 => fork_service("pr-1-a", ["a", "b"][usize::from(content % 2)], "pr-1"),
+        _ => {
+            let keys = [json!({"routingKey": "k"}), json!({"routingKey": "l"}), Value::Null];
+            let name = ["pr-1", "pr-2"][usize::from(which % 2)];
+            sandbox(name, "2026-01-01T00:00:00Z", keys[usize::from(content % 3)].clone())
+        }
+    };
+    object["metadata"]["resourceVersion"] = json!(version.to_string());
+    object["metadata"]["uid"] = json!(format!("uid-{which}"));
+    object
+}
+
+fn kind_of(which: u8) -> SourceKind {
+    match which {
+        0 | 1 | 4 => SourceKind::Service,
+        2 | 3 => SourceKind::EndpointSlice,
+        _ => SourceKind::Sandbox,
+    }
+}
+
+fn apply(cache: &mut FragmentCache, object: &Value) -> bool {
+    fn read<K: Source>(object: &Value) -> K {
+        serde_json::from_value(object.clone()).expect("the object is readable")
+    }
+    match object["kind"].as_str().expect("a kind") {
+        "Service" => cache.apply(&read::<Service>(object)),
+        "EndpointSlice" => cache.apply(&read::<EndpointSlice>(object)),
+        _ => cache.apply(&read::<Sandbox>(object)),
+    }
+}
+
+fn remove(cache: &mut FragmentCache, object: &Value) -> bool {
+    let read = || serde_json::from_value::<Sandbox>(object.clone()).expect("the object is readable");
+    match object["kind"].as_str().expect("a kind") {
+        "Service" => {
+            cache.remove::<Service>(&serde_json::from_value::<Service>(object.clone()).expect("readable"))
+        }
+        "EndpointSlice" => cache.remove::<EndpointSlice>(
+            &serde_json::from_value::<EndpointSlice>(object.clone()).expect("readable"),
+        ),
+        _ => cache.remove::<Sandbox>(&read()),
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..7_u8, any::<u8>()).prop_map(|(which, content)| Step::Put(which, content)),
+        1 => (0..7_u8).prop_map(Step::Delete),
+        1 => (0..7_u8, 0..7_u8).prop_map(|(kind, lost)| Step::Relist(kind, lost)),
+    ];
+    proptest::collection::vec(step, 0..40)
+}
+
+proptest! {
+    // Seeds of failures would be put into a folder beside the crates.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_table_from_the_cache_is_the_table_from_scratch(steps in steps()) {
+        let mut world: BTreeMap<u8, Value> = BTreeMap::new();
+        let mut cache = FragmentCache::default();
+        let mut before = cache.table();
+        for (version, step) in (1_u64..).zip(steps) {
+            let may_change = match step {
+                Step::Put(which, content) => {
+                    let object = object(which, content, version);
+                    world.insert(which, object.clone());
+                    apply(&mut cache, &object)
+                }
+                Step::Delete(which) => match world.remove(&which) {
+                    Some(object) => remove(&mut cache, &object),
+                    None => false,
+                },
+                Step::Relist(which, lost) => {
+                    let kind = kind_of(which);
+                    if kind_of(lost) == kind {
+                        world.remove(&lost);
+                    }
+                    cache.begin_list(kind);
+                    let mut may_change = false;
+                    for object in world.iter().filter(|(which, _)| kind_of(**which) == kind).map(|(_, object)| object) {
+                        may_change |= apply(&mut cache, object);
+                    }
+                    may_change | cache.end_list(kind)
+                }
+            };
+            let table = cache.table();
+            let fragments: Vec<Fragment> =
+                world.values().filter_map(|object| Fragment::of(object).expect("readable")).collect();
+            prop_assert_eq!(&table, &compile(table.revision(), &fragments));
+            if !may_change {
+                // Nothing but the revision may be another where the cache saw no change.
+                prop_assert_eq!(&before, &compile(before.revision(), &fragments));
+            }
+            before = table;
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The slices of a Service as a pure function of the Service and its pods.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt;
+use spur_api::labels;
+
+use crate::owner;
+
+/// Which workload each pod of a slice belongs to: `{"<pod>": "<workload>"}`.
+pub(crate) const WORKLOADS: &str = "spur.dev/workloads";
+
+/// Real ports by container and container port, as the pod worker wrote them.
+type RealPorts = BTreeMap<String, u16>;
+
+/// A Service port as one pod serves it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Port {
+    name: Option<String>,
+    number: i32,
+    protocol: Option<String>,
+    app_protocol: Option<String>,
+}
+
+/// Whether the Service's selector matches the pod.
+pub(super) fn selects(service: &Service, pod: &Pod) -> bool {
+    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    service.namespace() == pod.namespace()
+        && selector.is_some_and(|selector| {
+            !selector.is_empty() && selector.iter().all(|(key, value)| pod.labels().get(key) == Some(value))
+        })
+}
+
+/// The slices that there should be.
+pub(super) fn of(service: &Service, pods: &[Pod]) -> Vec<EndpointSlice> {
+    let service_ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or(&[]);
+    let publishes_unready =
+        service.spec.as_ref().and_then(|spec| spec.publish_not_ready_addresses) == Some(true);
+    let mut by_ports: BTreeMap<Vec<Port>, Vec<&Pod>> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| has_address(pod)) {
+        let ports: Vec<Port> = service_ports.iter().filter_map(|port| real_port(port, pod)).collect();
+        by_ports.entry(ports).or_default().push(pod);
+    }
+    by_ports
+        .into_iter()
+        .filter(|(ports, _)| !ports.is_empty() || service_ports.is_empty())
+        .map(|(ports, pods)| slice(service, &ports, &pods, publishes_unready))
+        .collect()
+}
+
+/// Whether two slices say the same.
+pub(super) fn is_same(old: &EndpointSlice, new: &EndpointSlice) -> bool {
+    let own =
+        |meta: &ObjectMeta| (meta.labels.clone(), meta.annotations.clone(), meta.owner_references.clone());
+    old.address_type == new.address_type
+        && old.ports == new.ports
+        && old.endpoints == new.endpoints
+        && own(&old.metadata) == own(&new.metadata)
+}
+
+fn has_address(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let is_over = matches!(status.and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"));
+    !is_over && status.is_some_and(|status| status.pod_ip.as_deref().is_some_and(|ip| !ip.is_empty()))
+}
+
+/// The port at which a pod serves a Service port: its `targetPort`, by number or
+/// name, at the real port that the container got.
+fn real_port(port: &ServicePort, pod: &Pod) -> Option<Port> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let declared = containers.iter().flat_map(|container| {
+        container.ports.iter().flatten().map(move |declared| (container.name.as_str(), declared))
+    });
+    let target = port.target_port.clone().unwrap_or(IntOrString::Int(port.port));
+    let mut declared = declared;
+    let (number, container) = match &target {
+        IntOrString::Int(number) => (
+            *number,
+            declared.find(|(_, port)| port.container_port == *number).map(|(container, _)| container),
+        ),
+        IntOrString::String(name) => {
+            let (container, found) = declared.find(|(_, port)| port.name.as_deref() == Some(name))?;
+            (found.container_port, Some(container))
+        }
+    };
+    let real = container.and_then(|container| real_ports(pod).get(&format!("{container}/{number}")).copied());
+    // Without a real port of its own (another runtime, another writer) the declared one counts.
+    let is_shared = real_ports_are_known(pod);
+    if real.is_none() && is_shared {
+        return None;
+    }
+    Some(Port {
+        name: port.name.clone(),
+        number: real.map_or(number, i32::from),
+        protocol: port.protocol.clone(),
+        app_protocol: port.app_protocol.clone(),
+    })
+}
+
+fn real_ports(pod: &Pod) -> RealPorts {
+    let text = pod.annotations().get(labels::PORTS);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+fn real_ports_are_known(pod: &Pod) -> bool {
+    pod.annotations().contains_key(labels::PORTS)
+}
+
+fn slice(service: &Service, ports: &[Port], pods: &[&Pod], publishes_unready: bool) -> EndpointSlice {
+    let mut pods = pods.to_vec();
+    pods.sort_by_key(|pod| pod.name_any());
+    let workloads: BTreeMap<String, String> =
+        pods.iter().map(|pod| (pod.name_any(), workload(pod))).collect();
+    let workloads = serde_json::to_string(&workloads).expect("a map of texts can always be written");
+    EndpointSlice {
+        metadata: ObjectMeta {
+            name: Some(owner::suffixed(&service.name_any(), &ports_hash(ports))),
+            namespace: service.namespace(),
+            labels: Some(BTreeMap::from([
+                (labels::SERVICE_NAME.to_owned(), service.name_any()),
+                (labels::MANAGED_BY.to_owned(), "endpointslice-controller.k8s.io".to_owned()),
+            ])),
+            annotations: Some(BTreeMap::from([(WORKLOADS.to_owned(), workloads)])),
+            owner_references: Some(vec![owner::controlled_by(service)]),
+            ..ObjectMeta::default()
+        },
+        address_type: "IPv4".to_owned(),
+        endpoints: Some(pods.iter().map(|pod| endpoint(pod, publishes_unready)).collect()),
+        ports: Some(ports.iter().map(Port::to_endpoint_port).collect()),
+    }
+}
+
+fn endpoint(pod: &Pod, publishes_unready: bool) -> Endpoint {
+    let status = pod.status.as_ref();
+    let is_terminating = pod.metadata.deletion_timestamp.is_some();
+    let is_serving = status
+        .and_then(|status| status.conditions.as_ref())
+        .is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
+    Endpoint {
+        addresses: status.and_then(|status| status.pod_ip.clone()).into_iter().collect(),
+        conditions: Some(EndpointConditions {
+            ready: Some((is_serving || publishes_unready) && !is_terminating),
+            serving: Some(is_serving),
+            terminating: Some(is_terminating),
+        }),
+        node_name: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        target_ref: Some(ObjectReference {
+            kind: Some("Pod".to_owned()),
+            name: Some(pod.name_any()),
+            namespace: pod.namespace(),
+            uid: pod.uid(),
+            ..ObjectReference::default()
+        }),
+        ..Endpoint::default()
+    }
+}
+
+/// The workload a pod belongs to: for a fork the baseline's, else the
+/// Deployment's, whose ReplicaSet is named after it and the template's hash.
+pub(crate) fn workload(pod: &Pod) -> String {
+    if let Some(baseline) = pod.labels().get(labels::FORK) {
+        return baseline.clone();
+    }
+    let Some(owner) = owner::controller(&pod.metadata) else { return pod.name_any() };
+    let hash = pod.labels().get(labels::POD_TEMPLATE_HASH);
+    let base =
+        hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())).and_then(|base| base.strip_suffix('-'));
+    base.unwrap_or(&owner.name).to_owned()
+}
+
+fn ports_hash(ports: &[Port]) -> String {
+    let text = format!("{ports:?}");
+    format!("{:08x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()) & 0xffff_ffff)
+}
+
+// === impl Port ===
+
+impl Port {
+    fn to_endpoint_port(&self) -> EndpointPort {
+        EndpointPort {
+            // An unnamed Service port has the empty name in slices.
+            name: Some(self.name.clone().unwrap_or_default()),
+            port: Some(self.number),
+            protocol: Some(self.protocol.clone().unwrap_or_else(|| "TCP".to_owned())),
+            app_protocol: self.app_protocol.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn service() -> Service {
+        serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "a", "uid": "u"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]},
+        }))
+        .expect("a service")
+    }
+
+    fn pod(name: &str, ports: Option<Value>, ready: &str) -> Pod {
+        let annotations = ports.map(|ports| json!({"spur.dev/ports": ports.to_string()}));
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": name, "namespace": "a", "annotations": annotations,
+                "labels": {"app": "web", "pod-template-hash": "x1"},
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-x1", "uid": "r", "controller": true}],
+            },
+            "spec": {"containers": [{"name": "c", "ports": [{"name": "http", "containerPort": 8080}]}]},
+            "status": {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
+        }))
+        .expect("a pod")
+    }
+
+    fn ready(slice: &EndpointSlice) -> Vec<Option<bool>> {
+        let endpoints = slice.endpoints.iter().flatten();
+        endpoints
+            .map(|endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready))
+            .collect()
+    }
+
+    #[test]
+    fn replicas_with_different_real_ports_get_slices_of_their_own() {
+        let pods = [
+            pod("a", Some(json!({"c/8080": 20001})), "True"),
+            pod("b", Some(json!({"c/8080": 20002})), "False"),
+        ];
+        let slices = of(&service(), &pods);
+        let numbers: Vec<Option<i32>> =
+            slices.iter().map(|slice| slice.ports.as_ref().expect("ports")[0].port).collect();
+        assert_eq!(numbers, [Some(20001), Some(20002)]);
+        assert_eq!(slices.iter().map(ready).collect::<Vec<_>>(), [[Some(true)], [Some(false)]]);
+        assert_ne!(slices[0].name_any(), slices[1].name_any());
+    }
+
+    #[test]
+    fn replicas_with_one_port_share_a_slice_in_the_order_of_their_names() {
+        let slices = of(&service(), &[pod("b", None, "True"), pod("a", None, "True")]);
+        assert_eq!(slices.len(), 1);
+        let names: Vec<String> = slices[0]
+            .endpoints
+            .iter()
+            .flatten()
+            .filter_map(|endpoint| endpoint.target_ref.as_ref()?.name.clone())
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(slices[0].annotations()[WORKLOADS], r#"{"a":"web","b":"web"}"#);
+    }
+
+    #[test]
+    fn a_pod_whose_port_is_not_given_out_yet_is_no_endpoint() {
+        assert!(of(&service(), &[pod("a", Some(json!({})), "True")]).is_empty());
+    }
+
+    #[test]
+    fn a_second_look_finds_the_same() {
+        let pods = [pod("a", None, "True")];
+        assert!(is_same(&of(&service(), &pods)[0], &of(&service(), &pods)[0]));
+    }
+}

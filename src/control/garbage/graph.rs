@@ -1,0 +1,269 @@
+//! Who owns whom, and what is to be done about an object; no IO.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use spur_api::Kind;
+
+use super::{FOREGROUND, ORPHAN};
+
+/// An object's place among its owners.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) kind: &'static Kind,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    pub(super) resource_version: String,
+    pub(super) finalizers: Vec<String>,
+    pub(super) owners: Vec<Owner>,
+    pub(super) raw_owners: Vec<OwnerReference>,
+    pub(super) is_deleting: bool,
+}
+
+/// An owner as its dependent names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    blocks: bool,
+}
+
+/// What is to be done about an object.
+#[derive(Debug)]
+pub(super) enum Step<'a> {
+    /// Nothing.
+    Nothing,
+    /// None of its owners is known: delete it if they are really gone.
+    CheckOwners,
+    /// It waits for these to be deleted.
+    DeleteDependents(Vec<&'a Node>),
+    /// It waits for these to let go of it.
+    ReleaseDependents(Vec<&'a Node>),
+    /// Nothing it waited for is left.
+    Finish,
+}
+
+/// All objects by uid, and who depends on whom.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    nodes: HashMap<String, Node>,
+    /// Dependents by the owner's uid, whether or not the owner is known.
+    dependents: HashMap<String, BTreeSet<String>>,
+    /// Objects to look at, each at most once: as many as there are objects.
+    queue: VecDeque<String>,
+    queued: BTreeSet<String>,
+}
+
+// === impl Graph ===
+
+impl Graph {
+    pub(super) fn node(&self, uid: &str) -> Option<&Node> {
+        self.nodes.get(uid)
+    }
+
+    /// Takes in an object as it is now.
+    pub(super) fn put(&mut self, node: Node) {
+        self.forget_owners(&node.uid);
+        for owner in &node.owners {
+            self.dependents.entry(owner.uid.clone()).or_default().insert(node.uid.clone());
+        }
+        let uid = node.uid.clone();
+        let owners: Vec<String> = node.owners.iter().map(|owner| owner.uid.clone()).collect();
+        self.nodes.insert(uid.clone(), node);
+        self.look_at(&uid);
+        // An owner that waits for its dependents may have one less to wait for.
+        owners.iter().for_each(|owner| self.look_at(owner));
+    }
+
+    /// Forgets an object that is gone.
+    pub(super) fn remove(&mut self, uid: &str) {
+        let owners: Vec<String> = self
+            .nodes
+            .get(uid)
+            .map(|node| node.owners.iter().map(|owner| owner.uid.clone()).collect())
+            .unwrap_or_default();
+        self.forget_owners(uid);
+        self.nodes.remove(uid);
+        let dependents = self.dependents.get(uid).cloned().unwrap_or_default();
+        dependents.iter().chain(&owners).for_each(|other| self.look_at(other));
+    }
+
+    /// Puts an object on the list of those to look at.
+    pub(super) fn look_at(&mut self, uid: &str) {
+        if self.nodes.contains_key(uid) && self.queued.insert(uid.to_owned()) {
+            self.queue.push_back(uid.to_owned());
+        }
+    }
+
+    pub(super) fn next_to_look_at(&mut self) -> Option<String> {
+        let uid = self.queue.pop_front()?;
+        self.queued.remove(&uid);
+        Some(uid)
+    }
+
+    /// What is to be done about an object.
+    pub(super) fn step<'a>(&'a self, node: &'a Node) -> Step<'a> {
+        if node.is_deleting && node.has(FOREGROUND) {
+            return self.foreground_step(node);
+        }
+        if node.is_deleting && node.has(ORPHAN) {
+            return Step::ReleaseDependents(self.dependents_of(node).collect());
+        }
+        let is_orphan = !node.owners.is_empty()
+            && !node.is_deleting
+            && node.owners.iter().all(|owner| !self.nodes.contains_key(&owner.uid));
+        if is_orphan { Step::CheckOwners } else { Step::Nothing }
+    }
+
+    fn foreground_step<'a>(&'a self, node: &'a Node) -> Step<'a> {
+        let blocking = || self.dependents_of(node).filter(|dependent| dependent.blocks(&node.uid));
+        let to_delete: Vec<&Node> =
+            self.dependents_of(node).filter(|dependent| !dependent.is_deleting).collect();
+        if !to_delete.is_empty() {
+            return Step::DeleteDependents(to_delete);
+        }
+        if blocking().next().is_some() { Step::Nothing } else { Step::Finish }
+    }
+
+    fn dependents_of(&self, node: &Node) -> impl Iterator<Item = &Node> {
+        let uids = self.dependents.get(&node.uid);
+        uids.into_iter().flatten().filter_map(|uid| self.nodes.get(uid))
+    }
+
+    fn forget_owners(&mut self, uid: &str) {
+        let Some(node) = self.nodes.get(uid) else { return };
+        for owner in &node.owners {
+            if let Some(dependents) = self.dependents.get_mut(&owner.uid) {
+                dependents.remove(uid);
+                if dependents.is_empty() {
+                    self.dependents.remove(&owner.uid);
+                }
+            }
+        }
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    pub(super) fn of(kind: &'static Kind, meta: &ObjectMeta) -> Self {
+        let raw_owners = meta.owner_references.clone().unwrap_or_default();
+        Self {
+            kind,
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            finalizers: meta.finalizers.clone().unwrap_or_default(),
+            owners: raw_owners.iter().map(Owner::of).collect(),
+            raw_owners,
+            is_deleting: meta.deletion_timestamp.is_some(),
+        }
+    }
+
+    fn has(&self, finalizer: &str) -> bool {
+        self.finalizers.iter().any(|one| one == finalizer)
+    }
+
+    fn blocks(&self, owner_uid: &str) -> bool {
+        self.owners.iter().any(|owner| owner.uid == owner_uid && owner.blocks)
+    }
+}
+
+// === impl Owner ===
+
+impl Owner {
+    fn of(reference: &OwnerReference) -> Self {
+        Self {
+            api_version: reference.api_version.clone(),
+            kind: reference.kind.clone(),
+            name: reference.name.clone(),
+            uid: reference.uid.clone(),
+            blocks: reference.block_owner_deletion == Some(true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(uid: &str, owners: &[&str], finalizers: &[&str], is_deleting: bool) -> Node {
+        let owner = |uid: &&str| OwnerReference {
+            uid: (*uid).to_owned(),
+            block_owner_deletion: Some(true),
+            ..OwnerReference::default()
+        };
+        let mut node = Node::of(
+            &spur_api::REGISTRY[0],
+            &ObjectMeta {
+                uid: Some(uid.to_owned()),
+                owner_references: Some(owners.iter().map(owner).collect()),
+                finalizers: Some(finalizers.iter().map(|one| (*one).to_owned()).collect()),
+                ..ObjectMeta::default()
+            },
+        );
+        node.is_deleting = is_deleting;
+        node
+    }
+
+    fn step(graph: &Graph, uid: &str) -> String {
+        let uids = |nodes: &[&Node]| nodes.iter().map(|node| node.uid.clone()).collect::<Vec<_>>().join(",");
+        match graph.step(graph.node(uid).expect("a known object")) {
+            Step::Nothing => "nothing".to_owned(),
+            Step::CheckOwners => "check".to_owned(),
+            Step::DeleteDependents(nodes) => format!("delete {}", uids(&nodes)),
+            Step::ReleaseDependents(nodes) => format!("release {}", uids(&nodes)),
+            Step::Finish => "finish".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_object_goes_with_the_last_of_its_owners() {
+        let mut graph = Graph::default();
+        graph.put(node("a", &[], &[], false));
+        graph.put(node("b", &[], &[], false));
+        graph.put(node("c", &["a", "b"], &[], false));
+        assert_eq!(step(&graph, "c"), "nothing");
+        graph.remove("a");
+        assert_eq!(step(&graph, "c"), "nothing");
+        graph.remove("b");
+        assert_eq!(step(&graph, "c"), "check");
+        let mut looked_at = Vec::new();
+        while let Some(uid) = graph.next_to_look_at() {
+            looked_at.push(uid);
+        }
+        assert!(looked_at.contains(&"c".to_owned()));
+    }
+
+    #[test]
+    fn a_foreground_deletion_goes_from_the_leaves_up() {
+        let mut graph = Graph::default();
+        graph.put(node("top", &[], &[FOREGROUND], true));
+        graph.put(node("leaf", &["top"], &[], false));
+        assert_eq!(step(&graph, "top"), "delete leaf");
+        graph.put(node("leaf", &["top"], &[], true));
+        assert_eq!(step(&graph, "top"), "nothing");
+        graph.remove("leaf");
+        assert_eq!(step(&graph, "top"), "finish");
+    }
+
+    #[test]
+    fn orphans_are_released() {
+        let mut graph = Graph::default();
+        graph.put(node("top", &[], &[ORPHAN], true));
+        graph.put(node("leaf", &["top"], &[], false));
+        assert_eq!(step(&graph, "top"), "release leaf");
+    }
+
+    #[test]
+    fn owners_in_a_circle_do_not_collect_each_other() {
+        let mut graph = Graph::default();
+        graph.put(node("a", &["b"], &[], false));
+        graph.put(node("b", &["a"], &[], false));
+        assert_eq!(step(&graph, "a"), "nothing");
+    }
+}

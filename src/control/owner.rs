@@ -1,0 +1,49 @@
+//! Who owns what: owner references, and the hash that names a pod template.
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource, ResourceExt};
+
+/// The reference that makes `owner` the controller of an object.
+pub(crate) fn controlled_by<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
+    OwnerReference {
+        api_version: K::api_version(&()).into_owned(),
+        kind: K::kind(&()).into_owned(),
+        name: owner.name_any(),
+        uid: owner.uid().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+/// The controlling owner of an object.
+pub(crate) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}
+
+/// Whether the object with this uid controls the other.
+pub(crate) fn is_controlled_by(meta: &ObjectMeta, uid: &str) -> bool {
+    controller(meta).is_some_and(|owner| owner.uid == uid)
+}
+
+/// The hash of a pod template, in characters that spell nothing: it names the
+/// ReplicaSet of that template, so that making it twice makes one.
+pub(crate) fn template_hash(template: &PodTemplateSpec) -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let bytes = serde_json::to_vec(template).expect("a pod template can always be written");
+    let mut rest = xxhash_rust::xxh3::xxh3_64(&bytes);
+    let mut hash = String::with_capacity(10);
+    for _ in 0..10 {
+        let idx = usize::try_from(rest % ALPHABET.len() as u64).expect("below 27");
+        hash.push(char::from(ALPHABET[idx]));
+        rest /= ALPHABET.len() as u64;
+    }
+    hash
+}
+
+/// `<base>-<suffix>`, with the base cut so that the whole is a DNS label.
+pub(crate) fn suffixed(base: &str, suffix: &str) -> String {
+    let room = spur_api::names::LABEL_MAX.saturating_sub(suffix.len() + 1);
+    let cut: String = base.chars().take(room).collect();
+    format!("{}-{suffix}", cut.trim_end_matches(['-', '.']))
+}

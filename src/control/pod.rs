@@ -1,0 +1,81 @@
+//! The pod worker: what the kubelet is in a cluster.
+//!
+//! ```text
+//!  watch pods ─► dispatch ─► one worker per pod uid
+//!  runtime events ─┘            │ observe: what became of the containers, what the probes found
+//!                               │ act:     ports, Service listeners, environment, start
+//!                               │ report:  status, when it changed
+//!                               └ wait:    for any of pod, runtime, probe, configuration, clock
+//! ```
+//!
+//! A worker takes no news as input: whatever woke it, it looks at the pod and at
+//! the runtime and does what is due. Decisions are pure functions in files of
+//! their own (`environment`, `exit`, `phase`, `conditions`, `probe::schedule`,
+//! `support`); the worker joins them. What requests do on the listeners is the
+//! proxy's business, how processes are run the runtime's.
+
+mod dispatch;
+mod worker;
+
+mod adopt;
+mod container;
+mod exit;
+mod report;
+mod status;
+mod terminate;
+
+mod conditions;
+mod phase;
+mod qos;
+
+mod config_changes;
+mod environment;
+mod expand;
+mod field;
+mod links;
+mod listeners;
+mod notices;
+mod ports;
+mod probe;
+mod references;
+mod support;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kube::Client;
+use spur_net::Inlet;
+use spur_runtime::Runtime;
+use spur_runtime::ports::PortAllocator;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::events::Events;
+
+pub(crate) use dispatch::run;
+
+/// What the pod worker works with.
+pub(crate) struct Context {
+    /// The API.
+    pub(crate) client: Client,
+    /// What runs the containers.
+    pub(crate) runtime: Arc<dyn Runtime>,
+    /// Where events go.
+    pub(crate) events: Events,
+    /// pod worker -- listeners of its pods --> proxy
+    pub(crate) inlets_tx: mpsc::Sender<Inlet>,
+    /// Where real ports come from.
+    pub(crate) ports: Arc<PortAllocator>,
+    /// This executable, for `SPUR_EXE` and the end of `PATH`.
+    pub(crate) executable: PathBuf,
+    /// The `PATH` that processes inherit; the executable's directory is put behind it.
+    pub(crate) search_path: String,
+    /// Ends every worker. What runs then goes on: ending it is the runtime's shutdown.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Where every pod of the shared process network is reached.
+pub(crate) const ADDRESS: &str = "127.0.0.1";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Which Services a pod sees, under which names, and who it is when it calls
+//! them. Pure; the listeners themselves are `listeners`' business.
+//!
+//! Every Service of the pod's namespace is seen, but those that stand for a
+//! sandbox's fork only by pods of that sandbox: the others reach a fork through
+//! the baseline's name and a routing key.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::ResourceExt;
+use spur_api::labels;
+use spur_net::Caller;
+
+use super::ADDRESS;
+use super::environment::Variables;
+use crate::owner;
+
+/// A Service as a pod sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) service: Arc<str>,
+    /// Number and name of each TCP port, in the Service's order; never empty.
+    pub(super) ports: Vec<(u16, Option<String>)>,
+}
+
+/// Whether a pod's service variables are asked for (`enableServiceLinks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// `<SVC>_SERVICE_HOST` and `<SVC>_SERVICE_PORT`, as Kubernetes has them, and `<SVC>_URL`.
+    All,
+    /// `<SVC>_URL` only: without cluster DNS it is the one way to reach a Service.
+    UrlOnly,
+}
+
+/// The Services that a pod sees.
+pub(super) fn visible(services: &[Service], pod: &Pod) -> Vec<Link> {
+    let of_pod = pod.labels().get(labels::SANDBOX);
+    let is_seen = |service: &&Service| match service.labels().get(labels::SANDBOX) {
+        Some(sandbox) => of_pod == Some(sandbox),
+        None => true,
+    };
+    services.iter().filter(is_seen).filter_map(link).collect()
+}
+
+/// The variables of all links; `port_of` tells the listener of a Service's port.
+pub(super) fn variables(
+    links: &[Link],
+    naming: Naming,
+    port_of: impl Fn(&str, u16) -> Option<u16>,
+) -> Variables {
+    let mut variables = Variables::new();
+    for Link { service, ports } in links {
+        let prefix = variable_name(service);
+        for (idx, (port, name)) in ports.iter().enumerate() {
+            let Some(listener) = port_of(service, *port) else { continue };
+            if idx == 0 {
+                variables.insert(format!("{prefix}_URL"), format!("http://{ADDRESS}:{listener}"));
+            }
+            if naming == Naming::UrlOnly {
+                continue;
+            }
+            if idx == 0 {
+                variables.insert(format!("{prefix}_SERVICE_HOST"), ADDRESS.to_owned());
+                variables.insert(format!("{prefix}_SERVICE_PORT"), listener.to_string());
+            }
+            if let Some(name) = name {
+                let name = variable_name(name);
+                variables.insert(format!("{prefix}_SERVICE_PORT_{name}"), listener.to_string());
+            }
+        }
+    }
+    variables
+}
+
+/// Whether the pod asks for Kubernetes' service variables.
+pub(super) fn naming(pod: &Pod) -> Naming {
+    match pod.spec.as_ref().and_then(|spec| spec.enable_service_links) {
+        Some(false) => Naming::UrlOnly,
+        Some(true) | None => Naming::All,
+    }
+}
+
+/// Who a pod's calls come from.
+pub(super) fn caller(pod: &Pod) -> Caller {
+    Caller {
+        namespace: pod.namespace().unwrap_or_default().into(),
+        workload: workload(pod).into(),
+        pod: pod.name_any().into(),
+        sandbox: pod.labels().get(labels::SANDBOX).map(|name| name.as_str().into()),
+    }
+}
+
+/// A name as part of a variable's: upper case, with `_` for `-`
+/// (`pkg/kubelet/envvars`, `makeEnvVariableName`).
+pub(super) fn variable_name(name: &str) -> String {
+    name.to_uppercase().replace(['-', '.'], "_")
+}
+
+/// A fork counts as its baseline; a Deployment's pod as the Deployment, whose name
+/// is its ReplicaSet's without the template's hash; a pod of nobody as itself.
+fn workload(pod: &Pod) -> String {
+    if let Some(baseline) = pod.labels().get(labels::FORK) {
+        return baseline.clone();
+    }
+    let Some(owner) = owner::controller(&pod.metadata) else { return pod.name_any() };
+    let hash = pod.labels().get(labels::POD_TEMPLATE_HASH).filter(|_| owner.kind == "ReplicaSet");
+    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    deployment.unwrap_or(&owner.name).to_owned()
+}
+
+fn link(service: &Service) -> Option<Link> {
+    let spec = service.spec.as_ref()?;
+    if spec.type_.as_deref() == Some("ExternalName") {
+        return None;
+    }
+    let tcp = spec.ports.iter().flatten().filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
+    let ports: Vec<_> =
+        tcp.filter_map(|port| Some((u16::try_from(port.port).ok()?, port.name.clone()))).collect();
+    (!ports.is_empty()).then(|| Link { service: service.name_any().into(), ports })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn service(name: &str, labels: Value, spec: Value) -> Service {
+        let metadata = json!({"name": name, "namespace": "shop", "labels": labels});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    fn pod(metadata: Value) -> Pod {
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    }
+
+    fn names(services: &[Service], labels: Value) -> Vec<String> {
+        let pod = pod(json!({"name": "p", "namespace": "shop", "labels": labels}));
+        visible(services, &pod).iter().map(|link| link.service.to_string()).collect()
+    }
+
+    #[test]
+    fn a_forks_services_are_seen_by_its_own_sandbox_only() {
+        let port = json!({"ports": [{"port": 80}]});
+        let services = [
+            service("cart", json!({}), port.clone()),
+            service("try-cart", json!({"spur.dev/sandbox": "try"}), port.clone()),
+            service("udp", json!({}), json!({"ports": [{"port": 53, "protocol": "UDP"}]})),
+            service(
+                "far",
+                json!({}),
+                json!({"type": "ExternalName", "externalName": "x", "ports": [{"port": 80}]}),
+            ),
+        ];
+        assert_eq!(names(&services, json!({})), ["cart"]);
+        assert_eq!(names(&services, json!({"spur.dev/sandbox": "try"})), ["cart", "try-cart"]);
+        assert_eq!(names(&services, json!({"spur.dev/sandbox": "other"})), ["cart"]);
+    }
+
+    #[test]
+    fn services_appear_under_kubernetes_names_and_as_urls() {
+        let ports = json!({"ports": [{"port": 80, "name": "http-web"}, {"port": 9000, "name": "grpc"}]});
+        let services = [service("my-cart", json!({}), ports)];
+        let links = visible(&services, &pod(json!({"name": "p", "namespace": "shop"})));
+        let port_of = |_: &str, port: u16| Some(port + 20_000);
+        let wanted = [
+            ("MY_CART_SERVICE_HOST", "127.0.0.1"),
+            ("MY_CART_SERVICE_PORT", "20080"),
+            ("MY_CART_SERVICE_PORT_GRPC", "29000"),
+            ("MY_CART_SERVICE_PORT_HTTP_WEB", "20080"),
+            ("MY_CART_URL", "http://127.0.0.1:20080"),
+        ];
+        let own = |pairs: &[(&str, &str)]| -> Variables {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        assert_eq!(variables(&links, Naming::All, port_of), own(&wanted));
+        assert_eq!(variables(&links, Naming::UrlOnly, port_of), own(&wanted[4..]));
+    }
+
+    #[test]
+    fn the_caller_is_the_workload_that_owns_the_pod() {
+        let check = |labels: Value, owner: Value, wanted: &str| {
+            let owners = if owner.is_null() { json!([]) } else { json!([owner]) };
+            let metadata =
+                json!({"name": "p-1", "namespace": "shop", "labels": labels, "ownerReferences": owners});
+            let caller = caller(&pod(metadata));
+            assert_eq!(&*caller.workload, wanted);
+            assert_eq!((&*caller.namespace, &*caller.pod), ("shop", "p-1"));
+        };
+        let owner = |kind: &str, name: &str| json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true});
+        check(json!({"pod-template-hash": "x2v"}), owner("ReplicaSet", "cart-x2v"), "cart");
+        check(json!({}), owner("ReplicaSet", "cart"), "cart");
+        check(json!({"pod-template-hash": "x2v"}), owner("ReplicaSet", "cart-other"), "cart-other");
+        check(json!({}), owner("StatefulSet", "db"), "db");
+        check(json!({}), Value::Null, "p-1");
+        check(
+            json!({"pod-template-hash": "x2v", "spur.dev/fork": "cart", "spur.dev/sandbox": "try"}),
+            owner("ReplicaSet", "try-cart-x2v"),
+            "cart",
+        );
+    }
+
+    #[test]
+    fn a_forks_pod_calls_for_its_sandbox() {
+        let fork = pod(json!({"name": "p", "namespace": "shop", "labels": {"spur.dev/sandbox": "try"}}));
+        assert_eq!(caller(&fork).sandbox.as_deref(), Some("try"));
+        assert_eq!(caller(&pod(json!({"name": "p"}))).sandbox, None);
+    }
+}

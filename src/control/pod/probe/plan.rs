@@ -1,0 +1,208 @@
+//! Reading a probe from the spec, with ports that really listen.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use spur_runtime::probe::HttpGet;
+
+use super::Kind;
+use crate::pod::ADDRESS;
+use crate::pod::ports::PodPorts;
+
+/// A probe, ready to be run.
+#[derive(Clone, Debug)]
+pub(in crate::pod) struct Plan {
+    pub(in crate::pod) kind: Kind,
+    pub(super) check: Check,
+    pub(super) initial_delay: Duration,
+    pub(super) period: Duration,
+    pub(super) timeout: Duration,
+    pub(super) success_threshold: u32,
+    pub(super) failure_threshold: u32,
+    /// How long the container is given to end when this probe has failed it.
+    pub(in crate::pod) grace: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Check {
+    Http(HttpGet),
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Exec(Vec<String>),
+    /// Every try fails for this reason, as with the kubelet, which tries all the same.
+    Impossible(String),
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The probes of a container.
+    pub(in crate::pod) fn all(container: &Container, ports: &PodPorts) -> Vec<Self> {
+        let probes = [
+            (Kind::Startup, &container.startup_probe),
+            (Kind::Liveness, &container.liveness_probe),
+            (Kind::Readiness, &container.readiness_probe),
+        ];
+        let plan =
+            |(kind, probe): (Kind, &Option<Probe>)| Some(Self::new(kind, probe.as_ref()?, container, ports));
+        probes.into_iter().filter_map(plan).collect()
+    }
+
+    /// The numbers where a field is absent are Kubernetes' defaults
+    /// (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
+    fn new(kind: Kind, probe: &Probe, container: &Container, ports: &PodPorts) -> Self {
+        let seconds = |field: Option<i32>, default: u64, min: u64| {
+            let seconds = field.and_then(|n| u64::try_from(n).ok()).filter(|n| *n >= min);
+            Duration::from_secs(seconds.unwrap_or(default))
+        };
+        let times = |field: Option<i32>, default: u32| {
+            field.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default)
+        };
+        let grace = probe.termination_grace_period_seconds.and_then(|n| u64::try_from(n).ok());
+        Self {
+            kind,
+            check: Check::new(probe, container, ports).unwrap_or_else(Check::Impossible),
+            initial_delay: seconds(probe.initial_delay_seconds, 0, 0),
+            period: seconds(probe.period_seconds, 10, 1),
+            timeout: seconds(probe.timeout_seconds, 1, 1),
+            success_threshold: times(probe.success_threshold, 1),
+            failure_threshold: times(probe.failure_threshold, 3),
+            grace: grace.map(Duration::from_secs),
+        }
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    fn new(probe: &Probe, container: &Container, ports: &PodPorts) -> Result<Self, String> {
+        if let Some(get) = &probe.http_get {
+            let (host, port) = address(get.host.as_deref(), &get.port, container, ports)?;
+            let path = get.path.clone().unwrap_or_else(|| "/".to_owned());
+            return Ok(Self::Http(HttpGet { host, port, path, headers: headers(get)? }));
+        }
+        if let Some(tcp) = &probe.tcp_socket {
+            let (host, port) = address(tcp.host.as_deref(), &tcp.port, container, ports)?;
+            return Ok(Self::Tcp { host, port });
+        }
+        if let Some(exec) = &probe.exec {
+            return Ok(Self::Exec(exec.command.clone().unwrap_or_default()));
+        }
+        Err("missing probe handler".to_owned())
+    }
+}
+
+/// Host and port to connect to. On this machine a port that the container declares is the
+/// real one in its place; any other number, and every port of another host, is meant as it is.
+fn address(
+    host: Option<&str>,
+    port: &IntOrString,
+    container: &Container,
+    ports: &PodPorts,
+) -> Result<(String, u16), String> {
+    let host = host.filter(|host| !host.is_empty()).unwrap_or(ADDRESS);
+    let declared = match port {
+        IntOrString::Int(number) => *number,
+        IntOrString::String(name) => named(name, container)?,
+    };
+    let is_here = matches!(host, ADDRESS | "localhost");
+    let real = ports.real(&container.name, declared).filter(|_| is_here);
+    let number = u16::try_from(declared).ok().filter(|number| *number > 0);
+    match real.or(number) {
+        Some(number) => Ok((host.to_owned(), number)),
+        None => Err(format!("invalid port number: {declared}")),
+    }
+}
+
+fn named(name: &str, container: &Container) -> Result<i32, String> {
+    let port = container.ports.iter().flatten().find(|port| port.name.as_deref() == Some(name));
+    port.map(|port| port.container_port).ok_or_else(|| format!("couldn't find port by name {name}"))
+}
+
+fn headers(get: &HTTPGetAction) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for header in get.http_headers.iter().flatten() {
+        let name: HeaderName =
+            header.name.parse().map_err(|_| format!("invalid header name: {:?}", header.name))?;
+        let value: HeaderValue =
+            header.value.parse().map_err(|_| format!("invalid value of header {}", header.name))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::{Value, json};
+    use spur_runtime::ports::PortAllocator;
+
+    use super::*;
+
+    /// What a readiness probe asks, with `REAL` for the real port of 8080.
+    fn asks(probe: Value) -> String {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": {"containers": [{
+            "name": "a", "readinessProbe": probe, "ports": [{"containerPort": 8080, "name": "web"}],
+        }]}}))
+        .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let ports = PodPorts::allocate(&pod, &PortAllocator::at(dir.path()).unwrap()).unwrap();
+        let plans = Plan::all(&pod.spec.as_ref().unwrap().containers[0], &ports);
+        let text = match &plans[0].check {
+            Check::Http(get) => format!("http://{}:{}{} {:?}", get.host, get.port, get.path, get.headers),
+            Check::Tcp { host, port } => format!("tcp {host}:{port}"),
+            Check::Exec(command) => format!("exec {command:?}"),
+            Check::Impossible(why) => format!("impossible: {why}"),
+        };
+        text.replace(&ports.real("a", 8080).unwrap().to_string(), "REAL")
+    }
+
+    #[test]
+    fn declared_ports_become_real_ones() {
+        let check = |probe: Value, wanted: &str| assert_eq!(asks(probe), wanted);
+        check(json!({"httpGet": {"port": "web", "path": "/ok"}}), "http://127.0.0.1:REAL/ok {}");
+        check(json!({"httpGet": {"port": 8080}}), "http://127.0.0.1:REAL/ {}");
+        check(json!({"httpGet": {"port": 8080, "host": "localhost"}}), "http://localhost:REAL/ {}");
+        check(json!({"httpGet": {"port": 8080, "host": "10.0.0.1"}}), "http://10.0.0.1:8080/ {}");
+        check(json!({"tcpSocket": {"port": "web"}}), "tcp 127.0.0.1:REAL");
+        check(json!({"tcpSocket": {"port": 5432}}), "tcp 127.0.0.1:5432");
+        check(json!({"exec": {"command": ["true"]}}), "exec [\"true\"]");
+        let headers = json!([{"name": "X-A", "value": "1"}]);
+        check(
+            json!({"httpGet": {"port": "web", "httpHeaders": headers}}),
+            "http://127.0.0.1:REAL/ {\"x-a\": \"1\"}",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_asked_says_why() {
+        let check = |probe: Value, wanted: &str| assert_eq!(asks(probe), format!("impossible: {wanted}"));
+        check(json!({"httpGet": {"port": "nope"}}), "couldn't find port by name nope");
+        check(json!({"tcpSocket": {"port": 70000}}), "invalid port number: 70000");
+        let headers = json!([{"name": "a b", "value": "1"}]);
+        check(json!({"httpGet": {"port": 1, "httpHeaders": headers}}), "invalid header name: \"a b\"");
+    }
+
+    #[test]
+    fn absent_numbers_are_kubernetes_defaults() {
+        let container: Container = serde_json::from_value(json!({
+            "name": "a",
+            "livenessProbe": {"exec": {"command": ["x"]}, "terminationGracePeriodSeconds": 7},
+            "startupProbe": {"exec": {"command": ["x"]}, "periodSeconds": 2, "failureThreshold": 5,
+                             "timeoutSeconds": 3, "initialDelaySeconds": 4},
+        }))
+        .unwrap();
+        let plans = Plan::all(&container, &PodPorts::default());
+        let numbers = |plan: &Plan| {
+            let seconds = [plan.initial_delay, plan.period, plan.timeout].map(|time| time.as_secs());
+            (plan.kind, seconds, plan.success_threshold, plan.failure_threshold)
+        };
+        assert_eq!(numbers(&plans[0]), (Kind::Startup, [4, 2, 3], 1, 5));
+        assert_eq!(numbers(&plans[1]), (Kind::Liveness, [0, 10, 1], 1, 3));
+        assert_eq!(plans[1].grace, Some(Duration::from_secs(7)));
+    }
+}

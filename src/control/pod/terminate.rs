@@ -1,0 +1,152 @@
+//! The end of a deleted pod: out of the endpoints, SIGTERM, SIGKILL, final
+//! status, and only then away from the API.
+//!
+//! Source of the order: `pkg/kubelet/pod_workers.go`, `SyncTerminatingPod` and
+//! `SyncTerminatedPod`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use k8s_openapi::api::core::v1::Pod;
+use spur_runtime::StopError;
+use tokio::time::sleep_until;
+
+use super::container::{self, State};
+use super::dispatch::Seen;
+use super::report;
+use super::worker::{Retry, Worker};
+use crate::events::EventType;
+
+/// What the wait for the containers came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    All,
+    /// The pod has vanished meanwhile: nothing waits for anybody any more.
+    Vanished,
+    /// Everything stops; what runs is left to the runtime.
+    Interrupted,
+}
+
+type Stop = BoxFuture<'static, Result<(), StopError>>;
+
+// === impl Worker ===
+
+impl Worker {
+    /// Ends everything, until the pod is gone or everything stops.
+    pub(super) async fn terminate(mut self) {
+        self.is_ending = true;
+        for container in &mut self.containers {
+            if let Some(running) = container.running_mut() {
+                running.probes.abort_all();
+            }
+        }
+        // Not ready before anything is stopped: the endpoints leave first.
+        self.report().await;
+        match self.stop_all().await {
+            Stopped::Interrupted => return,
+            Stopped::Vanished => return self.clean_up().await,
+            Stopped::All => {}
+        }
+        self.end_all();
+        self.report().await;
+        self.listeners = None;
+        self.clean_up().await;
+        self.ports = None;
+        self.let_go().await;
+    }
+
+    /// SIGTERM to every running container, and SIGKILL when the grace is over. A second
+    /// delete with less grace shortens it.
+    async fn stop_all(&mut self) -> Stopped {
+        let running: Vec<String> =
+            self.containers.iter().filter(|c| c.running().is_some()).map(|c| c.name.clone()).collect();
+        for name in &running {
+            self.tell(name, EventType::Normal, "Killing", format!("Stopping container {name}"));
+        }
+        let mut grace = grace(&self.pod);
+        let mut stops: FuturesUnordered<Stop> = running.iter().map(|name| self.stop(name, grace)).collect();
+        let mut retry = Retry::default();
+        loop {
+            tokio::select! {
+                () = self.shared.ctx.stop.cancelled() => return Stopped::Interrupted,
+                stopped = stops.next() => match stopped {
+                    None => return Stopped::All,
+                    Some(Ok(()) | Err(StopError::NotFound { .. })) => {}
+                    Some(Err(StopError::Unkillable { container, .. })) => {
+                        let message = format!("error killing pod: container {container} is still there after SIGKILL");
+                        self.tell(&container, EventType::Warning, "FailedKillPod", message);
+                        let (again, at) = (self.stop(&container, Duration::ZERO), retry.failed());
+                        stops.push(Box::pin(async move { sleep_until(at).await; again.await }));
+                    }
+                },
+                changed = self.pod_rx.changed() => {
+                    if changed.is_err() {
+                        return Stopped::Interrupted;
+                    }
+                    match self.pod_rx.borrow_and_update().clone() {
+                        Seen::Gone => return Stopped::Vanished,
+                        Seen::There(pod) => self.pod = pod,
+                    }
+                    let now = self::grace(&self.pod);
+                    if now < grace {
+                        grace = now;
+                        // Of two stops the earlier end counts.
+                        for name in &running {
+                            stops.push(self.stop(name, grace));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn stop(&self, name: &str, grace: Duration) -> Stop {
+        let (runtime, id, name) = (self.shared.ctx.runtime.clone(), self.id.clone(), name.to_owned());
+        Box::pin(async move { runtime.stop(&id, &name, grace).await.map(|_| ()) })
+    }
+
+    /// Every container is at its end: how it ended, or that it was never started.
+    fn end_all(&mut self) {
+        for container in &mut self.containers {
+            container.was_stopped = container.running().is_some();
+            let ended = match &container.state {
+                State::Ended(_) => continue,
+                State::Running(_) => {
+                    let state = self.shared.ctx.runtime.state(&self.id, &container.name);
+                    state.and_then(|state| container::terminated(&state, container.id.as_ref()))
+                }
+                State::Waiting { .. } => container.last.clone(),
+            };
+            if let Some(ended) = ended {
+                container.state = State::Ended(ended);
+            }
+        }
+    }
+
+    /// Takes the pod out of the API and waits until it is; a finalizer may hold it.
+    async fn let_go(&mut self) {
+        let mut retry = Retry::default();
+        while let Err(error) = report::gone(&self.shared.ctx.client, &self.pod).await {
+            let pod = &self.id;
+            tracing::warn!(pod.name = %pod, %error, "failed to delete pod `{pod}`");
+            tokio::select! {
+                () = self.shared.ctx.stop.cancelled() => return,
+                () = sleep_until(retry.failed()) => {}
+            }
+        }
+        let stop = self.shared.ctx.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = self.pod_rx.wait_for(|seen| matches!(seen, Seen::Gone)) => {}
+        }
+    }
+}
+
+/// What the pod's containers are given to end.
+fn grace(pod: &Arc<Pod>) -> Duration {
+    let seconds = pod.metadata.deletion_grace_period_seconds.and_then(|n| u64::try_from(n).ok());
+    Duration::from_secs(seconds.unwrap_or(0))
+}

@@ -1,0 +1,277 @@
+//! The worker of one pod: observe, act, report, wait, until the pod is gone.
+//!
+//! Starting is in `worker/start.rs`, probes in `findings.rs`, writing in
+//! `written.rs`, and the end of a deleted pod in `terminate.rs`.
+
+mod findings;
+mod start;
+mod written;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use spur_runtime::{PodId, reason};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::container::{self, Container, PodNames, State};
+use super::dispatch::{Seen, Shared};
+use super::exit::RestartPolicy;
+use super::listeners::PodListeners;
+use super::phase::Phase;
+use super::ports::PodPorts;
+use super::probe::Finding;
+use super::{adopt, links, support};
+use crate::events::EventType;
+
+/// Findings that wait for their worker: three probes of a few containers, a handful each.
+const FINDINGS_MAX: usize = 64;
+
+/// What failed for reasons of ours is tried again after this, doubling to [`RETRY_LONGEST`].
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// The API is in this process: when it does not answer for long, half a minute is often enough.
+const RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+/// One pod's worker.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pod: Arc<Pod>,
+    pub(super) id: PodId,
+    pub(super) pod_rx: watch::Receiver<Seen>,
+    wake: Arc<Notify>,
+    policy: RestartPolicy,
+    pub(super) containers: Vec<Container>,
+    /// Whether the pod was over before this worker saw it; then nothing of it is written.
+    was_over: bool,
+    is_refused: bool,
+    pub(super) is_ending: bool,
+    pub(super) ports: Option<PodPorts>,
+    pub(super) listeners: Option<PodListeners>,
+    /// Whether the annotation says what `ports` holds.
+    is_annotated: bool,
+    has_told_ignored: bool,
+    /// How many starts there were, so that findings about an earlier one are known.
+    n_starts: u64,
+    /// probes of this pod's containers -- what they found --> this worker
+    findings_tx: mpsc::Sender<Finding>,
+    findings_rx: mpsc::Receiver<Finding>,
+    /// Stops of containers that a probe has failed; each ends with its grace.
+    stops: JoinSet<()>,
+    config_rx: watch::Receiver<u64>,
+    /// The status as it was last written or read.
+    written: PodStatus,
+    start_time: Time,
+    retry: Retry,
+}
+
+/// When to try again what failed for reasons of ours.
+#[derive(Default)]
+pub(super) struct Retry {
+    at: Option<Instant>,
+    pause: Duration,
+}
+
+/// Whether the worker goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Again,
+    /// Everything stops; what runs is left to the runtime.
+    Stop,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// Takes over a pod as its status and the runtime tell of it.
+    pub(super) async fn adopt(
+        shared: Arc<Shared>,
+        (pod, id): (Arc<Pod>, PodId),
+        pod_rx: watch::Receiver<Seen>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let spec = pod.spec.as_ref();
+        let policy = RestartPolicy::of(spec.and_then(|spec| spec.restart_policy.as_deref()));
+        let written = pod.status.clone().unwrap_or_default();
+        let was_over = Phase::is_over(written.phase.as_deref());
+        let containers = match was_over {
+            true => Vec::new(),
+            false => adopt::containers((&pod, &id), &*shared.ctx.runtime, policy).await,
+        };
+        let now = container::time(SystemTime::now());
+        let (findings_tx, findings_rx) = mpsc::channel(FINDINGS_MAX);
+        Self {
+            policy,
+            containers,
+            was_over,
+            is_refused: false,
+            is_ending: false,
+            ports: None,
+            listeners: None,
+            is_annotated: false,
+            has_told_ignored: written.start_time.is_some(),
+            n_starts: 0,
+            findings_tx,
+            findings_rx,
+            stops: JoinSet::new(),
+            config_rx: shared.config_tx.subscribe(),
+            start_time: written.start_time.clone().unwrap_or(now),
+            written,
+            retry: Retry::default(),
+            shared,
+            pod,
+            id,
+            pod_rx,
+            wake,
+        }
+    }
+
+    /// Until the pod is gone, or everything stops.
+    pub(super) async fn run(mut self) {
+        self.refuse();
+        loop {
+            let seen = self.pod_rx.borrow_and_update().clone();
+            match seen {
+                Seen::Gone => return self.clean_up().await,
+                Seen::There(pod) => self.pod = pod,
+            }
+            if self.pod.metadata.deletion_timestamp.is_some() {
+                return self.terminate().await;
+            }
+            self.retry.at = None;
+            self.observe();
+            self.start_what_is_due().await;
+            self.report().await;
+            self.let_go_when_over();
+            if self.wait().await == Next::Stop {
+                return;
+            }
+        }
+    }
+
+    /// Names what this runtime cannot do; such a pod is never started.
+    fn refuse(&mut self) {
+        let refusals = if self.was_over { Vec::new() } else { support::refusals(&self.pod) };
+        self.is_refused = !refusals.is_empty();
+        if self.is_refused {
+            for container in &mut self.containers {
+                container.wait(reason::CONTAINER_CREATING, String::new(), container::Due::Never);
+            }
+        }
+        for refusal in &refusals {
+            for container in &mut self.containers {
+                if refusal.container.as_ref().is_none_or(|name| *name == container.name) {
+                    container.wait(support::REASON, refusal.message.clone(), container::Due::Never);
+                }
+            }
+            if self.written.container_statuses.is_none() {
+                let message = refusal.message.clone();
+                self.shared.notices.pod(&self.pod, EventType::Warning, support::REASON, message);
+            }
+        }
+    }
+
+    /// What has become of the containers that ran.
+    fn observe(&mut self) {
+        for idx in 0..self.containers.len() {
+            let container = &self.containers[idx];
+            if container.running().is_none() {
+                continue;
+            }
+            let state = self.shared.ctx.runtime.state(&self.id, &container.name);
+            let ended = match &state {
+                Some(state) => container::terminated(state, container.id.as_ref()),
+                // Removed behind our back.
+                None => Some(container::unknown_end(container.id.as_ref())),
+            };
+            let Some(ended) = ended else { continue };
+            let names: PodNames<'_> = (&self.id.name, &self.id.namespace, &self.id.uid);
+            let delay = self.containers[idx].has_ended(ended, self.policy, names);
+            if delay.is_some_and(|delay| !delay.is_zero()) {
+                let name = self.containers[idx].name.clone();
+                let (pod, namespace, uid) = (&self.id.name, &self.id.namespace, &self.id.uid);
+                let message =
+                    format!("Back-off restarting failed container {name} in pod {pod}_{namespace}({uid})");
+                self.tell(&name, EventType::Warning, "BackOff", message);
+            }
+        }
+    }
+
+    /// A pod that is over needs no ports and calls nobody.
+    fn let_go_when_over(&mut self) {
+        let is_over = self.containers.iter().all(|container| matches!(container.state, State::Ended(_)));
+        if is_over && !self.containers.is_empty() {
+            self.ports = None;
+            self.listeners = None;
+        }
+    }
+
+    /// Waits for anything that may change what is to be done.
+    async fn wait(&mut self) -> Next {
+        let waits_for_config = self.containers.iter().any(Container::waits_for_config);
+        let dues = self.containers.iter().filter_map(Container::due_at);
+        let due = dues.chain(self.retry.at).min();
+        tokio::select! {
+            () = self.shared.ctx.stop.cancelled() => return Next::Stop,
+            changed = self.pod_rx.changed() => {
+                if changed.is_err() {
+                    return Next::Stop;
+                }
+            }
+            () = self.wake.notified() => {}
+            Some(finding) = self.findings_rx.recv() => self.found(finding),
+            _ = self.config_rx.changed(), if waits_for_config => {
+                self.containers.iter_mut().for_each(Container::config_has_changed);
+            }
+            Some(_) = self.stops.join_next() => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+        }
+        Next::Again
+    }
+
+    /// Ends what is left of a pod that is gone, and forgets it.
+    pub(super) async fn clean_up(&mut self) {
+        self.containers.clear();
+        let mut retry = Retry::default();
+        while let Err(error) = self.shared.ctx.runtime.remove(&self.id).await {
+            let pod = &self.id;
+            tracing::warn!(pod.name = %pod, %error, "failed to remove what pod `{pod}` has left");
+            tokio::select! {
+                () = self.shared.ctx.stop.cancelled() => return,
+                () = sleep_until(retry.failed()) => {}
+            }
+        }
+    }
+
+    pub(super) fn tell(&self, container: &str, type_: EventType, reason: &'static str, message: String) {
+        self.shared.notices.container((&self.pod, container), type_, reason, message);
+    }
+
+    fn failed(&mut self, what: &str, error: &dyn std::fmt::Display) {
+        let pod = &self.id;
+        tracing::warn!(pod.name = %pod, %error, "failed to {what} of pod `{pod}`");
+        self.retry.failed();
+    }
+
+    fn links_caller(&self) -> spur_net::Caller {
+        links::caller(&self.pod)
+    }
+}
+
+// === impl Retry ===
+
+impl Retry {
+    /// Counts a failure; when to try again.
+    pub(super) fn failed(&mut self) -> Instant {
+        self.pause = (self.pause * 2).clamp(RETRY_FIRST, RETRY_LONGEST);
+        let at = Instant::now() + self.pause;
+        self.at = Some(at);
+        at
+    }
+
+    fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+}

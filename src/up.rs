@@ -1,0 +1,370 @@
+//! `spur up`: build every part, connect them, run, drain.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use arc_swap::ArcSwap;
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Map, Value, json};
+use spur_cli::args::{ApplyArgs, RuntimeChoice, UpArgs, UpOutput};
+use spur_cli::{ClientCommand, ConnectionArgs};
+use spur_net::{Destination, Inlet, Limits};
+use spur_proxy::{Config as ProxyConfig, Proxy};
+use spur_route::RoutingTable;
+use spur_runtime::ports::PortAllocator;
+use spur_runtime::process::{ProcessConfig, ProcessRuntime};
+use spur_store::{Options, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::shutdown::{Signals, stdin_ended};
+
+/// What pods get to end after SIGTERM when all of Spur ends. Shorter than
+/// Kubernetes' 30 s: a developer waits for the prompt.
+const POD_GRACE: Duration = Duration::from_secs(5);
+/// What requests get to end.
+const REQUEST_GRACE: Duration = Duration::from_secs(5);
+
+/// Everything that runs, and what ends it.
+struct Running {
+    store: Arc<Store>,
+    runtime: Arc<ProcessRuntime>,
+    proxy: spur_proxy::Handle,
+    /// Ends controllers, then the server.
+    stop_control: CancellationToken,
+    stop_server: CancellationToken,
+    stop_collector: CancellationToken,
+    control: JoinHandle<()>,
+    server: JoinHandle<spur_net::Served>,
+    collector: JoinHandle<()>,
+    addresses: Addresses,
+}
+
+/// Where to reach what runs.
+#[derive(Clone, Debug)]
+struct Addresses {
+    api: String,
+    entry: String,
+    kubeconfig: PathBuf,
+    data: PathBuf,
+}
+
+/// Runs until a signal; errors are told on stderr.
+pub(crate) async fn up(args: UpArgs, config: Config) -> ExitCode {
+    match run(args, config).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
+    let UpArgs {
+        data,
+        filename,
+        listen,
+        port,
+        entry_port,
+        runtime,
+        output,
+        no_ui: _, // There is no terminal interface yet.
+        workers,
+        until_stdin_ends,
+    } = args;
+    check_supported(runtime, listen)?;
+    let mut signals = Signals::listen().context("failed to take over signals")?;
+    let data = data.unwrap_or_else(|| config.data_dir.clone());
+    make_private(&data)?;
+    let (store, runtime) = open(&data, &config).await?;
+    let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
+    let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
+    let workers =
+        workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let running = start(&data, &config, Bound { store, runtime, api, entry, workers }).await?;
+    let applied = if filename.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        apply(&running.addresses, filename, &config).await
+    };
+    let is_applied = applied == ExitCode::SUCCESS;
+    if is_applied {
+        announce(&running.addresses, output);
+        tokio::select! {
+            () = signals.next() => {}
+            () = stdin_ended(), if until_stdin_ends => {}
+        }
+    }
+    tokio::select! {
+        () = running.end() => Ok(applied),
+        () = signals.next() => {
+            eprintln!("second signal: ending at once");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Says what is not built instead of doing something else.
+fn check_supported(runtime: RuntimeChoice, listen: IpAddr) -> Result<()> {
+    if runtime == RuntimeChoice::Docker {
+        bail!("`--runtime docker` is not supported yet\nhint: leave it out to run pods as processes");
+    }
+    if !listen.is_loopback() {
+        bail!(
+            "refusing to listen on `{listen}` without TLS and authentication, which are not supported yet\nhint: leave --listen out to listen on 127.0.0.1"
+        );
+    }
+    Ok(())
+}
+
+fn make_private(dir: &Path) -> Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| {
+        format!("failed to make the data directory `{}` (choose another with --data)", dir.display())
+    })
+}
+
+/// Opens the store, then the runtime: whoever holds the store owns the processes.
+async fn open(data: &Path, config: &Config) -> Result<(Arc<Store>, Arc<ProcessRuntime>)> {
+    let store_dir = data.join("store");
+    let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, Options::default()));
+    let store = store.await.context("the store crashed while it was opened")??;
+    let dir = data.join("pods");
+    let base_env = config.pod_env.clone();
+    let (runtime, reaped) = ProcessRuntime::open(ProcessConfig { dir, base_env }).await?;
+    if !reaped.is_empty() {
+        eprintln!("ended {} processes that an earlier spur left behind", reaped.len());
+    }
+    Ok((Arc::new(store), Arc::new(runtime)))
+}
+
+/// Binds the port that was asked for, else the usual one, else, for scripts, a free one.
+fn bind(listen: IpAddr, asked: Option<u16>, usual: u16, output: UpOutput, flag: &str) -> Result<TcpListener> {
+    let bound = spur_net::bind(SocketAddr::new(listen, asked.unwrap_or(usual)));
+    match (bound, asked, output) {
+        (Ok(listener), ..) => Ok(listener),
+        (Err(_), None, UpOutput::Json) => Ok(spur_net::bind(SocketAddr::new(listen, 0))?),
+        (Err(error), ..) => {
+            let error = anyhow::Error::from(error);
+            bail!("{error:#}\nhint: choose another port with {flag}, or {flag} 0 for a free one")
+        }
+    }
+}
+
+/// What was opened and bound before anything runs.
+struct Bound {
+    store: Arc<Store>,
+    runtime: Arc<ProcessRuntime>,
+    api: TcpListener,
+    entry: TcpListener,
+    workers: usize,
+}
+
+async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
+    let Bound { store, runtime, api, entry, workers } = bound;
+    let api_address = api.local_addr()?;
+    let entry_address = entry.local_addr()?;
+    let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
+    let proxy = Proxy::start(ProxyConfig::new(workers, table.clone()))?;
+    let entry = Inlet {
+        listener: entry,
+        caller: None,
+        destination: Destination::Entry,
+        closed: CancellationToken::new(),
+    };
+    proxy.inlets().send(entry).await.context("the proxy ended at once")?;
+
+    let stop_collector = CancellationToken::new();
+    let (collector, traces) = spur_trace::collector(proxy.rings().to_vec(), spur_trace::Limits::default());
+    let collector = tokio::spawn(collector.run(stop_collector.clone()));
+
+    let addresses = Addresses {
+        api: format!("http://{api_address}"),
+        entry: format!("http://{entry_address}"),
+        kubeconfig: data.join("kubeconfig"),
+        data: data.to_owned(),
+    };
+    let (services_tx, services_rx) = watch::channel(Map::new());
+    let (facts_tx, facts_rx) = watch::channel(addresses.facts());
+    let stop_server = CancellationToken::new();
+    spur_server::bootstrap(&store).await?;
+    let router = spur_server::router(spur_server::Parts {
+        store: store.clone(),
+        runtime: runtime.clone(),
+        traces,
+        facts: facts_rx,
+        draining: stop_server.clone(),
+    });
+    api.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(api)?;
+    let service = TowerToHyperService::new(router.clone());
+    let limits = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
+    let server = tokio::spawn(spur_net::serve(listener, service, limits, stop_server.clone()));
+    write_kubeconfig(&addresses)?;
+
+    let stop_control = CancellationToken::new();
+    tokio::spawn(merge_facts(addresses.facts(), services_rx, facts_tx));
+    let control = tokio::spawn(spur_control::run(spur_control::Parts {
+        client: kube::Client::new(router, "default"),
+        runtime: runtime.clone(),
+        inlets_tx: proxy.inlets(),
+        table,
+        services_tx,
+        entry_port: entry_address.port(),
+        executable: config.environment.executable.clone(),
+        search_path: config.pod_env.get("PATH").cloned().unwrap_or_default(),
+        ports: Arc::new(PortAllocator::per_user(&config.environment.temp_dir)?),
+        stop: stop_control.clone(),
+    }));
+    Ok(Running {
+        store,
+        runtime,
+        proxy,
+        stop_control,
+        stop_server,
+        stop_collector,
+        control,
+        server,
+        collector,
+        addresses,
+    })
+}
+
+/// Keeps `/spur/v1/status` up to date; ends with the controllers.
+async fn merge_facts(
+    fixed: Map<String, Value>,
+    mut services_rx: watch::Receiver<Map<String, Value>>,
+    facts_tx: watch::Sender<Map<String, Value>>,
+) {
+    while services_rx.changed().await.is_ok() {
+        let mut facts = fixed.clone();
+        facts.insert("services".to_owned(), Value::Object(services_rx.borrow_and_update().clone()));
+        facts_tx.send_replace(facts);
+    }
+}
+
+/// Applies files through the API, as `spur apply -f` does.
+async fn apply(addresses: &Addresses, filename: Vec<PathBuf>, config: &Config) -> ExitCode {
+    let connection = ConnectionArgs { server: Some(addresses.api.clone()), ..ConnectionArgs::default() };
+    let command = ClientCommand::Apply(ApplyArgs {
+        filename: filename.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+        recursive: false,
+        namespace: None,
+        force_conflicts: false,
+        dry_run: false,
+        output: None,
+    });
+    spur_cli::run(connection, command, config.environment.clone()).await
+}
+
+fn announce(addresses: &Addresses, output: UpOutput) {
+    match output {
+        UpOutput::Json => {
+            let line = json!({
+                "pid": std::process::id(),
+                "api": addresses.api,
+                "kubeconfig": addresses.kubeconfig,
+                "entry": addresses.entry,
+            });
+            println!("{line}");
+        }
+        UpOutput::Text => {
+            println!("spur is up");
+            println!("  API    {}", addresses.api);
+            println!("  entry  {}   (http://<service>.<namespace>.localhost:…)", addresses.entry);
+            println!("  data   {}", addresses.data.display());
+            println!("  export KUBECONFIG={}", addresses.kubeconfig.display());
+            println!("Ctrl-C ends it and its pods.");
+        }
+    }
+}
+
+/// A kubeconfig for this server; readable by its owner only.
+fn write_kubeconfig(addresses: &Addresses) -> Result<()> {
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "spur", "cluster": {"server": addresses.api}}],
+        "contexts": [{"name": "spur", "context": {"cluster": "spur", "user": "spur", "namespace": "default"}}],
+        "users": [{"name": "spur", "user": {}}],
+        "current-context": "spur",
+    });
+    let path = &addresses.kubeconfig;
+    let temporary = path.with_extension("new");
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| {
+            std::io::Write::write_all(&mut file, spur_api::yaml::to_string(&config).as_bytes())
+        })
+        .and_then(|()| std::fs::rename(&temporary, path));
+    written.with_context(|| format!("failed to write the kubeconfig `{}`", path.display()))
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    fn facts(&self) -> Map<String, Value> {
+        let facts = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "api": self.api,
+            "entry": self.entry,
+            "kubeconfig": self.kubeconfig,
+            "data": self.data,
+            "services": {},
+        });
+        match facts {
+            Value::Object(facts) => facts,
+            _ => Map::new(),
+        }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Ends everything, in the order in which the parts depend on each other:
+    /// no new requests, no new pods, then pods, then the server and the store.
+    async fn end(self) {
+        let Self {
+            store,
+            runtime,
+            proxy,
+            stop_control,
+            stop_server,
+            stop_collector,
+            control,
+            server,
+            collector,
+            addresses: _,
+        } = self;
+        let drained = proxy.drain(REQUEST_GRACE).await;
+        tracing::info!(?drained, "the proxy has ended");
+        stop_control.cancel();
+        let _ = control.await;
+        tracing::info!("the controllers have ended");
+        if let Err(error) = runtime.shutdown(POD_GRACE).await {
+            eprintln!("warning: {error}");
+        }
+        tracing::info!("the pods have ended");
+        stop_server.cancel();
+        let _ = server.await;
+        tracing::info!("the server has ended");
+        stop_collector.cancel();
+        let _ = collector.await;
+        let closed = tokio::task::spawn_blocking(move || store.close());
+        let _ = closed.await;
+    }
+}
