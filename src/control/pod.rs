@@ -38,6 +38,7 @@ mod notices;
 mod ports;
 mod probe;
 mod references;
+mod service_names;
 mod support;
 
 use std::path::PathBuf;
@@ -70,7 +71,8 @@ pub(crate) struct Context {
     pub(crate) executable: PathBuf,
     /// The `PATH` that processes inherit; the executable's directory is put behind it.
     pub(crate) search_path: String,
-    /// Ends every worker. What runs then goes on: ending it is the runtime's shutdown.
+    /// Ends every worker. What runs then goes on: ending it is the runtime's shutdown, which
+    /// has to come after, or each end would be taken for a crash.
     pub(crate) stop: CancellationToken,
 }
 

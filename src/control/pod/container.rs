@@ -138,6 +138,26 @@ impl Container {
         matches!(self.state, State::Waiting { due: Due::Changed(_), .. })
     }
 
+    /// Whether it waits because it kept failing.
+    pub(super) fn is_backing_off(&self) -> bool {
+        self.has_run && matches!(self.state, State::Waiting { due: Due::At(_), .. })
+    }
+
+    /// What it failed for may be there now: it is due, and its failures are forgotten.
+    pub(super) fn try_anew(&mut self) {
+        if let State::Waiting { due, .. } = &mut self.state {
+            self.backoff = BackOff::default();
+            *due = Due::Now;
+        }
+    }
+
+    /// A container that waits waits until then, for the same reason.
+    pub(super) fn put_off(&mut self, until: Instant) {
+        if let State::Waiting { due, .. } = &mut self.state {
+            *due = Due::At(until);
+        }
+    }
+
     pub(super) fn wait(&mut self, reason: &str, message: String, due: Due) {
         self.state = State::Waiting { reason: reason.to_owned(), message, due };
     }

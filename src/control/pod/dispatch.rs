@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listeners::Listeners;
 use super::notices::{self, Notices};
+use super::service_names::{self, Names};
 use super::worker::Worker;
 use super::{Context, config_changes};
 
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) notices: Notices,
     /// ConfigMaps and Secrets -- something changed --> workers that wait for one
     pub(super) config_tx: Arc<watch::Sender<u64>>,
+    /// Services -- which there are --> workers whose containers keep failing
+    pub(super) names_tx: Arc<watch::Sender<Names>>,
 }
 
 /// The latest of a pod.
@@ -62,10 +65,12 @@ pub(crate) async fn run(ctx: Context) {
     let helpers_stop = CancellationToken::new();
     let config_tx = Arc::new(watch::Sender::new(0));
     let follow = config_changes::follow(ctx.client.clone(), config_tx.clone(), helpers_stop.clone());
+    let names_tx = Arc::new(watch::Sender::new(Names::new()));
+    let names = service_names::follow(ctx.client.clone(), names_tx.clone(), helpers_stop.clone());
     let write = notices::write(ctx.events.clone(), notices_rx);
     let listeners = Listeners::new(ctx.inlets_tx.clone(), stop.clone());
     let dispatch = Dispatch {
-        shared: Arc::new(Shared { ctx, listeners, notices, config_tx }),
+        shared: Arc::new(Shared { ctx, listeners, notices, config_tx, names_tx }),
         workers: HashMap::new(),
         tasks: JoinSet::new(),
         leftovers: JoinSet::new(),
@@ -76,7 +81,7 @@ pub(crate) async fn run(ctx: Context) {
         dispatch.run(stop).await;
         helpers_stop.cancel();
     };
-    tokio::join!(work, follow, write);
+    tokio::join!(work, follow, names, write);
 }
 
 // === impl Dispatch ===

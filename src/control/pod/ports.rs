@@ -91,6 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::pod::tests::port_allocator;
 
     fn pod() -> Pod {
         serde_json::from_value(json!({
@@ -110,8 +111,7 @@ mod tests {
 
     #[test]
     fn each_declared_port_gets_a_real_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let allocator = PortAllocator::at(dir.path()).unwrap();
+        let allocator = port_allocator();
         let pod = pod();
         let ports = PodPorts::allocate(&pod, &allocator).unwrap();
         let containers = &pod.spec.as_ref().unwrap().containers;
@@ -135,8 +135,7 @@ mod tests {
 
     #[test]
     fn a_pod_keeps_its_ports_where_they_are_free() {
-        let dir = tempfile::tempdir().unwrap();
-        let allocator = PortAllocator::at(dir.path()).unwrap();
+        let allocator = port_allocator();
         let mut pod = pod();
         let before = PodPorts::allocate(&pod, &allocator).unwrap();
         let (http, side) = (before.real("web", 8080), before.real("side", 8080));

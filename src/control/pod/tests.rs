@@ -10,3 +10,15 @@ mod restart;
 mod services;
 mod start;
 mod world;
+
+use std::sync::{Arc, LazyLock};
+
+use spur_runtime::ports::PortAllocator;
+
+/// One for all tests of this process: a port that one of them has given back is the last
+/// that another is given, so that a test which wants its own again finds it free.
+pub(super) fn port_allocator() -> Arc<PortAllocator> {
+    static PORTS: LazyLock<Arc<PortAllocator>> =
+        LazyLock::new(|| Arc::new(PortAllocator::per_user(&std::env::temp_dir()).unwrap()));
+    PORTS.clone()
+}

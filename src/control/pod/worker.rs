@@ -7,6 +7,7 @@ mod findings;
 mod start;
 mod written;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +25,8 @@ use super::listeners::PodListeners;
 use super::phase::Phase;
 use super::ports::PodPorts;
 use super::probe::Finding;
-use super::{adopt, links, support};
+use super::service_names::Names;
+use super::{adopt, support};
 use crate::events::EventType;
 
 /// Findings that wait for their worker: three probes of a few containers, a handful each.
@@ -61,6 +63,10 @@ pub(super) struct Worker {
     /// Stops of containers that a probe has failed; each ends with its grace.
     stops: JoinSet<()>,
     config_rx: watch::Receiver<u64>,
+    names_rx: watch::Receiver<Names>,
+    first_seen: Instant,
+    /// The Services there were when containers were last started.
+    known_services: BTreeSet<String>,
     /// The status as it was last written or read.
     written: PodStatus,
     start_time: Time,
@@ -117,6 +123,9 @@ impl Worker {
             findings_rx,
             stops: JoinSet::new(),
             config_rx: shared.config_tx.subscribe(),
+            names_rx: shared.names_tx.subscribe(),
+            first_seen: Instant::now(),
+            known_services: BTreeSet::new(),
             start_time: written.start_time.clone().unwrap_or(now),
             written,
             retry: Retry::default(),
@@ -142,6 +151,7 @@ impl Worker {
             }
             self.retry.at = None;
             self.observe();
+            self.heed_new_services();
             self.start_what_is_due().await;
             self.report().await;
             self.let_go_when_over();
@@ -199,6 +209,21 @@ impl Worker {
         }
     }
 
+    /// A container that keeps failing is tried anew when there is a Service that its
+    /// environment did not name: manifests come in any order.
+    fn heed_new_services(&mut self) {
+        if !self.containers.iter().any(Container::is_backing_off) {
+            return;
+        }
+        let is_new = {
+            let names = self.names_rx.borrow_and_update();
+            names.get(&*self.id.namespace).is_some_and(|known| !known.names.is_subset(&self.known_services))
+        };
+        if is_new {
+            self.containers.iter_mut().filter(|c| c.is_backing_off()).for_each(Container::try_anew);
+        }
+    }
+
     /// A pod that is over needs no ports and calls nobody.
     fn let_go_when_over(&mut self) {
         let is_over = self.containers.iter().all(|container| matches!(container.state, State::Ended(_)));
@@ -210,6 +235,7 @@ impl Worker {
 
     /// Waits for anything that may change what is to be done.
     async fn wait(&mut self) -> Next {
+        let is_backing_off = self.containers.iter().any(Container::is_backing_off);
         let waits_for_config = self.containers.iter().any(Container::waits_for_config);
         let dues = self.containers.iter().filter_map(Container::due_at);
         let due = dues.chain(self.retry.at).min();
@@ -225,6 +251,7 @@ impl Worker {
             _ = self.config_rx.changed(), if waits_for_config => {
                 self.containers.iter_mut().for_each(Container::config_has_changed);
             }
+            _ = self.names_rx.changed(), if is_backing_off => {}
             Some(_) = self.stops.join_next() => {}
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
         }
@@ -253,10 +280,6 @@ impl Worker {
         let pod = &self.id;
         tracing::warn!(pod.name = %pod, %error, "failed to {what} of pod `{pod}`");
         self.retry.failed();
-    }
-
-    fn links_caller(&self) -> spur_net::Caller {
-        links::caller(&self.pod)
     }
 }
 

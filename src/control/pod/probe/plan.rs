@@ -139,9 +139,9 @@ fn headers(get: &HTTPGetAction) -> Result<HeaderMap, String> {
 mod tests {
     use k8s_openapi::api::core::v1::Pod;
     use serde_json::{Value, json};
-    use spur_runtime::ports::PortAllocator;
 
     use super::*;
+    use crate::pod::tests::port_allocator;
 
     /// What a readiness probe asks, with `REAL` for the real port of 8080.
     fn asks(probe: Value) -> String {
@@ -149,8 +149,7 @@ mod tests {
             "name": "a", "readinessProbe": probe, "ports": [{"containerPort": 8080, "name": "web"}],
         }]}}))
         .unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let ports = PodPorts::allocate(&pod, &PortAllocator::at(dir.path()).unwrap()).unwrap();
+        let ports = PodPorts::allocate(&pod, &port_allocator()).unwrap();
         let plans = Plan::all(&pod.spec.as_ref().unwrap().containers[0], &ports);
         let text = match &plans[0].check {
             Check::Http(get) => format!("http://{}:{}{} {:?}", get.host, get.port, get.path, get.headers),

@@ -47,6 +47,21 @@ async fn a_crash_loop_waits_twice_as_long_each_time() {
         .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_service_that_comes_later_ends_the_wait() {
+    let world = World::new().await;
+    let id = world.run_app("web", json!({})).await;
+    world.ready("web").await;
+    world.fake.exit(&id, "app", 3);
+    restarted(&world, 1).await;
+    crash(&world, &id, "10s").await;
+    world.service("cart", json!({}), json!([{"port": 80}])).await;
+    restarted(&world, 2).await;
+    assert!(world.env(&id, "CART_URL").is_some());
+    // Not 20 s: the failures before it say nothing any more.
+    crash(&world, &id, "10s").await;
+}
+
 #[tokio::test]
 async fn a_pod_that_is_not_restarted_succeeds_or_fails() {
     let world = World::new().await;

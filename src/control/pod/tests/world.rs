@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
+use crate::pod::tests::port_allocator;
 use crate::pod::{Context, run};
 
 /// Far above what anything here takes, so that only a fault reaches it.
@@ -71,7 +72,7 @@ impl World {
             draining: CancellationToken::new(),
         });
         let tmp = tempfile::tempdir().unwrap();
-        let ports = Arc::new(PortAllocator::at(&tmp.path().join("ports")).unwrap());
+        let ports = port_allocator();
         let client = Client::new(router, "default");
         Self { client, fake, tmp, runtime, ports, inlets: Arc::default(), worker: None }
     }
@@ -123,29 +124,31 @@ impl World {
 
     pub(super) async fn create(&self, pod: Value) -> PodId {
         let pod: Pod = serde_json::from_value(pod).unwrap();
-        let pod = self.pods().create(&PostParams::default(), &pod).await.unwrap();
+        let pod = awake(self.pods().create(&PostParams::default(), &pod)).await.unwrap();
         PodId::new("default", &pod.name_any(), &pod.uid().unwrap())
     }
 
     pub(super) async fn config_map(&self, name: &str, data: Value) {
         let map = serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap();
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), "default");
-        maps.create(&PostParams::default(), &map).await.unwrap();
+        awake(maps.create(&PostParams::default(), &map)).await.unwrap();
     }
 
     pub(super) async fn service(&self, name: &str, labels: Value, ports: Value) {
         let service = json!({"metadata": {"name": name, "labels": labels}, "spec": {"ports": ports}});
         let services: Api<Service> = Api::namespaced(self.client.clone(), "default");
-        services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
+        awake(services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()))
+            .await
+            .unwrap();
     }
 
     pub(super) async fn delete(&self, name: &str, grace_seconds: u32) {
         let params = DeleteParams::default().grace_period(grace_seconds);
-        self.pods().delete(name, &params).await.unwrap();
+        awake(self.pods().delete(name, &params)).await.unwrap();
     }
 
     pub(super) async fn patch(&self, name: &str, patch: Value) {
-        self.pods().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+        awake(self.pods().patch(name, &PatchParams::default(), &Patch::Merge(patch))).await.unwrap();
     }
 
     pub(super) async fn get(&self, name: &str) -> Option<Pod> {
@@ -222,6 +225,20 @@ pub(super) async fn holds<F: Future<Output = bool>>(look: impl Fn() -> F) -> boo
         tokio::task::yield_now().await;
     }
     false
+}
+
+/// Waits without letting the runtime run out of work: the store's answer comes from
+/// another thread, and a paused clock would jump ahead meanwhile.
+async fn awake<T>(work: impl Future<Output = T>) -> T {
+    let busy = async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = busy => unreachable!("it never ends"),
+    }
 }
 
 /// A container `app` with a command, where `fields` give no other.

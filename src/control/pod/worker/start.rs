@@ -50,6 +50,10 @@ impl Worker {
         if self.is_refused || due.is_empty() {
             return;
         }
+        if let Some(at) = self.settles_at(now) {
+            due.iter().for_each(|idx| self.containers[*idx].put_off(at));
+            return;
+        }
         // What changes from here on is looked at again.
         self.config_rx.borrow_and_update();
         let surroundings = match self.surroundings().await {
@@ -68,6 +72,13 @@ impl Worker {
         self.has_annotated(annotated);
     }
 
+    /// Until when the pod's first start waits for Services that are still being made.
+    fn settles_at(&self, now: Instant) -> Option<Instant> {
+        let names = self.names_rx.borrow();
+        let known = names.get(&*self.id.namespace).filter(|_| self.n_starts == 0)?;
+        known.settles_at(self.first_seen, now)
+    }
+
     async fn surroundings(&mut self) -> Result<Surroundings, StartError> {
         if self.ports.is_none() {
             self.ports = Some(PodPorts::allocate(&self.pod, &self.shared.ctx.ports)?);
@@ -78,8 +89,9 @@ impl Worker {
         let (any, pod) = (ListParams::default(), self.pod.clone());
         let (services, references) = tokio::try_join!(services.list(&any), references::read(client, &pod))
             .map_err(StartError::Read)?;
+        self.known_services = services.iter().map(ResourceExt::name_any).collect();
         let links = links::visible(&services.items, &self.pod);
-        let caller = self.links_caller();
+        let caller = links::caller(&self.pod);
         let listeners = self.listeners.get_or_insert_with(|| PodListeners::new(caller));
         listeners.open(&self.shared.listeners, &links).await?;
         Ok(Surroundings { links, references })
