@@ -1,8 +1,7 @@
 //! Services.
 //!
-//! A Service's cluster address is a name for `kubectl` and for what reads it;
-//! on the shared process network nothing listens there: callers use the
-//! listeners of their own pod.
+//! A Service gets no cluster address on the shared process network, since nothing
+//! would listen there: callers use the listeners of their own pod.
 
 use std::collections::HashSet;
 
