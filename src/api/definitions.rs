@@ -13,6 +13,13 @@ use spur_schema::Schemas;
 use crate::merge_keys::{KEY_DEFAULTS, LISTS, ListRule, MERGE_PATCHES};
 use crate::sandbox::{SandboxSpec, SandboxStatus};
 
+/// The definition of every object's `metadata`.
+pub const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+/// The definition of what a delete may ask for.
+pub const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+/// The definition of what `/scale` reads and writes.
+pub const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
+
 /// The definitions by name, as an OpenAPI v3 document's `components.schemas`.
 pub fn document() -> &'static Map<String, Value> {
     static DOCUMENT: OnceLock<Map<String, Value>> = OnceLock::new();
@@ -108,7 +115,7 @@ fn sandbox() -> Value {
         "properties": {
             "apiVersion": {"type": "string", "description": "spur.dev/v1alpha1."},
             "kind": {"type": "string", "description": "Sandbox."},
-            "metadata": reference("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"),
+            "metadata": reference(OBJECT_META),
             "spec": reference("dev.spur.v1alpha1.SandboxSpec"),
             "status": reference("dev.spur.v1alpha1.SandboxStatus"),
         },

@@ -157,13 +157,26 @@ pub fn validate_metadata(object: &Value) -> Vec<FieldError> {
             faults.push(FieldError::invalid("metadata.finalizers", json!(finalizer), message));
         }
     }
-    for (index, owner) in meta::list(object, "/metadata/ownerReferences").iter().enumerate() {
+    faults.extend(validate_owners(object));
+    faults
+}
+
+/// Source: `apimachinery/pkg/api/validation.ValidateOwnerReferences`.
+fn validate_owners(object: &Value) -> Vec<FieldError> {
+    let owners = meta::list(object, "/metadata/ownerReferences");
+    let mut faults = Vec::new();
+    for (index, owner) in owners.iter().enumerate() {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if meta::text(owner, &format!("/{field}")).is_empty() {
                 let path = format!("metadata.ownerReferences[{index}].{field}");
                 faults.push(FieldError::required(&path, "must not be empty"));
             }
         }
+    }
+    let n_controllers = owners.iter().filter(|owner| owner.get("controller") == Some(&json!(true))).count();
+    if n_controllers > 1 {
+        let why = "Only one reference can have Controller set to true";
+        faults.push(FieldError::invalid("metadata.ownerReferences", json!(owners), why));
     }
     faults
 }

@@ -4,6 +4,8 @@
 //! What is not listed is atomic, as in Kubernetes (`listType` defaults to
 //! `atomic` for built-in kinds).
 
+use crate::definitions::OBJECT_META;
+
 /// How server-side apply merges a list or map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ListRule {
@@ -27,8 +29,6 @@ macro_rules! apps {
         concat!("io.k8s.api.apps.v1.", $name)
     };
 }
-
-const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// (definition, field, rule) for server-side apply.
 pub(crate) static LISTS: &[(&str, &str, ListRule)] = &[

@@ -75,6 +75,17 @@ pub struct Rules {
     pub cells: fn(&Value) -> Vec<Value>,
     /// Selectable fields beyond `metadata.name` and `metadata.namespace`.
     pub fields: &'static [SelectableField],
+    /// What a delete that is done answers with; typed clients decode it.
+    pub deleted: Deleted,
+}
+
+/// What a delete that is done answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// A `Status`: most kinds.
+    Status,
+    /// The object as it was last (`ReturnDeletedObject` of the kind's storage).
+    Object,
 }
 
 /// A column of a `Table`.
@@ -167,6 +178,11 @@ impl Kind {
         self.group == "spur.dev"
     }
 
+    /// The subresource that stands under `/<name>/<segment>`.
+    pub fn subresource(&self, segment: &str) -> Option<Subresource> {
+        self.subresources.iter().copied().find(|subresource| subresource.segment() == segment)
+    }
+
     /// `PodList`.
     pub fn list_kind(&self) -> String {
         format!("{}List", self.kind)
@@ -197,6 +213,20 @@ impl Kind {
     }
 }
 
+// === impl Subresource ===
+
+impl Subresource {
+    /// As it stands in a path.
+    pub fn segment(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Log => "log",
+            Self::Finalize => "finalize",
+        }
+    }
+}
+
 // === impl Rules ===
 
 impl Rules {
@@ -210,6 +240,7 @@ impl Rules {
         columns: &[Column::AGE],
         cells: |object| vec![kinds::age(object)],
         fields: &[],
+        deleted: Deleted::Status,
     };
 }
 

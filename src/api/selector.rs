@@ -55,6 +55,10 @@ impl LabelSelector {
     /// When a requirement does not follow the grammar or a key or value is no
     /// valid label.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        // A stray comma is refused: `x,` without its rest would select more than was meant.
         let parts = split_outside_parentheses(text);
         let requirements: Result<Vec<_>, _> = parts.iter().map(|part| Requirement::parse(part)).collect();
         Ok(Self(requirements?))
@@ -237,7 +241,6 @@ fn split_outside_parentheses(text: &str) -> Vec<&str> {
         }
     }
     parts.push(&text[start..]);
-    parts.retain(|part| !part.trim().is_empty());
     parts
 }
 
@@ -254,6 +257,7 @@ mod tests {
     #[test]
     fn labels_match_as_kubernetes_has_it() {
         check("", json!({}), true);
+        check(" ", json!({}), true);
         check("a=b", json!({"a": "b"}), true);
         check("a==b,c!=d", json!({"a": "b"}), true);
         check("a=b,c!=d", json!({"a": "b", "c": "d"}), false);
@@ -267,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused() {
-        for text in ["a in b", "a in (b", "=b", "a=b=c", "a b", "a=ä"] {
+        for text in ["a in b", "a in (b", "=b", "a=b=c", "a b", "a=ä", ",", "a,", ",a", "a,,b"] {
             assert!(LabelSelector::parse(text).is_err(), "{text:?} was taken");
         }
         assert!(FieldSelector::parse("metadata.name").is_err());

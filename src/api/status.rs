@@ -34,6 +34,8 @@ pub struct Details {
     pub causes: Vec<Cause>,
     /// When to try again, in seconds.
     pub retry_after_seconds: Option<u32>,
+    /// Where a list whose token is too old can go on, as `metadata.continue`; else empty.
+    pub continue_token: String,
 }
 
 /// One field's fault.
@@ -185,6 +187,9 @@ impl Status {
             "message": self.message,
             "reason": self.reason,
         });
+        if !self.details.continue_token.is_empty() {
+            status["metadata"]["continue"] = json!(self.details.continue_token);
+        }
         let details = self.details.to_json();
         if !details.is_empty() {
             status["details"] = Value::Object(details);

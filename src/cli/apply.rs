@@ -117,9 +117,7 @@ pub(crate) async fn apply(client: &Client, manifest: &Manifest, how: How) -> Res
     let what = match &before {
         None => What::Created,
         Some(_) if answer.is_created => What::Created,
-        Some(before) if meta::resource_version(before) == meta::resource_version(&answer.value) => {
-            What::Unchanged
-        }
+        Some(before) if is_same(before, &answer.value) => What::Unchanged,
         Some(_) => What::Configured,
     };
     Ok(Applied { object: answer.value, what, warnings: answer.warnings })
@@ -179,6 +177,21 @@ async fn check_namespaces(manifests: &[Manifest], client: &Client) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Whether nothing was changed: a dry run keeps the resourceVersion, and then
+/// the objects are compared without what the server keeps of its own.
+fn is_same(before: &Value, after: &Value) -> bool {
+    let without_bookkeeping = |object: &Value| {
+        let mut object = object.clone();
+        let metadata = meta::metadata_mut(&mut object);
+        for field in ["managedFields", "generation"] {
+            metadata.remove(field);
+        }
+        object
+    };
+    meta::resource_version(before) == meta::resource_version(after)
+        && without_bookkeeping(before) == without_bookkeeping(after)
 }
 
 fn is_about_the_object(error: &ApiError) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::time::Instant;
 
 use crate::environment::Environment;
 
@@ -64,6 +65,13 @@ impl Console {
     pub(crate) fn talk(&mut self, line: &str) {
         // Nobody is left to be told when stderr is closed.
         let _ = writeln!(self.talk, "{line}");
+    }
+
+    /// Says that a step is done, and how long after `since`.
+    pub(crate) fn done(&mut self, since: Instant, what: &str) {
+        let time = self.talk_paint.dim(format!("{:>5.1} s", since.elapsed().as_secs_f64()));
+        let mark = self.talk_paint.green("✓");
+        self.talk(&format!("{time}  {mark} {what}"));
     }
 
     /// How data is painted.

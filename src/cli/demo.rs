@@ -30,7 +30,7 @@ use crate::environment::Environment;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::manifest::{self, Manifest};
-use crate::ready::{self, NotReady};
+use crate::ready::{self, NotReady, Patience};
 use crate::signals::{Ending, Signals};
 use crate::wait::Deadline;
 use crate::{apply, connect, sandbox};
@@ -65,14 +65,17 @@ pub(crate) async fn run(args: &DemoArgs, environment: &Environment, console: &mu
             console.talk("\nIt all runs until you press Ctrl-C.");
             until_told(&mut signals, up.as_mut()).await
         }
-        Ok(()) => Ok(Exit::Success),
+        Ok(()) => {
+            console.talk("\nTearing it all down; without --exit it stays up on a terminal.");
+            Ok(Exit::Success)
+        }
         Err(Early::Signal(ending)) => Ok(ending.exit()),
         Err(Early::Failed(error)) => Err(error),
     };
-    if let Some(up) = up {
-        if up.stop().await? == child::Stopped::Killed {
-            console.talk("spur did not stop in time and was killed");
-        }
+    if let Some(up) = up
+        && up.stop().await? == child::Stopped::Killed
+    {
+        console.talk("spur did not stop in time and was killed");
     }
     keep(args, scratch, console);
     result
@@ -86,21 +89,22 @@ async fn show(
     console: &mut Console,
 ) -> Result<()> {
     console.talk("Starting a shop of five services in a temporary directory");
-    let steps = Steps { since: Instant::now() };
+    let since = Instant::now();
     let up = up.insert(child::start(&environment.executable, scratch.path())?);
     let ready = up.until_ready().await?;
-    steps.done(console, &format!("spur runs, with its API at {}", ready.api));
+    console.done(since, &format!("spur runs, with its API at {}", ready.api));
     let client = connect::connect_to(&ready.api)?;
 
-    let shop = fixtures::shop(client.namespace())?;
+    let shop = fixtures::shop(client.namespace(), &environment.executable)?;
     apply_all(&client, &shop).await?;
-    if let Err(error) = ready::until_ready(&client, &ready::awaited(&shop), READY_WITHIN, console).await {
+    let patience = Patience { timeout: READY_WITHIN, since };
+    if let Err(error) = ready::until_ready(&client, &ready::awaited(&shop), patience, console).await {
         bail!(match error.downcast::<NotReady>() {
             Ok(not_ready) => ready::tell(&not_ready, console).into(),
             Err(error) => error,
         });
     }
-    steps.done(console, "the shop is ready");
+    console.done(since, "the shop is ready");
 
     let forked = fixtures::sandbox(client.namespace())?;
     apply_all(&client, std::slice::from_ref(&forked)).await?;
@@ -108,13 +112,13 @@ async fn show(
     let target = (meta::namespace(&forked.object), name);
     let sandbox = sandbox::until_ready(&client, target, Deadline::after(SANDBOX_WITHIN)).await?;
     let key = meta::text(&sandbox, "/status/routingKey").to_owned();
-    steps.done(console, &format!("sandbox `{name}` forks pricing for requests with the key {key}"));
+    console.done(since, &format!("sandbox `{name}` forks pricing for requests with the key {key}"));
 
     let facts = Facts::read(&client).await?;
     let shop_front = ask::ShopFront::new(&ready.entry, meta::namespace(&forked.object))?;
     let without = shop_front.ask(&client, None).await?;
     let with = shop_front.ask(&client, Some(&key)).await?;
-    steps.done(console, "asked for the same cart without and with the key");
+    console.done(since, "asked for the same cart without and with the key");
     let story = report::Story {
         url: shop_front.url(),
         preview: shop_front.preview(name),
@@ -163,21 +167,6 @@ fn keep(args: &DemoArgs, scratch: TempDir, console: &mut Console) {
     let path = scratch.path().to_owned();
     if let Err(error) = scratch.close() {
         console.talk(&format!("failed to remove `{}`: {error}", path.display()));
-    }
-}
-
-/// Says what is done, and when.
-struct Steps {
-    since: Instant,
-}
-
-// === impl Steps ===
-
-impl Steps {
-    fn done(&self, console: &mut Console, what: &str) {
-        let paint = console.talk_paint();
-        let time = paint.dim(format!("{:>5.1} s", self.since.elapsed().as_secs_f64()));
-        console.talk(&format!("{time}  {} {what}", paint.green("✓")));
     }
 }
 

@@ -7,6 +7,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use spur_trace::sanitize_for_terminal;
+
 use crate::client::ApiError;
 use crate::console::Console;
 use crate::manifest::ManifestError;
@@ -69,12 +71,17 @@ pub(crate) fn report(console: &mut Console, error: &anyhow::Error) -> Exit {
         return Exit::Success;
     }
     let label = console.talk_paint().red("error:");
-    console.talk(&format!("{label} {error:#}"));
+    console.talk(&format!("{label} {}", printable(&format!("{error:#}"))));
     if let Some(hint) = hint(error) {
         let label = console.talk_paint().bold("hint:");
-        console.talk(&format!("{label} {hint}"));
+        console.talk(&format!("{label} {}", printable(&hint)));
     }
     exit(error)
+}
+
+/// Errors quote files, objects and servers; their lines stay, the rest is shown.
+fn printable(text: &str) -> String {
+    text.lines().map(sanitize_for_terminal).collect::<Vec<_>>().join("\n")
 }
 
 /// How to exit after an error.

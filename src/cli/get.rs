@@ -129,7 +129,7 @@ impl Scoped<'_> {
             match answers {
                 Ok(answers) => match found.last_mut() {
                     Some(last) if name.is_some() && last.kind.kind == kind.kind => {
-                        last.answers.extend(answers)
+                        last.answers.extend(answers);
                     }
                     _ => found.push(Found { kind, answers, is_named: name.is_some() }),
                 },

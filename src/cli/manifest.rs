@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use spur_api::yaml::{self, YamlError};
-use spur_api::{Kind, meta, registry};
+use spur_api::{Kind, REGISTRY, meta, registry};
 
 /// Largest file. Objects are at most 3 MiB each; this is a chart of hundreds.
 const FILE_MAX_BYTES: u64 = 64 << 20;
@@ -32,7 +32,7 @@ pub(crate) enum Depth {
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManifestError {
-    #[error("failed to read `{path}`: {source}")]
+    #[error("failed to read `{path}`")]
     Read { path: String, source: std::io::Error },
     #[error("failed to read `{path}`: found more than {} MiB", FILE_MAX_BYTES >> 20)]
     TooLarge { path: String },
@@ -40,8 +40,8 @@ pub(crate) enum ManifestError {
     EmptyDirectory { path: String },
     #[error("`{path}` holds no object")]
     Empty { path: String },
-    #[error("{path}{}", broken(.source))]
-    Yaml { path: String, source: YamlError },
+    #[error("{path}{}", broken(.fault))]
+    Yaml { path: String, fault: YamlError },
     #[error("{place}: found no object, want a map with `apiVersion` and `kind`")]
     NoObject { place: String },
     #[error("{place}: `{field}` is missing")]
@@ -79,7 +79,7 @@ pub(crate) fn read_all<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<M
 /// When it is no YAML, or a document is no object of a kind that is served.
 pub(crate) fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let documents =
-        yaml::documents(text).map_err(|source| ManifestError::Yaml { path: path.to_owned(), source })?;
+        yaml::documents(text).map_err(|fault| ManifestError::Yaml { path: path.to_owned(), fault })?;
     if documents.is_empty() {
         return Err(ManifestError::Empty { path: path.to_owned() });
     }
@@ -192,9 +192,13 @@ fn broken(error: &YamlError) -> String {
     let message = message.lines().next().unwrap_or_default();
     match (line, column) {
         (Some(line), Some(column)) => {
-            // The parser's own words for the place would only repeat it.
-            let again =
-                [format!(" at line {line}, column {column}"), format!("line {line} column {column}: ")];
+            // The parser's own words for the place would only repeat it, and
+            // its advice is for programmers.
+            let again = [
+                format!(" at line {line}, column {column}"),
+                format!("line {line} column {column}: "),
+                ", set DuplicateKeyPolicy in Options if acceptable".to_owned(),
+            ];
             let message = again.iter().fold(message.to_owned(), |message, again| message.replace(again, ""));
             format!(":{line}:{column}: {message}")
         }
@@ -224,16 +228,14 @@ impl ManifestError {
 
 /// The nearest thing that is served.
 fn known(api_version: &str, kind: &str) -> String {
-    match spur_api::REGISTRY.iter().find(|row| row.kind.eq_ignore_ascii_case(kind)) {
-        Some(row) => format!("write `apiVersion: {}` and `kind: {}`", row.api_version(), row.kind),
-        None => {
-            let group = spur_api::REGISTRY.iter().filter(|row| row.api_version() == api_version);
-            let kinds: Vec<&str> = group.map(|row| row.kind).collect();
-            match kinds.as_slice() {
-                [] => "`spur get --help` shows what is served".to_owned(),
-                kinds => format!("`{api_version}` has {}", kinds.join(", ")),
-            }
-        }
+    if let Some(row) = REGISTRY.iter().find(|row| row.kind.eq_ignore_ascii_case(kind)) {
+        return format!("write `apiVersion: {}` and `kind: {}`", row.api_version(), row.kind);
+    }
+    let of_group: Vec<&str> =
+        REGISTRY.iter().filter(|row| row.api_version() == api_version).map(|row| row.kind).collect();
+    match of_group.as_slice() {
+        [] => format!("kinds are {}", REGISTRY.iter().map(|row| row.kind).collect::<Vec<_>>().join(", ")),
+        kinds => format!("`{api_version}` has {}", kinds.join(", ")),
     }
 }
 

@@ -37,8 +37,18 @@ use state::State;
 /// is to be ready within 200 ms, so this is what we may add to it.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// The same once it has taken so long that a quarter of a second is nothing.
+const LOOK_EVERY_LATER: Duration = Duration::from_millis(250);
+
 /// Silence after which logs are streamed.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait, and since when times are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) timeout: Duration,
+    pub(crate) since: std::time::Instant,
+}
 
 /// An object that has to become ready.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,11 +98,14 @@ pub(crate) fn awaited(manifests: &[Manifest]) -> Vec<Awaited> {
 pub(crate) async fn until_ready(
     client: &Client,
     awaited: &[Awaited],
-    timeout: Duration,
+    patience: Patience,
     console: &mut Console,
 ) -> Result<()> {
     let mut follower = LogFollower::new(client.clone());
-    match Deadline::after(timeout).limit(watch(client, awaited, &mut follower, console)).await {
+    match Deadline::after(patience.timeout)
+        .limit(watch(client, awaited, patience, (&mut follower, console)))
+        .await
+    {
         Ok(result) => result,
         Err(TimeIsUp { after }) => {
             let snapshot = Snapshot::read(client).await?;
@@ -109,30 +122,31 @@ pub(crate) async fn until_ready(
 async fn watch(
     client: &Client,
     awaited: &[Awaited],
-    follower: &mut LogFollower,
-    console: &mut Console,
+    Patience { since, .. }: Patience,
+    (follower, console): (&mut LogFollower, &mut Console),
 ) -> Result<()> {
-    let started = Instant::now();
     let mut told: HashSet<&Awaited> = HashSet::new();
-    let mut last_news = started;
+    let mut last_news = Instant::now();
     let mut streams_logs = false;
-    let mut looks = tokio::time::interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next_look = Instant::now();
     loop {
         tokio::select! {
             line = follower.next() => console.talk(&line),
-            _ = looks.tick() => {
+            () = tokio::time::sleep_until(next_look) => {
                 let snapshot = Snapshot::read(client).await?;
                 let mut waiting = Vec::new();
                 for object in awaited {
                     match state::of(object, &snapshot) {
-                        State::Waiting(_) => waiting.push(object),
+                        State::Waiting(why) => {
+                            if told.remove(object) && object.kind != "Service" {
+                                console.talk(&format!("           {} is not ready any longer: {why}", object.shown));
+                            }
+                            waiting.push(object);
+                        }
                         State::Ready if !told.insert(object) || object.kind == "Service" => {}
                         State::Ready => {
                             last_news = Instant::now();
-                            let mark = console.talk_paint().green("✓");
-                            let seconds = started.elapsed().as_secs_f64();
-                            console.talk(&format!("  {mark} {:<40} ready after {seconds:.1} s", object.shown));
+                            console.done(since, &format!("{} is ready", object.shown));
                         }
                     }
                 }
@@ -141,15 +155,26 @@ async fn watch(
                 }
                 if last_news.elapsed() >= SILENCE && !streams_logs {
                     streams_logs = true;
-                    let names: Vec<&str> = waiting.iter().map(|object| object.shown.as_str()).collect();
-                    console.talk(&format!("  … waiting for {}; their logs:", names.join(", ")));
+                    let names = names(&waiting);
+                    console.talk(&format!("  … waiting for {names}; their logs:"));
                 }
                 if streams_logs {
                     follower.follow_only(snapshot.pods_of(&waiting));
                 }
+                next_look = Instant::now() + if streams_logs { LOOK_EVERY_LATER } else { LOOK_EVERY };
             }
         }
     }
+}
+
+/// The workloads; the Services only where nothing else is waited for.
+fn names(waiting: &[&Awaited]) -> String {
+    let workloads = waiting.iter().filter(|object| object.kind != "Service");
+    let names: Vec<&str> = workloads.map(|object| object.shown.as_str()).collect();
+    if names.is_empty() {
+        return waiting.iter().map(|object| object.shown.as_str()).collect::<Vec<_>>().join(", ");
+    }
+    names.join(", ")
 }
 
 /// Endpoints that are ready now are routed to a moment later; waits for that
@@ -173,7 +198,5 @@ pub(crate) fn tell(not_ready: &NotReady, console: &mut Console) -> Failure {
             console.talk(&format!("      {line}"));
         }
     }
-    Failure::new(not_ready.to_string())
-        .hint("the reasons stand above; --ready-timeout gives slow ones more time")
-        .exit(Exit::EnvironmentFailed)
+    Failure::new(not_ready.to_string()).hint("the reasons stand above").exit(Exit::EnvironmentFailed)
 }

@@ -133,7 +133,7 @@ pub(crate) fn previews(sandbox: &Value, facts: &Facts) -> Vec<(String, String)> 
     let services = meta::list(sandbox, "/status/forks").iter().flat_map(|fork| meta::list(fork, "/services"));
     let urls = services.filter_map(Value::as_str).map(|service| {
         let host = preview_host(meta::name(sandbox), service, meta::namespace(sandbox));
-        (service.to_owned(), format!("http://{host}:{port}/"))
+        (service.to_owned(), format!("http://{host}:{port}"))
     });
     urls.collect()
 }
@@ -219,7 +219,7 @@ mod tests {
             "metadata": {"name": "cheaper", "namespace": "shop"},
             "status": {"forks": [{"services": ["pricing"]}]},
         });
-        let expected = "http://cheaper--pricing.shop.localhost:8080/";
+        let expected = "http://cheaper--pricing.shop.localhost:8080";
         assert_eq!(previews(&sandbox, &facts), [("pricing".to_owned(), expected.to_owned())]);
         sandbox["status"]["endpoints"] = json!([{"name": "web", "url": "http://x"}]);
         assert_eq!(previews(&sandbox, &facts), [("web".to_owned(), "http://x".to_owned())]);

@@ -55,7 +55,7 @@ fn lines(url: &str, facts: &Facts, pods: Count, sandboxes: Count) -> Vec<String>
     let mut lines = vec![line("api", facts.text("api").unwrap_or(url))];
     for (label, field) in [
         ("entry", "entry"),
-        ("data", "dataDir"),
+        ("data", "data"),
         ("kubeconfig", "kubeconfig"),
         ("runtime", "runtime"),
         ("version", "version"),
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_status_is_a_few_lines() {
         let facts = Facts(json!({
-            "api": "http://127.0.0.1:7443", "entry": "http://127.0.0.1:8080", "dataDir": "/data/spur",
+            "api": "http://127.0.0.1:7443", "entry": "http://127.0.0.1:8080", "data": "/data/spur",
             "traces": {"kept": 12, "evicted": 3, "lostRecords": 0},
         }));
         let (pods, sandboxes) = (Count { n_ready: 5, n_all: 6 }, Count { n_ready: 0, n_all: 0 });

@@ -27,7 +27,7 @@ use crate::environment::Environment;
 use crate::error::{self, Exit, Failure};
 use crate::facts::Facts;
 use crate::manifest::{self, Depth, Manifest};
-use crate::ready::{self, NotReady};
+use crate::ready::{self, NotReady, Patience};
 use crate::signals::{Ending, Signals};
 use crate::wait::Deadline;
 use crate::{apply, connect, sandbox};
@@ -148,15 +148,16 @@ async fn prepare(
     summary.phase("apply", since.elapsed());
 
     let since = Instant::now();
-    let count = format!("{} objects applied, waiting until they are ready", manifests.len());
-    console.talk(&count);
-    let waited = ready::until_ready(&client, &ready::awaited(&manifests), args.ready_timeout, console).await;
+    console.talk(&format!("applied {} objects; waiting until they are ready", manifests.len()));
+    let patience = Patience { timeout: args.ready_timeout, since };
+    let waited = ready::until_ready(&client, &ready::awaited(&manifests), patience, console).await;
     summary.phase("ready", since.elapsed());
     if let Err(error) = waited {
         return Err(match error.downcast::<NotReady>() {
             Ok(not_ready) => {
                 summary.unready.clone_from(&not_ready.unready);
-                ready::tell(&not_ready, console).into()
+                let hint = "the reasons stand above; --ready-timeout gives slow ones more time";
+                ready::tell(&not_ready, console).hint(hint).into()
             }
             Err(error) => error,
         });
@@ -168,7 +169,7 @@ async fn prepare(
             let since = Instant::now();
             let key = make_sandbox(&client, manifest, args).await?;
             summary.phase("sandbox", since.elapsed());
-            console.talk(&format!("  {} sandbox with key {key}", console.talk_paint().green("✓")));
+            console.done(since, &format!("the sandbox is ready, with the key {key}"));
             Some(key)
         }
     };

@@ -1,6 +1,8 @@
 //! `spur trace`: finished requests, one a line. How a line looks is in `line`.
 
 mod line;
+#[cfg(test)]
+pub(crate) mod made;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -50,13 +52,16 @@ pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console
             None => match serde_json::from_slice(&line).context("failed to read a trace")? {
                 Told::Trace(trace) => console.line(&line::of(&trace, console.data_paint()))?,
                 Told::Lost { lost } => {
-                    console.talk(&format!("({lost} requests went by too fast to be shown)"))
+                    console.talk(&format!("({lost} requests went by too fast to be shown)"));
                 }
             },
         }
     }
     if n_told == 0 && output.is_none() {
-        console.talk("No requests yet; send one through the entry that `spur status` shows.");
+        console.talk(&match key {
+            Some(key) => format!("No finished requests with the key `{key}`."),
+            None => "No requests yet; send one through the entry that `spur status` shows.".to_owned(),
+        });
     }
     Ok(Exit::Success)
 }

@@ -30,7 +30,8 @@ use crate::compile::{FragmentCache, Source, SourceKind};
 use crate::run::Parts;
 
 /// Changes that one table is made from. 1,000: under endless change a table is
-/// still published every few milliseconds, which is what compiling one takes.
+/// still published again and again. Compiling one of 5,000 Services with a slice
+/// each took 4 ms (opt-level 3, one of two busy cores, Nov 2026).
 const BATCH_MAX: usize = 1_000;
 
 /// Objects of each kind that one page of a list holds (client-go's page size is

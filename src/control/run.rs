@@ -83,10 +83,10 @@ pub async fn run(parts: Parts) {
         stop: stop.clone(),
     };
     let mut tasks = JoinSet::new();
-    tasks.spawn(deployment::run(ctx.clone(), stop.clone()));
-    tasks.spawn(replica_set::run(ctx.clone(), stop.clone()));
-    tasks.spawn(endpoint_slice::run(ctx.clone(), stop.clone()));
-    tasks.spawn(namespace::run(ctx.clone(), stop.clone()));
+    tasks.spawn(until(stop.clone(), deployment::run(ctx.clone(), stop.clone())));
+    tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone(), stop.clone())));
+    tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone(), stop.clone())));
+    tasks.spawn(until(stop.clone(), namespace::run(ctx.clone(), stop.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));
     tasks.spawn(node::run(ctx.clone(), parts.runtime.name(), stop.clone()));
     tasks.spawn(host_ports::run(ctx.clone(), parts.clone()));
@@ -94,12 +94,22 @@ pub async fn run(parts: Parts) {
     // routes -- the revision of each table after it is in `parts.table` --> sandbox
     let (published_tx, published_rx) = watch::channel(0);
     tasks.spawn(routes::run(parts.clone(), published_tx));
-    tasks.spawn(sandbox::run(parts.clone(), events.clone(), published_rx));
+    tasks.spawn(until(stop.clone(), sandbox::run(parts.clone(), events.clone(), published_rx)));
     tasks.spawn(events.sweep(stop.clone()));
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a controller crashed");
         }
+    }
+}
+
+/// Runs a controller until it is stopped, wherever it stands: kube-runtime's own
+/// graceful shutdown never ends when it is asked for before the first list is
+/// complete, and a reconciler that is cut off is right the next time.
+async fn until(stop: CancellationToken, controller: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = controller => {}
     }
 }
 

@@ -1,7 +1,12 @@
 //! The only place that makes responses: objects, statuses, warnings.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WARNING};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WARNING};
 use http::{Response, StatusCode};
 use serde_json::Value;
 use spur_api::Status;
@@ -48,14 +53,62 @@ pub(crate) fn failure(status: &Status) -> Answer {
     answer
 }
 
+/// 405, with the methods that are allowed (RFC 9110 section 15.5.6).
+pub(crate) fn method_not_allowed(allowed: &[&str]) -> Answer {
+    let mut answer = failure(&Status::method_not_allowed());
+    let methods = HeaderValue::from_str(&allowed.join(", ")).expect("methods are plain words");
+    answer.headers_mut().insert(ALLOW, methods);
+    answer
+}
+
+/// A body that comes piece by piece. A panic while a piece is made ends this
+/// body, and not the task that reads it, which may be one of our own.
+pub(crate) fn streamed<E>(
+    media_type: &'static str,
+    pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+) -> Answer
+where
+    E: Into<axum::BoxError> + 'static,
+{
+    let pieces = AssertUnwindSafe(pieces).catch_unwind().map(|piece| match piece {
+        Ok(piece) => piece.map_err(Into::into),
+        Err(panic) => {
+            let what = panic_text(&*panic);
+            tracing::error!(panic = what, "a stream panicked: {what}");
+            Err(axum::BoxError::from("the stream panicked"))
+        }
+    });
+    typed(StatusCode::OK, media_type, Body::from_stream(pieces))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
+
 /// Adds a `Warning: 299` header for each text, which `kubectl` prints.
 ///
 /// Source: RFC 7234 section 5.5; `apimachinery/pkg/util/net/http.go`, `NewWarningHeader`.
 pub(crate) fn warn(answer: &mut Answer, warnings: &[String]) {
-    for warning in warnings {
-        let escaped = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{escaped}\"")) {
-            answer.headers_mut().append(WARNING, value);
-        }
+    for warning in warnings.iter().take(WARNINGS_MAX) {
+        add_warning(answer, warning);
     }
+    let n_more = warnings.len().saturating_sub(WARNINGS_MAX);
+    if n_more > 0 {
+        add_warning(answer, &format!("{n_more} more warnings are left out"));
+    }
+}
+
+/// Warnings in one answer: hyper, which kube-rs reads with, refuses an answer
+/// of more than 100 headers.
+const WARNINGS_MAX: usize = 40;
+/// Longest warning, in characters (`endpoints/filters/warning.go`: `truncateItemRunes`).
+const WARNING_MAX: usize = 256;
+
+fn add_warning(answer: &mut Answer, warning: &str) {
+    let plain = warning.chars().take(WARNING_MAX).map(|char| if char.is_control() { ' ' } else { char });
+    let escaped = plain.collect::<String>().replace('\\', "\\\\").replace('"', "\\\"");
+    let value = HeaderValue::from_bytes(format!("299 - \"{escaped}\"").as_bytes());
+    answer.headers_mut().append(WARNING, value.expect("control characters are taken out"));
 }

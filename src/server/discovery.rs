@@ -13,8 +13,6 @@ use spur_api::{Kind, REGISTRY, Scope, Status, Subresource};
 use crate::answer::{self, Answer, Outcome};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-/// What a client may do with objects.
-const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// `/api`: the core group.
 pub(crate) fn core(headers: &HeaderMap) -> Answer {
@@ -71,6 +69,12 @@ pub(crate) fn resources(headers: &HeaderMap, group: &str, version: &str) -> Outc
             "resources": resources,
         }),
     ))
+}
+
+/// Whether all objects of a kind can be deleted in one request: not namespaces,
+/// each of which has to be emptied first (`pkg/registry/core/namespace/storage`).
+pub(crate) fn has_delete_collection(kind: &Kind) -> bool {
+    kind.kind != "Namespace"
 }
 
 /// A document with its hash as `ETag`; 304 to who has it already.
@@ -133,7 +137,7 @@ fn resource_rows(kind: &Kind) -> Vec<Value> {
         "singularName": kind.singular,
         "namespaced": kind.scope == Scope::Namespaced,
         "kind": kind.kind,
-        "verbs": VERBS,
+        "verbs": verbs(kind),
     });
     if !kind.short_names.is_empty() {
         row["shortNames"] = json!(kind.short_names);
@@ -142,9 +146,9 @@ fn resource_rows(kind: &Kind) -> Vec<Value> {
         row["categories"] = json!(kind.categories);
     }
     let subresources = kind.subresources.iter().map(|subresource| {
-        let (name, group, version, of, verbs) = describe(*subresource, kind);
+        let (group, version, of, verbs) = describe(*subresource, kind);
         let mut row = json!({
-            "name": format!("{}/{name}", kind.plural),
+            "name": format!("{}/{}", kind.plural, subresource.segment()),
             "singularName": "",
             "namespaced": kind.scope == Scope::Namespaced,
             "kind": of,
@@ -159,14 +163,21 @@ fn resource_rows(kind: &Kind) -> Vec<Value> {
     std::iter::once(row).chain(subresources).collect()
 }
 
-type Described = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
+/// What a client may do with objects.
+fn verbs(kind: &Kind) -> Vec<&'static str> {
+    let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    all.into_iter().filter(|verb| *verb != "deletecollection" || has_delete_collection(kind)).collect()
+}
+
+/// Group, version and kind of what a subresource is, and what a client may do with it.
+type Described = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 fn describe(subresource: Subresource, kind: &Kind) -> Described {
     match subresource {
-        Subresource::Status => ("status", kind.group, kind.version, kind.kind, &["get", "patch", "update"]),
-        Subresource::Scale => ("scale", "autoscaling", "v1", "Scale", &["get", "patch", "update"]),
-        Subresource::Log => ("log", kind.group, kind.version, kind.kind, &["get"]),
-        Subresource::Finalize => ("finalize", kind.group, kind.version, kind.kind, &["update"]),
+        Subresource::Status => (kind.group, kind.version, kind.kind, &["get", "patch", "update"]),
+        Subresource::Scale => ("autoscaling", "v1", "Scale", &["get", "patch", "update"]),
+        Subresource::Log => (kind.group, kind.version, kind.kind, &["get"]),
+        Subresource::Finalize => (kind.group, kind.version, kind.kind, &["update"]),
     }
 }
 
@@ -201,7 +212,7 @@ fn aggregated_resource(kind: &Kind) -> Value {
         "responseKind": kind_of(kind.group, kind.version, kind.kind),
         "scope": if kind.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": kind.singular,
-        "verbs": VERBS,
+        "verbs": verbs(kind),
     });
     if !kind.short_names.is_empty() {
         row["shortNames"] = json!(kind.short_names);
@@ -211,7 +222,8 @@ fn aggregated_resource(kind: &Kind) -> Value {
     }
     if !kind.subresources.is_empty() {
         let subresources = kind.subresources.iter().map(|subresource| {
-            let (name, group, version, of, verbs) = describe(*subresource, kind);
+            let (group, version, of, verbs) = describe(*subresource, kind);
+            let name = subresource.segment();
             json!({"subresource": name, "responseKind": kind_of(group, version, of), "verbs": verbs})
         });
         row["subresources"] = subresources.collect();

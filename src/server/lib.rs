@@ -18,6 +18,7 @@ mod body;
 mod bootstrap;
 mod discovery;
 mod health;
+mod incoming;
 mod logs;
 mod namespaces;
 mod negotiate;

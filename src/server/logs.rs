@@ -4,11 +4,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::body::Body;
 use futures::StreamExt;
-use http::StatusCode;
 use serde_json::Value;
-use spur_api::{Status, Subresource, meta};
+use spur_api::{Status, meta};
 use spur_runtime::{LogError, LogOptions, PodId};
 
 use crate::answer::{self, Outcome};
@@ -17,9 +15,6 @@ use crate::query::LogQuery;
 use crate::verbs::Request;
 
 pub(crate) async fn get(request: &Request) -> Outcome {
-    if !request.kind().has(Subresource::Log) {
-        return Err(Status::no_such_path());
-    }
     let pod =
         object::get(&request.state, request.kind(), request.namespace(), request.target.object_name())?.value;
     let container = container(&pod, &request.query.log)?;
@@ -28,8 +23,7 @@ pub(crate) async fn get(request: &Request) -> Outcome {
     let logs = request.state.runtime.logs(&id, &container, options).await;
     let logs = logs.map_err(|error| missing(&pod, &container, &error))?;
     let until = request.state.draining.clone();
-    let body = Body::from_stream(logs.take_until(async move { until.cancelled().await }));
-    Ok(answer::typed(StatusCode::OK, "text/plain", body))
+    Ok(answer::streamed("text/plain", logs.take_until(async move { until.cancelled().await })))
 }
 
 /// The container that is meant: the one named, else the only one.

@@ -19,11 +19,12 @@ pub(crate) enum Form {
 
 /// The first form in `Accept` that is served.
 pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Status> {
-    let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    if accept.is_empty() {
+    let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let parts: Vec<&str> =
+        accept.flat_map(|value| value.split(',')).filter(|part| !part.trim().is_empty()).collect();
+    if parts.is_empty() {
         return Ok(Form::Whole);
     }
-    let parts = accept.iter().flat_map(|value| value.split(','));
     parts.into_iter().find_map(one).ok_or_else(|| {
         let why =
             "only the following media types are accepted: application/json, application/json;stream=watch";
@@ -33,8 +34,8 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Status> {
 
 fn one(part: &str) -> Option<Form> {
     let mut fields = part.split(';').map(str::trim);
-    let is_json = matches!(fields.next()?, "application/json" | "application/*" | "*/*");
-    if !is_json {
+    let media_type = fields.next()?.to_ascii_lowercase();
+    if !matches!(media_type.as_str(), "application/json" | "application/*" | "*/*") {
         return None;
     }
     let (mut form, mut version, mut group) = (None, None, None);

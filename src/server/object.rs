@@ -38,20 +38,35 @@ pub(crate) fn find(
 
 /// A stored object as a value with its resourceVersion.
 pub(crate) fn found(stored: &Stored) -> Result<Found, Status> {
-    Ok(Found { value: decode(&stored.value, stored.revision)?, revision: stored.revision })
+    let value = decode(&stored.value, stored.revision)
+        .map_err(|error| corrupt(&format!("stored value of `{}` is corrupt: {error}", stored.key)))?;
+    Ok(Found { value, revision: stored.revision })
 }
 
 /// Stored bytes as a value with its resourceVersion.
-pub(crate) fn decode(bytes: &Bytes, revision: Revision) -> Result<Value, Status> {
-    let mut value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| Status::internal(format!("a stored object is no JSON: {error}")))?;
+pub(crate) fn decode(bytes: &Bytes, revision: Revision) -> Result<Value, serde_json::Error> {
+    let map: Map<String, Value> = serde_json::from_slice(bytes)?;
+    let mut value = Value::Object(map);
     set_resource_version(&mut value, revision);
     Ok(value)
 }
 
+/// A value that cannot be read again: only deleting it helps.
+fn corrupt(why: &str) -> Status {
+    Status::new(500, CORRUPT, format!("{why}; hint: delete the object, then make it again"))
+}
+
+/// Whether a failure says that the stored value is damaged.
+pub(crate) fn is_corrupt(status: &Status) -> bool {
+    status.reason == CORRUPT
+}
+
+/// The reason in a `Status` about a damaged value.
+const CORRUPT: &str = "StorageCorrupt";
+
 /// A value as it is stored: without its resourceVersion, identity first.
 pub(crate) fn encode(value: &Value) -> Bytes {
-    let mut ordered = in_order(value);
+    let mut ordered = in_order(value.clone());
     meta::metadata_mut(&mut ordered).shift_remove("resourceVersion");
     Bytes::from(serde_json::to_vec(&ordered).expect("a JSON value can always be written"))
 }
@@ -62,19 +77,15 @@ pub(crate) fn set_resource_version(value: &mut Value, revision: Revision) {
 }
 
 /// `kind`, `apiVersion` and `metadata` first: some clients demand `kind` as the first key.
-fn in_order(value: &Value) -> Value {
-    let Some(map) = value.as_object() else { return value.clone() };
+pub(crate) fn in_order(value: Value) -> Value {
+    let Value::Object(mut map) = value else { return value };
     let mut ordered = Map::with_capacity(map.len());
     for field in ["kind", "apiVersion", "metadata"] {
-        if let Some(value) = map.get(field) {
-            ordered.insert(field.to_owned(), value.clone());
+        if let Some((field, value)) = map.shift_remove_entry(field) {
+            ordered.insert(field, value);
         }
     }
-    for (field, value) in map {
-        if !ordered.contains_key(field) {
-            ordered.insert(field.clone(), value.clone());
-        }
-    }
+    ordered.extend(map);
     Value::Object(ordered)
 }
 
@@ -90,7 +101,7 @@ pub(crate) fn revision(text: &str) -> Result<Revision, Status> {
 /// A failed read as the API reports it.
 pub(crate) fn unreadable(error: &ReadError) -> Status {
     match error {
-        ReadError::Corrupt { .. } => Status::new(500, "StorageCorrupt", error.to_string()),
+        ReadError::Corrupt { .. } => corrupt(&error.to_string()),
         ReadError::Compacted { requested, oldest } => {
             Status::expired(format!("too old resource version: {requested} ({oldest})"))
         }
@@ -110,7 +121,7 @@ pub(crate) fn unwritten(error: &WriteError, kind: &Kind, name: &str) -> Status {
         WriteError::Conflict { .. } => Status::modified(group, plural, name),
         WriteError::Exists { .. } => Status::already_exists(group, plural, name),
         WriteError::NotFound { .. } => Status::not_found(group, plural, name),
-        WriteError::Corrupt { .. } => Status::new(500, "StorageCorrupt", error.to_string()),
+        WriteError::Corrupt { .. } => corrupt(&error.to_string()),
         WriteError::ValueTooLarge { .. } => Status::new(413, "RequestEntityTooLarge", error.to_string()),
         WriteError::KeyTooLong { .. } => Status::bad_request(error.to_string()),
         WriteError::DiskFull { .. } => Status::new(507, "InsufficientStorage", error.to_string()),

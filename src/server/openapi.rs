@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use spur_api::{Kind, REGISTRY, Scope, Status, definitions};
 
 use crate::answer::{Answer, Outcome};
-use crate::discovery::tagged;
+use crate::discovery::{has_delete_collection, tagged};
 
 /// The index: where each group version's document is.
 pub(crate) fn index(headers: &HeaderMap) -> Answer {
@@ -96,8 +96,10 @@ fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
     let mut of_collection = json!({
         "get": operation(kind, "list", &[]),
         "post": operation(kind, "post", &["application/json"]),
-        "delete": operation(kind, "deletecollection", &[]),
     });
+    if has_delete_collection(kind) {
+        of_collection["delete"] = operation(kind, "deletecollection", &[]);
+    }
     let mut of_object = json!({
         "get": operation(kind, "get", &[]),
         "put": operation(kind, "put", &["application/json"]),

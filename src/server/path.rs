@@ -2,7 +2,7 @@
 //!
 //! Source: `apiserver/pkg/endpoints/request/requestinfo.go`.
 
-use spur_api::{Kind, Scope, registry};
+use spur_api::{Kind, Scope, Subresource, registry};
 
 /// A path below `/api/v1` or `/apis/<group>/<version>` that names objects.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Target {
     pub(crate) namespace: Option<String>,
     /// The object; `None` means the collection.
     pub(crate) name: Option<String>,
-    pub(crate) subresource: Option<String>,
+    pub(crate) subresource: Option<Subresource>,
     /// The old `/watch/` prefix, which turns a list into a watch.
     pub(crate) is_watch: bool,
 }
@@ -33,6 +33,10 @@ pub(crate) fn parse(path: &str) -> Option<Target> {
     if rest.last().is_some_and(String::is_empty) {
         rest.pop();
     }
+    // To the store an empty namespace is every namespace: `/namespaces//pods` must not be that.
+    if rest.iter().any(String::is_empty) {
+        return None;
+    }
     let is_watch = rest.first().is_some_and(|first| first == "watch");
     if is_watch {
         rest.remove(0);
@@ -42,14 +46,14 @@ pub(crate) fn parse(path: &str) -> Option<Target> {
 
 fn resolve(group: &str, version: &str, rest: &[String]) -> Option<Target> {
     let kind = |plural: &str| registry::by_path(group, version, plural);
-    let target = |kind, namespace: Option<&String>, rest: &[String]| {
-        (rest.len() <= 2).then(|| Target {
-            kind,
-            namespace: namespace.cloned(),
-            name: rest.first().cloned(),
-            subresource: rest.get(1).cloned(),
-            is_watch: false,
-        })
+    let target = |kind: &'static Kind, namespace: Option<&String>, rest: &[String]| {
+        let (name, subresource) = match rest {
+            [] => (None, None),
+            [name] => (Some(name.clone()), None),
+            [name, segment] => (Some(name.clone()), Some(kind.subresource(segment)?)),
+            _ => return None,
+        };
+        Some(Target { kind, namespace: namespace.cloned(), name, subresource, is_watch: false })
     };
     match rest {
         // `/namespaces/x/pods…`, but `/namespaces/x/status` is about the namespace itself.
@@ -105,7 +109,8 @@ mod tests {
     /// `plural namespace name subresource`, with `-` for what is absent.
     fn check(path: &str, expected: Option<&str>) {
         let found = parse(path).map(|target| {
-            let parts = [target.namespace, target.name, target.subresource];
+            let subresource = target.subresource.map(|part| part.segment().to_owned());
+            let parts = [target.namespace, target.name, subresource];
             let parts = parts.map(|part| part.unwrap_or_else(|| "-".to_owned()));
             format!("{} {}", target.kind.plural, parts.join(" "))
         });
@@ -136,6 +141,9 @@ mod tests {
             "/api/v1/namespaces/a/nodes",
             "/x",
             "/api/v1/namespaces/%ff/pods",
+            "/api/v1/namespaces//pods",
+            "/api/v1/namespaces/a/pods//log",
+            "/api/v1/namespaces/a/pods/b/scale",
         ] {
             check(path, None);
         }

@@ -1,17 +1,13 @@
-//! What happens to every object on its way into the store: fields checked,
-//! defaults filled in, identity given, rules applied.
+//! What happens to every object on its way into the store: identity given,
+//! defaults filled in, rules applied. That its fields are right was checked
+//! before, in `incoming`.
 //!
-//! Source: `apiserver/pkg/registry/rest` (create.go, update.go) and
-//! `apiserver/pkg/endpoints/handlers`.
+//! Source: `apiserver/pkg/registry/rest` (create.go, update.go).
 
 use serde_json::{Value, json};
 use spur_api::kinds::validate_metadata;
-use spur_api::{Kind, Scope, Status, Subresource, definitions, meta, names};
-use spur_schema::decode::{Decoded, strict_message};
+use spur_api::{Kind, Status, Subresource, definitions, meta, names};
 use spur_schema::{FieldError, Schema};
-
-use crate::path::Target;
-use crate::query::FieldValidation;
 
 /// The part of an object that a write may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,107 +20,9 @@ pub(crate) enum Part {
     Finalizers,
 }
 
-/// A body whose fields are known and have the right types.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    pub(crate) value: Value,
-    /// What was dropped, for the `Warning` header.
-    pub(crate) warnings: Vec<String>,
-}
-
 /// The kind's schema.
 pub(crate) fn schema(kind: &Kind) -> Schema<'static> {
     definitions::schemas().get(kind.definition).expect("a test holds that each kind has its definition")
-}
-
-/// Checks a body's fields: unknown and duplicate ones, nulls, JSON types.
-pub(crate) fn check_fields(
-    kind: &Kind,
-    decoded: Decoded,
-    validation: FieldValidation,
-) -> Result<Incoming, Status> {
-    let Decoded { mut value, duplicates } = decoded;
-    spur_schema::drop_nulls(schema(kind), &mut value);
-    let unknown = spur_schema::unknown_fields(schema(kind), &mut value);
-    let mut warnings = Vec::new();
-    match validation {
-        FieldValidation::Ignore => {}
-        FieldValidation::Warn => {
-            warnings.extend(unknown.iter().map(|path| format!("unknown field \"{path}\"")));
-            warnings.extend(duplicates.iter().map(|path| format!("duplicate field \"{path}\"")));
-        }
-        FieldValidation::Strict => {
-            if let Some(message) = strict_message(&duplicates, &unknown) {
-                let (version, name) = (kind.version, kind.kind);
-                let why = format!("{name} in version \"{version}\" cannot be handled as a {name}: {message}");
-                return Err(Status::bad_request(why));
-            }
-        }
-    }
-    check_types(kind, &value)?;
-    Ok(Incoming { value, warnings })
-}
-
-fn check_types(kind: &Kind, value: &Value) -> Result<(), Status> {
-    if kind.is_structural() {
-        return Ok(());
-    }
-    spur_schema::typecheck(schema(kind), value).map_err(|mismatch| {
-        let (version, name) = (kind.version, kind.kind);
-        Status::bad_request(format!(
-            "{name} in version \"{version}\" cannot be handled as a {name}: {mismatch}"
-        ))
-    })
-}
-
-/// Checks that a body is what the path says, and gives it what it left out.
-pub(crate) fn check_identity(target: &Target, value: &mut Value) -> Result<(), Status> {
-    let kind = target.kind;
-    let found = (meta::text(value, "/apiVersion").to_owned(), meta::text(value, "/kind").to_owned());
-    if found.0 != kind.api_version() {
-        let expected = kind.api_version();
-        let found = found.0;
-        return Err(Status::bad_request(if found.is_empty() {
-            "Object 'apiVersion' is missing in the body".to_owned()
-        } else {
-            format!(
-                "the API version in the data ({found}) does not match the expected API version ({expected})"
-            )
-        }));
-    }
-    if found.1 != kind.kind {
-        let (found, expected) = (found.1, kind.kind);
-        return Err(Status::bad_request(if found.is_empty() {
-            "Object 'Kind' is missing in the body".to_owned()
-        } else {
-            format!("the kind in the data ({found}) does not match the expected kind ({expected})")
-        }));
-    }
-    let metadata = meta::metadata_mut(value);
-    match (kind.scope, &target.namespace) {
-        (Scope::Namespaced, Some(namespace)) => {
-            let sent = metadata.get("namespace").and_then(Value::as_str).unwrap_or("");
-            if !sent.is_empty() && sent != namespace {
-                let why = format!(
-                    "the namespace of the provided object does not match the namespace sent on the request: found `{sent}`, want `{namespace}`"
-                );
-                return Err(Status::bad_request(why));
-            }
-            metadata.insert("namespace".to_owned(), json!(namespace));
-        }
-        _ => {
-            metadata.shift_remove("namespace");
-        }
-    }
-    if let Some(name) = &target.name {
-        let sent = metadata.get("name").and_then(Value::as_str).unwrap_or("");
-        if !sent.is_empty() && sent != name {
-            let why = format!("the name of the object ({sent}) does not match the name on the URL ({name})");
-            return Err(Status::bad_request(why));
-        }
-        metadata.insert("name".to_owned(), json!(name));
-    }
-    Ok(())
 }
 
 /// Makes a new object complete: identity, defaults, what the server decides.

@@ -1,9 +1,12 @@
 //! From a request to its handler: the few fixed paths, then the generic handler.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::Router;
 use axum::body::Body;
+use futures::FutureExt;
 use http::{Method, Request as HttpRequest, StatusCode};
-use spur_api::{Scope, Status};
+use spur_api::{Scope, Status, Subresource};
 
 use crate::answer::{self, Answer, Outcome};
 use crate::path::{self, Target};
@@ -17,7 +20,17 @@ pub fn router(parts: Parts) -> Router {
     let state = State::new(parts);
     Router::new().fallback(move |request: HttpRequest<Body>| {
         let state = state.clone();
-        async move { handle(state, request).await }
+        async move { guarded(handle(state, request)).await }
+    })
+}
+
+/// A handler that panics fails its own request only.
+async fn guarded(handler: impl Future<Output = Answer>) -> Answer {
+    // What a handler shares is the parts of `State`, each of which keeps itself whole.
+    AssertUnwindSafe(handler).catch_unwind().await.unwrap_or_else(|panic| {
+        let what = answer::panic_text(&*panic);
+        tracing::error!(panic = what, "a handler panicked: {what}");
+        answer::failure(&Status::internal("the handler panicked; the server's log says where"))
     })
 }
 
@@ -69,7 +82,7 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
         _ => return None,
     };
     if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Some(Err(Status::method_not_allowed()));
+        return Some(Ok(answer::method_not_allowed(&["GET", "HEAD"])));
     }
     Some(outcome)
 }
@@ -90,35 +103,42 @@ fn roots() -> Answer {
 }
 
 async fn generic(method: &Method, request: &Request) -> Outcome {
-    let Target { kind, namespace, name, subresource, .. } = &request.target;
-    let is_object = name.is_some();
-    let needs_namespace = kind.scope == Scope::Namespaced && namespace.is_none();
-    match (method.as_str(), is_object, subresource.as_deref()) {
-        ("GET", true, None) if request.query.is_watch => verbs::watch::watch(&one_object(request)).await,
-        ("GET", true, None) => verbs::get::get(request).await,
-        ("GET", true, Some("log")) => logs::get(request).await,
-        ("GET", true, Some("scale")) => scale::get(request).await,
-        ("GET", true, Some("status")) => {
-            verbs::update::part(request)?;
-            verbs::get::get(request).await
-        }
-        ("GET", false, _) if request.query.is_watch => verbs::watch::watch(request).await,
+    let allowed = methods(&request.target);
+    if !allowed.contains(&method.as_str()) {
+        return Ok(answer::method_not_allowed(allowed));
+    }
+    let is_watch = request.query.is_watch;
+    match (method.as_str(), request.target.name.is_some(), request.target.subresource) {
+        ("GET", true, None) if request.target.is_watch => verbs::watch::watch(&one_object(request)).await,
+        ("GET", true, None | Some(Subresource::Status)) => verbs::get::get(request).await,
+        ("GET", true, Some(Subresource::Log)) => logs::get(request).await,
+        ("GET", true, Some(Subresource::Scale)) => scale::get(request).await,
+        ("GET", false, _) if is_watch => verbs::watch::watch(request).await,
         ("GET", false, _) => verbs::list::list(request).await,
-        ("POST", false, _) if !needs_namespace => verbs::create::create(request).await,
-        ("PUT", true, _) => verbs::update::update(request).await,
-        ("PATCH", true, Some("finalize")) => Err(Status::method_not_allowed()),
-        ("PATCH", true, _) => verbs::patch::patch(request).await,
-        ("DELETE", true, None) => verbs::delete::delete(request).await,
-        ("DELETE", false, _) if !needs_namespace => {
-            verbs::delete_collection::delete_collection(request).await
-        }
-        (_, true, Some(subresource)) if !is_subresource(subresource) => Err(Status::no_such_path()),
-        _ => Err(Status::method_not_allowed()),
+        ("POST", ..) => verbs::create::create(request).await,
+        ("PUT", _, Some(Subresource::Scale)) => scale::put(request).await,
+        ("PUT", ..) => verbs::update::update(request).await,
+        ("PATCH", _, Some(Subresource::Scale)) => scale::patch(request).await,
+        ("PATCH", ..) => verbs::patch::patch(request).await,
+        ("DELETE", true, _) => verbs::delete::delete(request).await,
+        ("DELETE", false, _) => verbs::delete_collection::delete_collection(request).await,
+        _ => Err(Status::no_such_path()),
     }
 }
 
-fn is_subresource(name: &str) -> bool {
-    matches!(name, "status" | "scale" | "log" | "finalize")
+/// The methods that a target takes.
+fn methods(target: &Target) -> &'static [&'static str] {
+    let is_everywhere = target.kind.scope == Scope::Namespaced && target.namespace.is_none();
+    match (&target.name, target.subresource) {
+        _ if target.is_watch => &["GET"],
+        (None, _) if is_everywhere => &["GET"],
+        (None, _) if !discovery::has_delete_collection(target.kind) => &["GET", "POST"],
+        (None, _) => &["GET", "POST", "DELETE"],
+        (Some(_), None) => &["GET", "PUT", "PATCH", "DELETE"],
+        (Some(_), Some(Subresource::Status | Subresource::Scale)) => &["GET", "PUT", "PATCH"],
+        (Some(_), Some(Subresource::Log)) => &["GET"],
+        (Some(_), Some(Subresource::Finalize)) => &["PUT"],
+    }
 }
 
 /// The old `/watch/…/<name>` is a watch of one object.
@@ -128,4 +148,18 @@ fn one_object(request: &Request) -> Request {
         request.query.field_selector = format!("metadata.name={name}");
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_a_500_of_its_own_request() {
+        let answer = guarded(async { panic!("on purpose") }).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(answer.into_body(), 4096).await.expect("a body");
+        let status: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!((status["kind"].as_str(), status["code"].as_u64()), (Some("Status"), Some(500)));
+    }
 }

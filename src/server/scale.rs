@@ -3,30 +3,30 @@
 //! Source: `pkg/registry/apps/deployment/storage`, `ScaleREST`.
 
 use serde_json::{Value, json};
-use spur_api::{Status, Subresource, meta};
+use spur_api::{Status, definitions, meta};
 use spur_schema::FieldError;
 
 use crate::answer::{self, Outcome};
-use crate::body::Media;
+use crate::body::{self, Media};
 use crate::object;
 use crate::pipeline::Part;
 use crate::verbs::{Request, patch as patches, update};
 
 pub(crate) async fn get(request: &Request) -> Outcome {
-    check_served(request)?;
     let found =
         object::get(&request.state, request.kind(), request.namespace(), request.target.object_name())?;
     Ok(answer::ok(&scale_of(&found.value)))
 }
 
-pub(crate) async fn put(request: &Request, scale: &Value) -> Outcome {
-    check_served(request)?;
-    let written = update::change(request, Part::Main, |old| scaled(request, old, scale)).await?;
+pub(crate) async fn put(request: &Request) -> Outcome {
+    let scale = body::decode_object(body::media(&request.headers)?, &request.body)?.value;
+    let written = update::change(request, Part::Main, |old| scaled(request, old, &scale)).await?;
     Ok(answer::ok(&scale_of(&written)))
 }
 
-pub(crate) async fn patch(request: &Request, media: Media, patch: &Value) -> Outcome {
-    check_served(request)?;
+pub(crate) async fn patch(request: &Request) -> Outcome {
+    let media = body::patch_media(&request.headers, request.kind().is_structural())?;
+    let patch = body::decode(media, &request.body)?.value;
     if !matches!(media, Media::MergePatch | Media::JsonPatch | Media::StrategicPatch) {
         let why = "server-side apply of `scale` is not supported: send a merge patch";
         return Err(Status::new(415, "UnsupportedMediaType", why));
@@ -35,18 +35,15 @@ pub(crate) async fn patch(request: &Request, media: Media, patch: &Value) -> Out
     let media = if media == Media::StrategicPatch { Media::MergePatch } else { media };
     let written = update::change(request, Part::Main, |old| {
         let mut scale = scale_of(old);
-        patches::run(request, media, &mut scale, patch)?;
+        patches::run(request, media, &mut scale, &patch)?;
         scaled(request, old, &scale)
     })
     .await?;
     Ok(answer::ok(&scale_of(&written)))
 }
 
-fn check_served(request: &Request) -> Result<(), Status> {
-    if request.kind().has(Subresource::Scale) { Ok(()) } else { Err(Status::no_such_path()) }
-}
-
 fn scaled(request: &Request, old: &Value, scale: &Value) -> Result<Value, Status> {
+    check_scale(request, scale)?;
     let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| json!(0));
     if replicas.as_u64().is_none_or(|count| count > i32::MAX as u64) {
         let fault = FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
@@ -59,6 +56,27 @@ fn scaled(request: &Request, old: &Value, scale: &Value) -> Result<Value, Status
     }
     meta::map_at(&mut new, "spec").insert("replicas".to_owned(), replicas);
     Ok(new)
+}
+
+/// A Scale has the types of its schema and the name of what it scales.
+fn check_scale(request: &Request, scale: &Value) -> Result<(), Status> {
+    let schema = definitions::schemas().get(definitions::SCALE).expect("the definitions hold Scale");
+    spur_schema::typecheck(schema, scale).map_err(|mismatch| {
+        Status::bad_request(format!("Scale in version \"v1\" cannot be handled as a Scale: {mismatch}"))
+    })?;
+    for (pointer, wanted) in [
+        ("/kind", "Scale"),
+        ("/apiVersion", "autoscaling/v1"),
+        ("/metadata/name", request.target.object_name()),
+    ] {
+        let found = meta::text(scale, pointer);
+        if !found.is_empty() && found != wanted {
+            let field = pointer.rsplit('/').next().unwrap_or_default();
+            let why = format!("the {field} in the data ({found}) does not match the expected one ({wanted})");
+            return Err(Status::bad_request(why));
+        }
+    }
+    Ok(())
 }
 
 fn scale_of(object: &Value) -> Value {

@@ -26,14 +26,25 @@ pub struct Parts {
 
 /// What every request works with; cheap to clone.
 #[derive(Clone)]
-pub struct State(Arc<Parts>);
+pub struct State(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    /// Taken by who replaces a damaged value, so that two never do it at once.
+    burials: tokio::sync::Mutex<()>,
+}
 
 // === impl State ===
 
 impl State {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Shared { parts, burials: tokio::sync::Mutex::new(()) }))
+    }
+
+    /// Taken by who replaces a damaged value, so that two never do it at once.
+    pub(crate) fn burials(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.burials
     }
 }
 
@@ -41,6 +52,6 @@ impl std::ops::Deref for State {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }

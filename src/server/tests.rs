@@ -1,9 +1,13 @@
 //! The router driven as a client would, in process.
 
+mod concurrency;
+mod corrupt;
 mod deletes;
 mod discovery;
+mod kube_rs;
 mod lists;
 mod patches;
+mod requests;
 mod watches;
 mod world;
 mod writes;

@@ -1,6 +1,5 @@
 //! Our own paths beside the Kubernetes API: `/spur/v1/traces` and `/spur/v1/status`.
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
@@ -69,7 +68,7 @@ async fn follow(state: &State, query: Query) -> Outcome {
         let line = next_line(&mut follow, &draining).await?;
         Some((Ok::<_, std::convert::Infallible>(line), (follow, draining)))
     });
-    Ok(answer::typed(StatusCode::OK, "application/x-ndjson", Body::from_stream(lines)))
+    Ok(answer::streamed("application/x-ndjson", lines))
 }
 
 async fn next_line(follow: &mut Follow, draining: &tokio_util::sync::CancellationToken) -> Option<Bytes> {

@@ -1,23 +1,32 @@
 //! The verbs of the generic handler: one file each, and here what they share.
 
+pub(crate) mod bury;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod delete_collection;
+pub(crate) mod delete_options;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod patch;
 pub(crate) mod update;
 pub(crate) mod watch;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::USER_AGENT;
-use spur_api::{Kind, Status, meta};
+use spur_api::{Kind, Status, Subresource, meta};
 use spur_schema::apply::{Manager, Operation};
+use tokio::time::Instant;
 
 use crate::path::Target;
 use crate::query::Query;
 use crate::state::State;
+
+/// How long a write that names no version is tried again while others come
+/// between (`endpoints/handlers/rest.go`: `requestTimeoutUpperBound`).
+const TRY_FOR: Duration = Duration::from_secs(34);
 
 /// One request on its way through a verb.
 #[derive(Clone)]
@@ -27,6 +36,11 @@ pub(crate) struct Request {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+/// When to stop trying a write again.
+pub(crate) fn last_try() -> Instant {
+    Instant::now() + TRY_FOR
 }
 
 /// Whether a write failed because another came between reading and writing.
@@ -55,7 +69,7 @@ impl Request {
             name: named.unwrap_or(agent).chars().take(128).collect(),
             operation,
             api_version: self.kind().api_version(),
-            subresource: self.target.subresource.clone().unwrap_or_default(),
+            subresource: self.target.subresource.map(Subresource::segment).unwrap_or_default().to_owned(),
             time: meta::now(),
         }
     }

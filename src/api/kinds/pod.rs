@@ -5,7 +5,7 @@ use spur_schema::FieldError;
 
 use super::pod_spec;
 use crate::meta;
-use crate::registry::{Column, Kind, Rules, Scope, SelectableField, Subresource};
+use crate::registry::{Column, Deleted, Kind, Rules, Scope, SelectableField, Subresource};
 
 pub(crate) const KIND: Kind = Kind {
     group: "",
@@ -34,6 +34,7 @@ pub(crate) const KIND: Kind = Kind {
         ],
         cells,
         fields: FIELDS,
+        deleted: Deleted::Object,
         ..Rules::PLAIN
     },
 };

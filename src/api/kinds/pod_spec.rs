@@ -71,11 +71,27 @@ fn default_container(container: &mut Map<String, Value>) {
         }
     }
     meta::set_default(container, "resources", json!({}));
+    for bound in ["limits", "requests"] {
+        let amounts = container.get_mut("resources").and_then(|resources| resources.get_mut(bound));
+        amounts
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flatten()
+            .for_each(|(_, amount)| spell_out(amount));
+    }
     meta::set_default(container, "terminationMessagePath", "/dev/termination-log");
     meta::set_default(container, "terminationMessagePolicy", "File");
     if let Some(image) = container.get("image").and_then(Value::as_str) {
         let policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
         meta::set_default(container, "imagePullPolicy", policy);
+    }
+}
+
+/// A quantity is text; a number is one that was written without quotes
+/// (`apimachinery/pkg/api/resource`, `Quantity.UnmarshalJSON`).
+fn spell_out(quantity: &mut Value) {
+    if quantity.is_number() {
+        *quantity = json!(quantity.to_string());
     }
 }
 
@@ -263,6 +279,16 @@ mod tests {
                 "spec.containers[0].livenessProbe",
                 "spec.containers[0].livenessProbe.successThreshold",
             ]
+        );
+    }
+
+    #[test]
+    fn quantities_written_as_numbers_become_text() {
+        let mut container = json!({"name": "c", "resources": {"limits": {"cpu": 1, "memory": "1Gi"}, "requests": {"cpu": 0.5}}});
+        default_container(container.as_object_mut().expect("a map"));
+        assert_eq!(
+            container["resources"],
+            json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "0.5"}})
         );
     }
 

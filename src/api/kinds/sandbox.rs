@@ -42,7 +42,9 @@ pub(crate) const KIND: Kind = Kind {
 const FORK_KINDS: [&str; 1] = ["Deployment"];
 
 fn default(object: &mut Value) {
-    let spec = meta::map_at(object, "spec");
+    // A spec of another type is left for the schema to refuse.
+    let spec = object.as_object_mut().map(|map| map.entry("spec").or_insert_with(|| json!({})));
+    let Some(spec) = spec.and_then(Value::as_object_mut) else { return };
     meta::set_default(spec, "fallback", "baseline");
     if let Some(ttl) = spec.get_mut("ttl").and_then(Value::as_object_mut) {
         meta::set_default(ttl, "from", "created");

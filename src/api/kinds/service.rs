@@ -10,7 +10,7 @@ use spur_schema::FieldError;
 
 use crate::meta;
 use crate::names::NameRule;
-use crate::registry::{Column, Kind, Rules, Scope, SelectableField, Subresource};
+use crate::registry::{Column, Deleted, Kind, Rules, Scope, SelectableField, Subresource};
 
 pub(crate) const KIND: Kind = Kind {
     group: "",
@@ -44,6 +44,7 @@ pub(crate) const KIND: Kind = Kind {
             SelectableField::new("spec.clusterIP", "/spec/clusterIP"),
             SelectableField::new("spec.type", "/spec/type"),
         ],
+        deleted: Deleted::Object,
     },
 };
 

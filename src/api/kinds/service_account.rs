@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::meta;
-use crate::registry::{Column, Kind, Rules, Scope};
+use crate::registry::{Column, Deleted, Kind, Rules, Scope};
 
 pub(crate) const KIND: Kind = Kind {
     group: "",
@@ -19,6 +19,7 @@ pub(crate) const KIND: Kind = Kind {
     rules: Rules {
         columns: &[Column::integer("Secrets"), Column::AGE],
         cells: |object| vec![json!(meta::list(object, "/secrets").len()), super::age(object)],
+        deleted: Deleted::Object,
         ..Rules::PLAIN
     },
 };

@@ -27,7 +27,7 @@ pub struct SandboxArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum SandboxCommand {
     /// Fork workloads for requests with a key
-    Create(SandboxCreateArgs),
+    Create(Box<SandboxCreateArgs>),
     /// List sandboxes with their keys
     #[command(visible_alias = "ls")]
     List(SandboxListArgs),

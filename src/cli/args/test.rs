@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 CMD finds the environment in its own environment variables:
   <SERVICE>_URL   address of each service, such as FRONTEND_URL
   SPUR_ENTRY      address of the entry, which tells services apart by host
+  SPUR_API        address of the API
   SPUR_KEY        the sandbox's routing key (with --sandbox)
   KUBECONFIG      for kubectl and others
 

@@ -8,7 +8,7 @@ use spur_trace::{Hop, Trace, sanitize_for_terminal};
 /// One service in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
-    /// `│  └─ `, or nothing for the entry.
+    /// `│  └─ `, or nothing for `gw`, as the entry is called in traces.
     pub(super) branch: String,
     pub(super) service: String,
     /// The version that the service gave itself in the answer.
@@ -23,7 +23,7 @@ const DEPTH_MAX: usize = 16;
 /// The rows, siblings by name, so that two traces of one request can be compared.
 pub(super) fn rows(trace: &Trace, answered: &BTreeMap<String, String>) -> Vec<Row> {
     let entry =
-        Row { branch: String::new(), service: "entry".to_owned(), version: String::new(), sandbox: None };
+        Row { branch: String::new(), service: "gw".to_owned(), version: String::new(), sandbox: None };
     let mut rows = vec![entry];
     let roots = children(trace, None);
     add(&roots, trace, answered, "", &mut rows);

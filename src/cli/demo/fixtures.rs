@@ -1,6 +1,9 @@
 //! The demo's objects, which are in this executable, so that it needs no files.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
+use serde_json::json;
 
 use crate::manifest::{self, Manifest};
 
@@ -13,17 +16,24 @@ const SHOP: [(&str, &str); 5] = [
     ("recommendation.yaml", include_str!("../../../fixtures/demo/recommendation.yaml")),
 ];
 
+/// Where a workload names the program that it runs; each has one container.
+const PROGRAM: &str = "/spec/template/spec/containers/0/command/0";
+
 /// The sandbox that the demo creates.
 const SANDBOX: (&str, &str) = ("sandbox.yaml", include_str!("../../../fixtures/demo/sandbox.yaml"));
 
-/// The shop, in the order in which it is applied.
+/// The shop, in the order in which it is applied. Its services run from
+/// `executable`, whatever it is called, and not from another `spur` in `PATH`.
 ///
 /// # Errors
 /// When a fixture is no manifest, which tests exclude.
-pub(super) fn shop(namespace: &str) -> Result<Vec<Manifest>> {
+pub(super) fn shop(namespace: &str, executable: &Path) -> Result<Vec<Manifest>> {
     let mut all = Vec::new();
     for (name, text) in SHOP {
         all.extend(manifest::parse(name, text)?);
+    }
+    for program in all.iter_mut().filter_map(|manifest| manifest.object.pointer_mut(PROGRAM)) {
+        *program = json!(executable.to_string_lossy());
     }
     super::placed(all, namespace)
 }
@@ -41,7 +51,6 @@ pub(super) fn sandbox(namespace: &str) -> Result<Manifest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn every_fixture_of_the_demo_is_embedded_and_is_a_manifest() {
@@ -55,7 +64,9 @@ mod tests {
         let mut embedded: Vec<&str> = SHOP.iter().chain([&SANDBOX]).map(|(name, _)| *name).collect();
         embedded.sort_unstable();
         assert_eq!(names, embedded);
-        assert_eq!(shop("default").unwrap().len(), 10);
+        let shop = shop("default", Path::new("/x/spur-1.2")).unwrap();
+        let programs: Vec<_> = shop.iter().filter_map(|manifest| manifest.object.pointer(PROGRAM)).collect();
+        assert_eq!((shop.len(), programs), (10, vec![&json!("/x/spur-1.2"); 5]));
         assert_eq!(sandbox("default").unwrap().kind.kind, "Sandbox");
     }
 }

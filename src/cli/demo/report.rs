@@ -105,3 +105,88 @@ fn side(title: String, asked: &Asked) -> Side {
     let total = format!("{}.{:02} {}", cart.total_cents / 100, cart.total_cents % 100, cart.currency);
     Side { title, rows: call_tree::rows(&asked.trace, &cart.answered), total }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::ask::Cart;
+    use crate::trace::made::{hop, trace};
+
+    /// An answer whose trace goes through a fork of `pricing`, or does not.
+    fn asked(sandbox: Option<&str>, version: &str, cents: u64, key: Option<&str>) -> Asked {
+        let (front, checkout, pricing) = ("b7ad6b7169203331", "c8be7c827a314442", "d9cf8d938b425553");
+        let hops = vec![
+            hop(front, None, "frontend", None),
+            hop(checkout, Some(front), "checkout", None),
+            hop(pricing, Some(checkout), "pricing", sandbox),
+        ];
+        let answered = [("frontend", "v1"), ("checkout", "v1"), ("pricing", version)];
+        let answered = answered.into_iter().map(|(name, version)| (name.to_owned(), version.to_owned()));
+        let cart = Cart {
+            total_cents: cents,
+            currency: "EUR".to_owned(),
+            answered: answered.collect(),
+            key: key.map(str::to_owned),
+        };
+        Asked { cart, trace: trace(hops) }
+    }
+
+    fn story<'a>(without: &'a Asked, with: &'a Asked) -> Story<'a> {
+        Story {
+            url: "http://frontend.default.localhost:8080/api/cart?sku=mug".to_owned(),
+            preview: "http://cheaper--frontend.default.localhost:8080/".to_owned(),
+            key: "k3x9",
+            sandbox: "cheaper",
+            kubeconfig: "/tmp/demo/kubeconfig".into(),
+            without,
+            with,
+        }
+    }
+
+    #[test]
+    fn the_report_shows_two_ways_two_prices_and_what_to_try() {
+        let (without, with) =
+            (asked(None, "v1", 1200, None), asked(Some("cheaper"), "v2", 1080, Some("k3x9")));
+        let (mut console, screen) = Console::captured();
+        print(&story(&without, &with), &mut console).unwrap();
+        insta::assert_snapshot!(screen.data(), @"
+        The same request, GET http://frontend.default.localhost:8080/api/cart?sku=mug
+
+          without a key            with spur-key: k3x9
+          gw                       gw
+          └─ frontend v1           └─ frontend v1
+             └─ checkout v1           └─ checkout v1
+                └─ pricing v1            └─ ◆pricing v2  ◀ the fork of sandbox `cheaper`
+
+          12.00 EUR                10.80 EUR
+
+        Open the shop as sandbox `cheaper` sees it:
+          http://cheaper--frontend.default.localhost:8080/
+        Ask yourself:
+          curl -H 'spur-key: k3x9' 'http://frontend.default.localhost:8080/api/cart?sku=mug'
+        Use kubectl:
+          export KUBECONFIG=/tmp/demo/kubeconfig
+        ");
+    }
+
+    #[test]
+    fn a_demo_that_went_otherwise_fails_and_says_how() {
+        #[track_caller]
+        fn check(without: &Asked, with: &Asked, expected: &str) {
+            let found = check_text(without, with);
+            assert!(found.contains(expected), "{found}");
+        }
+        fn check_text(without: &Asked, with: &Asked) -> String {
+            super::check(&story(without, with)).err().map_or_else(String::new, |error| error.to_string())
+        }
+        let baseline = asked(None, "v1", 1200, None);
+        let good = asked(Some("cheaper"), "v2", 1080, Some("k3x9"));
+        assert_eq!(check_text(&baseline, &good), "");
+        check(&good, &good, "the request without a key met forks: pricing of cheaper");
+        check(&baseline, &asked(None, "v2", 1080, Some("k3x9")), "should meet the fork of pricing alone");
+        check(&baseline, &asked(Some("other"), "v2", 1080, Some("k3x9")), "found: [pricing of other]");
+        check(&baseline, &asked(Some("cheaper"), "v1", 1080, Some("k3x9")), "the same version of pricing");
+        check(&baseline, &asked(Some("cheaper"), "v2", 1200, Some("k3x9")), "found 1200 and 1200 cents");
+        check(&baseline, &asked(Some("cheaper"), "v2", 1080, None), "the frontend should see the key k3x9");
+    }
+}

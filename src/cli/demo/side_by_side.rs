@@ -39,7 +39,10 @@ pub(super) fn draw(left: &Side, right: &Side, paint: Paint) -> Vec<String> {
                 Some(sandbox) => format!("◀ the fork of sandbox `{sandbox}`"),
                 None => "◀ differs".to_owned(),
             };
-            format!("{}{}  {}", paint.fork(right_text), " ".repeat(n_spaces), paint.fork(why))
+            // Only the name is painted, not the branch that leads to it.
+            let n_branch = right.rows.get(index).map_or(0, |row| row.branch.len());
+            let (branch, name) = right_text.split_at(n_branch.min(right_text.len()));
+            format!("{branch}{}{}  {}", paint.fork(name), " ".repeat(n_spaces), paint.fork(why))
         } else {
             right_text.clone()
         };
@@ -78,7 +81,7 @@ mod tests {
 
     fn side(title: &str, pricing: Row, total: &str) -> Side {
         let rows = vec![
-            row("", "entry", "", None),
+            row("", "gw", "", None),
             row("└─ ", "frontend", "v1", None),
             row("   ├─ ", "checkout", "v1", None),
             row("   │  ├─ ", "inventory", "v1", None),
@@ -96,8 +99,19 @@ mod tests {
             row("   │  └─ ", "pricing", "v2-cheaper", Some("cheaper")),
             "10.80 EUR",
         );
-        insta::assert_snapshot!(draw(&left, &right, Paint::Plain).join("\n"), @"");
+        insta::assert_snapshot!(draw(&left, &right, Paint::Plain).join("\n"), @"
+        without a key                with spur-key: k3x9
+        gw                           gw
+        └─ frontend v1               └─ frontend v1
+           ├─ checkout v1               ├─ checkout v1
+           │  ├─ inventory v1           │  ├─ inventory v1
+           │  └─ pricing v1             │  └─ ◆pricing v2-cheaper  ◀ the fork of sandbox `cheaper`
+           └─ recommendation v1         └─ recommendation v1
+
+        12.00 EUR                    10.80 EUR
+        ");
         let coloured = draw(&left, &right, Paint::Colour).join("\n");
+        assert!(coloured.contains("└─ \u{1b}[1;35m◆pricing"), "{coloured}");
         assert_eq!(coloured.matches("\u{1b}[1;35m").count(), 2, "the fork and its mark, nothing else");
     }
 }

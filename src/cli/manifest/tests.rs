@@ -12,27 +12,27 @@ fn order(text: &str) -> Vec<String> {
 
 #[test]
 fn broken_yaml_names_file_line_and_column() {
-    insta::assert_snapshot!(fault("a: 1\nb: [1,\n"), @"");
-    insta::assert_snapshot!(fault("kind: Pod\nkind: Pod\n"), @"");
-    insta::assert_snapshot!(fault("a: b\n\tc: d\n"), @"");
+    insta::assert_snapshot!(fault("a: 1\nb: [1,\n"), @"shop.yaml:2:4: unclosed bracket '['");
+    insta::assert_snapshot!(fault("kind: Pod\nkind: Pod\n"), @"shop.yaml:2:1: duplicate mapping key: kind");
+    insta::assert_snapshot!(fault("a: b\n\tc: d\n"), @"shop.yaml:1:4: while scanning a plain scalar, found a tab");
 }
 
 #[test]
 fn a_document_that_is_no_object_is_named() {
-    insta::assert_snapshot!(fault("- 1"), @"");
-    insta::assert_snapshot!(fault("kind: Pod"), @"");
-    insta::assert_snapshot!(fault("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\napiVersion: v1\nkind: Pod"), @"");
-    insta::assert_snapshot!(fault("# nothing"), @"");
+    insta::assert_snapshot!(fault("- 1"), @"shop.yaml: found no object, want a map with `apiVersion` and `kind`");
+    insta::assert_snapshot!(fault("kind: Pod"), @"shop.yaml: `apiVersion` is missing");
+    insta::assert_snapshot!(fault("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\napiVersion: v1\nkind: Pod"), @"shop.yaml, document 2: `metadata.name` is missing");
+    insta::assert_snapshot!(fault("# nothing"), @"`shop.yaml` holds no object");
 }
 
 #[test]
 fn a_kind_that_is_not_served_is_named_with_what_is() {
     let error =
         parse("x.yaml", "{apiVersion: batch/v1, kind: CronJob, metadata: {name: nightly}}").unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"x.yaml: `CronJob` of `batch/v1` is no kind that spur serves (object `nightly`)");
     let error =
         parse("x.yaml", "{apiVersion: apps/v1beta1, kind: Deployment, metadata: {name: a}}").unwrap_err();
-    insta::assert_snapshot!(error.hint().unwrap(), @"");
+    insta::assert_snapshot!(error.hint().unwrap(), @"write `apiVersion: apps/v1` and `kind: Deployment`");
 }
 
 #[test]
@@ -81,8 +81,6 @@ fn a_directory_gives_its_files_by_name() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let error = read_all(&["/nowhere/shop.yaml"], Depth::Flat).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "failed to read `/nowhere/shop.yaml`: No such file or directory (os error 2)"
-    );
+    let shown = format!("{:#}", anyhow::Error::new(error));
+    assert_eq!(shown, "failed to read `/nowhere/shop.yaml`: No such file or directory (os error 2)");
 }

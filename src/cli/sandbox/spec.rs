@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn flags_become_a_sandbox() {
         let flags = "--fork pricing --env A=b=c --env D- --image shop/pricing:2 --image side=x:1 --key k --ttl 8h --endpoint web";
-        insta::assert_snapshot!(made(flags).unwrap(), @"");
-        insta::assert_snapshot!(made("--fork deploy/a --fork b").unwrap(), @"");
+        insta::assert_snapshot!(made(flags).unwrap(), @r#"{"forks":[{"of":{"kind":"Deployment","name":"pricing"},"images":[{"image":"shop/pricing:2"},{"container":"side","image":"x:1"}],"env":[{"name":"A","value":"b=c"},{"name":"D","operation":"delete"}]}],"routingKey":"k","ttl":{"duration":"8h"},"endpoints":[{"name":"web","service":"web"}]}"#);
+        insta::assert_snapshot!(made("--fork deploy/a --fork b").unwrap(), @r#"{"forks":[{"of":{"kind":"Deployment","name":"a"}},{"of":{"kind":"Deployment","name":"b"}}]}"#);
     }
 
     #[test]

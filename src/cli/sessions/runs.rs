@@ -94,7 +94,15 @@ async fn an_environment_that_never_becomes_ready_is_explained() {
     stand_in(&world, &serving(&world));
     let (said, artifacts) = test(&world, NEVER_READY, "--ready-timeout 1s", &["true"]).await;
     let talk = said.all().replace(&artifacts.display().to_string(), "ARTIFACTS");
-    insta::assert_snapshot!(talk, @"");
+    insta::assert_snapshot!(talk, @"
+    ! applied 1 objects; waiting until they are ready
+    !   ✗ deployment.apps/web in default is not ready
+    !       its controller has not seen it yet
+    ! error: 1 of 1 objects did not become ready within 1s
+    ! hint: the reasons stand above; --ready-timeout gives slow ones more time
+    ! exit 125: the environment failed; evidence in ARTIFACTS
+    exit 125
+    ");
     let summary = summary(&artifacts);
     assert_eq!(summary["unready"][0]["name"], "deployment.apps/web");
 }
@@ -105,7 +113,12 @@ async fn an_environment_that_does_not_start_says_what_it_said() {
     stand_in(&world, "echo 'error: port 1 is taken' >&2; exit 1");
     let (said, artifacts) = test(&world, SETTINGS, "", &["true"]).await;
     let talk = said.all().replace(&artifacts.display().to_string(), "ARTIFACTS");
-    insta::assert_snapshot!(talk, @"");
+    insta::assert_snapshot!(talk, @"
+    ! error: `spur up` ended before it was ready: exit status: 1; it said:
+    !   error: port 1 is taken
+    ! exit 125: the environment failed; evidence in ARTIFACTS
+    exit 125
+    ");
     assert_eq!(std::fs::read_to_string(artifacts.join("spur.log")).unwrap(), "error: port 1 is taken\n");
 }
 

@@ -24,10 +24,22 @@ async fn create_prints_the_key_and_where_to_look() {
         world.set_status(CHEAPER, status).await;
     };
     let (said, ()) = tokio::join!(create, control);
-    insta::assert_snapshot!(said.all(), @"");
-    insta::assert_snapshot!(world.run("sandbox ls").await.all(), @"");
-    insta::assert_snapshot!(world.run("sandbox create cheaper --fork pricing").await.all(), @"");
-    insta::assert_snapshot!(world.run("sandbox rm cheaper").await.all(), @"");
+    insta::assert_snapshot!(said.all(), @"
+    sandbox.spur.dev/cheaper created
+    key      k3x9
+    preview  http://cheaper--pricing.default.localhost:8080  (pricing)
+    ! Requests with the header `spur-key: k3x9` now reach the fork.
+    ");
+    insta::assert_snapshot!(world.run("sandbox ls").await.all(), @"
+    NAME      KEY    STATUS   FORKS   AGE
+    cheaper   k3x9   Ready    1/1     0s
+    ");
+    insta::assert_snapshot!(world.run("sandbox create cheaper --fork pricing").await.all(), @r#"
+    ! error: failed to create sandbox `cheaper`: sandboxes.spur.dev "cheaper" already exists
+    ! hint: choose another name, or change the object with `spur apply -f FILE`
+    exit 1
+    "#);
+    insta::assert_snapshot!(world.run("sandbox rm cheaper").await.all(), @"sandbox.spur.dev/cheaper deleted");
 }
 
 #[tokio::test]
@@ -44,5 +56,10 @@ async fn a_sandbox_that_cannot_become_ready_says_why_before_the_time_is_up() {
         world.set_status(CHEAPER, status).await;
     };
     let (said, ()) = tokio::join!(create, control);
-    insta::assert_snapshot!(said.all(), @"");
+    insta::assert_snapshot!(said.all(), @r#"
+    sandbox.spur.dev/cheaper created
+    ! error: sandbox `cheaper` cannot become ready: deployments.apps "nobody" not found in namespace "default"
+    ! hint: change it with `spur apply`, or `spur sandbox delete cheaper -n default`
+    exit 1
+    "#);
 }

@@ -32,14 +32,17 @@ fn request(world: &World, target: &str, status: u16) {
 #[tokio::test]
 async fn finished_requests_are_lines() {
     let world = World::start().await;
-    insta::assert_snapshot!(world.run("trace").await.all(), @"");
+    insta::assert_snapshot!(world.run("trace").await.all(), @"! No requests yet; send one through the entry that `spur status` shows.");
     request(&world, "/api/cart", 200);
     request(&world, "/broken", 500);
     while world.client.get("/spur/v1/status").await.unwrap()["traces"]["kept"] != 2 {}
     while crate::trace::last(&world.client, 10).await.unwrap().len() < 2 {}
-    insta::assert_snapshot!(world.run("trace").await.all(), @"");
-    insta::assert_snapshot!(world.run("trace --limit 1").await.all(), @"");
-    insta::assert_snapshot!(world.run("trace --key nobody").await.all(), @"");
+    insta::assert_snapshot!(world.run("trace").await.all(), @"
+    22:14:49.123Z GET    /api/cart                200    4.2ms  gw ▸ frontend
+    22:14:49.123Z GET    /broken                  500    4.2ms  gw ▸ ✗frontend(500)
+    ");
+    insta::assert_snapshot!(world.run("trace --limit 1").await.all(), @"22:14:49.123Z GET    /broken                  500    4.2ms  gw ▸ ✗frontend(500)");
+    insta::assert_snapshot!(world.run("trace --key nobody").await.all(), @"! No finished requests with the key `nobody`.");
     let said = world.run("trace -o json --key k3x9").await;
     let lines: Vec<serde_json::Value> = said.data.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 2);

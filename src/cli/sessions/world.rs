@@ -1,5 +1,6 @@
 //! An API server over loopback, and commands typed at it.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -144,10 +145,10 @@ impl Said {
         let data = self.data.split_inclusive('\n').map(steady).collect::<String>();
         let mut all = data;
         for line in self.talk.lines() {
-            all.push_str(&format!("! {line}\n"));
+            writeln!(all, "! {line}").unwrap();
         }
         if self.exit != 0 {
-            all.push_str(&format!("exit {}\n", self.exit));
+            writeln!(all, "exit {}", self.exit).unwrap();
         }
         all
     }

@@ -97,6 +97,15 @@ mod tests {
         };
         let lines = variables(&services, &facts, &up, Some("k3x9"));
         let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        KUBECONFIG=/tmp/k
+        SPUR_API=http://127.0.0.1:3000
+        SPUR_ENTRY=http://127.0.0.1:4000
+        SPUR_KEY=k3x9
+        WEB_URL=http://web.default.localhost:4000
+        WS_ECHO_URL=http://127.0.0.1:5000
+        WS_ECHO_URL_ADMIN=http://127.0.0.1:5001
+        WS_ECHO_URL_HTTP=http://127.0.0.1:5000
+        ");
     }
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use spur_api::{REGISTRY, meta, yaml};
+use tokio::time::Instant;
 
 use super::summary::Summary;
 use crate::child::Ready;
 use crate::client::Client;
 use crate::error::Failure;
+use crate::facts::Facts;
 use crate::signals::Signals;
 use crate::{connect, kinds, logs};
 
@@ -22,6 +24,13 @@ const BASE: &str = "artifacts";
 /// All of it together. Logs and traces of an hour's run are read in seconds;
 /// nobody waits longer for evidence of a server that hangs.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// No new record for this long, and the collector, which looks every 50 ms
+/// when idle, has read them all.
+const RECORDS_QUIET: Duration = Duration::from_millis(150);
+
+/// How long we wait for that quiet.
+const RECORDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Per container and run. What is older is gone; the runtime keeps less.
 const LOG_MAX_BYTES: u64 = 64 << 20;
@@ -112,7 +121,7 @@ impl Artifacts {
                 problems.push(format!("{what}: {error:#}"));
             }
         };
-        note("traces.jsonl", self.lines(client, "/spur/v1/traces", "traces.jsonl").await);
+        note("traces.jsonl", self.traces(client).await);
         note("events.jsonl", self.events(client).await);
         note("objects.yaml", self.objects(client).await);
         match client.get("/api/v1/pods").await {
@@ -125,6 +134,12 @@ impl Artifacts {
             }
             Err(error) => note("logs", Err(error.into())),
         }
+    }
+
+    /// Every trace, those that hang included: they may be why the run failed.
+    async fn traces(&self, client: &Client) -> Result<()> {
+        last_records_are_in(client).await?;
+        self.lines(client, "/spur/v1/traces?inFlight=true", "traces.jsonl").await
     }
 
     /// Copies an answer of lines into a file.
@@ -177,6 +192,22 @@ impl Artifacts {
         fs::write(self.directory.join("summary.json"), text).context("failed to write summary.json")?;
         fs::write(self.directory.join("summary.txt"), summary.text()).context("failed to write summary.txt")
     }
+}
+
+/// Waits until the collector has read what the proxy wrote down: the last
+/// requests are the ones that matter. Where traffic goes on, not for ever.
+async fn last_records_are_in(client: &Client) -> Result<()> {
+    let end = Instant::now() + RECORDS_WITHIN;
+    let mut last = None;
+    while Instant::now() < end {
+        let found = meta::number(&Facts::read(client).await?.0, "/traces/records");
+        if found.is_some() && found == last {
+            return Ok(());
+        }
+        last = found;
+        tokio::time::sleep(RECORDS_QUIET).await;
+    }
+    Ok(())
 }
 
 /// The log files of a pod's containers, and where they come from.

@@ -78,42 +78,7 @@ fn way(path: &str, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
-
-    fn hop(span: &str, parent: Option<&str>, service: &str, sandbox: Option<&str>) -> Value {
-        let version = match sandbox {
-            Some(name) => json!({"sandbox": {"namespace": "default", "name": name, "revision": 1}}),
-            None => json!("baseline"),
-        };
-        let is_entry = parent.is_none();
-        json!({
-            "parent": parent, "joined_by": if is_entry { "root" } else { "span" }, "lost_key": null,
-            "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": span, "incoming_parent_id": parent,
-            "started": "2026-11-20T22:14:49.123000Z",
-            "source": if is_entry { Value::Null } else {
-                json!({"namespace": "default", "workload": "x", "pod": "x-1", "sandbox": null})
-            },
-            "decision": {
-                "table_revision": 1,
-                "service": {"namespace": "default", "name": service, "port": 80, "wire": "http1"},
-                "rule": null, "version": version, "key": null, "n_disagreeing": 0, "n_malformed": 0,
-                "fell_back": false, "reason": if sandbox.is_some() { "forked" } else { "no-key" }, "asked": null,
-            },
-            "endpoint": null, "method": "GET", "target": format!("/{service}\u{7f}").replace('\u{7f}', "?q=1"),
-            "http_version": "HTTP/1.1",
-            "duration_us": 4200, "served_by": null, "status": 200, "grpc_status": null,
-            "request_bytes": 0, "response_bytes": 10, "error": null,
-        })
-    }
-
-    fn trace(hops: Vec<Value>) -> Trace {
-        let trace = json!({
-            "seq": 1, "trace_id": "0af7651916cd43dd8448eb211c80319c", "is_finished": true,
-            "started": "2026-11-20T22:14:49.123000Z", "duration_us": 12_345, "key": null,
-            "n_dropped_hops": 0, "hops": hops,
-        });
-        serde_json::from_value(trace).unwrap()
-    }
+    use crate::trace::made::{hop, trace};
 
     #[test]
     fn a_request_is_a_line_with_its_way() {
@@ -122,7 +87,7 @@ mod tests {
             hop(root, None, "frontend", None),
             hop(child, Some(root), "pricing", Some("cheaper")),
         ]);
-        insta::assert_snapshot!(of(&trace, Paint::Plain), @"");
+        insta::assert_snapshot!(of(&trace, Paint::Plain), @"22:14:49.123Z GET    /frontend?q=1            200   12.3ms  gw ▸ frontend ▸ ◆pricing");
         let colour = of(&trace, Paint::Colour);
         assert!(colour.contains("\u{1b}[1;35m◆pricing\u{1b}[0m"), "{colour:?}");
     }

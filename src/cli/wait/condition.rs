@@ -80,7 +80,8 @@ impl Condition {
                 let words = ["/reason", "/message"].map(|field| meta::text(found, field));
                 let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
                 let status = meta::text(found, "/status");
-                Some(format!("{type_}={status} {}", words.join(": ")).trim_end().to_owned())
+                let words = words.join(": ").replace('\n', "; ");
+                Some(format!("{type_}={status} {words}").trim_end().to_owned())
             }
             Self::Path(PathCondition { path, .. }) => Some(format!("`{}`", path.text(object))),
             Self::There | Self::Gone { .. } => None,

@@ -4,17 +4,13 @@
 //! The table is asked the way the proxy asks it, as a caller of the sandbox.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use spur_api::sandbox::Sandbox;
+use kube::runtime::reflector::Store;
 use spur_route::{Ask, Destination, Reason, RoutingTable, Source, decide};
 
-use kube::core::DeserializeGuard;
-use kube::runtime::reflector::{ObjectRef, Store};
-
-use std::sync::Arc;
-
+use super::caches::{Guarded, Waking};
 use super::fork_service::ForkService;
 
 /// What has to be in the table.
@@ -43,7 +39,7 @@ pub(super) struct Missing {
 pub(super) struct Routed {
     table: Arc<ArcSwap<RoutingTable>>,
     /// Guards the expectations. One entry per sandbox that is there.
-    expectations: Mutex<HashMap<ObjectRef<DeserializeGuard<Sandbox>>, (Expected, Missing)>>,
+    expectations: Mutex<HashMap<Waking, (Expected, Missing)>>,
 }
 
 // === impl Expected ===
@@ -109,11 +105,7 @@ impl Routed {
 
     /// What the table does not hold of a sandbox. From now on the sandbox is
     /// among the [`changed`](Self::changed) when that becomes another.
-    pub(super) fn missing(
-        &self,
-        sandbox: ObjectRef<DeserializeGuard<Sandbox>>,
-        expected: Expected,
-    ) -> Missing {
+    pub(super) fn missing(&self, sandbox: Waking, expected: Expected) -> Missing {
         // The table is read under the lock: one that is published later finds the expectation.
         let mut expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = expected.missing_in(&self.table.load());
@@ -122,10 +114,7 @@ impl Routed {
     }
 
     /// The sandboxes for which the present table is news.
-    pub(super) fn changed(
-        &self,
-        sandboxes: &Store<DeserializeGuard<Sandbox>>,
-    ) -> Vec<ObjectRef<DeserializeGuard<Sandbox>>> {
+    pub(super) fn changed(&self, sandboxes: &Store<Guarded>) -> Vec<Waking> {
         let mut expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner);
         expectations.retain(|sandbox, _| sandboxes.get(sandbox).is_some());
         let table = self.table.load();

@@ -3,15 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::world::{CONFIG_MAPS, PODS, World, config_map, world};
-
-async fn pod(world: &World, name: &str) {
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        "spec": {"containers": [{"name": "a", "image": "a"}], "terminationGracePeriodSeconds": 7},
-    });
-    world.post(PODS, &pod).await.expect(201);
-}
+use super::world::{CONFIG_MAPS, PODS, config_map, pod, world};
 
 #[tokio::test]
 async fn a_delete_tells_what_it_deleted() {
@@ -20,12 +12,15 @@ async fn a_delete_tells_what_it_deleted() {
     let status = world.delete(&format!("{CONFIG_MAPS}/a")).await.expect(200);
     assert_eq!((&status["status"], &status["details"]["uid"]), (&json!("Success"), &made["metadata"]["uid"]));
     assert_eq!(world.delete(&format!("{CONFIG_MAPS}/a")).await.message(404), "configmaps \"a\" not found");
+    world.post(PODS, &pod("p")).await.expect(201);
+    let gone = world.delete(&format!("{PODS}/p?gracePeriodSeconds=0")).await.expect(200);
+    assert_eq!(gone["kind"], "Pod", "typed clients decode a pod here");
 }
 
 #[tokio::test]
 async fn a_pod_waits_for_its_grace_and_force_does_not() {
     let world = world().await;
-    pod(&world, "p").await;
+    world.post(PODS, &pod("p")).await.expect(201);
     let path = format!("{PODS}/p");
     let waiting = world.delete(&path).await.expect(200);
     assert_eq!(waiting["metadata"]["deletionGracePeriodSeconds"], 7);
@@ -69,6 +64,28 @@ async fn preconditions_protect_against_deleting_another() {
     assert!(delete(json!({"uid": "other"})).await.message(409).contains("UID in precondition"));
     delete(json!({"resourceVersion": "1"})).await.expect(409);
     delete(json!({"uid": made["metadata"]["uid"]})).await.expect(200);
+}
+
+#[tokio::test]
+async fn options_of_the_wrong_type_delete_nothing() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let path = format!("{CONFIG_MAPS}/a");
+    for body in [
+        json!({"gracePeriodSeconds": "abc"}),
+        json!({"preconditions": {"uid": 5}}),
+        json!({"preconditions": "uid"}),
+        json!({"dryRun": "All"}),
+        json!({"dryRun": ["Some"]}),
+        json!({"propagationPolicy": "Sideways"}),
+        json!({"propagationPolicy": "Orphan", "orphanDependents": true}),
+        json!({"kind": "ConfigMap", "apiVersion": "v1"}),
+    ] {
+        let reply = world.send(Method::DELETE, &path, "application/json", body.to_string()).await;
+        assert!(matches!(reply.code.as_u16(), 400 | 422), "{body}: {}", reply.body);
+    }
+    let good = json!({"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": null});
+    world.send(Method::DELETE, &path, "application/json", good.to_string()).await.expect(200);
 }
 
 #[tokio::test]

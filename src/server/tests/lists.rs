@@ -1,8 +1,9 @@
 //! Lists: selectors, pages of one snapshot, forms.
 
 use serde_json::{Value, json};
+use spur_store::Options;
 
-use super::world::{CONFIG_MAPS, PODS, World, config_map, world};
+use super::world::{CONFIG_MAPS, PODS, World, config_map, pod, world, world_with};
 
 async fn filled(count: usize) -> World {
     let world = world().await;
@@ -47,6 +48,25 @@ async fn pages_show_one_snapshot() {
     assert_eq!(rest["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
     assert_eq!(rest["metadata"].get("continue"), None);
     world.get(&format!("{CONFIG_MAPS}?continue=nonsense")).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_page_that_came_too_late_says_how_to_go_on() {
+    let world = world_with(Options { window_max_changes: 3, ..Options::default() }).await;
+    for idx in 0..5 {
+        world.post(CONFIG_MAPS, &config_map(&format!("cm-{idx}"))).await.expect(201);
+    }
+    let first = world.get(&format!("{CONFIG_MAPS}?limit=2")).await.expect(200);
+    let token = first["metadata"]["continue"].as_str().expect("a token");
+    for idx in 5..9 {
+        world.post(CONFIG_MAPS, &config_map(&format!("cm-{idx}"))).await.expect(201);
+    }
+    let expired = world.get(&format!("{CONFIG_MAPS}?limit=20&continue={token}")).await.expect(410);
+    assert_eq!(expired["reason"], "Expired");
+    let token = expired["metadata"]["continue"].as_str().expect("a token for what is there now");
+    let rest = world.get(&format!("{CONFIG_MAPS}?limit=20&continue={token}")).await.expect(200);
+    assert_eq!(names(&rest), ["cm-2", "cm-3", "cm-4", "cm-5", "cm-6", "cm-7", "cm-8"]);
+    assert_eq!(rest["metadata"]["resourceVersion"], world.store.revision().to_string());
 }
 
 #[tokio::test]
@@ -99,11 +119,7 @@ async fn tables_have_columns_and_cells() {
 #[tokio::test]
 async fn logs_of_a_pod_that_has_not_started_say_so() {
     let world = world().await;
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
-        "spec": {"containers": [{"name": "a", "image": "a"}]},
-    });
-    world.post(PODS, &pod).await.expect(201);
+    world.post(PODS, &pod("p")).await.expect(201);
     let message = world.get(&format!("{PODS}/p/log")).await.message(400);
     assert_eq!(message, "container \"a\" in pod \"p\" is waiting to start: ContainerCreating");
     world.get(&format!("{PODS}/p/log?container=z")).await.expect(400);

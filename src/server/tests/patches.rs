@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{CONFIG_MAPS, DEPLOYMENTS, config_map, deployment, world};
+use super::world::{CONFIG_MAPS, DEPLOYMENTS, SANDBOXES, config_map, deployment, sandbox, world};
 
 #[tokio::test]
 async fn a_strategic_patch_merges_containers_by_name() {
@@ -57,12 +57,9 @@ async fn a_patch_with_a_stale_version_is_a_conflict() {
 #[tokio::test]
 async fn custom_kinds_take_no_strategic_patch() {
     let world = world().await;
-    let sandboxes = "/apis/spur.dev/v1alpha1/namespaces/default/sandboxes";
-    let sandbox =
-        json!({"apiVersion": "spur.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": "s"}, "spec": {}});
-    world.post(sandboxes, &sandbox).await.expect(201);
-    world.patch(&format!("{sandboxes}/s"), "strategic-merge-patch+json", &json!({})).await.expect(415);
-    world.patch(&format!("{sandboxes}/s"), "unknown+json", &json!({})).await.expect(415);
+    world.post(SANDBOXES, &sandbox(json!({}))).await.expect(201);
+    world.patch(&format!("{SANDBOXES}/s"), "strategic-merge-patch+json", &json!({})).await.expect(415);
+    world.patch(&format!("{SANDBOXES}/s"), "unknown+json", &json!({})).await.expect(415);
 }
 
 #[tokio::test]
@@ -99,4 +96,14 @@ async fn an_applied_status_leaves_the_spec() {
     let path = format!("{DEPLOYMENTS}/web/status?fieldManager=c&force=true");
     let applied = world.patch(&path, "apply-patch+yaml", &status).await.expect(200);
     assert_eq!((&applied["status"]["replicas"], &applied["spec"]["replicas"]), (&json!(3), &json!(1)));
+}
+
+#[tokio::test]
+async fn an_apply_to_another_object_of_that_name_is_a_conflict() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let mut other = config_map("a");
+    other["metadata"]["uid"] = json!("another");
+    let path = format!("{CONFIG_MAPS}/a?fieldManager=m&force=true");
+    world.patch(&path, "apply-patch+yaml", &other).await.expect(409);
 }

@@ -44,7 +44,10 @@ async fn an_object_that_enters_or_leaves_the_selection_is_added_or_deleted() {
     label("1").await;
     label("2").await;
     assert_eq!(events.next().await, "ADDED a");
-    assert_eq!(events.next().await, "DELETED a");
+    let gone = events.next_raw().await.expect("an event");
+    assert_eq!((&gone["type"], &gone["object"]["metadata"]["labels"]["x"]), (&json!("DELETED"), &json!("1")));
+    let now = world.get(&format!("{CONFIG_MAPS}/a")).await.expect(200);
+    assert_eq!(gone["object"]["metadata"]["resourceVersion"], now["metadata"]["resourceVersion"]);
 }
 
 #[tokio::test]
@@ -116,4 +119,31 @@ async fn tables_are_watched_row_by_row() {
     assert_eq!(lines[0]["object"]["rows"][0]["cells"][0], "a");
     assert!(lines[0]["object"]["columnDefinitions"].is_array());
     assert!(lines[1]["object"]["columnDefinitions"].is_null(), "columns come once");
+}
+
+#[tokio::test]
+async fn the_end_of_the_initial_events_is_marked_in_every_form() {
+    let world = world().await;
+    let query =
+        "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    for include in ["None", "Metadata", "Object"] {
+        let request = http::Request::builder()
+            .uri(format!("{CONFIG_MAPS}?{query}&timeoutSeconds=1&includeObject={include}"))
+            .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .body(axum::body::Body::empty())
+            .expect("a request");
+        let reply = world.call(request).await.expect(200);
+        let line = reply.as_str().expect("lines").lines().next().expect("a bookmark").to_owned();
+        assert!(line.contains("BOOKMARK") && line.contains("k8s.io/initial-events-end"), "{include}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_of_zero_is_no_timeout() {
+    let world = world().await;
+    let mut events = world.watch(&format!("{CONFIG_MAPS}?watch=true&timeoutSeconds=0")).await;
+    let quiet = tokio::time::timeout(std::time::Duration::from_millis(200), events.next_raw()).await;
+    assert!(quiet.is_err(), "the watch goes on: {quiet:?}");
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    assert_eq!(events.next().await, "ADDED a");
 }

@@ -42,7 +42,11 @@ pub(super) async fn world() -> World {
 }
 
 pub(super) async fn world_with(options: Options) -> World {
-    let store = Arc::new(Store::in_memory(options));
+    over(Arc::new(Store::in_memory(options))).await
+}
+
+/// A server over a store that is there already.
+pub(super) async fn over(store: Arc<Store>) -> World {
     bootstrap(&store).await.expect("the first namespaces can be made");
     let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
     let (_facts_tx, facts) = tokio::sync::watch::channel(Map::new());
@@ -73,13 +77,31 @@ pub(super) fn deployment(name: &str) -> Value {
     })
 }
 
+/// A pod that asks for seven seconds of grace.
+pub(super) fn pod(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"containers": [{"name": "a", "image": "a"}], "terminationGracePeriodSeconds": 7},
+    })
+}
+
+pub(super) fn sandbox(spec: Value) -> Value {
+    json!({"apiVersion": "spur.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": "s"}, "spec": spec})
+}
+
 pub(super) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 pub(super) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 pub(super) const PODS: &str = "/api/v1/namespaces/default/pods";
+pub(super) const SANDBOXES: &str = "/apis/spur.dev/v1alpha1/namespaces/default/sandboxes";
 
 // === impl World ===
 
 impl World {
+    /// A kube-rs client of this server.
+    pub(super) fn client(&self) -> kube::Client {
+        kube::Client::new(self.router.clone(), "default")
+    }
+
     pub(super) async fn send(&self, method: Method, path: &str, media: &str, body: impl Into<Body>) -> Reply {
         let request = Request::builder().method(method).uri(path).header("content-type", media);
         self.call(request.body(body.into()).expect("a request")).await

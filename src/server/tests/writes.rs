@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::world::{CONFIG_MAPS, DEPLOYMENTS, config_map, deployment, world};
+use super::world::{CONFIG_MAPS, DEPLOYMENTS, SANDBOXES, config_map, deployment, sandbox, world};
 
 #[tokio::test]
 async fn a_new_object_gets_its_identity_from_the_server() {
@@ -160,13 +160,84 @@ async fn a_dry_run_answers_like_a_write_and_writes_nothing() {
 #[tokio::test]
 async fn a_sandbox_is_held_to_its_schema() {
     let world = world().await;
-    let path = "/apis/spur.dev/v1alpha1/namespaces/default/sandboxes";
-    let sandbox = |spec| json!({"apiVersion": "spur.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": "s"}, "spec": spec});
-    let wrong = world.post(path, &sandbox(json!({"fallback": "sometimes"}))).await.message(422);
+    let wrong = world.post(SANDBOXES, &sandbox(json!({"fallback": "sometimes"}))).await.message(422);
     assert!(wrong.contains("spec.fallback"), "{wrong}");
-    let wrong =
-        world.post(path, &sandbox(json!({"forks": [{"of": {"kind": "Deployment"}}]}))).await.message(422);
+    let forks = json!({"forks": [{"of": {"kind": "Deployment"}}]});
+    let wrong = world.post(SANDBOXES, &sandbox(forks)).await.message(422);
     assert!(wrong.contains("spec.forks[0].of.name"), "{wrong}");
-    let made = world.post(path, &sandbox(json!({"forks": []}))).await.expect(201);
+    let made = world.post(SANDBOXES, &sandbox(json!({"forks": []}))).await.expect(201);
     assert_eq!(made["spec"]["fallback"], "baseline");
+}
+
+#[tokio::test]
+async fn a_spec_or_metadata_of_the_wrong_type_is_no_empty_one() {
+    let world = world().await;
+    let wrong = world.post(SANDBOXES, &sandbox(json!("x"))).await.message(422);
+    assert!(wrong.contains("spec: Invalid value"), "{wrong}");
+    let mut made = world.post(SANDBOXES, &sandbox(json!({}))).await.expect(201);
+    made["metadata"] = json!("x");
+    let wrong = world.put(&format!("{SANDBOXES}/s"), &made).await.message(400);
+    assert!(wrong.contains("metadata"), "{wrong}");
+    let patch = json!({"metadata": {"labels": {"a": 5}}});
+    world.patch(&format!("{SANDBOXES}/s"), "merge-patch+json", &patch).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_bundled_kind_need_not_be_named_again_in_the_body() {
+    let world = world().await;
+    let plain = |name: &str| json!({"metadata": {"name": name}, "data": {"k": "v"}});
+    let made = world.post(CONFIG_MAPS, &plain("a")).await.expect(201);
+    assert_eq!((&made["kind"], &made["apiVersion"]), (&json!("ConfigMap"), &json!("v1")));
+    assert_eq!(made.as_object().expect("a map").keys().next().map(String::as_str), Some("kind"));
+    world.put(&format!("{CONFIG_MAPS}/a"), &plain("a")).await.expect(200);
+    let message = world.post(CONFIG_MAPS, &json!({"kind": 5, "metadata": {"name": "b"}})).await.message(400);
+    assert!(message.contains("kind"), "{message}");
+    // Custom kinds and applies have to say what they are.
+    let bare = json!({"metadata": {"name": "s"}, "spec": {}});
+    assert_eq!(world.post(SANDBOXES, &bare).await.message(400), "Object 'apiVersion' is missing in the body");
+    let apply = format!("{CONFIG_MAPS}/c?fieldManager=x");
+    world.patch(&apply, "apply-patch+yaml", &plain("c")).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_body_of_another_kind_is_named_and_not_picked_apart() {
+    let world = world().await;
+    let message = world.post(&format!("{CONFIG_MAPS}?fieldValidation=Strict"), &deployment("web")).await;
+    let message = message.message(400);
+    assert!(message.contains("does not match the expected"), "{message}");
+}
+
+#[tokio::test]
+async fn a_version_of_zero_is_no_version() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let mut object = config_map("a");
+    object["metadata"]["resourceVersion"] = json!("0");
+    object["data"]["k"] = json!("2");
+    world.put(&format!("{CONFIG_MAPS}/a"), &object).await.expect(200);
+}
+
+#[tokio::test]
+async fn no_write_makes_an_object_too_deep_to_be_read() {
+    let world = world().await;
+    let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!({"a": inner}));
+    let fork = |patch| json!({"forks": [{"of": {"kind": "Deployment", "name": "web"}, "patch": patch}]});
+    world.post(SANDBOXES, &sandbox(fork(deep(60)))).await.expect(201);
+    let below = format!("/spec/forks/0/patch{}", "/a".repeat(60));
+    let deepen = json!([{"op": "replace", "path": below, "value": deep(60)}]);
+    let path = format!("{SANDBOXES}/s");
+    world.patch(&path, "json-patch+json", &deepen).await.expect(422);
+    let copy = json!([{"op": "copy", "from": "/spec/forks/0/patch", "path": below}]);
+    world.patch(&path, "json-patch+json", &copy).await.expect(422);
+    world.get(SANDBOXES).await.expect(200);
+}
+
+#[tokio::test]
+async fn one_of_the_owners_is_the_controller() {
+    let world = world().await;
+    let mut object = config_map("a");
+    let owner = |uid| json!({"apiVersion": "v1", "kind": "Pod", "name": uid, "uid": uid, "controller": true});
+    object["metadata"]["ownerReferences"] = json!([owner("x"), owner("y")]);
+    let message = world.post(CONFIG_MAPS, &object).await.message(422);
+    assert!(message.contains("Only one reference can have Controller set to true"), "{message}");
 }

@@ -9,7 +9,7 @@ use spur_store::{Expect, WriteError};
 
 use super::Request;
 use crate::answer::{self, Outcome};
-use crate::{body, namespaces, negotiate, object, pipeline, table};
+use crate::{body, incoming, namespaces, negotiate, object, pipeline, table};
 
 /// How often a generated name that is taken is drawn again (`registry/store.go`: 8).
 const NAME_TRIES: usize = 8;
@@ -18,16 +18,17 @@ const NAME_BASE_MAX: usize = 58;
 
 pub(crate) async fn create(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
-    let decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
-    let mut incoming = pipeline::check_fields(request.kind(), decoded, request.query.field_validation)?;
-    pipeline::check_identity(&request.target, &mut incoming.value)?;
-    let sent_version = meta::resource_version(&incoming.value);
+    let mut decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
+    incoming::check_kind(request.kind(), &mut decoded.value)?;
+    let mut accepted = incoming::check_fields(request.kind(), decoded, request.query.field_validation)?;
+    incoming::check_identity(&request.target, &mut accepted.value)?;
+    let sent_version = meta::resource_version(&accepted.value);
     if !matches!(sent_version, "" | "0") {
         return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
     }
-    let created = store_new(request, incoming.value, Operation::Update).await?;
+    let created = store_new(request, accepted.value, Operation::Update).await?;
     let mut answer = answer::json(StatusCode::CREATED, &table::in_form(form, request.kind(), created));
-    answer::warn(&mut answer, &incoming.warnings);
+    answer::warn(&mut answer, &accepted.warnings);
     Ok(answer)
 }
 
@@ -38,9 +39,6 @@ pub(crate) async fn store_new(
     operation: Operation,
 ) -> Result<Value, Status> {
     let kind = request.kind();
-    if kind.scope == spur_api::Scope::Namespaced && request.namespace().is_none() {
-        return Err(Status::method_not_allowed());
-    }
     pipeline::prepare_create(kind, &mut value);
     namespaces::admit_create(&request.state, &request.target, meta::name(&value))?;
     let base = meta::text(&value, "/metadata/generateName").to_owned();
@@ -66,7 +64,8 @@ pub(crate) async fn store_new(
     Err(Status::new(409, "AlreadyExists", why))
 }
 
-async fn put_new(request: &Request, kind: &Kind, mut value: Value) -> Result<Value, Status> {
+async fn put_new(request: &Request, kind: &Kind, value: Value) -> Result<Value, Status> {
+    let mut value = object::in_order(value);
     let name = meta::name(&value).to_owned();
     let key = object::key(kind, request.namespace(), &name);
     if request.query.is_dry_run {

@@ -4,30 +4,21 @@
 //! `registry/rest/delete.go`; for pods `pkg/registry/core/pod/strategy.go`.
 
 use serde_json::{Value, json};
+use spur_api::registry::Deleted;
 use spur_api::{Status, meta, status};
 use spur_store::Expect;
+use tokio::time::Instant;
 
-use super::{Request, came_between};
+use super::delete_options::DeleteOptions;
+use super::{Request, bury, came_between, last_try};
 use crate::answer::{self, Outcome};
 use crate::object::{self, Found};
-use crate::{body, namespaces, negotiate, table};
+use crate::{namespaces, negotiate, table};
 
-/// How often a delete without preconditions is tried again when a write came between.
-const TRIES: usize = 30;
 /// Holds an object until its dependents are gone.
 const FOREGROUND: &str = "foregroundDeletion";
 /// Holds an object until its dependents have let go of it.
 const ORPHAN: &str = "orphan";
-
-/// What a client may say about a delete.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DeleteOptions {
-    uid: Option<String>,
-    resource_version: Option<String>,
-    grace_period_seconds: Option<i64>,
-    propagation: String,
-    pub(crate) is_dry_run: bool,
-}
 
 /// What is to happen with an object.
 enum Fate {
@@ -45,23 +36,28 @@ pub(crate) async fn delete(request: &Request) -> Outcome {
     if kind.kind == "Namespace" && namespaces::IMMORTAL.contains(&name) {
         return Err(Status::forbidden(kind.group, kind.plural, name, "this namespace may not be deleted"));
     }
-    for _ in 0..TRIES {
-        let old = object::get(&request.state, kind, request.namespace(), name)?;
+    let last_try = last_try();
+    loop {
+        let old = match object::get(&request.state, kind, request.namespace(), name) {
+            Err(status) if object::is_corrupt(&status) && options.has_no_preconditions() => {
+                bury::bury(request, request.namespace(), name, options.is_dry_run).await?;
+                return Ok(answer::ok(&status::success(kind.group, kind.plural, name, "")));
+            }
+            outcome => outcome?,
+        };
         match once(request, &options, &old).await {
-            Err(status) if came_between(&status) && options.is_unconditional() => {}
+            Err(status)
+                if came_between(&status) && options.is_unconditional() && Instant::now() < last_try => {}
             Err(status) => return Err(status),
             Ok(Fate::Waits(object)) => return Ok(answer::ok(&table::in_form(form, kind, object))),
             Ok(Fate::Gone) => {
-                return Ok(answer::ok(&status::success(
-                    kind.group,
-                    kind.plural,
-                    name,
-                    meta::uid(&old.value),
-                )));
+                return Ok(answer::ok(&match kind.rules.deleted {
+                    Deleted::Object => table::in_form(form, kind, old.value),
+                    Deleted::Status => status::success(kind.group, kind.plural, name, meta::uid(&old.value)),
+                }));
             }
         }
     }
-    Err(Status::modified(kind.group, kind.plural, name))
 }
 
 /// Deletes an object as it was read; a write in between is a conflict.
@@ -109,7 +105,8 @@ fn fate(options: &DeleteOptions, old: &Value) -> Fate {
     if grace == 0 && !is_held {
         return Fate::Gone;
     }
-    let deadline = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(grace);
+    let end = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(grace));
+    let deadline = end.unwrap_or(jiff::Timestamp::MAX);
     let known = meta::number(old, "/metadata/deletionGracePeriodSeconds");
     let generation = meta::number(old, "/metadata/generation");
     let was_deleting = meta::is_deleting(old);
@@ -138,7 +135,11 @@ fn grace_period(options: &DeleteOptions, old: &Value) -> i64 {
         return 0;
     }
     let of_spec = meta::number(old, "/spec/terminationGracePeriodSeconds");
-    options.grace_period_seconds.or(of_spec).unwrap_or(30).max(0)
+    match options.grace_period_seconds.or(of_spec).unwrap_or(30) {
+        // Less than nothing counts as one second (`registry/rest/delete.go`).
+        i64::MIN..0 => 1,
+        seconds => seconds,
+    }
 }
 
 fn set_propagation(object: &mut Value, policy: &str) {
@@ -156,70 +157,6 @@ fn set_propagation(object: &mut Value, policy: &str) {
         metadata.shift_remove("finalizers");
     } else {
         metadata.insert("finalizers".to_owned(), json!(finalizers));
-    }
-}
-
-// === impl DeleteOptions ===
-
-impl DeleteOptions {
-    /// Reads the options in the body, else those in the query.
-    pub(crate) fn read(request: &Request) -> Result<Self, Status> {
-        let query = &request.query;
-        let mut options = Self {
-            uid: None,
-            resource_version: None,
-            grace_period_seconds: query.grace_period_seconds,
-            propagation: query.propagation_policy.clone(),
-            is_dry_run: query.is_dry_run,
-        };
-        if !request.body.is_empty() {
-            let decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
-            options.read_body(&decoded.value);
-        }
-        match options.propagation.as_str() {
-            "" | "Background" | "Foreground" | "Orphan" => Ok(options),
-            other => Err(Status::bad_request(format!(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
-            ))),
-        }
-    }
-
-    fn read_body(&mut self, body: &Value) {
-        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        self.uid = text("/preconditions/uid");
-        self.resource_version = text("/preconditions/resourceVersion");
-        if let Some(seconds) = meta::number(body, "/gracePeriodSeconds") {
-            self.grace_period_seconds = Some(seconds);
-        }
-        if let Some(policy) = text("/propagationPolicy") {
-            self.propagation = policy;
-        }
-        if body.get("orphanDependents") == Some(&Value::Bool(true)) {
-            "Orphan".clone_into(&mut self.propagation);
-        }
-        self.is_dry_run |= meta::list(body, "/dryRun").iter().any(|stage| stage == "All");
-    }
-
-    fn is_unconditional(&self) -> bool {
-        self.resource_version.is_none()
-    }
-
-    fn check_preconditions(&self, request: &Request, object: &Value) -> Result<(), Status> {
-        let kind = request.kind();
-        let conflict = |why: String| Status::conflict(kind.group, kind.plural, meta::name(object), &why);
-        if let Some(uid) = self.uid.as_deref().filter(|uid| *uid != meta::uid(object)) {
-            let found = meta::uid(object);
-            return Err(conflict(format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
-            )));
-        }
-        let found = meta::resource_version(object);
-        if let Some(version) = self.resource_version.as_deref().filter(|version| *version != found) {
-            return Err(conflict(format!(
-                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
-            )));
-        }
-        Ok(())
     }
 }
 

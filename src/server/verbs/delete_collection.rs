@@ -1,51 +1,58 @@
 //! DELETE of a collection: each object that matches, one by one.
 
-use serde_json::Value;
-use spur_api::meta;
+use spur_api::{Status, meta};
+use tokio::time::Instant;
 
-use super::{Request, delete, list};
+use super::delete_options::DeleteOptions;
+use super::{Request, bury, came_between, delete, last_try, list};
 use crate::answer::{self, Outcome};
 use crate::object::{self, Found};
 use crate::selection::Selection;
 
 pub(crate) async fn delete_collection(request: &Request) -> Outcome {
     let kind = request.kind();
-    let options = delete::DeleteOptions::read(request)?;
+    let options = DeleteOptions::read(request)?;
     let selection = Selection::new(kind, &request.query)?;
     let page = list::read_page(request, &selection)?;
-    let metadata = serde_json::json!({"resourceVersion": page.revision.to_string()});
     for value in &page.items {
-        let found =
-            Found { value: value.clone(), revision: object::revision(meta::resource_version(value))? };
-        match delete::once_as_read(request, &options, &found).await {
-            Ok(()) => {}
-            // Gone or changed meanwhile: what is there now gets its own turn.
-            Err(status) if status.code == 404 => {}
-            Err(status) if status.reason == "Conflict" => again(request, &options, value).await?,
-            Err(status) => return Err(status),
+        let revision = object::revision(meta::resource_version(value))?;
+        let found = Found { value: value.clone(), revision };
+        unless_gone(until_done(request, &options, &selection, found).await)?;
+    }
+    // Whether a damaged object matches a selector cannot be known.
+    if selection.is_everything() {
+        for key in &page.corrupt {
+            unless_gone(bury::bury(request, key.namespace.as_deref(), &key.name, options.is_dry_run).await)?;
         }
     }
-    Ok(answer::ok(&list_of(request, metadata, page.items)))
+    let metadata = page.metadata();
+    Ok(answer::ok(&list::as_list(&kind.list_kind(), &kind.api_version(), metadata, page.items)))
 }
 
-async fn again(
+/// Deletes an object, again when a write came between and it is still meant.
+async fn until_done(
     request: &Request,
-    options: &delete::DeleteOptions,
-    value: &Value,
-) -> Result<(), spur_api::Status> {
-    let (namespace, name) = (meta::namespace(value), meta::name(value));
-    let Some(found) = object::find(&request.state, request.kind(), Some(namespace), name)? else {
-        return Ok(());
-    };
-    delete::once_as_read(request, options, &found).await
+    options: &DeleteOptions,
+    selection: &Selection,
+    mut found: Found,
+) -> Result<(), Status> {
+    let last_try = last_try();
+    loop {
+        match delete::once_as_read(request, options, &found).await {
+            Err(status) if came_between(&status) && Instant::now() < last_try => {}
+            outcome => return outcome,
+        }
+        let (namespace, name) = (meta::namespace(&found.value), meta::name(&found.value));
+        found = object::get(&request.state, request.kind(), Some(namespace), name)?;
+        if !selection.matches(&found.value) {
+            return Ok(());
+        }
+    }
 }
 
-fn list_of(request: &Request, metadata: Value, items: Vec<Value>) -> Value {
-    let kind = request.kind();
-    serde_json::json!({
-        "kind": kind.list_kind(),
-        "apiVersion": kind.api_version(),
-        "metadata": metadata,
-        "items": items,
-    })
+fn unless_gone(outcome: Result<(), Status>) -> Result<(), Status> {
+    match outcome {
+        Err(status) if status.code == 404 => Ok(()),
+        outcome => outcome,
+    }
 }

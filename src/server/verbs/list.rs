@@ -3,8 +3,8 @@
 //! Source: `apiserver/pkg/storage/etcd3/store.go`, `GetList`.
 
 use serde_json::{Map, Value, json};
-use spur_api::{Status, meta};
-use spur_store::{ListRange, Listing, Revision};
+use spur_api::Status;
+use spur_store::{Key, ListRange, Listing, Revision};
 
 use super::Request;
 use super::get::wait_for_revision;
@@ -16,7 +16,8 @@ use crate::{object, table};
 /// Where a list goes on: the revision of its first page and the last key given.
 #[derive(Debug, PartialEq)]
 struct Continue {
-    revision: Revision,
+    /// `None` for what is there now: the first page's state is forgotten.
+    revision: Option<Revision>,
     namespace: String,
     name: String,
 }
@@ -28,7 +29,8 @@ pub(crate) struct Page {
     pub(crate) revision: Revision,
     continue_token: String,
     remaining: Option<u64>,
-    n_corrupt: usize,
+    /// Objects that would be in the page if their stored values were sound.
+    pub(crate) corrupt: Vec<Key>,
 }
 
 pub(crate) async fn list(request: &Request) -> Outcome {
@@ -38,6 +40,7 @@ pub(crate) async fn list(request: &Request) -> Outcome {
     wait_for_revision(request).await?;
     let page = read_page(request, &selection)?;
     let metadata = page.metadata();
+    let left_out = page.left_out();
     let mut answer = answer::ok(&match form {
         Form::Table => table::of_list(request.kind(), &page.items, metadata, &request.query.include_object),
         Form::Whole => {
@@ -48,10 +51,7 @@ pub(crate) async fn list(request: &Request) -> Outcome {
             as_list("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items)
         }
     });
-    if page.n_corrupt > 0 {
-        let warning = format!("{} objects are left out: their stored values are corrupt", page.n_corrupt);
-        answer::warn(&mut answer, &[warning]);
-    }
+    answer::warn(&mut answer, left_out.as_slice());
     Ok(answer)
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn read_page(request: &Request, selection: &Selection) -> Result<Page
     let token = Continue::parse(&query.continue_token)?;
     let exact = (query.resource_version_match == "Exact").then(|| object::revision(&query.resource_version));
     let at = match &token {
-        Some(token) => Some(token.revision),
+        Some(token) => token.revision,
         None => exact.transpose()?,
     };
     // With a selector every object is read: how many match shows only then.
@@ -74,13 +74,13 @@ pub(crate) fn read_page(request: &Request, selection: &Selection) -> Result<Page
     };
     let listing =
         request.state.store.list(&request.kind().resource(), range).map_err(|error| match token {
-            Some(_) => match object::unreadable(&error) {
-                status if status.code == 410 => expired_continue(),
+            Some(token) => match object::unreadable(&error) {
+                status if status.code == 410 => expired_continue(token),
                 status => status,
             },
             None => object::unreadable(&error),
         })?;
-    Page::new(listing, selection, query.limit)
+    Ok(Page::new(listing, selection, query.limit))
 }
 
 /// Source: `internalversion/validation.ValidateListOptions`.
@@ -124,13 +124,16 @@ fn check_versions(request: &Request) -> Result<(), Status> {
     Ok(())
 }
 
-fn expired_continue() -> Status {
-    Status::expired(
-        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
-    )
+/// Source: `etcd3/errors.go`, `handleCompactedErrorForPaging`.
+fn expired_continue(token: Continue) -> Status {
+    let mut status = Status::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+    );
+    status.details.continue_token = Continue { revision: None, ..token }.to_string();
+    status
 }
 
-fn as_list(kind: &str, api_version: &str, metadata: Value, items: Vec<Value>) -> Value {
+pub(crate) fn as_list(kind: &str, api_version: &str, metadata: Value, items: Vec<Value>) -> Value {
     let mut list = Map::with_capacity(4);
     list.insert("kind".to_owned(), json!(kind));
     list.insert("apiVersion".to_owned(), json!(api_version));
@@ -142,19 +145,24 @@ fn as_list(kind: &str, api_version: &str, metadata: Value, items: Vec<Value>) ->
 // === impl Page ===
 
 impl Page {
-    fn new(listing: Listing, selection: &Selection, limit: Option<usize>) -> Result<Self, Status> {
+    fn new(listing: Listing, selection: &Selection, limit: Option<usize>) -> Self {
         let Listing { items: stored, revision, has_more, remaining, corrupt } = listing;
         let mut page = Self {
             items: Vec::new(),
             revision,
             continue_token: String::new(),
             remaining: remaining.filter(|_| selection.is_everything()),
-            n_corrupt: corrupt.len(),
+            corrupt,
         };
         let limit = limit.unwrap_or(usize::MAX);
         let mut is_cut = has_more;
+        let mut last = None;
         for stored in &stored {
-            let found = object::found(stored)?;
+            let Ok(found) = object::found(stored) else {
+                page.corrupt.push(stored.key.clone());
+                last = Some(&stored.key);
+                continue;
+            };
             if !selection.matches(&found.value) {
                 continue;
             }
@@ -163,15 +171,31 @@ impl Page {
                 break;
             }
             page.items.push(found.value);
+            last = Some(&stored.key);
         }
-        if is_cut && let Some(last) = page.items.last() {
-            let (namespace, name) = (meta::namespace(last).to_owned(), meta::name(last).to_owned());
-            page.continue_token = Continue { revision, namespace, name }.to_string();
+        if let Some(last) = last.filter(|_| is_cut) {
+            let namespace = last.namespace.as_deref().unwrap_or_default().to_owned();
+            let token = Continue { revision: Some(revision), namespace, name: last.name.to_string() };
+            page.continue_token = token.to_string();
         }
-        Ok(page)
+        page
     }
 
-    fn metadata(&self) -> Value {
+    /// Says how many objects are missing, and why.
+    fn left_out(&self) -> Option<String> {
+        match self.corrupt.as_slice() {
+            [] => None,
+            [one] => Some(format!("1 object is left out, its stored value is corrupt: `{one}`")),
+            [one, ..] => {
+                let count = self.corrupt.len();
+                Some(format!(
+                    "{count} objects are left out, their stored values are corrupt: `{one}` and others"
+                ))
+            }
+        }
+    }
+
+    pub(crate) fn metadata(&self) -> Value {
         let mut metadata = json!({"resourceVersion": self.revision.to_string()});
         if !self.continue_token.is_empty() {
             metadata["continue"] = json!(self.continue_token);
@@ -186,7 +210,8 @@ impl Page {
 // === impl Continue ===
 
 impl Continue {
-    /// Reads `<revision>.<namespace>.<name>`, each part in hex so that none can hold the dot.
+    /// Reads `<revision>.<namespace>.<name>`, each part in hex so that none can
+    /// hold the dot; 0 is no revision, as the first is 1.
     fn parse(token: &str) -> Result<Option<Self>, Status> {
         if token.is_empty() {
             return Ok(None);
@@ -194,14 +219,16 @@ impl Continue {
         let wrong = || Status::bad_request("continue key is not valid: it was not given by this server");
         let mut parts = token.split('.').map(unhex);
         let mut next = || parts.next().flatten().ok_or_else(wrong);
-        let revision = next()?.parse().map(Revision).map_err(|_| wrong())?;
+        let revision: u64 = next()?.parse().map_err(|_| wrong())?;
+        let revision = Some(Revision(revision)).filter(|revision| revision.0 > 0);
         Ok(Some(Self { revision, namespace: next()?, name: next()? }))
     }
 }
 
 impl std::fmt::Display for Continue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}", hex(&self.revision.to_string()), hex(&self.namespace), hex(&self.name))
+        let revision = self.revision.map_or(0, |revision| revision.0).to_string();
+        write!(f, "{}.{}.{}", hex(&revision), hex(&self.namespace), hex(&self.name))
     }
 }
 
@@ -223,8 +250,10 @@ mod tests {
 
     #[test]
     fn a_continue_token_survives_the_journey() {
-        let token = Continue { revision: Revision(42), namespace: String::new(), name: "a.b".to_owned() };
-        assert_eq!(Continue::parse(&token.to_string()).expect("our own token"), Some(token));
+        for revision in [Some(Revision(42)), None] {
+            let token = Continue { revision, namespace: String::new(), name: "a.b".to_owned() };
+            assert_eq!(Continue::parse(&token.to_string()).expect("our own token"), Some(token));
+        }
         for foreign in ["x", "..", "3432.zz.61", "ä", "34"] {
             assert!(Continue::parse(foreign).is_err(), "{foreign:?} was taken");
         }

@@ -11,21 +11,19 @@ use spur_api::{Status, Subresource, meta};
 use spur_schema::apply::{self, ApplyError, OnConflict, Operation};
 use spur_schema::decode::Decoded;
 use spur_schema::patch::{self, JsonPatchError};
+use tokio::time::Instant;
 
-use super::{Request, came_between, create, update};
+use super::{Request, came_between, create, last_try, update};
 use crate::answer::{self, Outcome};
 use crate::body::{self, Media};
-use crate::pipeline::{self, Incoming, Part};
-use crate::{negotiate, object, scale, table};
+use crate::incoming::{self, Incoming};
+use crate::pipeline::{self, Part};
+use crate::{negotiate, object, table};
 
 pub(crate) async fn patch(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     let media = body::patch_media(&request.headers, request.kind().is_structural())?;
-    if request.target.subresource.as_deref() == Some("scale") {
-        let patch = body::decode(media, &request.body)?;
-        return scale::patch(request, media, &patch.value).await;
-    }
-    let part = update::part(request)?;
+    let part = update::part(request);
     if media == Media::Apply {
         return apply_patch(request, part, form).await;
     }
@@ -34,10 +32,13 @@ pub(crate) async fn patch(request: &Request) -> Outcome {
     let written = update::change(request, part, |old| {
         let mut new = old.clone();
         run(request, media, &mut new, &decoded.value)?;
+        check_is_object(&new)?;
+        incoming::check_kind(request.kind(), &mut new)?;
         let patched = Decoded { value: new, duplicates: decoded.duplicates.clone() };
-        let incoming = pipeline::check_fields(request.kind(), patched, request.query.field_validation)?;
-        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = incoming.warnings;
-        checked(request, incoming.value)
+        let mut accepted = incoming::check_fields(request.kind(), patched, request.query.field_validation)?;
+        *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = accepted.warnings;
+        incoming::check_identity(&request.target, &mut accepted.value)?;
+        Ok(accepted.value)
     })
     .await?;
     let mut answer = answer::ok(&table::in_form(form, request.kind(), written));
@@ -68,13 +69,8 @@ pub(crate) fn run(request: &Request, media: Media, target: &mut Value, patch: &V
     }
 }
 
-/// A patch may not take an object's identity away.
-fn checked(request: &Request, mut value: Value) -> Result<Value, Status> {
-    if !value.is_object() {
-        return Err(Status::bad_request("the patch leaves no object"));
-    }
-    pipeline::check_identity(&request.target, &mut value)?;
-    Ok(value)
+fn check_is_object(value: &Value) -> Result<(), Status> {
+    if value.is_object() { Ok(()) } else { Err(Status::bad_request("the patch leaves no object")) }
 }
 
 async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Outcome {
@@ -84,10 +80,12 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
             "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
         ));
     }
-    let decoded = body::decode_object(Media::Apply, &request.body)?;
+    let mut decoded = body::decode_object(Media::Apply, &request.body)?;
+    incoming::check_names_its_kind(&decoded.value)?;
+    incoming::check_kind(kind, &mut decoded.value)?;
     let Incoming { value: mut applied, warnings } =
-        pipeline::check_fields(kind, decoded, request.query.field_validation)?;
-    pipeline::check_identity(&request.target, &mut applied)?;
+        incoming::check_fields(kind, decoded, request.query.field_validation)?;
+    incoming::check_identity(&request.target, &mut applied)?;
     keep_part(request, part, &mut applied);
     if applied.pointer("/metadata/managedFields").is_some() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
@@ -95,6 +93,7 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
     let name = request.target.object_name();
     // Who names a version wants that one or none.
     let may_retry = meta::resource_version(&applied).is_empty();
+    let last_try = last_try();
     let (code, written) = loop {
         let found = object::find(&request.state, kind, request.namespace(), name)?;
         let merged = merge(request, found.as_ref().map(|found| &found.value), &applied)?;
@@ -115,13 +114,18 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
         };
         match outcome {
             // Another write came between: apply again to what is there now.
-            Err(status) if may_retry && (came_between(&status) || status.reason == "AlreadyExists") => {}
+            Err(status) if may_retry && is_late(&status) && Instant::now() < last_try => {}
             outcome => break outcome?,
         }
     };
     let mut answer = answer::json(code, &table::in_form(form, kind, written));
     answer::warn(&mut answer, &warnings);
     Ok(answer)
+}
+
+/// Whether another write came between, be it the object's first.
+fn is_late(status: &Status) -> bool {
+    came_between(status) || status.reason == "AlreadyExists"
 }
 
 /// Takes out what the path does not let a write change, so that nobody comes to own it.

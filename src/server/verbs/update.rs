@@ -7,46 +7,39 @@ use spur_api::{Status, Subresource, meta};
 use spur_schema::FieldError;
 use spur_schema::apply::{self, Operation};
 use spur_store::Expect;
+use tokio::time::Instant;
 
-use super::{Request, came_between};
+use super::{Request, came_between, last_try};
 use crate::answer::{self, Outcome};
 use crate::object::Found;
 use crate::pipeline::{self, Part};
-use crate::{body, negotiate, object, scale, table};
-
-/// How often a write without a resourceVersion is tried again when another came
-/// between. Kubernetes tries without end; a bound keeps a hot object from
-/// holding a request for ever.
-const TRIES: usize = 30;
+use crate::{body, incoming, negotiate, object, table};
 
 pub(crate) async fn update(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     let kind = request.kind();
-    let decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
-    if request.target.subresource.as_deref() == Some("scale") {
-        return scale::put(request, &decoded.value).await;
-    }
-    let part = part(request)?;
-    let mut incoming = pipeline::check_fields(kind, decoded, request.query.field_validation)?;
-    pipeline::check_identity(&request.target, &mut incoming.value)?;
-    if kind.is_structural() && meta::resource_version(&incoming.value).is_empty() {
+    let mut decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
+    let part = part(request);
+    incoming::check_kind(kind, &mut decoded.value)?;
+    let mut accepted = incoming::check_fields(kind, decoded, request.query.field_validation)?;
+    incoming::check_identity(&request.target, &mut accepted.value)?;
+    if kind.is_structural() && meta::resource_version(&accepted.value).is_empty() {
         let fault = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
         return Err(Status::invalid(kind.group, kind.kind, request.target.object_name(), &[fault]));
     }
-    let written = change(request, part, |_| Ok(incoming.value.clone())).await?;
+    let written = change(request, part, |_| Ok(accepted.value.clone())).await?;
     let mut answer = answer::ok(&table::in_form(form, kind, written));
-    answer::warn(&mut answer, &incoming.warnings);
+    answer::warn(&mut answer, &accepted.warnings);
     Ok(answer)
 }
 
 /// The part of the object that the path lets a write change.
-pub(crate) fn part(request: &Request) -> Result<Part, Status> {
-    let kind = request.kind();
-    match request.target.subresource.as_deref() {
-        None => Ok(Part::Main),
-        Some("status") if kind.has(Subresource::Status) => Ok(Part::Status),
-        Some("finalize") if kind.has(Subresource::Finalize) => Ok(Part::Finalizers),
-        Some(_) => Err(Status::no_such_path()),
+pub(crate) fn part(request: &Request) -> Part {
+    match request.target.subresource {
+        None => Part::Main,
+        Some(Subresource::Status) => Part::Status,
+        Some(Subresource::Finalize) => Part::Finalizers,
+        Some(Subresource::Scale | Subresource::Log) => unreachable!("the router gives these to others"),
     }
 }
 
@@ -58,20 +51,19 @@ pub(crate) async fn change(
     make: impl Fn(&Value) -> Result<Value, Status>,
 ) -> Result<Value, Status> {
     let (kind, name) = (request.kind(), request.target.object_name());
-    for _ in 0..TRIES {
+    let last_try = last_try();
+    loop {
         let old = object::get(&request.state, kind, request.namespace(), name)?;
         let new = make(&old.value)?;
-        let is_conditional = !meta::resource_version(&new).is_empty()
-            && meta::resource_version(&new) != meta::resource_version(&old.value);
-        if is_conditional {
+        let wanted = meta::resource_version(&new);
+        if !matches!(wanted, "" | "0") && wanted != meta::resource_version(&old.value) {
             return Err(Status::modified(kind.group, kind.plural, name));
         }
         match write(request, part, &old, new).await {
-            Err(status) if came_between(&status) => {}
+            Err(status) if came_between(&status) && Instant::now() < last_try => {}
             outcome => return outcome,
         }
     }
-    Err(Status::modified(kind.group, kind.plural, name))
 }
 
 /// Completes, validates and stores a changed object.
@@ -81,39 +73,37 @@ pub(crate) async fn write(
     old: &Found,
     mut new: Value,
 ) -> Result<Value, Status> {
-    let (kind, name) = (request.kind(), request.target.object_name());
-    let sent_uid = meta::uid(&new);
-    if !sent_uid.is_empty() && sent_uid != meta::uid(&old.value) {
-        let why = format!(
-            "Precondition failed: UID in precondition: {sent_uid}, UID in object meta: {}",
-            meta::uid(&old.value)
-        );
-        return Err(Status::conflict(kind.group, kind.plural, name, &why));
-    }
-    let managed = new.pointer("/metadata/managedFields").cloned();
     prepare(request, part, old, &mut new)?;
-    if part != Part::Main
-        && let Some(managed) = managed
-    {
-        meta::metadata_mut(&mut new).insert("managedFields".to_owned(), managed);
-    }
     let manager = request.manager(Operation::Update);
-    let new = apply::update(pipeline::schema(kind), Some(&old.value), &new, &manager)
+    let new = apply::update(pipeline::schema(request.kind()), Some(&old.value), &new, &manager)
         .map_err(|error| Status::bad_request(error.to_string()))?;
     store(request, old, new).await
 }
 
 /// Completes and validates a changed object.
 pub(crate) fn prepare(request: &Request, part: Part, old: &Found, new: &mut Value) -> Result<(), Status> {
+    check_uid(request, new, &old.value)?;
     pipeline::prepare_update(request.kind(), part, new, &old.value);
     object::set_resource_version(new, old.revision);
     pipeline::validate(request.kind(), new, Some(&old.value))
 }
 
+/// Who names a uid means that object and no other of its name.
+fn check_uid(request: &Request, new: &Value, old: &Value) -> Result<(), Status> {
+    let (sent, found) = (meta::uid(new), meta::uid(old));
+    if sent.is_empty() || sent == found {
+        return Ok(());
+    }
+    let (kind, name) = (request.kind(), request.target.object_name());
+    let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {found}");
+    Err(Status::conflict(kind.group, kind.plural, name, &why))
+}
+
 /// Stores a complete object over the old one. What changes nothing is not
 /// written, and what nothing holds any more is deleted.
-pub(crate) async fn store(request: &Request, old: &Found, mut new: Value) -> Result<Value, Status> {
+pub(crate) async fn store(request: &Request, old: &Found, new: Value) -> Result<Value, Status> {
     let (kind, name) = (request.kind(), request.target.object_name());
+    let mut new = object::in_order(new);
     if is_same(&new, &old.value) {
         return Ok(old.value.clone());
     }

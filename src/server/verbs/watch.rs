@@ -11,7 +11,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
@@ -33,6 +32,8 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A watch without `timeoutSeconds` ends after 30 to 60 minutes, drawn at random
 /// so that clients do not all come back at once (`server/config.go`: `MinRequestTimeout`).
 const TIMEOUT_MIN: Duration = Duration::from_secs(1800);
+/// Longest that a client may ask for: a day, so that any number of seconds makes a time.
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Marks the end of the initial events (`metav1.InitialEventsAnnotationKey`).
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
@@ -88,7 +89,7 @@ pub(crate) async fn watch(request: &Request) -> Outcome {
     if query.send_initial_events == Some(true) {
         following.push_initial_events_end(after);
     }
-    Ok(answer::typed(StatusCode::OK, "application/json", Body::from_stream(following.into_stream())))
+    Ok(answer::streamed("application/json", following.into_stream()))
 }
 
 /// The same request for the whole state: a watch has no pages.
@@ -123,7 +124,9 @@ fn event(type_: &str, object: &Value) -> Bytes {
 impl Following {
     fn new(request: Request, selection: Selection, form: Form, changes: Watch) -> Self {
         let random = rand::rng().random_range(0.0..1.0);
-        let timeout = request.query.timeout.unwrap_or(TIMEOUT_MIN + TIMEOUT_MIN.mul_f64(random));
+        // 0 counts as not given (`handlers/get.go`).
+        let asked = request.query.timeout.filter(|timeout| !timeout.is_zero());
+        let timeout = asked.map_or(TIMEOUT_MIN + TIMEOUT_MIN.mul_f64(random), |asked| asked.min(TIMEOUT_MAX));
         let now = Instant::now();
         Self {
             request,
@@ -181,20 +184,28 @@ impl Following {
     /// A change as this client sees it: an object that enters the selection is
     /// added, one that leaves it is deleted.
     fn push_change(&mut self, change: &Arc<Change>) {
-        let now = object::decode(&change.value, change.revision);
-        let Ok(now) = now else { return self.fail(&now.expect_err("checked just above")) };
-        let was_in = match &change.previous {
-            None => false,
-            Some(_) if self.selection.is_everything() => true,
-            Some(previous) => object::decode(&previous.value, previous.revision)
-                .is_ok_and(|previous| self.selection.matches(&previous)),
+        let Ok(now) = object::decode(&change.value, change.revision) else {
+            let why = format!("`{}` was written as no object at {}", change.key, change.revision);
+            return self.fail(&Status::internal(why));
         };
-        let is_in = change.kind != ChangeKind::Deleted && self.selection.matches(&now);
-        match (was_in, is_in) {
-            (false, true) => self.push("ADDED", &now),
-            (true, true) => self.push("MODIFIED", &now),
-            (true, false) => self.push("DELETED", &now),
-            (false, false) => {}
+        let is_deleted = change.kind == ChangeKind::Deleted;
+        if self.selection.is_everything() {
+            return match (&change.previous, is_deleted) {
+                (None, false) => self.push("ADDED", &now),
+                (Some(_), false) => self.push("MODIFIED", &now),
+                (_, true) => self.push("DELETED", &now),
+            };
+        }
+        // What leaves the selection is shown as it was in it, under the new revision
+        // (`cacher/cache_watcher.go`, `convertToWatchEvent`).
+        let before = change.previous.as_ref();
+        let before = before.and_then(|before| object::decode(&before.value, change.revision).ok());
+        let before = before.filter(|before| self.selection.matches(before));
+        match (before, !is_deleted && self.selection.matches(&now)) {
+            (None, true) => self.push("ADDED", &now),
+            (Some(_), true) => self.push("MODIFIED", &now),
+            (Some(before), false) => self.push("DELETED", if is_deleted { &now } else { &before }),
+            (None, false) => {}
         }
     }
 
@@ -229,9 +240,13 @@ impl Following {
         }
         let mut bookmark = self.bookmark(revision);
         let marked = match self.form {
-            Form::Table => bookmark.pointer_mut("/rows/0/object").expect("a bookmark's table has one row"),
+            Form::Table => &mut bookmark["rows"][0]["object"],
             Form::Whole | Form::Metadata => &mut bookmark,
         };
+        // A row without its object has nowhere else to bear the mark.
+        if marked.is_null() {
+            *marked = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"});
+        }
         meta::metadata_mut(marked).insert("annotations".to_owned(), json!({INITIAL_EVENTS_END: "true"}));
         self.lines.push_back(event("BOOKMARK", &bookmark));
     }

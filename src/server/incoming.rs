@@ -1,0 +1,125 @@
+//! What a body has to be before it means anything: of the kind that the path
+//! names, with fields that are known, of the right types and the right object.
+//!
+//! Source: `apiserver/pkg/endpoints/handlers` (create.go, update.go, rest.go).
+
+use serde_json::{Value, json};
+use spur_api::{Kind, Scope, Status, definitions, meta};
+use spur_schema::decode::{self, Decoded};
+
+use crate::path::Target;
+use crate::pipeline;
+use crate::query::FieldValidation;
+
+/// A body whose fields are known and have the right types.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) value: Value,
+    /// What was dropped, for the `Warning` header.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Checks a body's fields: unknown and duplicate ones, nulls, JSON types.
+pub(crate) fn check_fields(
+    kind: &Kind,
+    decoded: Decoded,
+    validation: FieldValidation,
+) -> Result<Incoming, Status> {
+    let Decoded { mut value, duplicates } = decoded;
+    spur_schema::drop_nulls(pipeline::schema(kind), &mut value);
+    let unknown = spur_schema::unknown_fields(pipeline::schema(kind), &mut value);
+    let warnings = match validation {
+        FieldValidation::Ignore => Vec::new(),
+        FieldValidation::Warn => decode::strict_warnings(&duplicates, &unknown),
+        FieldValidation::Strict => match decode::strict_message(&duplicates, &unknown) {
+            Some(message) => return Err(unhandled(kind, &message)),
+            None => Vec::new(),
+        },
+    };
+    check_types(kind, &value)?;
+    Ok(Incoming { value, warnings })
+}
+
+fn check_types(kind: &Kind, value: &Value) -> Result<(), Status> {
+    let checked = if kind.is_structural() {
+        // The rest is the schema's business, but `metadata` is typed for every kind.
+        let metadata = value.get("metadata").unwrap_or(&Value::Null);
+        let schema = definitions::schemas().get(definitions::OBJECT_META);
+        spur_schema::typecheck(schema.expect("the definitions hold ObjectMeta"), metadata)
+            .map_err(|mismatch| format!("unable to decode metadata: {mismatch}"))
+    } else {
+        spur_schema::typecheck(pipeline::schema(kind), value).map_err(|mismatch| mismatch.to_string())
+    };
+    checked.map_err(|why| unhandled(kind, &why))
+}
+
+fn unhandled(kind: &Kind, why: &str) -> Status {
+    let (version, name) = (kind.version, kind.kind);
+    Status::bad_request(format!("{name} in version \"{version}\" cannot be handled as a {name}: {why}"))
+}
+
+/// Checks that a body is of the kind that the path names. Clients with typed
+/// objects leave that out for bundled kinds; custom kinds have to say it
+/// (`apiextensions-apiserver`, `schemaCoercingDecoder`).
+pub(crate) fn check_kind(kind: &Kind, value: &mut Value) -> Result<(), Status> {
+    if kind.is_structural() {
+        check_names_its_kind(value)?;
+    }
+    let map = value.as_object_mut().expect("bodies and patched objects are maps");
+    for (field, what, wanted) in
+        [("apiVersion", "API version", kind.api_version()), ("kind", "kind", kind.kind.to_owned())]
+    {
+        match map.get(field).unwrap_or(&Value::Null) {
+            Value::Null => drop(map.insert(field.to_owned(), json!(wanted))),
+            Value::String(found) if found.is_empty() => drop(map.insert(field.to_owned(), json!(wanted))),
+            Value::String(found) if *found == wanted => {}
+            found => {
+                let found = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+                return Err(Status::bad_request(format!(
+                    "the {what} in the data ({found}) does not match the expected {what} ({wanted})"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a body says of what kind it is.
+pub(crate) fn check_names_its_kind(value: &Value) -> Result<(), Status> {
+    for (field, shown) in [("apiVersion", "apiVersion"), ("kind", "Kind")] {
+        if matches!(value.get(field), None | Some(Value::Null)) || value[field] == "" {
+            return Err(Status::bad_request(format!("Object '{shown}' is missing in the body")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a body is the object that the path names, and gives it what it left out.
+pub(crate) fn check_identity(target: &Target, value: &mut Value) -> Result<(), Status> {
+    let kind = target.kind;
+    let metadata = meta::metadata_mut(value);
+    match (kind.scope, &target.namespace) {
+        (Scope::Namespaced, Some(namespace)) => {
+            let sent = metadata.get("namespace").and_then(Value::as_str).unwrap_or("");
+            if !sent.is_empty() && sent != namespace {
+                let why = format!(
+                    "the namespace of the provided object does not match the namespace sent on the request: found `{sent}`, want `{namespace}`"
+                );
+                return Err(Status::bad_request(why));
+            }
+            metadata.insert("namespace".to_owned(), json!(namespace));
+        }
+        _ => {
+            metadata.shift_remove("namespace");
+        }
+    }
+    if let Some(name) = &target.name {
+        let sent = metadata.get("name").and_then(Value::as_str).unwrap_or("");
+        if !sent.is_empty() && sent != name {
+            let why = format!("the name of the object ({sent}) does not match the name on the URL ({name})");
+            return Err(Status::bad_request(why));
+        }
+        metadata.insert("name".to_owned(), json!(name));
+    }
+    Ok(())
+}
