@@ -193,6 +193,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         data: data.to_owned(),
     };
     let (services_tx, services_rx) = watch::channel(Map::new());
+    let (routes_tx, routes) = watch::channel(0);
     let (facts_tx, facts_rx) = watch::channel(addresses.facts());
     let stop_server = CancellationToken::new();
     spur_server::bootstrap(&store).await?;
@@ -201,6 +202,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         runtime: runtime.clone(),
         traces,
         facts: facts_rx,
+        routes,
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
@@ -218,6 +220,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         inlets_tx: proxy.inlets(),
         table,
         services_tx,
+        routes_tx,
         entry_port: entry_address.port(),
         executable: config.environment.executable.clone(),
         search_path: config.pod_env.get("PATH").cloned().unwrap_or_default(),
@@ -251,7 +254,7 @@ async fn merge_facts(
     }
 }
 
-/// Applies files through the API, as `spur apply -f` does.
+/// Applies files through the API, as `spur apply -f` does; stdout is for the one line of [`announce`].
 async fn apply(addresses: &Addresses, filename: Vec<PathBuf>, config: &Config) -> ExitCode {
     let connection = ConnectionArgs { server: Some(addresses.api.clone()), ..ConnectionArgs::default() };
     let command = ClientCommand::Apply(ApplyArgs {
@@ -262,7 +265,7 @@ async fn apply(addresses: &Addresses, filename: Vec<PathBuf>, config: &Config) -
         dry_run: false,
         output: None,
     });
-    spur_cli::run(connection, command, config.environment.clone()).await
+    spur_cli::run_on_stderr(connection, command, config.environment.clone()).await
 }
 
 fn announce(addresses: &Addresses, output: UpOutput) {

@@ -42,6 +42,13 @@ impl Console {
         }
     }
 
+    /// Everything on stderr, where stdout is somebody else's.
+    pub(crate) fn on_stderr(environment: &Environment) -> Self {
+        let Self { talk, talk_paint, .. } = Self::new(environment);
+        let is_data_terminal = environment.is_stderr_terminal;
+        Self { data: Box::new(io::stderr()), talk, data_paint: talk_paint, talk_paint, is_data_terminal }
+    }
+
     /// Writes a line of data.
     ///
     /// # Errors

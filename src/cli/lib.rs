@@ -52,7 +52,7 @@ mod table;
 pub use args::{Args, ClientCommand, Command, ConnectionArgs};
 pub use environment::Environment;
 pub use error::Exit;
-pub use run::run;
+pub use run::{run, run_on_stderr};
 
 #[cfg(test)]
 mod sessions;

@@ -15,7 +15,24 @@ use crate::{
 
 /// Runs a command to its end; errors are told on stderr.
 pub async fn run(connection: ConnectionArgs, command: ClientCommand, environment: Environment) -> ExitCode {
-    let mut console = Console::new(&environment);
+    run_on(Console::new(&environment), connection, command, environment).await
+}
+
+/// The same with its data on stderr, for a caller whose stdout holds data of its own.
+pub async fn run_on_stderr(
+    connection: ConnectionArgs,
+    command: ClientCommand,
+    environment: Environment,
+) -> ExitCode {
+    run_on(Console::on_stderr(&environment), connection, command, environment).await
+}
+
+async fn run_on(
+    mut console: Console,
+    connection: ConnectionArgs,
+    command: ClientCommand,
+    environment: Environment,
+) -> ExitCode {
     let exit = match dispatch(&connection, command, &environment, &mut console).await {
         Ok(exit) => exit,
         Err(error) => error::report(&mut console, &error),

@@ -84,7 +84,7 @@ fn take(
             graph.put(Node::of(kind, &object.metadata));
         }
         Ok(watcher::Event::Delete(object)) => {
-            graph.remove(object.metadata.uid.as_deref().unwrap_or_default())
+            graph.remove(object.metadata.uid.as_deref().unwrap_or_default());
         }
         Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
         Err(error) => tracing::debug!(%error, kind = kind.kind, "a watch broke and is opened again"),

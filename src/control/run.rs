@@ -35,6 +35,8 @@ pub struct Parts {
     pub table: Arc<ArcSwap<RoutingTable>>,
     /// controllers -- addresses of Services on this machine --> `/spur/v1/status`
     pub services_tx: watch::Sender<Map<String, Value>>,
+    /// routes -- the revision of each table after it is in `table` --> sandbox controller, `/spur/v1/status`
+    pub routes_tx: watch::Sender<u64>,
     /// The port of the entry listener, for preview addresses.
     pub entry_port: u16,
     /// This program, which pods may start as `spur`.
@@ -91,9 +93,8 @@ pub async fn run(parts: Parts) {
     tasks.spawn(node::run(ctx.clone(), parts.runtime.name(), stop.clone()));
     tasks.spawn(host_ports::run(ctx.clone(), parts.clone()));
     tasks.spawn(pod::run(pods));
-    // routes -- the revision of each table after it is in `parts.table` --> sandbox
-    let (published_tx, published_rx) = watch::channel(0);
-    tasks.spawn(routes::run(parts.clone(), published_tx));
+    let published_rx = parts.routes_tx.subscribe();
+    tasks.spawn(routes::run(parts.clone(), parts.routes_tx.clone()));
     tasks.spawn(until(stop.clone(), sandbox::run(parts.clone(), events.clone(), published_rx)));
     tasks.spawn(events.sweep(stop.clone()));
     while let Some(ended) = tasks.join_next().await {

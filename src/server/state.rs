@@ -20,6 +20,8 @@ pub struct Parts {
     pub traces: TraceReader,
     /// up -- facts of this environment, such as the entry address --> `/spur/v1/status`
     pub facts: watch::Receiver<Map<String, Value>>,
+    /// routes -- the revision up to which objects are routed --> `/spur/v1/status`
+    pub routes: watch::Receiver<u64>,
     /// Cancelled when the server drains: watches and followed logs end then.
     pub draining: CancellationToken,
 }

@@ -40,6 +40,7 @@ pub(crate) async fn status(state: &State) -> Outcome {
     let counts = state.traces.counts().await.map_err(|error| Status::internal(error.to_string()))?;
     let mut status = state.facts.borrow().clone();
     status.insert("revision".to_owned(), json!(state.store.revision().0));
+    status.insert("routesRevision".to_owned(), json!(*state.routes.borrow()));
     status.insert(
         "traces".to_owned(),
         json!({

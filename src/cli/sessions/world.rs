@@ -52,8 +52,15 @@ impl World {
         tokio::spawn(collector.run(stop.clone()));
         let runtime = FakeRuntime::new();
         let (facts_tx, facts) = watch::channel(Map::new());
-        let parts =
-            Parts { store, runtime: Arc::new(runtime.clone()), traces, facts, draining: stop.clone() };
+        let parts = Parts {
+            store,
+            runtime: Arc::new(runtime.clone()),
+            traces,
+            facts,
+            // Nothing routes here, so nobody is to wait for it.
+            routes: watch::channel(i64::MAX.unsigned_abs()).1,
+            draining: stop.clone(),
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let service = TowerToHyperService::new(spur_server::router(parts));

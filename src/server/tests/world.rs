@@ -55,6 +55,7 @@ pub(super) async fn over(store: Arc<Store>) -> World {
         runtime: Arc::new(FakeRuntime::new()),
         traces,
         facts,
+        routes: tokio::sync::watch::channel(0).1,
         draining: CancellationToken::new(),
     });
     World { router, store }

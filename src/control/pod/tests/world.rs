@@ -68,6 +68,7 @@ impl World {
             store,
             runtime: runtime.clone(),
             traces,
+            routes: tokio::sync::watch::channel(0).1,
             facts: tokio::sync::watch::channel(serde_json::Map::new()).1,
             draining: CancellationToken::new(),
         });

@@ -51,6 +51,7 @@ impl World {
             runtime: Arc::new(spur_runtime::FakeRuntime::new()),
             traces,
             facts,
+            routes: watch::channel(0).1,
             draining: stop.clone(),
         });
         drop(collector);
