@@ -1,5 +1,6 @@
 //! The `spur` binary: parse, configure, dispatch.
 
+mod addresses;
 mod config;
 mod shutdown;
 mod up;

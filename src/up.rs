@@ -1,7 +1,7 @@
 //! `spur up`: build every part, connect them, run, drain.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use spur_cli::args::{ApplyArgs, RuntimeChoice, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_net::{Destination, Inlet, Limits};
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
 use crate::shutdown::{Signals, stdin_ended};
 
@@ -45,15 +46,6 @@ struct Running {
     server: JoinHandle<spur_net::Served>,
     collector: JoinHandle<()>,
     addresses: Addresses,
-}
-
-/// Where to reach what runs.
-#[derive(Clone, Debug)]
-struct Addresses {
-    api: String,
-    entry: String,
-    kubeconfig: PathBuf,
-    data: PathBuf,
 }
 
 /// Runs until a signal; errors are told on stderr.
@@ -266,73 +258,6 @@ async fn apply(addresses: &Addresses, filename: Vec<PathBuf>, config: &Config) -
         output: None,
     });
     spur_cli::run_on_stderr(connection, command, config.environment.clone()).await
-}
-
-fn announce(addresses: &Addresses, output: UpOutput) {
-    match output {
-        UpOutput::Json => {
-            let line = json!({
-                "pid": std::process::id(),
-                "api": addresses.api,
-                "kubeconfig": addresses.kubeconfig,
-                "entry": addresses.entry,
-            });
-            println!("{line}");
-        }
-        UpOutput::Text => {
-            println!("spur is up");
-            println!("  API    {}", addresses.api);
-            println!("  entry  {}   (http://<service>.<namespace>.localhost:…)", addresses.entry);
-            println!("  data   {}", addresses.data.display());
-            println!("  export KUBECONFIG={}", addresses.kubeconfig.display());
-            println!("Ctrl-C ends it and its pods.");
-        }
-    }
-}
-
-/// A kubeconfig for this server; readable by its owner only.
-fn write_kubeconfig(addresses: &Addresses) -> Result<()> {
-    let config = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "spur", "cluster": {"server": addresses.api}}],
-        "contexts": [{"name": "spur", "context": {"cluster": "spur", "user": "spur", "namespace": "default"}}],
-        "users": [{"name": "spur", "user": {}}],
-        "current-context": "spur",
-    });
-    let path = &addresses.kubeconfig;
-    let temporary = path.with_extension("new");
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| {
-            std::io::Write::write_all(&mut file, spur_api::yaml::to_string(&config).as_bytes())
-        })
-        .and_then(|()| std::fs::rename(&temporary, path));
-    written.with_context(|| format!("failed to write the kubeconfig `{}`", path.display()))
-}
-
-// === impl Addresses ===
-
-impl Addresses {
-    fn facts(&self) -> Map<String, Value> {
-        let facts = json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "api": self.api,
-            "entry": self.entry,
-            "kubeconfig": self.kubeconfig,
-            "data": self.data,
-            "services": {},
-        });
-        match facts {
-            Value::Object(facts) => facts,
-            _ => Map::new(),
-        }
-    }
 }
 
 // === impl Running ===

@@ -1,0 +1,87 @@
+//! Where a running Spur is reached, and the three ways to tell: the ready line,
+//! the kubeconfig, and the facts of `/spur/v1/status`.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+use spur_cli::args::UpOutput;
+
+/// Where to reach what runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) api: String,
+    pub(crate) entry: String,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) data: PathBuf,
+}
+
+/// Says on stdout that everything is ready.
+pub(crate) fn announce(addresses: &Addresses, output: UpOutput) {
+    match output {
+        UpOutput::Json => {
+            let line = json!({
+                "pid": std::process::id(),
+                "api": addresses.api,
+                "kubeconfig": addresses.kubeconfig,
+                "entry": addresses.entry,
+            });
+            println!("{line}");
+        }
+        UpOutput::Text => {
+            println!("spur is up");
+            println!("  API    {}", addresses.api);
+            println!("  entry  {}   (http://<service>.<namespace>.localhost:…)", addresses.entry);
+            println!("  data   {}", addresses.data.display());
+            println!("  export KUBECONFIG={}", addresses.kubeconfig.display());
+            println!("Ctrl-C ends it and its pods.");
+        }
+    }
+}
+
+/// A kubeconfig for this server; readable by its owner only.
+pub(crate) fn write_kubeconfig(addresses: &Addresses) -> Result<()> {
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "spur", "cluster": {"server": addresses.api}}],
+        "contexts": [{"name": "spur", "context": {"cluster": "spur", "user": "spur", "namespace": "default"}}],
+        "users": [{"name": "spur", "user": {}}],
+        "current-context": "spur",
+    });
+    let path = &addresses.kubeconfig;
+    let temporary = path.with_extension("new");
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| {
+            std::io::Write::write_all(&mut file, spur_api::yaml::to_string(&config).as_bytes())
+        })
+        .and_then(|()| std::fs::rename(&temporary, path));
+    written.with_context(|| format!("failed to write the kubeconfig `{}`", path.display()))
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    /// What `/spur/v1/status` tells.
+    pub(crate) fn facts(&self) -> Map<String, Value> {
+        let facts = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "api": self.api,
+            "entry": self.entry,
+            "kubeconfig": self.kubeconfig,
+            "data": self.data,
+            "services": {},
+        });
+        match facts {
+            Value::Object(facts) => facts,
+            _ => Map::new(),
+        }
+    }
+}
