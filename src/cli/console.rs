@@ -49,17 +49,6 @@ impl Console {
         Self { data: Box::new(io::stderr()), talk, data_paint: talk_paint, talk_paint, is_data_terminal }
     }
 
-    /// Everything on stderr.
-    pub(crate) fn aside(environment: &Environment) -> Self {
-        let console = Self::new(environment);
-        Self {
-            data: Box::new(io::stderr()),
-            data_paint: console.talk_paint,
-            is_data_terminal: environment.is_stderr_terminal,
-            ..console
-        }
-    }
-
     /// Writes a line of data.
     ///
     /// # Errors
