@@ -30,8 +30,10 @@ const LAYERS: &[(&str, &[&str])] = &[
 const OWNED: &[(&str, &str)] = &[("redb", "spur-store"), ("axum", "spur-server"), ("rustix", "spur-runtime")];
 
 /// Who else may use an owned crate, and why: samples are axum services of their
-/// own, and the store locks its directory and asks for free space.
-const EXCEPTIONS: &[(&str, &str)] = &[("axum", "sample-services"), ("rustix", "spur-store")];
+/// own, the store asks for free space, and the command line ends the process
+/// group of the command that `spur test` runs.
+const EXCEPTIONS: &[(&str, &str)] =
+    &[("axum", "sample-services"), ("rustix", "spur-store"), ("rustix", "spur-cli")];
 
 fn members() -> Vec<Package> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");

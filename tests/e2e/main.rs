@@ -1,0 +1,38 @@
+//! End to end: the built binary from outside, with processes on loopback and
+//! nothing else. Every test starts a Spur of its own.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `durability` | nothing acknowledged is lost; one Spur a directory |
+//! | `pods` | processes: environment, ends, probes, restarts, no orphans |
+//! | `rollouts` | Deployments: scale, rolling update, without a lost request |
+//! | `sandboxes` | every field of a Sandbox; what is left when it is gone |
+//! | `routing` | which version a request reaches, by every carrier and protocol |
+//! | `failures` | what a client is told when nobody can answer |
+//! | `traces` | `spur trace` |
+//! | `samples` | the demo's services under Spur |
+//! | `demo`, `runs` | `spur demo`, `spur test` |
+//! | `commands` | the other commands and their output |
+//! | `mistakes` | bad input: what is said about it |
+//! | `traffic` | every request goes where its key says, while sandboxes come and go |
+//!
+//! `SPUR_KILL_ROUNDS` (5) and `SPUR_LOAD=full` make two of them longer.
+
+#![expect(clippy::unwrap_used, reason = "the lint's exception knows no functions beside the tests")]
+
+#[path = "../harness/harness.rs"]
+mod harness;
+
+mod commands;
+mod demo;
+mod durability;
+mod failures;
+mod mistakes;
+mod pods;
+mod rollouts;
+mod routing;
+mod runs;
+mod samples;
+mod sandboxes;
+mod traces;
+mod traffic;

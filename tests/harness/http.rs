@@ -1,0 +1,190 @@
+//! A small HTTP client: one request a connection, or a connection that is kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Longest time for one answer: above every time limit that is tested.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Somewhere to ask: an address, and the host to ask it for.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// `127.0.0.1:41234`.
+    pub(crate) address: String,
+    /// The `Host` header.
+    pub(crate) host: String,
+}
+
+/// A request to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    site: Site,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// What came back, whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// A connection that is kept from one request to the next.
+pub(crate) struct Connection {
+    site: Site,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+// === impl Site ===
+
+impl Site {
+    /// The site that a URL names. A host below `localhost` is this machine's
+    /// (RFC 6761, section 6.3), whatever the resolver says.
+    pub(crate) fn of(url: &str) -> Self {
+        let uri: Uri = url.parse().unwrap_or_else(|error| panic!("`{url}`: {error}"));
+        let authority = uri.authority().unwrap_or_else(|| panic!("`{url}` names no host"));
+        let port = authority.port_u16().unwrap_or(80);
+        Self { address: format!("127.0.0.1:{port}"), host: authority.to_string() }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Ask {
+        self.ask(Method::GET, path)
+    }
+
+    pub(crate) fn ask(&self, method: Method, path: &str) -> Ask {
+        Ask {
+            site: self.clone(),
+            method,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A connection of one's own.
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection { site: self.clone(), sender: connect(&self.address).await.unwrap() }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.host)
+    }
+}
+
+// === impl Ask ===
+
+impl Ask {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        let name: header::HeaderName = name.parse().unwrap();
+        self.headers.append(name, value.parse().unwrap());
+        self
+    }
+
+    /// With a routing key, in Spur's own header.
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("spur-key", key)
+    }
+
+    pub(crate) fn body(mut self, kind: &str, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self.header("content-type", kind)
+    }
+
+    /// The answer, which there has to be.
+    #[track_caller]
+    pub(crate) fn send(self) -> impl Future<Output = Answer> {
+        let place = std::panic::Location::caller();
+        async move {
+            let what = format!("{place}: {} {}{}", self.method, self.site.host, self.path);
+            self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
+        }
+    }
+
+    /// The answer, where there is one.
+    pub(crate) async fn try_send(self) -> Result<Answer, String> {
+        let mut sender = connect(&self.site.address).await.map_err(|error| error.to_string())?;
+        exchange(&mut sender, self.request()).await
+    }
+
+    pub(crate) fn request(self) -> Request<Full<Bytes>> {
+        let Self { site, method, path, headers, body } = self;
+        let mut req = Request::new(Full::new(body));
+        *req.method_mut() = method;
+        *req.uri_mut() = path.parse().unwrap();
+        *req.headers_mut() = headers;
+        req.headers_mut().entry(header::HOST).or_insert_with(|| site.host.parse().unwrap());
+        req
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{} {error}: {}", self.status, self.text()))
+    }
+
+    /// Why Spur answered itself; `None` where the upstream did.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.headers.get("spur-reason").map(|reason| reason.to_str().unwrap())
+    }
+
+    /// The same, where it succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert!(self.status.is_success(), "{} {:?}", self.status, self.text());
+        self
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Sends on this connection; after an end of it, on a new one, as clients do.
+    pub(crate) async fn send(&mut self, ask: Ask) -> Result<Answer, String> {
+        if self.sender.ready().await.is_err() {
+            self.sender = connect(&self.site.address).await.map_err(|error| error.to_string())?;
+        }
+        exchange(&mut self.sender, ask.request()).await
+    }
+}
+
+async fn connect(address: &str) -> std::io::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    // Ends with the sender or the peer, whichever is first.
+    tokio::spawn(connection.with_upgrades());
+    Ok(sender)
+}
+
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    req: Request<Full<Bytes>>,
+) -> Result<Answer, String> {
+    let answer = async {
+        let rsp = sender.send_request(req).await.map_err(|error| format!("{error:?}"))?;
+        let (head, body) = rsp.into_parts();
+        let body = body.collect().await.map_err(|error| format!("the body broke off: {error:?}"))?;
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    };
+    timeout(ANSWER_WITHIN, answer).await.map_err(|_| format!("no answer within {ANSWER_WITHIN:?}"))?
+}
