@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tonic::service::interceptor::InterceptedService;
+use tonic::service::interceptor::{InterceptedService, Interceptor};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::harness::manifests::{cheaper, fork, sample};
@@ -145,25 +145,27 @@ async fn http2_without_tls_is_spoken_on_the_entry_and_on_plain_addresses() {
     spur.end().await;
 }
 
+/// Adds a key to each call, or none.
+#[derive(Clone)]
+struct Keyed(Option<&'static str>);
+
+impl Interceptor for Keyed {
+    fn call(&mut self, mut req: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(key) = self.0 {
+            req.metadata_mut().insert("spur-key", key.parse().unwrap());
+        }
+        Ok(req)
+    }
+}
+
 /// A gRPC client that sends a key, or none.
 fn recommendations(
     site: &Site,
     key: Option<&'static str>,
-) -> RecommendationClient<
-    InterceptedService<
-        Channel,
-        impl FnMut(tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> + Clone + use<>,
-    >,
-> {
+) -> RecommendationClient<InterceptedService<Channel, Keyed>> {
     let channel = Endpoint::from_shared(format!("http://{}", site.address)).unwrap();
-    let origin = site.url("").parse().unwrap();
-    let channel = channel.origin(origin).connect_lazy();
-    RecommendationClient::new(InterceptedService::new(channel, move |mut req: tonic::Request<()>| {
-        if let Some(key) = key {
-            req.metadata_mut().insert("spur-key", key.parse().unwrap());
-        }
-        Ok(req)
-    }))
+    let channel = channel.origin(site.url("").parse().unwrap()).connect_lazy();
+    RecommendationClient::new(InterceptedService::new(channel, Keyed(key)))
 }
 
 #[tokio::test]

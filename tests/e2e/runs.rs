@@ -1,5 +1,6 @@
 //! `spur test`: exit codes, what is kept, and that runs never meet.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::harness::manifests::{cheaper, sample};
-use crate::harness::{Data, Output, command, until};
+use crate::harness::{Data, Output, Site, command, until};
 
 /// One `spur test` in a home of its own.
 struct Run {
@@ -57,6 +58,18 @@ impl Run {
         command::run(self.command(shell))
     }
 
+    /// Runs a command that tells its environment and waits; asks meanwhile.
+    async fn meanwhile<T>(&self, ask: impl AsyncFnOnce(BTreeMap<String, String>) -> T) -> (Output, T) {
+        let (told, gate) = (self.home.home().join("told"), self.home.home().join("gate"));
+        let shell = "env > telling; mv telling told; while [ ! -e gate ]; do sleep 0.02; done";
+        let running = tokio::spawn(self.sh(shell));
+        let env = until("the command runs", async || std::fs::read_to_string(&told)).await;
+        let pairs = env.lines().filter_map(|line| line.split_once('='));
+        let asked = ask(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()).await;
+        std::fs::write(&gate, "").unwrap();
+        (running.await.unwrap(), asked)
+    }
+
     /// No scratch directory of the environment is left.
     fn left_nothing(&self) {
         let entries = std::fs::read_dir(self.home.home()).unwrap();
@@ -85,10 +98,6 @@ impl Kept {
         std::fs::read_to_string(found).unwrap()
     }
 }
-
-/// Asks a URL from a shell, with the headers given, by this binary's own sample
-/// of a client where there is no curl.
-const ASK: &str = "command -v curl >/dev/null || exit 42; curl -sSf";
 
 #[tokio::test]
 async fn a_passing_run_exits_with_0_and_keeps_the_evidence() {
@@ -190,19 +199,21 @@ async fn with_a_sandbox_the_command_gets_its_key() {
     sandbox["spec"].as_object_mut().unwrap().remove("endpoints");
     let file = run.home.write("sandbox.yaml", &sandbox.to_string());
     run = run.args(&["--sandbox", &file.display().to_string()]);
-    let shell = format!(
-        "{ASK} $PRICING_URL/price/mug; echo; {ASK} -H \"spur-key: $SPUR_KEY\" $PRICING_URL/price/mug; echo; echo key=$SPUR_KEY"
-    );
-    let output = run.sh(&shell).await.ok();
-    let lines: Vec<&str> = output.stdout.lines().collect();
-    let price = |line: &str| serde_json::from_str::<Value>(line).unwrap()["cents"].clone();
-    assert_eq!((price(lines[0]), price(lines[1])), (json!(1200), json!(1080)));
-    let key = lines[2].strip_prefix("key=").unwrap();
+    let (output, key) = run
+        .meanwhile(async |env| {
+            let (pricing, key) = (Site::of(&env["PRICING_URL"]), &env["SPUR_KEY"]);
+            let without = pricing.get("/price/mug").send().await.ok().json();
+            let with = pricing.get("/price/mug").key(key).send().await.ok().json();
+            assert_eq!((&without["cents"], &with["cents"]), (&json!(1200), &json!(1080)));
+            key.clone()
+        })
+        .await;
+    output.ok();
     assert_eq!(key.len(), 12, "{key}");
     // The traces say which request the fork took.
     let traces = run.artifacts().read("traces.jsonl");
     let forked: Vec<&str> = traces.lines().filter(|line| line.contains("\"forked\"")).collect();
-    assert!(forked.len() == 1 && forked[0].contains(key), "{traces}");
+    assert!(forked.len() == 1 && forked[0].contains(&key), "{traces}");
     run.left_nothing();
 }
 
@@ -232,13 +243,19 @@ async fn two_runs_at_once_never_meet() {
     // Each has its own version of one and the same Service, and asks it many times.
     let runs: Vec<Run> =
         ["one", "two"].map(|version| Run::of(&sample("pricing", "pricing", &[("VERSION", version)]))).into();
-    let shell = "command -v curl >/dev/null || exit 42; i=0; \
-                 while [ $i -lt 20 ]; do curl -sSf $PRICING_URL/price/mug; echo; i=$((i+1)); done; echo $SPUR_ENTRY";
-    let (first, second) = tokio::join!(runs[0].sh(shell), runs[1].sh(shell));
-    let (first, second) = (first.ok(), second.ok());
-    assert_eq!(first.stdout.matches("\"version\":\"one\"").count(), 20, "{}", first.stdout);
-    assert_eq!(second.stdout.matches("\"version\":\"two\"").count(), 20, "{}", second.stdout);
-    assert_ne!(first.stdout.lines().last(), second.stdout.lines().last(), "each has its own entry");
+    let ask = async |env: BTreeMap<String, String>| {
+        let mut versions = BTreeSet::new();
+        for _ in 0..20 {
+            let price = Site::of(&env["PRICING_URL"]).get("/price/mug").send().await.ok().json();
+            versions.insert(price["version"].as_str().unwrap().to_owned());
+        }
+        (versions, env["SPUR_ENTRY"].clone())
+    };
+    let ((first, one), (second, two)) = tokio::join!(runs[0].meanwhile(ask), runs[1].meanwhile(ask));
+    first.ok();
+    second.ok();
+    assert_eq!((one.0, two.0), (BTreeSet::from(["one".to_owned()]), BTreeSet::from(["two".to_owned()])));
+    assert_ne!(one.1, two.1, "each has its own entry");
     // Into one directory they do not write at the same time.
     let held = runs[0].home.home().join("held");
     let shell = format!("echo > {}; exec sleep 1000", held.display());
