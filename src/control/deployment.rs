@@ -1,188 +1,251 @@
 //! Deployments: one ReplicaSet per pod template, rolled from old to new.
 //!
 //! What to do is decided in [`rollout`], a pure function; here it is read,
-//! done and told.
+//! done and told. ReplicaSets are read from a cache that is waited for until it
+//! holds what this controller has written.
 //!
 //! Source: `pkg/controller/deployment` (sync.go, rolling.go, recreate.go, progress.go).
 
+mod current;
 mod rollout;
 mod status;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::runtime::controller::{Action, Controller};
-use kube::runtime::watcher;
-use kube::{Resource, ResourceExt};
-use serde_json::json;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource, ResourceExt};
+use serde_json::{Value, json};
 use spur_api::labels;
-use tokio_util::sync::CancellationToken;
 
-use crate::events::EventType;
+use self::rollout::Scale;
+use crate::cache::{self, Cache};
+use crate::claim::{self, Claim, Claimant};
+use crate::drive::{self, Queue, Reconcile};
+use crate::events::{EventType, Events};
 use crate::owner;
-use crate::run::{Context, Failure, retry};
+use crate::run::{Context, Failure, unless_gone, with_nulls};
 
-/// Runs the controller until stopped.
-pub(crate) async fn run(ctx: Arc<Context>, stop: CancellationToken) {
-    let deployments: Api<Deployment> = Api::all(ctx.client.clone());
-    let replica_sets: Api<ReplicaSet> = Api::all(ctx.client.clone());
-    Controller::new(deployments, watcher::Config::default())
-        .owns(replica_sets, watcher::Config::default())
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(reconcile_deployment, retry, ctx)
-        .for_each(|_| async {})
-        .await;
+/// Runs the controller; it never ends by itself.
+pub(crate) async fn run(ctx: Arc<Context>) {
+    let (deployments, deployment_news) = cache::watch::<Deployment>(Api::all(ctx.client.clone()));
+    let (sets, set_news) = cache::watch::<ReplicaSet>(Api::all(ctx.client.clone()));
+    let store = deployments.store();
+    let known = store.clone();
+    let mut queue = Queue::new();
+    queue.push(drive::itself(&store, deployment_news));
+    queue.push(drive::wakes(&store, set_news, move |set| deployments_of(&known, set)));
+    let controller = Deployments { client: ctx.client.clone(), events: ctx.events.clone(), sets };
+    drive::drive(controller, store, queue).await;
 }
 
-async fn reconcile_deployment(deployment: Arc<Deployment>, ctx: Arc<Context>) -> Result<Action, Failure> {
-    if deployment.meta().deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
-    }
-    let namespace = deployment.namespace().unwrap_or_default();
-    let replica_sets: Api<ReplicaSet> = Api::namespaced(ctx.client.clone(), &namespace);
-    let mut owned = owned(&replica_sets, &deployment).await?;
-    let spec = deployment.spec.as_ref().ok_or_else(|| Failure::plain("the deployment has no spec"))?;
-    if spec.paused != Some(true) {
-        ensure_current(&ctx, &replica_sets, &deployment, &mut owned).await?;
-        let plan = rollout::plan(&deployment, &owned);
-        for (name, replicas) in &plan.scales {
-            scale(&replica_sets, name, *replicas).await?;
-            let involved = deployment.object_ref(&());
-            let message = format!("Scaled replica set {name} to {replicas}");
-            ctx.events.record(&involved, EventType::Normal, "ScalingReplicaSet", &message).await;
-        }
-        for name in &plan.deletions {
-            let outcome = replica_sets.delete(name, &DeleteParams::background()).await;
-            outcome.map(|_| ()).or_else(unless_gone)?;
-        }
-    }
-    let requeue = write_status(&ctx, &deployment, &owned).await?;
-    Ok(requeue.map_or_else(Action::await_change, Action::requeue))
+struct Deployments {
+    client: Client,
+    events: Events,
+    sets: Cache<ReplicaSet>,
 }
 
-/// The ReplicaSets that the deployment controls, oldest first.
-async fn owned(replica_sets: &Api<ReplicaSet>, deployment: &Deployment) -> Result<Vec<ReplicaSet>, Failure> {
-    let uid = deployment.uid().unwrap_or_default();
-    let mut owned: Vec<ReplicaSet> = replica_sets
-        .list(&ListParams::default())
-        .await?
-        .into_iter()
-        .filter(|set| owner::is_controlled_by(set.meta(), &uid))
-        .collect();
-    owned.sort_by_key(rollout::revision);
-    Ok(owned)
+/// One reconciliation: the Deployment, the APIs of its namespace and its sets, oldest revision first.
+struct Rollout<'a> {
+    deployment: &'a Deployment,
+    deployments: Api<Deployment>,
+    sets_api: Api<ReplicaSet>,
+    owned: Vec<Arc<ReplicaSet>>,
 }
 
-/// Makes sure that the ReplicaSet of the current template is there and has the
-/// highest revision.
-async fn ensure_current(
-    ctx: &Context,
-    replica_sets: &Api<ReplicaSet>,
-    deployment: &Deployment,
-    owned: &mut Vec<ReplicaSet>,
-) -> Result<(), Failure> {
-    let highest_other = owned
-        .iter()
-        .filter(|set| !rollout::is_current(deployment, set))
-        .map(rollout::revision)
-        .max()
-        .unwrap_or(0);
-    match owned.iter().position(|set| rollout::is_current(deployment, set)) {
-        Some(idx) if rollout::revision(&owned[idx]) > highest_other => {}
-        // An old template is the current one again (`kubectl rollout undo`).
-        Some(idx) => {
-            let patch =
-                json!({"metadata": {"annotations": {labels::REVISION: (highest_other + 1).to_string()}}});
-            let name = owned[idx].name_any();
-            owned[idx] = replica_sets.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        }
+/// The Deployment that controls a set; where nobody does, those that may take it over.
+fn deployments_of(deployments: &Store<Deployment>, set: &ReplicaSet) -> Vec<ObjectRef<Deployment>> {
+    let namespace = set.namespace().unwrap_or_default();
+    match owner::controller(set.meta()) {
+        Some(owner) if owner.kind == "Deployment" => vec![ObjectRef::new(&owner.name).within(&namespace)],
+        Some(_) => Vec::new(),
         None => {
-            let set = replica_set(deployment, highest_other + 1)?;
-            let created = replica_sets.create(&PostParams::default(), &set).await?;
-            let involved = deployment.object_ref(&());
-            let message = format!("Created replica set {}", created.name_any());
-            ctx.events.record(&involved, EventType::Normal, "CreatedReplicaSet", &message).await;
-            owned.push(created);
+            let takes = |deployment: &Deployment| {
+                deployment.namespace().as_deref() == Some(&namespace)
+                    && claimant(deployment).is_ok_and(|claimant| claimant.claim(set.meta()) == Claim::Adopt)
+            };
+            deployments.state_filter(takes).iter().map(|found| ObjectRef::from_obj(&**found)).collect()
         }
     }
-    owned.sort_by_key(rollout::revision);
-    let revision = owned.last().map(rollout::revision).unwrap_or(1).to_string();
-    if deployment.annotations().get(labels::REVISION) != Some(&revision) {
-        let deployments: Api<Deployment> =
-            Api::namespaced(ctx.client.clone(), &deployment.namespace().unwrap_or_default());
-        let patch = json!({"metadata": {"annotations": {labels::REVISION: revision}}});
-        deployments.patch(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await?;
-    }
-    Ok(())
 }
 
-/// A new ReplicaSet of the deployment's template, with no pods yet.
-fn replica_set(deployment: &Deployment, revision: i64) -> Result<ReplicaSet, Failure> {
+fn claimant(deployment: &Deployment) -> Result<Claimant, Failure> {
     let spec = deployment.spec.as_ref().ok_or_else(|| Failure::plain("the deployment has no spec"))?;
-    let hash = owner::template_hash(&spec.template);
-    let mut template = spec.template.clone();
-    let template_labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
-    template_labels.insert(labels::POD_TEMPLATE_HASH.to_owned(), hash.clone());
-    let set_labels = template_labels.clone();
-    let mut match_labels = spec.selector.match_labels.clone().unwrap_or_default();
-    match_labels.insert(labels::POD_TEMPLATE_HASH.to_owned(), hash.clone());
-    let annotations = BTreeMap::from([(labels::REVISION.to_owned(), revision.to_string())]);
-    Ok(ReplicaSet {
-        metadata: ObjectMeta {
-            name: Some(owner::suffixed(&deployment.name_any(), &hash)),
-            namespace: deployment.namespace(),
-            labels: Some(set_labels),
-            annotations: Some(annotations),
-            owner_references: Some(vec![owner::controlled_by(deployment)]),
-            ..ObjectMeta::default()
-        },
-        spec: Some(ReplicaSetSpec {
-            replicas: Some(0),
-            min_ready_seconds: spec.min_ready_seconds,
-            selector: LabelSelector {
-                match_labels: Some(match_labels),
-                match_expressions: spec.selector.match_expressions.clone(),
-            },
-            template: Some(template),
-        }),
-        status: None,
-    })
+    Claimant::new(deployment.meta(), &spec.selector)
 }
 
-async fn scale(replica_sets: &Api<ReplicaSet>, name: &str, replicas: i32) -> Result<(), Failure> {
-    let patch = json!({"spec": {"replicas": replicas}});
-    replica_sets.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-    Ok(())
-}
+// === impl Deployments ===
 
-/// Writes the status where it changed; when progress is due, asks to be woken then.
-async fn write_status(
-    ctx: &Context,
-    deployment: &Deployment,
-    owned: &[ReplicaSet],
-) -> Result<Option<Duration>, Failure> {
-    let now = jiff::Timestamp::now();
-    let status = status::of(deployment, owned, now);
-    let requeue = status::deadline(deployment, &status, now);
-    if deployment.status.as_ref() == Some(&status) {
-        return Ok(requeue);
+impl Reconcile<Deployment> for Deployments {
+    fn reconcile<'a>(&'a self, deployment: &'a Deployment) -> BoxFuture<'a, Result<Action, Failure>> {
+        self.reconcile_deployment(deployment).boxed()
     }
-    let deployments: Api<Deployment> =
-        Api::namespaced(ctx.client.clone(), &deployment.namespace().unwrap_or_default());
-    let patch = Patch::Merge(json!({"status": crate::run::with_nulls(deployment.status.as_ref(), &status)?}));
-    let patched = deployments.patch_status(&deployment.name_any(), &PatchParams::default(), &patch).await;
-    patched.map(|_| ()).or_else(unless_gone)?;
-    Ok(requeue)
 }
 
-fn unless_gone(error: kube::Error) -> Result<(), Failure> {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => Ok(()),
-        error => Err(error.into()),
+impl Deployments {
+    async fn reconcile_deployment(&self, deployment: &Deployment) -> Result<Action, Failure> {
+        if deployment.meta().deletion_timestamp.is_some() {
+            return Ok(Action::await_change());
+        }
+        self.sets.caught_up().await?;
+        let mut rollout = self.read(deployment).await?;
+        let is_paused = deployment.spec.as_ref().and_then(|spec| spec.paused) == Some(true);
+        if is_paused {
+            let scales = rollout::scale_paused(deployment, &rollout.owned);
+            self.scale(&mut rollout, scales).await?;
+        } else {
+            self.ensure_current(&mut rollout).await?;
+            let plan = rollout::plan(deployment, &rollout.owned);
+            self.scale(&mut rollout, plan.scales).await?;
+            self.delete(&rollout, &plan.deletions).await?;
+        }
+        let requeue = self.write_status(&rollout).await?;
+        Ok(requeue.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    async fn read<'a>(&self, deployment: &'a Deployment) -> Result<Rollout<'a>, Failure> {
+        let (claimant, namespace) = (claimant(deployment)?, deployment.namespace().unwrap_or_default());
+        let uid = deployment.uid().unwrap_or_default();
+        let sets_api: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &namespace);
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &namespace);
+        let mut owned = Vec::new();
+        for set in self.sets.within(&namespace, |set| claimant.claim(set.meta()) != Claim::Others) {
+            match claimant.claim(set.meta()) {
+                Claim::Others => {}
+                Claim::Ours => owned.push(set),
+                Claim::Release => self.sets.wrote(&claim::release(&sets_api, &*set, &uid).await?),
+                Claim::Adopt => {
+                    if claim::may_adopt(&deployments, deployment).await? {
+                        let adopted =
+                            claim::adopt(&sets_api, &*set, owner::controlled_by(deployment)).await?;
+                        self.sets.wrote(&adopted);
+                        owned.push(Arc::new(adopted));
+                    }
+                }
+            }
+        }
+        owned.sort_by_key(|set| rollout::revision(set));
+        Ok(Rollout { deployment, deployments, sets_api, owned })
+    }
+
+    /// Makes sure that the set of the current template is there, has the highest revision and
+    /// says what the Deployment says.
+    async fn ensure_current(&self, rollout: &mut Rollout<'_>) -> Result<(), Failure> {
+        let deployment = rollout.deployment;
+        let current = current::index(deployment, &rollout.owned);
+        let others = rollout.owned.iter().enumerate().filter(|(idx, _)| Some(*idx) != current);
+        let highest_other = others.map(|(_, set)| rollout::revision(set)).max().unwrap_or(0);
+        let revision = match current {
+            Some(idx) => {
+                // An old template may be the current one again (`kubectl rollout undo`).
+                let revision = rollout::revision(&rollout.owned[idx]).max(highest_other + 1);
+                if let Some(patch) = current::update(deployment, &rollout.owned[idx], revision) {
+                    rollout.owned[idx] = self.patch(rollout, idx, patch).await?;
+                }
+                revision
+            }
+            None => {
+                let revision = highest_other + 1;
+                let created = self.create(rollout, revision).await?;
+                rollout.owned.push(created);
+                revision
+            }
+        };
+        rollout.owned.sort_by_key(|set| rollout::revision(set));
+        if deployment.annotations().get(labels::REVISION) != Some(&revision.to_string()) {
+            let patch = json!({"metadata": {"uid": deployment.uid(), "annotations": {labels::REVISION: revision.to_string()}}});
+            let (name, params) = (deployment.name_any(), PatchParams::default());
+            rollout.deployments.patch(&name, &params, &Patch::Merge(patch)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the set of the current template with its first pods.
+    async fn create(&self, rollout: &Rollout<'_>, revision: i64) -> Result<Arc<ReplicaSet>, Failure> {
+        let deployment = rollout.deployment;
+        let replicas = rollout::first_replicas(deployment, &rollout.owned);
+        let set = current::replica_set(deployment, revision, i32::try_from(replicas).unwrap_or(i32::MAX))?;
+        let created = match rollout.sets_api.create(&PostParams::default(), &set).await {
+            Ok(created) => created,
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+                // Another object has the name: the next try takes another.
+                let n_collisions = current::n_collisions(deployment) + 1;
+                let patch = json!({"metadata": {"uid": deployment.uid()}, "status": {"collisionCount": n_collisions}});
+                let (name, params) = (deployment.name_any(), PatchParams::default());
+                rollout.deployments.patch_status(&name, &params, &Patch::Merge(patch)).await?;
+                return Err(kube::Error::Api(status).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.sets.wrote(&created);
+        if replicas > 0 {
+            self.tell_scaled(deployment, &Scale { name: created.name_any(), from: 0, to: replicas }).await;
+        }
+        Ok(Arc::new(created))
+    }
+
+    async fn scale(&self, rollout: &mut Rollout<'_>, scales: Vec<Scale>) -> Result<(), Failure> {
+        for scale in &scales {
+            let Some(idx) = rollout.owned.iter().position(|set| set.name_any() == scale.name) else {
+                continue;
+            };
+            rollout.owned[idx] = self.patch(rollout, idx, json!({"spec": {"replicas": scale.to}})).await?;
+        }
+        for scale in &scales {
+            self.tell_scaled(rollout.deployment, scale).await;
+        }
+        Ok(())
+    }
+
+    /// Changes a set, unless it is another one by now.
+    async fn patch(
+        &self,
+        rollout: &Rollout<'_>,
+        idx: usize,
+        mut patch: Value,
+    ) -> Result<Arc<ReplicaSet>, Failure> {
+        let set = &rollout.owned[idx];
+        patch["metadata"]["uid"] = json!(set.uid());
+        let (name, params) = (set.name_any(), PatchParams::default());
+        let patched = rollout.sets_api.patch(&name, &params, &Patch::Merge(patch)).await?;
+        self.sets.wrote(&patched);
+        Ok(Arc::new(patched))
+    }
+
+    async fn delete(&self, rollout: &Rollout<'_>, names: &[String]) -> Result<(), Failure> {
+        for set in rollout.owned.iter().filter(|set| names.contains(&set.name_any())) {
+            let only_this = Preconditions { uid: set.uid(), resource_version: set.resource_version() };
+            let params = DeleteParams::background().preconditions(only_this);
+            unless_gone(rollout.sets_api.delete(&set.name_any(), &params).await)?;
+            self.sets.deleted(set);
+        }
+        Ok(())
+    }
+
+    async fn tell_scaled(&self, deployment: &Deployment, scale: &Scale) {
+        let Scale { name, from, to } = scale;
+        let direction = if to > from { "up" } else { "down" };
+        let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
+        let involved = deployment.object_ref(&());
+        self.events.record(&involved, EventType::Normal, "ScalingReplicaSet", &message).await;
+    }
+
+    /// Writes the status where it changed; when progress is due, asks to be woken then.
+    async fn write_status(&self, rollout: &Rollout<'_>) -> Result<Option<Duration>, Failure> {
+        let (deployment, now) = (rollout.deployment, jiff::Timestamp::now());
+        let status = status::of(deployment, &rollout.owned, now);
+        let requeue = status::deadline(deployment, &status, now);
+        if deployment.status.as_ref() != Some(&status) {
+            let status = with_nulls(deployment.status.as_ref(), &status)?;
+            let patch = Patch::Merge(json!({"metadata": {"uid": deployment.uid()}, "status": status}));
+            let (name, params) = (deployment.name_any(), PatchParams::default());
+            unless_gone(rollout.deployments.patch_status(&name, &params, &patch).await)?;
+        }
+        Ok(requeue)
     }
 }

@@ -7,92 +7,95 @@
 
 mod slices;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
-use kube::runtime::controller::{Action, Controller};
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
-use kube::{Resource, ResourceExt};
-use spur_api::labels;
-use tokio_util::sync::CancellationToken;
+use kube::{Client, Resource, ResourceExt};
 
+use crate::cache::{self, Cache};
+use crate::drive::{self, Queue, Reconcile};
 use crate::owner;
-use crate::run::{Context, Failure, retry};
+use crate::run::{Context, Failure, unless_gone};
 
-/// Runs the controller until stopped.
-pub(crate) async fn run(ctx: Arc<Context>, stop: CancellationToken) {
-    let services: Api<Service> = Api::all(ctx.client.clone());
-    let pods: Api<Pod> = Api::all(ctx.client.clone());
-    let slices: Api<EndpointSlice> = Api::all(ctx.client.clone());
-    let controller = Controller::new(services, watcher::Config::default());
-    let known = controller.store();
-    controller
-        .owns(slices, watcher::Config::default())
-        .watches(pods, watcher::Config::default(), move |pod| services_of(&known, &pod))
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(reconcile_service, retry, ctx)
-        .for_each(|_| async {})
-        .await;
+/// Runs the controller; it never ends by itself.
+pub(crate) async fn run(ctx: Arc<Context>) {
+    let (services, service_news) = cache::watch::<Service>(Api::all(ctx.client.clone()));
+    let (pods, pod_news) = cache::watch::<Pod>(Api::all(ctx.client.clone()));
+    let (slices, slice_news) = cache::watch::<EndpointSlice>(Api::all(ctx.client.clone()));
+    let store = services.store();
+    let known = store.clone();
+    let mut queue = Queue::new();
+    queue.push(drive::itself(&store, service_news));
+    // A pod wakes the Services that select it and, by its old state, those that did.
+    queue.push(drive::wakes(&store, pod_news, move |pod| services_of(&known, pod)));
+    queue.push(drive::wakes(&store, slice_news, service_of));
+    let controller = EndpointSlices { client: ctx.client.clone(), pods, slices };
+    drive::drive(controller, store, queue).await;
+}
+
+struct EndpointSlices {
+    client: Client,
+    pods: Cache<Pod>,
+    slices: Cache<EndpointSlice>,
 }
 
 /// The Services whose selector matches a pod.
 fn services_of(services: &Store<Service>, pod: &Pod) -> Vec<ObjectRef<Service>> {
-    let all = services.state();
-    let selecting = all.iter().filter(|service| slices::selects(service, pod));
-    selecting.map(|service| ObjectRef::from_obj(&**service)).collect()
+    let selecting = services.state_filter(|service| slices::selects(service, pod));
+    selecting.iter().map(|service| ObjectRef::from_obj(&**service)).collect()
 }
 
-async fn reconcile_service(service: Arc<Service>, ctx: Arc<Context>) -> Result<Action, Failure> {
-    let has_selector =
-        service.spec.as_ref().is_some_and(|spec| spec.selector.as_ref().is_some_and(|s| !s.is_empty()));
-    if service.meta().deletion_timestamp.is_some() || !has_selector {
-        return Ok(Action::await_change());
-    }
-    let namespace = service.namespace().unwrap_or_default();
-    let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &namespace);
-    let selected: Vec<Pod> = pods
-        .list(&ListParams::default())
-        .await?
-        .into_iter()
-        .filter(|pod| slices::selects(&service, pod))
-        .collect();
-    let wanted = slices::of(&service, &selected);
-    let api: Api<EndpointSlice> = Api::namespaced(ctx.client.clone(), &namespace);
-    let mut there = owned(&api, &service).await?;
-    for slice in wanted {
-        match there.remove(&slice.name_any()) {
-            None => {
-                api.create(&PostParams::default(), &slice).await?;
-            }
-            Some(old) if slices::is_same(&old, &slice) => {}
-            Some(old) => {
-                let mut new = slice;
-                new.metadata.resource_version = old.metadata.resource_version;
-                api.replace(&new.name_any(), &PostParams::default(), &new).await?;
-            }
-        }
-    }
-    for name in there.into_keys() {
-        match api.delete(&name, &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            outcome => drop(outcome?),
-        }
-    }
-    Ok(Action::await_change())
+/// The Service that controls a slice.
+fn service_of(slice: &EndpointSlice) -> Vec<ObjectRef<Service>> {
+    let owner = owner::controller(slice.meta()).filter(|owner| owner.kind == "Service");
+    let namespace = slice.namespace().unwrap_or_default();
+    owner.map(|owner| ObjectRef::new(&owner.name).within(&namespace)).into_iter().collect()
 }
 
-async fn owned(
-    api: &Api<EndpointSlice>,
-    service: &Service,
-) -> Result<HashMap<String, EndpointSlice>, Failure> {
-    let uid = service.uid().unwrap_or_default();
-    let selector = format!("{}={}", labels::SERVICE_NAME, service.name_any());
-    let all = api.list(&ListParams::default().labels(&selector)).await?;
-    let owned = all.into_iter().filter(|slice| owner::is_controlled_by(slice.meta(), &uid));
-    Ok(owned.map(|slice| (slice.name_any(), slice)).collect())
+// === impl EndpointSlices ===
+
+impl Reconcile<Service> for EndpointSlices {
+    fn reconcile<'a>(&'a self, service: &'a Service) -> BoxFuture<'a, Result<Action, Failure>> {
+        self.reconcile_service(service).boxed()
+    }
+}
+
+impl EndpointSlices {
+    async fn reconcile_service(&self, service: &Service) -> Result<Action, Failure> {
+        // Slices of a Service without a selector are its user's.
+        if service.meta().deletion_timestamp.is_some() || !slices::has_selector(service) {
+            return Ok(Action::await_change());
+        }
+        self.pods.caught_up().await?;
+        self.slices.caught_up().await?;
+        let (namespace, uid) = (service.namespace().unwrap_or_default(), service.uid().unwrap_or_default());
+        let selected = self.pods.within(&namespace, |pod| slices::selects(service, pod));
+        let mut there = self.slices.within(&namespace, |slice| owner::is_controlled_by(slice.meta(), &uid));
+        let api: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &namespace);
+        for wanted in slices::of(service, &selected) {
+            let known = there.iter().position(|slice| slice.name_any() == wanted.name_any());
+            let written = match known.map(|idx| there.swap_remove(idx)) {
+                None => api.create(&PostParams::default(), &wanted).await?,
+                Some(old) if slices::is_same(&old, &wanted) => continue,
+                Some(old) => {
+                    let new = slices::over(&old, wanted);
+                    api.replace(&new.name_any(), &PostParams::default(), &new).await?
+                }
+            };
+            self.slices.wrote(&written);
+        }
+        for slice in there {
+            let only_this = Preconditions { uid: slice.uid(), resource_version: None };
+            let params = DeleteParams::default().preconditions(only_this);
+            unless_gone(api.delete(&slice.name_any(), &params).await)?;
+            self.slices.deleted(&slice);
+        }
+        Ok(Action::await_change())
+    }
 }

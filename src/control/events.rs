@@ -1,26 +1,29 @@
 //! Telling what happened, as Event objects; repeats are counted, old ones go.
 //!
+//! What is told twice has one name, so that a repeat finds the first, also after
+//! a restart and when both are told at once.
+//!
 //! Source of the shape: `client-go/tools/record`; of the hour that events are
 //! kept: kube-apiserver's `--event-ttl`.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::{Client, ResourceExt};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
+
+use crate::owner;
+use crate::run::{Failure, unless_gone};
 
 /// How long an event is kept (kube-apiserver's `--event-ttl`).
 const KEPT: Duration = Duration::from_secs(3600);
 /// How often old events are looked for: a twelfth of how long they are kept.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
-/// Distinct events that are remembered to be counted; beyond it all are
-/// forgotten, and repeats begin new events (client-go's `maxLruCacheEntries`).
-const REMEMBERED_MAX: usize = 4096;
+/// How often telling is tried when others tell the same at the same time: each time one of
+/// them gets through, and more than these never meet.
+const TRIES: usize = 64;
 
 /// Whether an event is news or a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,29 +38,13 @@ pub(crate) enum EventType {
 #[derive(Clone)]
 pub(crate) struct Events {
     client: Client,
-    /// Guards which event object counts which repeats.
-    known: Arc<Mutex<HashMap<Identity, Known>>>,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Identity {
-    involved_uid: String,
-    field_path: String,
-    reason: String,
-    message: String,
-}
-
-#[derive(Clone)]
-struct Known {
-    name: String,
-    count: i32,
 }
 
 // === impl Events ===
 
 impl Events {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: Arc::default() }
+        Self { client }
     }
 
     /// Tells what happened to an object. Failing to is logged, never an error of
@@ -69,30 +56,21 @@ impl Events {
         reason: &str,
         message: &str,
     ) {
-        let identity = Identity {
-            involved_uid: involved.uid.clone().unwrap_or_default(),
-            field_path: involved.field_path.clone().unwrap_or_default(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-        };
-        let namespace = involved.namespace.clone().unwrap_or_else(|| "default".to_owned());
-        let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-        let repeated = self.count(&identity);
-        let outcome = match repeated {
-            Some(known) => repeat(&events, &known).await,
-            None => Err(NotThere),
-        };
-        if outcome.is_ok() {
-            return;
+        let namespace = involved.namespace.as_deref().unwrap_or("default");
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let first = first(involved, namespace, type_, reason, message);
+        for _ in 0..TRIES {
+            match tell(&events, &first).await {
+                Ok(()) => return,
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                // The namespace is going away, and its events with it.
+                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => return,
+                Err(error) => {
+                    return tracing::warn!(reason, %error, "failed to write event {reason}: {message}");
+                }
+            }
         }
-        let event = first(involved, &namespace, type_, reason, message);
-        let name = event.name_any();
-        match events.create(&PostParams::default(), &event).await {
-            Ok(_) => self.remember(identity, name),
-            // The namespace is going away, and its events with it.
-            Err(error) if is_expected(&error) => {}
-            Err(error) => tracing::warn!(reason, %error, "failed to write an event"),
-        }
+        tracing::warn!(reason, "failed to write event {reason}: others wrote it {TRIES} times meanwhile");
     }
 
     /// Deletes events older than an hour, until stopped.
@@ -108,7 +86,7 @@ impl Events {
         }
     }
 
-    async fn sweep_once(&self) -> Result<(), kube::Error> {
+    pub(crate) async fn sweep_once(&self) -> Result<(), Failure> {
         let oldest = jiff::Timestamp::now() - KEPT;
         let all: Api<Event> = Api::all(self.client.clone());
         for event in all.list(&ListParams::default()).await? {
@@ -116,34 +94,22 @@ impl Events {
             if last.is_some_and(|last| last.0 < oldest) {
                 let namespace = event.namespace().unwrap_or_default();
                 let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-                events.delete(&event.name_any(), &DeleteParams::default()).await.map(|_| ())?;
+                unless_gone(events.delete(&event.name_any(), &DeleteParams::default()).await)?;
             }
         }
         Ok(())
     }
-
-    fn count(&self, identity: &Identity) -> Option<Known> {
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = known.get_mut(identity)?;
-        known.count += 1;
-        Some(known.clone())
-    }
-
-    fn remember(&self, identity: Identity, name: String) {
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if known.len() >= REMEMBERED_MAX {
-            known.clear();
-        }
-        known.insert(identity, Known { name, count: 1 });
-    }
 }
 
-struct NotThere;
-
-async fn repeat(events: &Api<Event>, known: &Known) -> Result<(), NotThere> {
-    let patch = json!({"count": known.count, "lastTimestamp": spur_api::meta::now()});
-    let patched = events.patch(&known.name, &PatchParams::default(), &Patch::Merge(patch)).await;
-    patched.map(|_| ()).map_err(|_| NotThere)
+/// Writes the event, or counts it where it is there.
+async fn tell(events: &Api<Event>, first: &Event) -> Result<(), kube::Error> {
+    let name = first.name_any();
+    let Some(mut known) = events.get_opt(&name).await? else {
+        return events.create(&PostParams::default(), first).await.map(drop);
+    };
+    known.count = Some(known.count.unwrap_or(1).saturating_add(1));
+    known.last_timestamp.clone_from(&first.last_timestamp);
+    events.replace(&name, &PostParams::default(), &known).await.map(drop)
 }
 
 fn first(
@@ -154,11 +120,9 @@ fn first(
     message: &str,
 ) -> Event {
     let now = Time(jiff::Timestamp::now());
-    let object = involved.name.as_deref().unwrap_or("unknown");
-    let unique = jiff::Timestamp::now().as_nanosecond() & 0xffff_ffff_ffff_ffff;
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("{object}.{unique:016x}")),
+            name: Some(name(involved, reason, message)),
             namespace: Some(namespace.to_owned()),
             ..ObjectMeta::default()
         },
@@ -177,6 +141,9 @@ fn first(
     }
 }
 
-fn is_expected(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 403 || status.code == 404)
+/// The object's name and a hash of everything that makes two events the same.
+fn name(involved: &ObjectReference, reason: &str, message: &str) -> String {
+    let identity = (&involved.kind, &involved.uid, &involved.field_path, reason, message);
+    let hash = xxhash_rust::xxh3::xxh3_64(format!("{identity:?}").as_bytes());
+    owner::suffixed(involved.name.as_deref().unwrap_or("unknown"), &format!("{hash:016x}"))
 }

@@ -1,12 +1,19 @@
 //! Garbage collection: an object whose owners are all gone goes too, and the
 //! `foregroundDeletion` and `orphan` finalizers are honoured.
 //!
-//! A graph of owners is kept from watches of every kind's metadata. Before
-//! anything is deleted the owner's absence is read from the API: the graph
-//! only says where to look.
+//! ```text
+//!  watches of every kind's metadata ──► graph (who owns whom) ──► objects to look at
+//!                                                                   │ collect: reads the
+//!                       deletions, finalizers ◄─────────────────────┘ API, then acts
+//! ```
+//!
+//! The graph only says where to look: before anything is done, the object and
+//! its owners are read from the API, since a watch of one kind may be behind
+//! that of another.
 //!
 //! Source: `pkg/controller/garbagecollector`.
 
+mod collect;
 mod graph;
 
 use std::collections::BTreeSet;
@@ -14,170 +21,114 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{SelectAll, StreamExt};
-use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PartialObjectMeta, Patch, PatchParams,
-    Preconditions,
-};
+use futures::{FutureExt, Stream};
+use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
-use serde_json::json;
-use spur_api::{Kind, REGISTRY, Scope, registry};
+use spur_api::{Kind, REGISTRY};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::graph::{Graph, Node, Step};
-use crate::run::{Context, Failure};
+use self::collect::Collector;
+use self::graph::{Graph, Node};
+use crate::run::Context;
 
 /// How soon a failed step is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// Objects looked at together: their deletions share a commit of the store.
+const TOGETHER: usize = 32;
 
 /// Holds an owner until its dependents are gone.
-pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+const FOREGROUND: &str = "foregroundDeletion";
 /// Holds an owner until its dependents have let go of it.
-pub(crate) const ORPHAN: &str = "orphan";
+const ORPHAN: &str = "orphan";
 
-type Change = (&'static Kind, Result<watcher::Event<PartialObjectMeta<DynamicObject>>, watcher::Error>);
+type Object = PartialObjectMeta<DynamicObject>;
+type Change = (&'static Kind, Result<watcher::Event<Object>, watcher::Error>);
+
+/// What is known, and what is still to be done.
+struct Work {
+    graph: Graph,
+    /// Kinds that were not listed yet: before all were, an owner may only seem to be missing.
+    unlisted: BTreeSet<String>,
+    /// What could not be done, and when it is tried again.
+    failed: BTreeSet<String>,
+    retry_at: Option<Instant>,
+}
 
 /// Collects garbage until stopped.
 pub(crate) async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     let mut changes: SelectAll<_> = REGISTRY.iter().map(|kind| watch(&ctx, kind).boxed()).collect();
-    let mut graph = Graph::default();
-    let mut failed: BTreeSet<String> = BTreeSet::new();
-    let mut waiting = REGISTRY.len();
+    let collector = Collector::new(ctx.client.clone());
+    let mut work = Work::new();
     loop {
-        let retry = tokio::time::sleep(RETRY);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some((kind, change)) = changes.next() => {
-                if matches!(change, Ok(watcher::Event::InitDone)) {
-                    waiting = waiting.saturating_sub(1);
-                }
-                take(&mut graph, kind, change);
-            }
-            () = retry, if !failed.is_empty() => {
-                std::mem::take(&mut failed).iter().for_each(|uid| graph.look_at(uid));
-            }
+        while let Some(Some((kind, change))) = changes.next().now_or_never() {
+            work.take(kind, change);
         }
-        // Before every kind was listed once, an owner may only seem to be missing.
-        if waiting > 0 {
+        if work.is_due() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = work.look_at_some(&collector) => {}
+            }
             continue;
         }
-        while let Some(uid) = graph.next_to_look_at() {
-            if let Err(error) = look_at(&ctx, &graph, &uid).await {
-                tracing::debug!(%error, uid, "failed to collect, trying again");
-                failed.insert(uid);
-            }
+        let retry_at = work.retry_at;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some((kind, change)) = changes.next() => work.take(kind, change),
+            () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => work.retry(),
         }
     }
 }
 
-fn watch(ctx: &Context, kind: &'static Kind) -> impl futures::Stream<Item = Change> + use<> {
-    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(ctx.client.clone(), &resource(kind));
+fn watch(ctx: &Context, kind: &'static Kind) -> impl Stream<Item = Change> + use<> {
+    let api: Api<Object> = Api::all_with(ctx.client.clone(), &collect::resource(kind));
     watcher(api, watcher::Config::default()).default_backoff().map(move |change| (kind, change))
 }
 
-fn take(
-    graph: &mut Graph,
-    kind: &'static Kind,
-    change: Result<watcher::Event<PartialObjectMeta<DynamicObject>>, watcher::Error>,
-) {
-    match change {
-        Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
-            graph.put(Node::of(kind, &object.metadata));
-        }
-        Ok(watcher::Event::Delete(object)) => {
-            graph.remove(object.metadata.uid.as_deref().unwrap_or_default());
-        }
-        Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
-        Err(error) => tracing::debug!(%error, kind = kind.kind, "a watch broke and is opened again"),
-    }
-}
+// === impl Work ===
 
-async fn look_at(ctx: &Context, graph: &Graph, uid: &str) -> Result<(), Failure> {
-    let Some(node) = graph.node(uid) else { return Ok(()) };
-    match graph.step(node) {
-        Step::Nothing => Ok(()),
-        Step::CheckOwners => delete_unless_owned(ctx, graph, node).await,
-        Step::DeleteDependents(dependents) => {
-            for dependent in dependents {
-                delete(ctx, dependent, DeleteParams::foreground()).await?;
+impl Work {
+    fn new() -> Self {
+        let unlisted = REGISTRY.iter().map(Kind::resource).collect();
+        Self { graph: Graph::default(), unlisted, failed: BTreeSet::new(), retry_at: None }
+    }
+
+    fn take(&mut self, kind: &'static Kind, change: Result<watcher::Event<Object>, watcher::Error>) {
+        match change {
+            Ok(watcher::Event::Apply(object)) => self.graph.put(Node::of(kind, &object.metadata)),
+            Ok(watcher::Event::Delete(object)) => {
+                self.graph.remove(object.metadata.uid.as_deref().unwrap_or_default());
             }
-            Ok(())
-        }
-        Step::ReleaseDependents(dependents) => {
-            for dependent in dependents {
-                release(ctx, dependent, &node.uid).await?;
+            Ok(watcher::Event::Init) => self.graph.begin_list(kind),
+            Ok(watcher::Event::InitApply(object)) => self.graph.put_listed(Node::of(kind, &object.metadata)),
+            Ok(watcher::Event::InitDone) => {
+                self.graph.end_list(kind);
+                self.unlisted.remove(&kind.resource());
             }
-            remove_finalizer(ctx, node, ORPHAN).await
-        }
-        Step::Finish => remove_finalizer(ctx, node, FOREGROUND).await,
-    }
-}
-
-/// Deletes the object when none of its owners is there.
-async fn delete_unless_owned(ctx: &Context, graph: &Graph, node: &Node) -> Result<(), Failure> {
-    for owner in &node.owners {
-        if graph.node(&owner.uid).is_some() || exists(ctx, node, owner).await? {
-            return Ok(());
+            Err(error) => tracing::debug!(%error, kind = kind.kind, "a watch broke and is opened again"),
         }
     }
-    delete(ctx, node, DeleteParams::background()).await
-}
 
-async fn exists(ctx: &Context, node: &Node, owner: &graph::Owner) -> Result<bool, Failure> {
-    let Some(kind) = registry::by_kind(&owner.api_version, &owner.kind) else {
-        // What is not served here cannot be looked up: leave its dependents alone.
-        return Ok(true);
-    };
-    let found = api_of(ctx, kind, &node.namespace).get_metadata_opt(&owner.name).await?;
-    Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(&owner.uid)))
-}
-
-async fn delete(ctx: &Context, node: &Node, params: DeleteParams) -> Result<(), Failure> {
-    let params = params.preconditions(Preconditions { uid: Some(node.uid.clone()), resource_version: None });
-    unless_gone(api_of(ctx, node.kind, &node.namespace).delete(&node.name, &params).await)
-}
-
-async fn release(ctx: &Context, node: &Node, owner_uid: &str) -> Result<(), Failure> {
-    let patch =
-        json!({"metadata": {"uid": node.uid, "ownerReferences": [{"$patch": "delete", "uid": owner_uid}]}});
-    let api = api_of(ctx, node.kind, &node.namespace);
-    if node.kind.is_structural() {
-        let kept: Vec<_> = node.raw_owners.iter().filter(|owner| owner.uid != owner_uid).collect();
-        let patch = json!({"metadata": {"uid": node.uid, "ownerReferences": kept}});
-        return unless_gone(
-            api.patch_metadata(&node.name, &PatchParams::default(), &Patch::Merge(patch)).await,
-        );
+    fn is_due(&self) -> bool {
+        self.unlisted.is_empty() && self.graph.is_anything_to_look_at()
     }
-    unless_gone(api.patch_metadata(&node.name, &PatchParams::default(), &Patch::Strategic(patch)).await)
-}
 
-async fn remove_finalizer(ctx: &Context, node: &Node, finalizer: &str) -> Result<(), Failure> {
-    let kept: Vec<&String> = node.finalizers.iter().filter(|one| *one != finalizer).collect();
-    let patch = json!({"metadata": {
-        "uid": node.uid, "resourceVersion": node.resource_version, "finalizers": kept,
-    }});
-    let api = api_of(ctx, node.kind, &node.namespace);
-    unless_gone(api.patch_metadata(&node.name, &PatchParams::default(), &Patch::Merge(patch)).await)
-}
-
-fn unless_gone<T>(outcome: Result<T, kube::Error>) -> Result<(), Failure> {
-    match outcome {
-        // Gone, or another object of the same name by now.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 409 && status.message.contains("UID") => Ok(()),
-        outcome => outcome.map(|_| ()).map_err(Failure::from),
+    async fn look_at_some(&mut self, collector: &Collector) {
+        let uids: Vec<String> = std::iter::from_fn(|| self.graph.next_to_look_at()).take(TOGETHER).collect();
+        let graph = &self.graph;
+        let looks = uids.into_iter().map(|uid| async move {
+            let outcome = collector.look_at(graph, &uid).await;
+            outcome.err().map(|error| (uid, error))
+        });
+        for (uid, error) in futures::future::join_all(looks).await.into_iter().flatten() {
+            tracing::debug!(%error, uid, "failed to collect, trying again");
+            self.failed.insert(uid);
+            self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
+        }
     }
-}
 
-fn resource(kind: &Kind) -> ApiResource {
-    ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk(kind.group, kind.version, kind.kind),
-        kind.plural,
-    )
-}
-
-fn api_of(ctx: &Context, kind: &Kind, namespace: &str) -> Api<DynamicObject> {
-    match kind.scope {
-        Scope::Namespaced => Api::namespaced_with(ctx.client.clone(), namespace, &resource(kind)),
-        Scope::Cluster => Api::all_with(ctx.client.clone(), &resource(kind)),
+    fn retry(&mut self) {
+        self.retry_at = None;
+        std::mem::take(&mut self.failed).iter().for_each(|uid| self.graph.look_at(uid));
     }
 }

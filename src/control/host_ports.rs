@@ -3,10 +3,10 @@
 //!
 //! Requests that come in here have no caller; they carry a key or reach the baseline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -34,54 +34,95 @@ struct Open {
 /// Opens and closes listeners as Services come and go, until stopped.
 pub(crate) async fn run(ctx: Arc<Context>, parts: Parts) {
     let stop = parts.stop.clone();
-    tokio::select! {
-        () = stop.cancelled() => {}
-        ended = follow(&ctx, &parts) => if let Err(error) = ended {
-            tracing::error!(%error, "addresses of Services are no longer kept up to date");
-        },
+    stop.run_until_cancelled(follow(&ctx, &parts)).await;
+}
+
+async fn follow(ctx: &Context, parts: &Parts) {
+    let services: Api<Service> = Api::all(ctx.client.clone());
+    let mut addresses = Addresses { parts, open: BTreeMap::new(), listed: BTreeSet::new() };
+    let mut events = watcher(services, watcher::Config::default()).default_backoff().boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => addresses.take(event).await,
+            Err(error) => {
+                tracing::warn!(%error, "failed to watch Services for their addresses, trying again");
+            }
+        }
     }
 }
 
-async fn follow(ctx: &Context, parts: &Parts) -> Result<(), Failure> {
-    let services: Api<Service> = Api::all(ctx.client.clone());
-    let mut open: BTreeMap<Place, Open> = BTreeMap::new();
-    let events = watcher(services, watcher::Config::default()).default_backoff();
-    futures::pin_mut!(events);
-    let failed = |error: watcher::Error| Failure::Plain(error.to_string());
-    while let Some(event) = events.try_next().await.map_err(failed)? {
+/// The addresses that are open.
+struct Addresses<'a> {
+    parts: &'a Parts,
+    open: BTreeMap<Place, Open>,
+    /// The Services of a list under way.
+    listed: BTreeSet<String>,
+}
+
+// === impl Addresses ===
+
+impl Addresses<'_> {
+    async fn take(&mut self, event: watcher::Event<Service>) {
         match event {
-            watcher::Event::Init => {}
-            watcher::Event::InitDone => publish(parts, &open),
-            watcher::Event::InitApply(service) => apply(parts, &mut open, &service).await,
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(service) => {
+                self.listed.insert(qualified(&service));
+                self.apply(&service).await;
+            }
+            // What is not in the list has gone unseen.
+            watcher::Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                self.open.retain(|(known, _), _| listed.contains(known));
+                self.publish();
+            }
             watcher::Event::Apply(service) => {
-                apply(parts, &mut open, &service).await;
-                publish(parts, &open);
+                self.apply(&service).await;
+                self.publish();
             }
             watcher::Event::Delete(service) => {
                 let name = qualified(&service);
-                open.retain(|(known, _), _| *known != name);
-                publish(parts, &open);
+                self.open.retain(|(known, _), _| *known != name);
+                self.publish();
             }
         }
     }
-    Ok(())
-}
 
-async fn apply(parts: &Parts, open: &mut BTreeMap<Place, Open>, service: &Service) {
-    let name = qualified(service);
-    // A fork's own Service is reached with the key, through the baseline's address.
-    let wanted: Vec<u16> =
-        if service.labels().contains_key(labels::FORK_OF_SERVICE) { Vec::new() } else { tcp_ports(service) };
-    open.retain(|(known, port), _| *known != name || wanted.contains(port));
-    for port in wanted {
-        let place = (name.clone(), port);
-        if open.contains_key(&place) || open.len() >= LISTENERS_MAX {
-            continue;
+    async fn apply(&mut self, service: &Service) {
+        let name = qualified(service);
+        // A fork's own Service is reached with the key, through the baseline's address.
+        let is_fork = service.labels().contains_key(labels::FORK_OF_SERVICE);
+        let wanted = if is_fork { Vec::new() } else { tcp_ports(service) };
+        self.open.retain(|(known, port), _| *known != name || wanted.contains(port));
+        for port in wanted {
+            let place = (name.clone(), port);
+            if self.open.contains_key(&place) {
+                continue;
+            }
+            if self.open.len() >= LISTENERS_MAX {
+                tracing::warn!(service = %name, port, "no address for `{name}`: {LISTENERS_MAX} are open already");
+                continue;
+            }
+            match listen(self.parts, service, port).await {
+                Ok(opened) => drop(self.open.insert(place, opened)),
+                Err(error) => {
+                    tracing::warn!(%error, service = %name, port, "no address for `{name}`: {error}");
+                }
+            }
         }
-        match listen(parts, service, port).await {
-            Ok(opened) => drop(open.insert(place, opened)),
-            Err(error) => tracing::warn!(%error, service = %name, port, "no address for `{name}`: {error}"),
+    }
+
+    /// Tells the addresses where they changed.
+    fn publish(&self) {
+        let mut services: Map<String, Value> = Map::new();
+        for ((name, port), opened) in &self.open {
+            let ports = services.entry(name.clone()).or_insert_with(|| json!({}));
+            ports[port.to_string()] = json!(opened.url);
         }
+        self.parts.services_tx.send_if_modified(|known| {
+            let is_new = *known != services;
+            *known = services;
+            is_new
+        });
     }
 }
 
@@ -108,15 +149,6 @@ async fn listen(parts: &Parts, service: &Service, port: u16) -> Result<Open, Fai
     let sent = parts.inlets_tx.send(inlet).await;
     sent.map_err(|_| Failure::plain("the proxy has ended"))?;
     Ok(Open { url: format!("http://{address}"), _open: closed.drop_guard() })
-}
-
-fn publish(parts: &Parts, open: &BTreeMap<Place, Open>) {
-    let mut services: Map<String, Value> = Map::new();
-    for ((name, port), opened) in open {
-        let ports = services.entry(name.clone()).or_insert_with(|| json!({}));
-        ports[port.to_string()] = json!(opened.url);
-    }
-    parts.services_tx.send_replace(services);
 }
 
 fn qualified(service: &Service) -> String {

@@ -13,7 +13,10 @@
 //! a client that calls the router in process. Each reconciler takes no news as
 //! input: it wakes, reads what is there, acts, and is right twice.
 
+mod cache;
+mod claim;
 mod deployment;
+mod drive;
 mod endpoint_slice;
 mod events;
 mod garbage;
@@ -30,3 +33,6 @@ mod sandbox;
 pub mod compile;
 
 pub use run::{Parts, run};
+
+#[cfg(test)]
+mod tests;

@@ -3,129 +3,154 @@
 //!
 //! Source: `pkg/controller/namespace/deletion` and `pkg/controller/serviceaccount`.
 
+mod remaining;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition, ServiceAccount};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-    PostParams,
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PartialObjectMeta, Patch,
+    PatchParams, PostParams,
 };
-use kube::runtime::controller::{Action, Controller};
-use kube::runtime::watcher;
-use kube::{Resource, ResourceExt};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
 use spur_api::{Kind, REGISTRY, Scope};
-use tokio_util::sync::CancellationToken;
 
-use crate::run::{Context, Failure, retry};
+use self::remaining::Remaining;
+use crate::cache;
+use crate::drive::{self, Queue, Reconcile};
+use crate::run::{Context, Failure, unless_gone};
 
-/// How soon a namespace that is not empty yet is looked at again: pods end within
-/// their grace, and nothing wakes this controller when the last one has.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// The ServiceAccount that every namespace has.
+const SERVICE_ACCOUNT: &str = "default";
 
-/// Runs the controller until stopped.
-pub(crate) async fn run(ctx: Arc<Context>, stop: CancellationToken) {
-    let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
-    Controller::new(namespaces, watcher::Config::default())
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(reconcile_namespace, retry, ctx)
-        .for_each(|_| async {})
-        .await;
+/// When a namespace that is not empty yet is looked at again: pods wake it, but nothing does
+/// when the last finalizer goes. First after this, then after a tenth of the time gone so
+/// far, so that a hanging finalizer costs little.
+const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(100);
+/// The longest time between two looks: what a person waits after removing a finalizer.
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Runs the controller; it never ends by itself.
+pub(crate) async fn run(ctx: Arc<Context>) {
+    let (namespaces, namespace_news) = cache::watch::<Namespace>(Api::all(ctx.client.clone()));
+    let account_news = cache::metadata::<ServiceAccount>(Api::all(ctx.client.clone()));
+    let pod_news = cache::metadata::<Pod>(Api::all(ctx.client.clone()));
+    let store = namespaces.store();
+    let mut queue = Queue::new();
+    queue.push(drive::itself(&store, namespace_news));
+    queue.push(drive::wakes(&store, account_news, namespace_of_account));
+    queue.push(drive::wakes(&store, pod_news, namespace_of_ending_pod));
+    drive::drive(Namespaces { client: ctx.client.clone() }, store, queue).await;
 }
 
-async fn reconcile_namespace(namespace: Arc<Namespace>, ctx: Arc<Context>) -> Result<Action, Failure> {
-    let name = namespace.name_any();
-    if namespace.meta().deletion_timestamp.is_none() {
-        ensure_service_account(&ctx, &name).await?;
-        return Ok(Action::await_change());
+struct Namespaces {
+    client: Client,
+}
+
+/// The namespace whose own ServiceAccount has changed.
+fn namespace_of_account(account: &PartialObjectMeta<ServiceAccount>) -> Vec<ObjectRef<Namespace>> {
+    let is_own = account.name_any() == SERVICE_ACCOUNT;
+    account.namespace().filter(|_| is_own).map(|namespace| ObjectRef::new(&namespace)).into_iter().collect()
+}
+
+/// The namespace that may wait for a pod's end.
+fn namespace_of_ending_pod(pod: &PartialObjectMeta<Pod>) -> Vec<ObjectRef<Namespace>> {
+    let is_ending = pod.meta().deletion_timestamp.is_some();
+    pod.namespace().filter(|_| is_ending).map(|namespace| ObjectRef::new(&namespace)).into_iter().collect()
+}
+
+// === impl Namespaces ===
+
+impl Reconcile<Namespace> for Namespaces {
+    fn reconcile<'a>(&'a self, namespace: &'a Namespace) -> BoxFuture<'a, Result<Action, Failure>> {
+        self.reconcile_namespace(namespace).boxed()
     }
-    let has_finalizer =
-        namespace.spec.as_ref().and_then(|spec| spec.finalizers.as_ref()).is_some_and(|finalizers| {
-            finalizers.iter().any(|one| one == spur_api::kinds::namespace::FINALIZER)
-        });
-    if !has_finalizer {
-        return Ok(Action::await_change());
+}
+
+impl Namespaces {
+    async fn reconcile_namespace(&self, namespace: &Namespace) -> Result<Action, Failure> {
+        let Some(deleted) = &namespace.meta().deletion_timestamp else {
+            self.ensure_service_account(&namespace.name_any()).await?;
+            return Ok(Action::await_change());
+        };
+        let finalizers = namespace.spec.as_ref().and_then(|spec| spec.finalizers.as_ref());
+        if !finalizers.into_iter().flatten().any(|one| one == spur_api::kinds::namespace::FINALIZER) {
+            return Ok(Action::await_change());
+        }
+        let mut remaining = Remaining::default();
+        for kind in REGISTRY.iter().filter(|kind| kind.scope == Scope::Namespaced) {
+            self.empty(kind, &namespace.name_any(), &mut remaining).await?;
+        }
+        if remaining.is_empty() {
+            self.finalize(namespace).await?;
+            return Ok(Action::await_change());
+        }
+        self.tell_what_remains(namespace, &remaining).await?;
+        let gone_so_far = Timestamp::now().duration_since(deleted.0);
+        Ok(Action::requeue(look_again(Duration::try_from(gone_so_far).unwrap_or(Duration::ZERO))))
     }
-    let mut left = Vec::new();
-    for kind in REGISTRY.iter().filter(|kind| kind.scope == Scope::Namespaced) {
-        let n_left = empty(&ctx, kind, &name).await?;
-        if n_left > 0 {
-            left.push(format!("{} has {n_left} resource instances", kind.resource()));
+
+    /// Asks for the deletion of every object of a kind, and notes what is left.
+    async fn empty(&self, kind: &Kind, namespace: &str, remaining: &mut Remaining) -> Result<(), Failure> {
+        let gvk = GroupVersionKind::gvk(kind.group, kind.version, kind.kind);
+        let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let mut left = api.list_metadata(&ListParams::default()).await?;
+        if left.items.iter().any(|object| object.metadata.deletion_timestamp.is_none()) {
+            api.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;
+            left = api.list_metadata(&ListParams::default()).await?;
+        }
+        left.items.iter().for_each(|object| remaining.add(kind, &object.metadata));
+        Ok(())
+    }
+
+    async fn finalize(&self, namespace: &Namespace) -> Result<(), Failure> {
+        let mut done = namespace.clone();
+        let finalizers = done.spec.get_or_insert_default().finalizers.get_or_insert_default();
+        finalizers.retain(|one| one != spur_api::kinds::namespace::FINALIZER);
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let name = namespace.name_any();
+        unless_gone(namespaces.replace_subresource("finalize", &name, &PostParams::default(), &done).await)
+    }
+
+    /// Says in the status what the deletion waits for, where that changed.
+    async fn tell_what_remains(&self, namespace: &Namespace, remaining: &Remaining) -> Result<(), Failure> {
+        let known = namespace.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or(&[]);
+        let conditions = remaining.conditions(known, Timestamp::now());
+        if conditions == known {
+            return Ok(());
+        }
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let patch = json!({"metadata": {"uid": namespace.uid()}, "status": {"conditions": conditions}});
+        let params = PatchParams::default();
+        unless_gone(namespaces.patch_status(&namespace.name_any(), &params, &Patch::Merge(patch)).await)
+    }
+
+    async fn ensure_service_account(&self, namespace: &str) -> Result<(), Failure> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        if accounts.get_metadata_opt(SERVICE_ACCOUNT).await?.is_some() {
+            return Ok(());
+        }
+        let account = ServiceAccount {
+            metadata: ObjectMeta { name: Some(SERVICE_ACCOUNT.to_owned()), ..ObjectMeta::default() },
+            ..ServiceAccount::default()
+        };
+        match accounts.create(&PostParams::default(), &account).await {
+            // There by now, or the namespace is going or gone.
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => Ok(()),
+            outcome => outcome.map(drop).map_err(Failure::from),
         }
     }
-    if left.is_empty() {
-        finalize(&ctx, &namespace).await?;
-        return Ok(Action::await_change());
-    }
-    tell_what_is_left(&ctx, &namespace, &left).await?;
-    Ok(Action::requeue(LOOK_AGAIN))
 }
 
-/// Asks for the deletion of every object of a kind; gives how many are left.
-async fn empty(ctx: &Context, kind: &Kind, namespace: &str) -> Result<usize, Failure> {
-    let api = api_of(ctx, kind, namespace);
-    let all = api.list_metadata(&ListParams::default()).await?;
-    if all.items.iter().any(|object| object.metadata.deletion_timestamp.is_none()) {
-        api.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;
-        return Ok(api.list_metadata(&ListParams::default()).await?.items.len());
-    }
-    Ok(all.items.len())
-}
-
-fn api_of(ctx: &Context, kind: &Kind, namespace: &str) -> Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk(kind.group, kind.version, kind.kind);
-    let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural);
-    Api::namespaced_with(ctx.client.clone(), namespace, &resource)
-}
-
-async fn finalize(ctx: &Context, namespace: &Namespace) -> Result<(), Failure> {
-    let mut done = namespace.clone();
-    let finalizers = done.spec.get_or_insert_default().finalizers.get_or_insert_default();
-    finalizers.retain(|one| one != spur_api::kinds::namespace::FINALIZER);
-    let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
-    let name = namespace.name_any();
-    match namespaces.replace_subresource("finalize", &name, &PostParams::default(), &done).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        outcome => outcome.map(|_| ()).map_err(Failure::from),
-    }
-}
-
-/// Says in the status what the deletion waits for, where that changed.
-async fn tell_what_is_left(ctx: &Context, namespace: &Namespace, left: &[String]) -> Result<(), Failure> {
-    let message = format!("Some resources are remaining: {}", left.join(", "));
-    let status = namespace.status.clone().unwrap_or_default();
-    let is_told =
-        status.conditions.iter().flatten().any(|condition| condition.message.as_ref() == Some(&message));
-    if is_told {
-        return Ok(());
-    }
-    let condition = NamespaceCondition {
-        type_: "NamespaceContentRemaining".to_owned(),
-        status: "True".to_owned(),
-        reason: Some("SomeResourcesRemain".to_owned()),
-        message: Some(message),
-        last_transition_time: Some(Time(jiff::Timestamp::now())),
-    };
-    let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
-    let patch = Patch::Merge(json!({"status": {"conditions": [condition]}}));
-    match namespaces.patch_status(&namespace.name_any(), &PatchParams::default(), &patch).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        outcome => outcome.map(|_| ()).map_err(Failure::from),
-    }
-}
-
-async fn ensure_service_account(ctx: &Context, namespace: &str) -> Result<(), Failure> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(ctx.client.clone(), namespace);
-    let account = ServiceAccount {
-        metadata: ObjectMeta { name: Some("default".to_owned()), ..ObjectMeta::default() },
-        ..ServiceAccount::default()
-    };
-    match accounts.create(&PostParams::default(), &account).await {
-        // There already, or the namespace is going or gone.
-        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => Ok(()),
-        outcome => outcome.map(|_| ()).map_err(Failure::from),
-    }
+fn look_again(gone_so_far: Duration) -> Duration {
+    (gone_so_far / 10).clamp(LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX)
 }

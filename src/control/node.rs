@@ -37,13 +37,24 @@ async fn write(ctx: &Context, runtime: &str) -> Result<(), Failure> {
             "node-role.kubernetes.io/control-plane": "",
         }},
     });
-    nodes.patch(NODE, &params, &Patch::Apply(&identity)).await?;
-    let status = Patch::Merge(json!({"status": status(runtime)}));
-    nodes.patch_status(NODE, &PatchParams::default(), &status).await?;
+    let written = nodes.patch(NODE, &params, &Patch::Apply(&identity)).await?;
+    let old = serde_json::to_value(written.status)?;
+    let status = status(runtime, &old);
+    if old != status {
+        let patch = Patch::Merge(json!({"status": status}));
+        nodes.patch_status(NODE, &PatchParams::default(), &patch).await?;
+    }
     Ok(())
 }
 
-fn status(runtime: &str) -> Value {
+/// Since when the node is ready: a restart changes nothing about that.
+fn ready_since(old: &Value) -> Value {
+    let ready = |condition: &&Value| condition["type"] == "Ready" && condition["status"] == "True";
+    let known = old["conditions"].as_array().and_then(|conditions| conditions.iter().find(ready));
+    known.map_or_else(|| json!(spur_api::meta::now()), |known| known["lastTransitionTime"].clone())
+}
+
+fn status(runtime: &str, old: &Value) -> Value {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from).to_string();
     json!({
         "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE}],
@@ -52,7 +63,7 @@ fn status(runtime: &str) -> Value {
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "SpurReady",
             "message": "spur runs pods on this machine",
-            "lastTransitionTime": spur_api::meta::now(),
+            "lastTransitionTime": ready_since(old),
         }],
         "nodeInfo": {
             "architecture": architecture(), "bootID": "", "machineID": "", "systemUUID": "",

@@ -27,11 +27,12 @@ pub(crate) fn is_controlled_by(meta: &ObjectMeta, uid: &str) -> bool {
 }
 
 /// The hash of a pod template, in characters that spell nothing: it names the
-/// ReplicaSet of that template, so that making it twice makes one.
-pub(crate) fn template_hash(template: &PodTemplateSpec) -> String {
+/// ReplicaSet of that template, so that making it twice makes one. Where another
+/// object has the name already, a higher `n_collisions` gives another.
+pub(crate) fn template_hash(template: &PodTemplateSpec, n_collisions: i32) -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let bytes = serde_json::to_vec(template).expect("a pod template can always be written");
-    let mut rest = xxhash_rust::xxh3::xxh3_64(&bytes);
+    let mut rest = xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, u64::from(n_collisions.unsigned_abs()));
     let mut hash = String::with_capacity(10);
     for _ in 0..10 {
         let idx = usize::try_from(rest % ALPHABET.len() as u64).expect("below 27");
@@ -41,9 +42,10 @@ pub(crate) fn template_hash(template: &PodTemplateSpec) -> String {
     hash
 }
 
-/// `<base>-<suffix>`, with the base cut so that the whole is a DNS label.
+/// `<base>-<suffix>`, with the base cut so that the whole is a DNS subdomain, as
+/// the names of ReplicaSets, EndpointSlices and Events are.
 pub(crate) fn suffixed(base: &str, suffix: &str) -> String {
-    let room = spur_api::names::LABEL_MAX.saturating_sub(suffix.len() + 1);
+    let room = spur_api::names::SUBDOMAIN_MAX.saturating_sub(suffix.len() + 1);
     let cut: String = base.chars().take(room).collect();
     format!("{}-{suffix}", cut.trim_end_matches(['-', '.']))
 }

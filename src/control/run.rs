@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use kube::Client;
-use kube::runtime::controller::Action;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use spur_net::Inlet;
@@ -85,10 +83,10 @@ pub async fn run(parts: Parts) {
         stop: stop.clone(),
     };
     let mut tasks = JoinSet::new();
-    tasks.spawn(until(stop.clone(), deployment::run(ctx.clone(), stop.clone())));
-    tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone(), stop.clone())));
-    tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone(), stop.clone())));
-    tasks.spawn(until(stop.clone(), namespace::run(ctx.clone(), stop.clone())));
+    tasks.spawn(until(stop.clone(), deployment::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), namespace::run(ctx.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));
     tasks.spawn(node::run(ctx.clone(), parts.runtime.name(), stop.clone()));
     tasks.spawn(host_ports::run(ctx.clone(), parts.clone()));
@@ -114,29 +112,6 @@ async fn until(stop: CancellationToken, controller: impl Future<Output = ()>) {
     }
 }
 
-/// When a failed reconciliation is tried again: soon, since the API is in this
-/// process and most failures are conflicts with another writer.
-pub(crate) fn retry<K>(_object: Arc<K>, error: &Failure, _ctx: Arc<Context>) -> Action {
-    match error {
-        Failure::Api(kube::Error::Api(status)) if status.code == 409 => {
-            Action::requeue(Duration::from_millis(10))
-        }
-        // The object goes with its namespace; until then there is nothing to do.
-        Failure::Api(kube::Error::Api(status)) if is_terminating(status) => {
-            Action::requeue(Duration::from_secs(5))
-        }
-        _ => {
-            tracing::warn!(%error, "failed to reconcile, trying again");
-            Action::requeue(Duration::from_secs(1))
-        }
-    }
-}
-
-fn is_terminating(status: &kube::core::Status) -> bool {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
-}
-
 /// A merge patch's status: fields that were there and are no more become null.
 pub(crate) fn with_nulls(
     old: Option<&impl Serialize>,
@@ -152,10 +127,30 @@ pub(crate) fn with_nulls(
     Ok(patch)
 }
 
+/// A write to an object that has gone meanwhile has nothing left to do.
+pub(crate) fn unless_gone<T>(outcome: Result<T, kube::Error>) -> Result<(), Failure> {
+    match outcome {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        outcome => outcome.map(drop).map_err(Failure::from),
+    }
+}
+
 // === impl Failure ===
 
 impl Failure {
     pub(crate) fn plain(message: &str) -> Self {
         Self::Plain(message.to_owned())
+    }
+
+    /// Whether another writer came between, or made an object of that name first.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 409)
+    }
+
+    /// Whether the object's namespace goes, and the object with it.
+    pub(crate) fn is_of_terminating_namespace(&self) -> bool {
+        let Self::Api(kube::Error::Api(status)) = self else { return false };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
     }
 }

@@ -86,7 +86,12 @@ async fn a_bad_update_leaves_the_old_version_serving() {
     api.create_all(&sample("web", "pricing", &[("VERSION", "v1")])).await;
     api.until_condition(("deployments", "web"), "Available").await;
     spur.until_routed("web").await;
-    let container = json!([{"name": "web", "command": ["sh", "-c", "exit 1"], "ports": [{"name": "http", "containerPort": 8080}]}]);
+    // Without a probe a pod counts as ready while it runs, if only for a moment.
+    let container = json!([{
+        "name": "web", "command": ["sh", "-c", "exit 1"],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}},
+    }]);
     api.patch("deployments", "web", &json!({"spec": {"template": {"spec": {"containers": container}}}}))
         .await
         .ok();

@@ -2,22 +2,30 @@
 //!
 //! Source: `pkg/controller/deployment/sync.go` (calculateStatus) and progress.go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet};
+use k8s_openapi::api::apps::v1::{
+    Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet, ReplicaSetStatus,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::rollout;
+use super::{current, rollout};
+use crate::replica_set::REPLICA_FAILURE;
 
 /// The status, with conditions that keep their times while they do not change.
-pub(super) fn of(deployment: &Deployment, owned: &[ReplicaSet], now: Timestamp) -> DeploymentStatus {
-    let sum = |read: fn(&ReplicaSet) -> i32| owned.iter().map(read).sum::<i32>();
-    let replicas = sum(|set| set.status.as_ref().map_or(0, |status| status.replicas));
-    let ready = sum(|set| set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0));
-    let available = sum(|set| set.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0));
-    let current = owned.iter().find(|set| rollout::is_current(deployment, set));
+pub(super) fn of(deployment: &Deployment, owned: &[Arc<ReplicaSet>], now: Timestamp) -> DeploymentStatus {
+    let sum = |read: fn(&ReplicaSetStatus) -> Option<i32>| {
+        let counts = owned.iter().filter_map(|set| set.status.as_ref().and_then(read));
+        counts.fold(0, i32::saturating_add)
+    };
+    let replicas = sum(|status| Some(status.replicas));
+    let ready = sum(|status| status.ready_replicas);
+    let available = sum(|status| status.available_replicas);
+    let terminating = sum(|status| status.terminating_replicas);
+    let current = current::index(deployment, owned).map(|idx| &*owned[idx]);
     let updated = current.and_then(|set| set.status.as_ref()).map_or(0, |status| status.replicas);
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let old = deployment.status.clone().unwrap_or_default();
@@ -27,14 +35,14 @@ pub(super) fn of(deployment: &Deployment, owned: &[ReplicaSet], now: Timestamp) 
         updated_replicas: some(updated),
         ready_replicas: some(ready),
         available_replicas: some(available),
-        unavailable_replicas: some((wanted - available).max(0)),
+        unavailable_replicas: some(wanted.saturating_sub(available).max(0)),
         collision_count: old.collision_count,
         conditions: None,
-        terminating_replicas: None,
+        terminating_replicas: some(terminating),
     };
     let available = availability(deployment, wanted, available);
     let progressing = progress(deployment, current, &status, wanted, now);
-    let conditions = [Some(available), progressing].into_iter().flatten();
+    let conditions = [Some(available), progressing, failure(current, owned)].into_iter().flatten();
     let kept = |new: DeploymentCondition| keep_times(new, old.conditions.as_deref().unwrap_or(&[]), now);
     status.conditions = Some(conditions.map(kept).collect());
     status
@@ -62,10 +70,10 @@ fn some(count: i32) -> Option<i32> {
 }
 
 fn availability(deployment: &Deployment, wanted: i32, available: i32) -> DeploymentCondition {
-    let rolling = deployment.spec.as_ref().and_then(|spec| spec.strategy.as_ref());
-    let is_recreate = rolling.and_then(|strategy| strategy.type_.as_deref()) == Some("Recreate");
+    let is_recreate = deployment.spec.as_ref().is_some_and(rollout::is_recreate);
+    let wanted = i64::from(wanted);
     let allowed = if is_recreate { wanted } else { rollout::max_unavailable(deployment) };
-    if available >= wanted - allowed {
+    if i64::from(available) >= wanted - allowed {
         return condition(
             "Available",
             "True",
@@ -79,6 +87,16 @@ fn availability(deployment: &Deployment, wanted: i32, available: i32) -> Deploym
         "MinimumReplicasUnavailable",
         "Deployment does not have minimum availability.",
     )
+}
+
+/// What the current set says of pods that cannot be made, else what an old one says.
+fn failure(current: Option<&ReplicaSet>, owned: &[Arc<ReplicaSet>]) -> Option<DeploymentCondition> {
+    let sets = current.into_iter().chain(owned.iter().map(|set| &**set));
+    let mut conditions =
+        sets.flat_map(|set| set.status.iter().flat_map(|status| status.conditions.iter().flatten()));
+    let failure = conditions.find(|found| found.type_ == REPLICA_FAILURE && found.status == "True")?;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    Some(condition(REPLICA_FAILURE, "True", &text(&failure.reason), &text(&failure.message)))
 }
 
 fn progress(
@@ -126,7 +144,7 @@ fn progress(
 fn deadline_of(deployment: &Deployment, progressing: &DeploymentCondition) -> Option<Timestamp> {
     let seconds = deployment.spec.as_ref()?.progress_deadline_seconds.unwrap_or(600);
     let from = progressing.last_update_time.as_ref()?.0;
-    Some(from + jiff::SignedDuration::from_secs(i64::from(seconds)))
+    from.saturating_add(jiff::SignedDuration::from_secs(i64::from(seconds))).ok()
 }
 
 fn condition(type_: &str, status: &str, reason: &str, message: &str) -> DeploymentCondition {
@@ -175,14 +193,13 @@ mod tests {
         .expect("a deployment")
     }
 
-    fn set(deployment: &Deployment, available: i32) -> ReplicaSet {
-        let hash = crate::owner::template_hash(&deployment.spec.as_ref().expect("a spec").template);
-        serde_json::from_value(json!({
-            "metadata": {"name": "web-1", "labels": {"pod-template-hash": hash}},
-            "spec": {"replicas": 1, "selector": {}},
+    fn set(available: i32) -> Arc<ReplicaSet> {
+        let set = json!({
+            "metadata": {"name": "web-1", "labels": {"pod-template-hash": "x"}},
+            "spec": {"replicas": 1, "selector": {}, "template": {}},
             "status": {"replicas": 1, "readyReplicas": available, "availableReplicas": available},
-        }))
-        .expect("a replica set")
+        });
+        Arc::new(serde_json::from_value(set).expect("a replica set"))
     }
 
     fn reason(status: &DeploymentStatus, type_: &str) -> String {
@@ -194,13 +211,13 @@ mod tests {
     fn a_rollout_progresses_and_completes() {
         let mut deployment = deployment();
         let now = Timestamp::now();
-        let sets = [set(&deployment, 0)];
+        let sets = [set(0)];
         let status = of(&deployment, &sets, now);
         assert_eq!(reason(&status, "Progressing"), "ReplicaSetUpdated");
         assert_eq!(reason(&status, "Available"), "MinimumReplicasUnavailable");
         assert!(deadline(&deployment, &status, now).is_some());
         deployment.status = Some(status);
-        let sets = [set(&deployment, 1)];
+        let sets = [set(1)];
         let status = of(&deployment, &sets, now);
         assert_eq!(reason(&status, "Progressing"), COMPLETE);
         assert_eq!(deadline(&deployment, &status, now), None);
@@ -209,7 +226,7 @@ mod tests {
     #[test]
     fn a_second_look_changes_nothing() {
         let mut deployment = deployment();
-        let sets = [set(&deployment, 0)];
+        let sets = [set(0)];
         let now = Timestamp::now();
         deployment.status = Some(of(&deployment, &sets, now));
         let later = now + jiff::SignedDuration::from_secs(5);
@@ -219,7 +236,7 @@ mod tests {
     #[test]
     fn a_rollout_that_stands_still_times_out() {
         let mut deployment = deployment();
-        let sets = [set(&deployment, 0)];
+        let sets = [set(0)];
         let now = Timestamp::now();
         deployment.status = Some(of(&deployment, &sets, now));
         let late = now + jiff::SignedDuration::from_secs(601);

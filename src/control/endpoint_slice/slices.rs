@@ -1,6 +1,7 @@
 //! The slices of a Service as a pure function of the Service and its pods.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
@@ -14,6 +15,12 @@ use crate::owner;
 /// Which workload each pod of a slice belongs to: `{"<pod>": "<workload>"}`.
 pub(crate) const WORKLOADS: &str = "spur.dev/workloads";
 
+/// Endpoints in one slice, at most: what the API takes (`discovery.k8s.io/v1`).
+const ENDPOINTS_MAX: usize = 1000;
+
+/// On the slices of a headless Service (Kubernetes' well-known label).
+const HEADLESS: &str = "service.kubernetes.io/headless";
+
 /// Real ports by container and container port, as the pod worker wrote them.
 type RealPorts = BTreeMap<String, u16>;
 
@@ -26,6 +33,12 @@ struct Port {
     app_protocol: Option<String>,
 }
 
+/// Whether the Service's slices follow from pods.
+pub(super) fn has_selector(service: &Service) -> bool {
+    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    selector.is_some_and(|selector| !selector.is_empty())
+}
+
 /// Whether the Service's selector matches the pod.
 pub(super) fn selects(service: &Service, pod: &Pod) -> bool {
     let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
@@ -36,20 +49,33 @@ pub(super) fn selects(service: &Service, pod: &Pod) -> bool {
 }
 
 /// The slices that there should be.
-pub(super) fn of(service: &Service, pods: &[Pod]) -> Vec<EndpointSlice> {
+pub(super) fn of(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
     let service_ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or(&[]);
     let publishes_unready =
         service.spec.as_ref().and_then(|spec| spec.publish_not_ready_addresses) == Some(true);
-    let mut by_ports: BTreeMap<Vec<Port>, Vec<&Pod>> = BTreeMap::new();
-    for pod in pods.iter().filter(|pod| has_address(pod)) {
+    let mut by_ports: BTreeMap<Vec<Port>, Vec<&Arc<Pod>>> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| has_address(pod) && are_ports_told(pod)) {
         let ports: Vec<Port> = service_ports.iter().filter_map(|port| real_port(port, pod)).collect();
         by_ports.entry(ports).or_default().push(pod);
     }
     by_ports
         .into_iter()
         .filter(|(ports, _)| !ports.is_empty() || service_ports.is_empty())
-        .map(|(ports, pods)| slice(service, &ports, &pods, publishes_unready))
+        .flat_map(|(ports, mut pods)| {
+            pods.sort_by_key(|pod| pod.name_any());
+            let parts = pods.chunks(ENDPOINTS_MAX).enumerate();
+            let slices = parts.map(|(idx, pods)| slice(service, (&ports, idx), pods, publishes_unready));
+            slices.collect::<Vec<_>>()
+        })
         .collect()
+}
+
+/// The slice with what others have put on it, and otherwise what is wanted.
+pub(super) fn over(old: &EndpointSlice, wanted: EndpointSlice) -> EndpointSlice {
+    let mut new = wanted;
+    new.metadata.resource_version.clone_from(&old.metadata.resource_version);
+    new.metadata.finalizers.clone_from(&old.metadata.finalizers);
+    new
 }
 
 /// Whether two slices say the same.
@@ -66,6 +92,18 @@ fn has_address(pod: &Pod) -> bool {
     let status = pod.status.as_ref();
     let is_over = matches!(status.and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"));
     !is_over && status.is_some_and(|status| status.pod_ip.as_deref().is_some_and(|ip| !ip.is_empty()))
+}
+
+/// Whether the pod's real ports can be told. One that has not said yet where it listens would
+/// stand for a moment at ports that are not its own. A ready pod that says nothing, of another
+/// runtime or writer, listens where it declares.
+fn are_ports_told(pod: &Pod) -> bool {
+    pod.annotations().contains_key(labels::PORTS) || is_serving(pod)
+}
+
+fn is_serving(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True")
 }
 
 /// The port at which a pod serves a Service port: its `targetPort`, by number or
@@ -110,20 +148,20 @@ fn real_ports_are_known(pod: &Pod) -> bool {
     pod.annotations().contains_key(labels::PORTS)
 }
 
-fn slice(service: &Service, ports: &[Port], pods: &[&Pod], publishes_unready: bool) -> EndpointSlice {
-    let mut pods = pods.to_vec();
-    pods.sort_by_key(|pod| pod.name_any());
+fn slice(
+    service: &Service,
+    (ports, idx): (&[Port], usize),
+    pods: &[&Arc<Pod>],
+    publishes_unready: bool,
+) -> EndpointSlice {
     let workloads: BTreeMap<String, String> =
         pods.iter().map(|pod| (pod.name_any(), workload(pod))).collect();
     let workloads = serde_json::to_string(&workloads).expect("a map of texts can always be written");
     EndpointSlice {
         metadata: ObjectMeta {
-            name: Some(owner::suffixed(&service.name_any(), &ports_hash(ports))),
+            name: Some(owner::suffixed(&service.name_any(), &ports_hash(service, (ports, idx)))),
             namespace: service.namespace(),
-            labels: Some(BTreeMap::from([
-                (labels::SERVICE_NAME.to_owned(), service.name_any()),
-                (labels::MANAGED_BY.to_owned(), "endpointslice-controller.k8s.io".to_owned()),
-            ])),
+            labels: Some(labels_of(service)),
             annotations: Some(BTreeMap::from([(WORKLOADS.to_owned(), workloads)])),
             owner_references: Some(vec![owner::controlled_by(service)]),
             ..ObjectMeta::default()
@@ -134,16 +172,26 @@ fn slice(service: &Service, ports: &[Port], pods: &[&Pod], publishes_unready: bo
     }
 }
 
+fn labels_of(service: &Service) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (labels::SERVICE_NAME.to_owned(), service.name_any()),
+        (labels::MANAGED_BY.to_owned(), "endpointslice-controller.k8s.io".to_owned()),
+    ]);
+    if service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None") {
+        labels.insert(HEADLESS.to_owned(), String::new());
+    }
+    labels
+}
+
+/// Source of the conditions: `staging/src/k8s.io/endpointslice/utils.go`, `podToEndpoint`.
 fn endpoint(pod: &Pod, publishes_unready: bool) -> Endpoint {
     let status = pod.status.as_ref();
     let is_terminating = pod.metadata.deletion_timestamp.is_some();
-    let is_serving = status
-        .and_then(|status| status.conditions.as_ref())
-        .is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
+    let is_serving = is_serving(pod);
     Endpoint {
         addresses: status.and_then(|status| status.pod_ip.clone()).into_iter().collect(),
         conditions: Some(EndpointConditions {
-            ready: Some((is_serving || publishes_unready) && !is_terminating),
+            ready: Some(publishes_unready || (is_serving && !is_terminating)),
             serving: Some(is_serving),
             terminating: Some(is_terminating),
         }),
@@ -172,8 +220,10 @@ pub(crate) fn workload(pod: &Pod) -> String {
     base.unwrap_or(&owner.name).to_owned()
 }
 
-fn ports_hash(ports: &[Port]) -> String {
-    let text = format!("{ports:?}");
+/// Names a slice: by the Service's uid too, so that one made anew under the same name, or with
+/// a name that begins the same, gets slices of its own.
+fn ports_hash(service: &Service, (ports, idx): (&[Port], usize)) -> String {
+    let text = format!("{:?} {ports:?} {idx}", service.uid());
     format!("{:08x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()) & 0xffff_ffff)
 }
 
@@ -204,9 +254,9 @@ mod tests {
         .expect("a service")
     }
 
-    fn pod(name: &str, ports: Option<Value>, ready: &str) -> Pod {
+    fn pod(name: &str, ports: Option<Value>, ready: &str) -> Arc<Pod> {
         let annotations = ports.map(|ports| json!({"spur.dev/ports": ports.to_string()}));
-        serde_json::from_value(json!({
+        Arc::new(serde_json::from_value(json!({
             "metadata": {
                 "name": name, "namespace": "a", "annotations": annotations,
                 "labels": {"app": "web", "pod-template-hash": "x1"},
@@ -215,7 +265,7 @@ mod tests {
             "spec": {"containers": [{"name": "c", "ports": [{"name": "http", "containerPort": 8080}]}]},
             "status": {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
         }))
-        .expect("a pod")
+        .expect("a pod"))
     }
 
     fn ready(slice: &EndpointSlice) -> Vec<Option<bool>> {
@@ -256,6 +306,42 @@ mod tests {
     #[test]
     fn a_pod_whose_port_is_not_given_out_yet_is_no_endpoint() {
         assert!(of(&service(), &[pod("a", Some(json!({})), "True")]).is_empty());
+    }
+
+    #[test]
+    fn a_pod_that_has_not_said_where_it_listens_is_no_endpoint_before_it_is_ready() {
+        assert!(of(&service(), &[pod("a", None, "False")]).is_empty());
+        assert_eq!(
+            of(&service(), &[pod("a", None, "True")])[0].ports.as_ref().expect("ports")[0].port,
+            Some(8080)
+        );
+    }
+
+    #[test]
+    fn more_pods_than_a_slice_takes_get_another() {
+        let pods: Vec<Arc<Pod>> =
+            (0..1001).map(|number| pod(&format!("p{number:04}"), None, "True")).collect();
+        let slices = of(&service(), &pods);
+        let sizes: Vec<usize> =
+            slices.iter().map(|slice| slice.endpoints.as_ref().expect("endpoints").len()).collect();
+        assert_eq!(sizes, [1000, 1]);
+        assert_ne!(slices[0].name_any(), slices[1].name_any());
+    }
+
+    #[test]
+    fn a_service_made_anew_gets_slices_of_its_own() {
+        let mut again = service();
+        again.metadata.uid = Some("v".to_owned());
+        let pods = [pod("a", None, "True")];
+        assert_ne!(of(&service(), &pods)[0].name_any(), of(&again, &pods)[0].name_any());
+    }
+
+    #[test]
+    fn a_service_that_publishes_unready_pods_says_that_all_are_ready() {
+        let mut service = service();
+        service.spec.as_mut().expect("a spec").publish_not_ready_addresses = Some(true);
+        let pods = [pod("a", Some(json!({"c/8080": 20001})), "False")];
+        assert_eq!(ready(&of(&service, &pods)[0]), [Some(true)]);
     }
 
     #[test]

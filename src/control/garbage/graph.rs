@@ -1,6 +1,6 @@
 //! Who owns whom, and what is to be done about an object; no IO.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use spur_api::Kind;
@@ -14,19 +14,14 @@ pub(super) struct Node {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) uid: String,
-    pub(super) resource_version: String,
-    pub(super) finalizers: Vec<String>,
+    finalizers: Vec<String>,
     pub(super) owners: Vec<Owner>,
-    pub(super) raw_owners: Vec<OwnerReference>,
-    pub(super) is_deleting: bool,
+    is_deleting: bool,
 }
 
 /// An owner as its dependent names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
-    pub(super) api_version: String,
-    pub(super) kind: String,
-    pub(super) name: String,
     pub(super) uid: String,
     blocks: bool,
 }
@@ -40,8 +35,8 @@ pub(super) enum Step<'a> {
     CheckOwners,
     /// It waits for these to be deleted.
     DeleteDependents(Vec<&'a Node>),
-    /// It waits for these to let go of it.
-    ReleaseDependents(Vec<&'a Node>),
+    /// It waits for its dependents to let go of it.
+    ReleaseDependents,
     /// Nothing it waited for is left.
     Finish,
 }
@@ -55,6 +50,8 @@ pub(super) struct Graph {
     /// Objects to look at, each at most once: as many as there are objects.
     queue: VecDeque<String>,
     queued: BTreeSet<String>,
+    /// The uids of each kind whose list is under way.
+    listed: HashMap<String, HashSet<String>>,
 }
 
 // === impl Graph ===
@@ -66,25 +63,47 @@ impl Graph {
 
     /// Takes in an object as it is now.
     pub(super) fn put(&mut self, node: Node) {
+        let known = self.nodes.get(&node.uid);
+        let mut owners: BTreeSet<String> = known.into_iter().flat_map(|known| known.owner_uids()).collect();
+        owners.extend(node.owner_uids());
         self.forget_owners(&node.uid);
         for owner in &node.owners {
             self.dependents.entry(owner.uid.clone()).or_default().insert(node.uid.clone());
         }
         let uid = node.uid.clone();
-        let owners: Vec<String> = node.owners.iter().map(|owner| owner.uid.clone()).collect();
         self.nodes.insert(uid.clone(), node);
         self.look_at(&uid);
-        // An owner that waits for its dependents may have one less to wait for.
+        // An owner that waits for its dependents, also one that it had, may have one less to wait for.
         owners.iter().for_each(|owner| self.look_at(owner));
+    }
+
+    /// A list of a kind begins.
+    pub(super) fn begin_list(&mut self, kind: &Kind) {
+        self.listed.insert(kind.resource(), HashSet::new());
+    }
+
+    /// Takes in an object of the list.
+    pub(super) fn put_listed(&mut self, node: Node) {
+        self.listed.entry(node.kind.resource()).or_default().insert(node.uid.clone());
+        self.put(node);
+    }
+
+    /// The list is complete: what is not in it has gone unseen.
+    pub(super) fn end_list(&mut self, kind: &Kind) {
+        let listed = self.listed.remove(&kind.resource()).unwrap_or_default();
+        let of_kind = self.nodes.values().filter(|node| node.kind.resource() == kind.resource());
+        let gone: Vec<String> =
+            of_kind.filter(|node| !listed.contains(&node.uid)).map(|node| node.uid.clone()).collect();
+        gone.iter().for_each(|uid| self.remove(uid));
+        // Owners may have come and gone unseen, too.
+        let strangers = self.dependents.iter().filter(|(owner, _)| !self.nodes.contains_key(*owner));
+        let theirs: Vec<String> = strangers.flat_map(|(_, dependents)| dependents.clone()).collect();
+        theirs.iter().for_each(|uid| self.look_at(uid));
     }
 
     /// Forgets an object that is gone.
     pub(super) fn remove(&mut self, uid: &str) {
-        let owners: Vec<String> = self
-            .nodes
-            .get(uid)
-            .map(|node| node.owners.iter().map(|owner| owner.uid.clone()).collect())
-            .unwrap_or_default();
+        let owners: Vec<String> = self.nodes.get(uid).into_iter().flat_map(Node::owner_uids).collect();
         self.forget_owners(uid);
         self.nodes.remove(uid);
         let dependents = self.dependents.get(uid).cloned().unwrap_or_default();
@@ -98,6 +117,14 @@ impl Graph {
         }
     }
 
+    pub(super) fn is_anything_to_look_at(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub(super) fn has_dependents(&self, uid: &str) -> bool {
+        self.dependents.contains_key(uid)
+    }
+
     pub(super) fn next_to_look_at(&mut self) -> Option<String> {
         let uid = self.queue.pop_front()?;
         self.queued.remove(&uid);
@@ -106,11 +133,11 @@ impl Graph {
 
     /// What is to be done about an object.
     pub(super) fn step<'a>(&'a self, node: &'a Node) -> Step<'a> {
-        if node.is_deleting && node.has(FOREGROUND) {
+        if node.is_going_in_foreground() {
             return self.foreground_step(node);
         }
         if node.is_deleting && node.has(ORPHAN) {
-            return Step::ReleaseDependents(self.dependents_of(node).collect());
+            return Step::ReleaseDependents;
         }
         let is_orphan = !node.owners.is_empty()
             && !node.is_deleting
@@ -150,18 +177,25 @@ impl Graph {
 
 impl Node {
     pub(super) fn of(kind: &'static Kind, meta: &ObjectMeta) -> Self {
-        let raw_owners = meta.owner_references.clone().unwrap_or_default();
+        let owners = meta.owner_references.iter().flatten();
         Self {
             kind,
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
-            resource_version: meta.resource_version.clone().unwrap_or_default(),
             finalizers: meta.finalizers.clone().unwrap_or_default(),
-            owners: raw_owners.iter().map(Owner::of).collect(),
-            raw_owners,
+            owners: owners.map(Owner::of).collect(),
             is_deleting: meta.deletion_timestamp.is_some(),
         }
+    }
+
+    /// Whether it is being deleted and waits for its dependents.
+    pub(super) fn is_going_in_foreground(&self) -> bool {
+        self.is_deleting && self.has(FOREGROUND)
+    }
+
+    fn owner_uids(&self) -> impl Iterator<Item = String> + '_ {
+        self.owners.iter().map(|owner| owner.uid.clone())
     }
 
     fn has(&self, finalizer: &str) -> bool {
@@ -177,13 +211,7 @@ impl Node {
 
 impl Owner {
     fn of(reference: &OwnerReference) -> Self {
-        Self {
-            api_version: reference.api_version.clone(),
-            kind: reference.kind.clone(),
-            name: reference.name.clone(),
-            uid: reference.uid.clone(),
-            blocks: reference.block_owner_deletion == Some(true),
-        }
+        Self { uid: reference.uid.clone(), blocks: reference.block_owner_deletion == Some(true) }
     }
 }
 
@@ -216,7 +244,7 @@ mod tests {
             Step::Nothing => "nothing".to_owned(),
             Step::CheckOwners => "check".to_owned(),
             Step::DeleteDependents(nodes) => format!("delete {}", uids(&nodes)),
-            Step::ReleaseDependents(nodes) => format!("release {}", uids(&nodes)),
+            Step::ReleaseDependents => "release".to_owned(),
             Step::Finish => "finish".to_owned(),
         }
     }
@@ -256,7 +284,41 @@ mod tests {
         let mut graph = Graph::default();
         graph.put(node("top", &[], &[ORPHAN], true));
         graph.put(node("leaf", &["top"], &[], false));
-        assert_eq!(step(&graph, "top"), "release leaf");
+        assert_eq!(step(&graph, "top"), "release");
+    }
+
+    #[test]
+    fn what_a_later_list_no_longer_holds_is_gone_and_its_dependents_are_looked_at() {
+        let mut graph = Graph::default();
+        let kind = &spur_api::REGISTRY[0];
+        graph.put(node("owner", &[], &[], false));
+        graph.put(node("dependent", &["owner"], &[], false));
+        graph.begin_list(kind);
+        graph.put_listed(node("dependent", &["owner"], &[], false));
+        assert_eq!(step(&graph, "dependent"), "nothing");
+        graph.end_list(kind);
+        assert!(graph.node("owner").is_none());
+        assert_eq!(step(&graph, "dependent"), "check");
+        assert!(graph.is_anything_to_look_at());
+    }
+
+    #[test]
+    fn a_list_makes_look_at_those_whose_owner_was_never_seen() {
+        let mut graph = Graph::default();
+        graph.put(node("dependent", &["never-seen"], &[], false));
+        while graph.next_to_look_at().is_some() {}
+        graph.begin_list(&spur_api::REGISTRY[1]);
+        graph.end_list(&spur_api::REGISTRY[1]);
+        assert_eq!(graph.next_to_look_at().as_deref(), Some("dependent"));
+    }
+
+    #[test]
+    fn a_list_of_one_kind_says_nothing_of_others() {
+        let mut graph = Graph::default();
+        graph.put(node("a", &[], &[], false));
+        graph.begin_list(&spur_api::REGISTRY[1]);
+        graph.end_list(&spur_api::REGISTRY[1]);
+        assert!(graph.node("a").is_some());
     }
 
     #[test]

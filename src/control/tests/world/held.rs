@@ -1,0 +1,104 @@
+//! The fake runtime, with a hand on the ends of pods and the answers of probes.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use spur_runtime::{
+    ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError, LogOptions,
+    LogStream, PodId, RemoveError, Runtime, RuntimeEvent, StartError, Started, StopError,
+};
+use tokio::sync::{broadcast, watch};
+
+/// The fake runtime, whose pods end only while it lets them.
+#[derive(Clone)]
+pub(in crate::tests) struct Held {
+    pub(in crate::tests) fake: FakeRuntime,
+    pub(super) lets_go_tx: watch::Sender<bool>,
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Pods that are to end do not.
+    pub(in crate::tests) fn hold(&self) {
+        self.lets_go_tx.send_replace(false);
+    }
+
+    /// They do.
+    pub(in crate::tests) fn let_go(&self) {
+        self.lets_go_tx.send_replace(true);
+    }
+
+    /// Commands in containers succeed, but for those whose last word is in the list.
+    pub(in crate::tests) fn commands_fail_with(&self, words: &'static [&'static str]) {
+        self.fake.on_exec(Box::new(move |_, command| {
+            let is_bad = command.last().is_some_and(|word| words.contains(&word.as_str()));
+            let (exit_code, empty) = (i32::from(is_bad), axum::body::Bytes::new());
+            Ok(ExecOutput { exit_code, stdout: empty.clone(), stderr: empty, is_truncated: false })
+        }));
+    }
+}
+
+impl Runtime for Held {
+    fn name(&self) -> &'static str {
+        self.fake.name()
+    }
+
+    fn start<'a>(
+        &'a self,
+        pod: &'a PodId,
+        plan: ContainerPlan,
+    ) -> BoxFuture<'a, Result<Started, StartError>> {
+        self.fake.start(pod, plan)
+    }
+
+    fn stop<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        grace: Duration,
+    ) -> BoxFuture<'a, Result<ContainerState, StopError>> {
+        async move {
+            let mut lets_go_rx = self.lets_go_tx.subscribe();
+            let _ = lets_go_rx.wait_for(|lets_go| *lets_go).await;
+            self.fake.stop(pod, container, grace).await
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<(), RemoveError>> {
+        self.fake.remove(pod)
+    }
+
+    fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {
+        self.fake.state(pod, container)
+    }
+
+    fn list(&self) -> Vec<Listed> {
+        self.fake.list()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        options: LogOptions,
+    ) -> BoxFuture<'a, Result<LogStream, LogError>> {
+        self.fake.logs(pod, container, options)
+    }
+
+    fn exec<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        command: Vec<String>,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<ExecOutput, ExecError>> {
+        self.fake.exec(pod, container, command, timeout)
+    }
+
+    fn events(&self) -> broadcast::Receiver<RuntimeEvent> {
+        self.fake.events()
+    }
+}
