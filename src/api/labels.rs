@@ -3,6 +3,9 @@
 
 /// On everything a sandbox owns: the sandbox's name.
 pub const SANDBOX: &str = "spur.dev/sandbox";
+/// On a fork's workload, pods and Services: the sandbox's uid, so that a sandbox made anew
+/// under the same name never takes what the earlier one leaves behind for its own.
+pub const SANDBOX_UID: &str = "spur.dev/sandbox-uid";
 /// On a fork's workload and pods: the baseline workload's name.
 pub const FORK: &str = "spur.dev/fork";
 /// On a fork's Service: the baseline Service whose place it takes.
@@ -11,8 +14,6 @@ pub const FORK_OF_SERVICE: &str = "spur.dev/fork-of-service";
 pub const PORTS: &str = "spur.dev/ports";
 /// On a pod: `process` or `docker`, where the user wants one.
 pub const RUNTIME: &str = "spur.dev/runtime";
-/// On a sandbox: keeps it until what it owns is gone.
-pub const SANDBOX_FINALIZER: &str = "spur.dev/sandbox";
 
 /// On an EndpointSlice: its Service (Kubernetes' well-known label).
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";

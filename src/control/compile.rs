@@ -74,6 +74,14 @@ pub enum SourceKind {
     Sandbox,
 }
 
+/// A fork as its own Service tells of it.
+struct Fork {
+    service: Arc<str>,
+    /// The uid of the sandbox that made the Service.
+    owner: Option<Arc<str>>,
+    spec: ForkSpec,
+}
+
 /// A namespace and a name in it.
 type At<'a> = (&'a str, &'a str);
 
@@ -94,13 +102,14 @@ pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragme
         }
     }
     let mut specs = Vec::with_capacity(services.len());
-    let mut forks: HashMap<At<'_>, Vec<(Arc<str>, ForkSpec)>> = HashMap::new();
+    let mut forks: HashMap<At<'_>, Vec<Fork>> = HashMap::new();
     for service in services {
         let slices = slices.get(&(&*service.namespace, &*service.name)).map_or(&[][..], Vec::as_slice);
-        let spec = service.spec(slices);
+        let spec = service.spec(slices.iter().copied().filter(|slice| is_of(&slice.owner, &service.uid)));
         if let Some(fork_of) = &service.fork_of {
-            let fork = fork_of.spec(&spec);
-            forks.entry((&service.namespace, &fork_of.sandbox)).or_default().push((spec.name.clone(), fork));
+            let fork =
+                Fork { service: spec.name.clone(), owner: fork_of.owner.clone(), spec: fork_of.spec(&spec) };
+            forks.entry((&service.namespace, &fork_of.sandbox)).or_default().push(fork);
         }
         specs.push(spec);
     }
@@ -110,7 +119,7 @@ pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragme
 /// The sandboxes with their forks. Where two have one key, the older has it.
 fn sandbox_specs<'a>(
     mut sandboxes: Vec<&'a SandboxFragment>,
-    mut forks: HashMap<At<'a>, Vec<(Arc<str>, ForkSpec)>>,
+    mut forks: HashMap<At<'a>, Vec<Fork>>,
 ) -> Vec<SandboxSpec> {
     sandboxes.sort_by_key(|sandbox| sandbox.seniority());
     let mut keys = HashSet::new();
@@ -119,10 +128,27 @@ fn sandbox_specs<'a>(
         .filter(|sandbox| keys.insert(&sandbox.key))
         .map(|sandbox| {
             let mut forks = forks.remove(&(&*sandbox.namespace, &*sandbox.name)).unwrap_or_default();
-            forks.sort_by(|(a, _), (b, _)| a.cmp(b));
-            sandbox.spec(forks.into_iter().map(|(_, fork)| fork).collect())
+            forks.retain(|fork| is_of(&fork.owner, &sandbox.uid));
+            forks.sort_by(|a, b| a.service.cmp(&b.service));
+            sandbox.spec(forks.into_iter().map(|fork| fork.spec).collect())
         })
         .collect()
+}
+
+/// Whether an object that names its owner by uid belongs to the one with this uid. What an
+/// owner of the same name has left behind does not: nobody keeps it true any more. Objects
+/// from files have no uid, and slices made by hand no owner: there the name decides.
+fn is_of(owner: &Option<Arc<str>>, uid: &Option<Arc<str>>) -> bool {
+    match (owner, uid) {
+        (Some(owner), Some(uid)) => owner == uid,
+        _ => true,
+    }
+}
+
+/// The uid of the object of this kind that an object belongs to.
+fn owner_uid(object: &impl ResourceExt, kind: &str) -> Option<Arc<str>> {
+    let owner = object.owner_references().iter().find(|owner| owner.kind == kind);
+    owner.map(|owner| owner.uid.as_str().into())
 }
 
 // === impl Fragment ===

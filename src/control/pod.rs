@@ -44,11 +44,13 @@ mod support;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use kube::Client;
 use spur_net::Inlet;
+use spur_route::RoutingTable;
 use spur_runtime::Runtime;
 use spur_runtime::ports::PortAllocator;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
@@ -65,6 +67,10 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     /// pod worker -- listeners of its pods --> proxy
     pub(crate) inlets_tx: mpsc::Sender<Inlet>,
+    /// What requests are routed by.
+    pub(crate) table: Arc<ArcSwap<RoutingTable>>,
+    /// routes -- the revision of each table after it is in `table` --> pod workers
+    pub(crate) routes_rx: watch::Receiver<u64>,
     /// Where real ports come from.
     pub(crate) ports: Arc<PortAllocator>,
     /// This executable, for `SPUR_EXE` and the end of `PATH`.

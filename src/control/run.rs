@@ -77,6 +77,8 @@ pub async fn run(parts: Parts) {
         runtime: parts.runtime.clone(),
         events: events.clone(),
         inlets_tx: parts.inlets_tx.clone(),
+        table: parts.table.clone(),
+        routes_rx: parts.routes_tx.subscribe(),
         ports: parts.ports.clone(),
         executable: parts.executable.clone(),
         search_path: parts.search_path.clone(),

@@ -146,6 +146,14 @@ impl RoutingTable {
         Some(&port.service_port)
     }
 
+    /// Whether requests may be sent to this pod: a Service of its namespace has it
+    /// among its ready endpoints, in the baseline or in a fork.
+    #[must_use]
+    pub fn sends_to(&self, namespace: &str, pod: &str) -> bool {
+        let services = self.namespaces.get(namespace).into_iter().flat_map(|at| at.services.values());
+        services.flat_map(Service::backends).any(|backends| backends.ready.iter().any(|it| &*it.pod == pod))
+    }
+
     pub(crate) fn carriers(&self) -> &CarrierSpec {
         &self.carriers
     }
@@ -240,6 +248,13 @@ impl Service {
             ports: spec.ports.iter().map(|port| Port::new(spec, port)).collect(),
             forks: HashMap::new(),
         }
+    }
+
+    /// Those of every port, of the baseline and of every fork.
+    fn backends(&self) -> impl Iterator<Item = &Backends> {
+        let baseline = self.ports.iter().map(|port| &port.baseline);
+        let forks = self.forks.values().flat_map(|fork| &fork.ports);
+        baseline.chain(forks.map(|(_, backends)| backends))
     }
 
     pub(crate) fn port(&self, number: u16) -> Option<&Port> {

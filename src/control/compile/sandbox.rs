@@ -13,6 +13,7 @@ use spur_route::{Fallback, ForkSpec, SandboxSpec};
 pub(super) struct SandboxFragment {
     pub(super) namespace: Arc<str>,
     pub(super) name: Arc<str>,
+    pub(super) uid: Option<Arc<str>>,
     pub(super) key: Arc<str>,
     created: Option<Timestamp>,
     revision: u64,
@@ -33,6 +34,7 @@ impl SandboxFragment {
         Some(Self {
             namespace,
             name,
+            uid: sandbox.uid().map(Arc::from),
             key: key.into(),
             created: sandbox.creation_timestamp().map(|time| time.0),
             revision: super::revision(&sandbox.metadata),

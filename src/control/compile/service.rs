@@ -16,6 +16,7 @@ use super::slice::SliceFragment;
 pub(super) struct ServiceFragment {
     pub(super) namespace: Arc<str>,
     pub(super) name: Arc<str>,
+    pub(super) uid: Option<Arc<str>>,
     pub(super) revision: u64,
     pub(super) ports: Vec<PortSpec>,
     pub(super) fork_of: Option<ForkOf>,
@@ -25,6 +26,8 @@ pub(super) struct ServiceFragment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ForkOf {
     pub(super) sandbox: Arc<str>,
+    /// That sandbox's uid.
+    pub(super) owner: Option<Arc<str>>,
     /// The baseline Service whose requests the fork takes.
     service: Arc<str>,
     workload: Arc<str>,
@@ -43,13 +46,14 @@ impl ServiceFragment {
         Some(Self {
             namespace,
             name,
+            uid: service.uid().map(Arc::from),
             revision: super::revision(&service.metadata),
             ports: spec.ports.iter().flatten().filter_map(port).collect(),
             fork_of: ForkOf::of(service),
         })
     }
 
-    pub(super) fn spec(&self, slices: &[&SliceFragment]) -> ServiceSpec {
+    pub(super) fn spec<'a>(&'a self, slices: impl Iterator<Item = &'a SliceFragment>) -> ServiceSpec {
         ServiceSpec {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
@@ -63,9 +67,9 @@ impl ServiceFragment {
     /// An endpoint that is moved between slices may for a moment stand in two
     /// (<https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#duplicate-endpoints>);
     /// it counts once, and as ready where one of them says so.
-    fn endpoints(&self, slices: &[&SliceFragment]) -> Vec<EndpointSpec> {
+    fn endpoints<'a>(&'a self, slices: impl Iterator<Item = &'a SliceFragment>) -> Vec<EndpointSpec> {
         let mut endpoints: Vec<EndpointSpec> =
-            slices.iter().flat_map(|slice| slice.endpoints(&self.ports, &self.name)).collect();
+            slices.flat_map(|slice| slice.endpoints(&self.ports, &self.name)).collect();
         endpoints.sort_by(|a, b| {
             let order = |endpoint: &EndpointSpec| (endpoint.port, endpoint.address, !endpoint.is_ready);
             order(a).cmp(&order(b)).then_with(|| a.pod.cmp(&b.pod))
@@ -95,7 +99,8 @@ impl ForkOf {
         let label = |name: &str| service.labels().get(name).map(|value| Arc::<str>::from(value.as_str()));
         let (sandbox, baseline) = (label(labels::SANDBOX)?, label(labels::FORK_OF_SERVICE)?);
         let workload = label(labels::FORK).unwrap_or_else(|| baseline.clone());
-        Some(Self { sandbox, service: baseline, workload })
+        let owner = super::owner_uid(service, "Sandbox");
+        Some(Self { sandbox, owner, service: baseline, workload })
     }
 
     /// The fork of the Service with this spec, whose port numbers are the baseline's.

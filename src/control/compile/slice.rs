@@ -18,6 +18,8 @@ pub(super) struct SliceFragment {
     pub(super) namespace: Arc<str>,
     /// The Service that it belongs to.
     pub(super) service: Arc<str>,
+    /// That Service's uid, where the slice was made for one.
+    pub(super) owner: Option<Arc<str>>,
     ports: Vec<SlicePort>,
     endpoints: Vec<SliceEndpoint>,
 }
@@ -47,6 +49,7 @@ impl SliceFragment {
         Some(Self {
             namespace: slice.namespace().unwrap_or_default().into(),
             service: service.as_str().into(),
+            owner: super::owner_uid(slice, "Service"),
             ports: slice.ports.iter().flatten().filter_map(SlicePort::of).collect(),
             endpoints: slice
                 .endpoints

@@ -196,6 +196,40 @@ fn a_forks_service_is_a_service_and_a_fork_of_another() {
     );
 }
 
+/// `object` with this uid, made for an owner of this kind and uid.
+fn identified(mut object: Value, uid: &str, (kind, owner): (&str, &str)) -> Value {
+    object["metadata"]["uid"] = json!(uid);
+    object["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": kind, "name": "o", "uid": owner, "controller": true}]);
+    object
+}
+
+#[test]
+fn what_an_owner_of_the_same_name_left_behind_does_not_count() {
+    let endpoints = json!([ready("pr-1-cart-0", "127.0.0.1")]);
+    let check_endpoints = |service_owner: &str, slice_owner: &str, n_service: usize, n_fork: usize| {
+        let sandbox = sandbox("pr-1", "2026-01-01T00:00:00Z", json!({"routingKey": "k1"}));
+        let fork = fork_service("pr-1-cart", "cart", "pr-1");
+        let slice = slice("pr-1-cart", json!([{"port": 5001}]), endpoints.clone());
+        let table = table_of(&[
+            service("cart", json!([{"port": 80}])),
+            identified(fork, "service-2", ("Sandbox", service_owner)),
+            identified(slice, "slice", ("Service", slice_owner)),
+            identified(sandbox, "sandbox-2", ("Nothing", "")),
+        ]);
+        let serves = vec![endpoint(80, "127.0.0.1:5001", "pr-1-cart-0", "pr-1-cart")];
+        let fork = ForkSpec { service: "cart".into(), workload: "cart".into(), endpoints: serves.clone() };
+        let (mut owner, ports) = (owner_of_key("pr-1"), vec![port(80, "", Wire::Auto)]);
+        owner.key = "k1".into();
+        owner.forks = vec![fork; n_fork];
+        let own = spec("pr-1-cart", ports.clone(), serves[..n_service].to_vec());
+        assert_eq!(table, RoutingTable::build(9, vec![spec("cart", ports, vec![]), own], vec![owner]));
+    };
+    check_endpoints("sandbox-2", "service-2", 1, 1);
+    check_endpoints("sandbox-1", "service-2", 1, 0);
+    check_endpoints("sandbox-1", "service-1", 0, 0);
+}
+
 fn owner_of_key(name: &str) -> SandboxSpec {
     SandboxSpec {
         namespace: "shop".into(),

@@ -100,7 +100,7 @@ pub(super) fn deployment(
 }
 
 fn copy(baseline: &DynamicObject, owner: &OwnerReference) -> Value {
-    let labels = fork_labels(&owner.name, &baseline.name_any());
+    let labels = fork_labels(owner, &baseline.name_any());
     let mut spec = baseline.data.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
     spec.shift_remove("paused");
     spec.insert("replicas".to_owned(), json!(1));

@@ -46,9 +46,10 @@ pub(super) struct ForkPods<'a> {
 }
 
 /// The labels of everything that belongs to a fork, and of nothing else.
-pub(super) fn fork_labels(sandbox: &str, baseline: &str) -> Map<String, Value> {
+pub(super) fn fork_labels(sandbox: &OwnerReference, baseline: &str) -> Map<String, Value> {
     Map::from_iter([
-        (labels::SANDBOX.to_owned(), json!(sandbox)),
+        (labels::SANDBOX.to_owned(), json!(sandbox.name)),
+        (labels::SANDBOX_UID.to_owned(), json!(sandbox.uid)),
         (labels::FORK.to_owned(), json!(names::label_value(baseline))),
     ])
 }
@@ -72,7 +73,7 @@ impl ForkService {
     pub(super) fn new(baseline: &DynamicObject, name: String, pods: &ForkPods<'_>) -> Self {
         let ForkPods { owner, baseline: workload } = pods;
         let of = baseline.name_any();
-        let selector = fork_labels(&owner.name, workload);
+        let selector = fork_labels(owner, workload);
         let mut labels = selector.clone();
         labels.insert(labels::FORK_OF_SERVICE.to_owned(), json!(of));
         let object = json!({

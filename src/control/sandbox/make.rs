@@ -87,13 +87,14 @@ impl Seen {
         }
     }
 
-    fn pods_of(&self, fork: &PlannedFork, sandbox: &str) -> Vec<&DynamicObject> {
+    fn pods_of(&self, fork: &PlannedFork, sandbox_uid: &str) -> Vec<&DynamicObject> {
         let label = fork.label();
         let has = |pod: &DynamicObject, key: &str, value: &str| {
             pod.labels().get(key).is_some_and(|found| found == value)
         };
-        let is_own =
-            |pod: &&Arc<DynamicObject>| has(pod, labels::FORK, &label) && has(pod, labels::SANDBOX, sandbox);
+        let is_own = |pod: &&Arc<DynamicObject>| {
+            has(pod, labels::FORK, &label) && has(pod, labels::SANDBOX_UID, sandbox_uid)
+        };
         self.pods.iter().filter(is_own).map(|pod| &**pod).collect()
     }
 }
@@ -110,10 +111,10 @@ impl Made {
 
     /// The state of each fork of the plan. `unrouted` are the Services whose
     /// fork the routing table does not hold yet.
-    pub(super) fn states(&self, sandbox: &str, seen: &Seen, unrouted: &[String]) -> Vec<ForkState> {
+    pub(super) fn states(&self, sandbox_uid: &str, seen: &Seen, unrouted: &[String]) -> Vec<ForkState> {
         let forks = self.plan.forks.iter().zip(&self.deployments);
         forks
-            .map(|(fork, deployment)| self.state(fork, deployment.as_ref(), (sandbox, seen), unrouted))
+            .map(|(fork, deployment)| self.state(fork, deployment.as_ref(), (sandbox_uid, seen), unrouted))
             .collect()
     }
 
@@ -121,7 +122,7 @@ impl Made {
         &self,
         fork: &PlannedFork,
         deployment: Option<&Result<DynamicObject, EnsureError>>,
-        (sandbox, seen): (&str, &Seen),
+        (sandbox_uid, seen): (&str, &Seen),
         unrouted: &[String],
     ) -> ForkState {
         match &fork.deployment {
@@ -138,7 +139,7 @@ impl Made {
             Some(Ok(deployment)) => {
                 let is_own = |service: &&String| fork.services.contains(service);
                 let unrouted: Vec<String> = unrouted.iter().filter(is_own).cloned().collect();
-                observe::state(deployment, &seen.pods_of(fork, sandbox), &unrouted)
+                observe::state(deployment, &seen.pods_of(fork, sandbox_uid), &unrouted)
             }
             Some(Err(error)) => troubled(error),
             None => unreachable!("a fork with a deployment was made, or failed to be"),

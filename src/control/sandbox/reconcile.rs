@@ -107,7 +107,7 @@ fn find(
         Claim::Taken { .. } => Expected::default(),
     };
     let missing = ctx.routed.missing(ObjectRef::new(&name).within(&namespace), expected);
-    let states = made.states(&name, seen, &missing.services);
+    let states = made.states(&sandbox.uid().unwrap_or_default(), seen, &missing.services);
     let forks = made.plan.forks.iter().zip(states).map(|(fork, state)| ForkFinding {
         of: fork.of.clone(),
         workload: fork.workload.clone(),

@@ -121,3 +121,33 @@ async fn a_deletion_that_a_server_did_not_finish_is_finished_by_the_next() {
     world.start_worker();
     world.gone("web").await;
 }
+
+#[tokio::test]
+async fn no_container_is_stopped_while_requests_are_sent_to_the_pod() {
+    let world = World::new().await;
+    let id = world.run_app("web", json!({"ports": [{"containerPort": 80}]})).await;
+    world.ready("web").await;
+    world.route_to(1, &["web", "other"]);
+    world.delete("web", 30).await;
+    world.pod_until("web", "to be not ready", |pod| condition(pod, "Ready") == "False").await;
+    // A table without news for this pod changes nothing.
+    world.route_to(2, &["web"]);
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.fake.state(&id, "app").unwrap().is_running());
+    world.route_to(3, &["other"]);
+    world.gone("web").await;
+}
+
+#[tokio::test]
+async fn a_delete_without_grace_waits_for_no_table() {
+    let world = World::new().await;
+    let id = world.run_app("web", json!({})).await;
+    world.ready("web").await;
+    world.route_to(1, &["web"]);
+    world.delete("web", 30).await;
+    world.pod_until("web", "to be not ready", |pod| condition(pod, "Ready") == "False").await;
+    world.delete("web", 0).await;
+    assert!(holds(async || world.fake.state(&id, "app").is_none()).await, "its container is removed");
+}

@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Event, Pod, Service};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use spur_net::Inlet;
+use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Wire};
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::{FakeRuntime, PodId, Runtime};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +33,8 @@ pub(super) struct World {
     pub(super) tmp: TempDir,
     runtime: Arc<dyn Runtime>,
     ports: Arc<PortAllocator>,
+    table: Arc<ArcSwap<RoutingTable>>,
+    routes_tx: watch::Sender<u64>,
     /// What the worker has handed to the proxy.
     pub(super) inlets: Arc<Mutex<Vec<Inlet>>>,
     worker: Option<Worker>,
@@ -75,7 +79,37 @@ impl World {
         let tmp = tempfile::tempdir().unwrap();
         let ports = port_allocator();
         let client = Client::new(router, "default");
-        Self { client, fake, tmp, runtime, ports, inlets: Arc::default(), worker: None }
+        Self {
+            client,
+            fake,
+            tmp,
+            runtime,
+            ports,
+            table: Arc::default(),
+            routes_tx: watch::channel(0).0,
+            inlets: Arc::default(),
+            worker: None,
+        }
+    }
+
+    /// Routes a Service to these pods, as the route controller would.
+    pub(super) fn route_to(&self, revision: u64, pods: &[&str]) {
+        let endpoint = |pod: &&str| EndpointSpec {
+            port: 80,
+            address: ([127, 0, 0, 1], 1).into(),
+            is_ready: true,
+            pod: (*pod).into(),
+            workload: "shop".into(),
+        };
+        let service = ServiceSpec {
+            namespace: "default".into(),
+            name: "shop".into(),
+            revision,
+            ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Auto }],
+            endpoints: pods.iter().map(endpoint).collect(),
+        };
+        self.table.store(Arc::new(RoutingTable::build(revision, vec![service], Vec::new())));
+        self.routes_tx.send_replace(revision);
     }
 
     pub(super) fn start_worker(&mut self) {
@@ -86,6 +120,8 @@ impl World {
             runtime: self.runtime.clone(),
             events: Events::new(self.client.clone()),
             inlets_tx,
+            table: self.table.clone(),
+            routes_rx: self.routes_tx.subscribe(),
             ports: self.ports.clone(),
             executable: PathBuf::from("/opt/spur/bin/spur"),
             search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),

@@ -68,9 +68,10 @@ async fn a_crashing_pod_is_named_with_its_reason() {
     let world = World::start().await;
     world.baseline("cart").await;
     world.sandbox("pr-1", forks(&["cart"])).await;
+    let fork = world.until::<Deployment>("pr-1-cart", |fork| fork.is_some()).await.expect("it is there");
     world.put(json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "pr-1-cart-x", "labels": {"spur.dev/sandbox": "pr-1", "spur.dev/fork": "cart"}},
+        "metadata": {"name": "pr-1-cart-x", "labels": fork.labels()},
         "spec": {"containers": [{"name": "main", "image": "main:1", "resources": {"limits": {"cpu": 1}}}]},
     }))
     .await;

@@ -112,7 +112,7 @@ fn check_invalid(changes: Value, expected: &str) {
 
 #[test]
 fn a_fork_is_the_baseline_under_labels_of_its_own() {
-    let ours = json!({"spur.dev/sandbox": "pr-1", "spur.dev/fork": "cart"});
+    let ours = json!({"spur.dev/sandbox": "pr-1", "spur.dev/sandbox-uid": "u1", "spur.dev/fork": "cart"});
     let expected = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {
@@ -281,12 +281,15 @@ fn each_service_of_the_baseline_gets_one_of_the_fork() {
     assert_eq!(plan.forks[0].services, ["all-back", "cart"]);
     let names: Vec<&str> = plan.services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["pr-1-all-back", "pr-1-cart"]);
-    let selector = json!({"spur.dev/sandbox": "pr-1", "spur.dev/fork": "cart"});
+    let selector = json!({"spur.dev/sandbox": "pr-1", "spur.dev/sandbox-uid": "u1", "spur.dev/fork": "cart"});
     let expected = json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
             "name": "pr-1-cart", "namespace": "shop",
-            "labels": {"spur.dev/sandbox": "pr-1", "spur.dev/fork": "cart", "spur.dev/fork-of-service": "cart"},
+            "labels": {
+                "spur.dev/sandbox": "pr-1", "spur.dev/sandbox-uid": "u1", "spur.dev/fork": "cart",
+                "spur.dev/fork-of-service": "cart",
+            },
             "ownerReferences": [owner()],
         },
         "spec": {
