@@ -1,9 +1,10 @@
 //! The objects that are there from the first start.
 
 use serde_json::{Value, json};
-use spur_api::{Kind, meta, registry};
+use spur_api::meta;
 use spur_store::{Expect, Store, WriteError};
 
+use crate::served::Served;
 use crate::{object, pipeline};
 
 /// Namespaces every cluster has.
@@ -25,11 +26,11 @@ pub struct BootstrapError {
 /// # Errors
 /// When the store does not take a write.
 pub async fn bootstrap(store: &Store) -> Result<(), BootstrapError> {
-    let kind = registry::by_path("", "v1", "namespaces").expect("namespaces are served");
+    let kind = Served::bundled("", "v1", "namespaces");
     for name in NAMESPACES {
         let mut namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}});
-        pipeline::prepare_create(kind, &mut namespace);
-        match put(store, kind, &namespace).await {
+        pipeline::prepare_create(&kind, &mut namespace);
+        match put(store, &kind, &namespace).await {
             Ok(()) | Err(WriteError::Exists { .. }) => {}
             Err(source) => return Err(BootstrapError { name: name.to_owned(), source }),
         }
@@ -37,7 +38,7 @@ pub async fn bootstrap(store: &Store) -> Result<(), BootstrapError> {
     Ok(())
 }
 
-async fn put(store: &Store, kind: &Kind, value: &Value) -> Result<(), WriteError> {
+async fn put(store: &Store, kind: &Served, value: &Value) -> Result<(), WriteError> {
     let key = object::key(kind, None, meta::name(value));
     store.put(key, Expect::Absent, object::encode(value)).await.map(|_| ())
 }

@@ -8,16 +8,18 @@
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use spur_api::{Kind, REGISTRY, Scope, Status, Subresource};
+use spur_api::{Scope, Status, Subresource};
 
 use crate::answer::{self, Answer, Outcome};
+use crate::kinds::Kinds;
+use crate::served::Served;
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// `/api`: the core group.
-pub(crate) fn core(headers: &HeaderMap) -> Answer {
+pub(crate) fn core(kinds: &Kinds, headers: &HeaderMap) -> Answer {
     if wants_aggregated(headers) {
-        return tagged(headers, AGGREGATED, &aggregated(&[""]));
+        return tagged(headers, AGGREGATED, &aggregated(kinds, &[""]));
     }
     tagged(
         headers,
@@ -31,11 +33,12 @@ pub(crate) fn core(headers: &HeaderMap) -> Answer {
 }
 
 /// `/apis`: all other groups.
-pub(crate) fn groups(headers: &HeaderMap) -> Answer {
+pub(crate) fn groups(kinds: &Kinds, headers: &HeaderMap) -> Answer {
     if wants_aggregated(headers) {
-        return tagged(headers, AGGREGATED, &aggregated(&named_groups()));
+        return tagged(headers, AGGREGATED, &aggregated(kinds, &kinds.named_groups()));
     }
-    let groups: Vec<Value> = named_groups().into_iter().map(group_value).collect();
+    let groups: Vec<Value> =
+        kinds.named_groups().into_iter().map(|group| group_value(kinds, group)).collect();
     tagged(
         headers,
         "application/json",
@@ -44,19 +47,19 @@ pub(crate) fn groups(headers: &HeaderMap) -> Answer {
 }
 
 /// `/apis/<group>`.
-pub(crate) fn group(headers: &HeaderMap, group: &str) -> Outcome {
-    if !named_groups().contains(&group) {
+pub(crate) fn group(kinds: &Kinds, headers: &HeaderMap, group: &str) -> Outcome {
+    if !kinds.named_groups().contains(&group) {
         return Err(Status::no_such_path());
     }
-    let mut value = group_value(group);
+    let mut value = group_value(kinds, group);
     value["kind"] = json!("APIGroup");
     value["apiVersion"] = json!("v1");
     Ok(tagged(headers, "application/json", &value))
 }
 
 /// `/api/v1` and `/apis/<group>/<version>`.
-pub(crate) fn resources(headers: &HeaderMap, group: &str, version: &str) -> Outcome {
-    let kinds: Vec<&Kind> = kinds_of(group).filter(|kind| kind.version == version).collect();
+pub(crate) fn resources(kinds: &Kinds, headers: &HeaderMap, group: &str, version: &str) -> Outcome {
+    let kinds: Vec<&Served> = kinds.of_version(group, version).collect();
     let Some(first) = kinds.first() else { return Err(Status::no_such_path()) };
     let resources: Vec<Value> = kinds.iter().flat_map(|kind| resource_rows(kind)).collect();
     Ok(tagged(
@@ -73,8 +76,8 @@ pub(crate) fn resources(headers: &HeaderMap, group: &str, version: &str) -> Outc
 
 /// Whether all objects of a kind can be deleted in one request: not namespaces,
 /// each of which has to be emptied first (`pkg/registry/core/namespace/storage`).
-pub(crate) fn has_delete_collection(kind: &Kind) -> bool {
-    kind.kind != "Namespace"
+pub(crate) fn has_delete_collection(kind: &Served) -> bool {
+    kind.kind() != "Namespace"
 }
 
 /// A document with its hash as `ETag`; 304 to who has it already.
@@ -101,60 +104,36 @@ fn wants_aggregated(headers: &HeaderMap) -> bool {
     })
 }
 
-fn named_groups() -> Vec<&'static str> {
-    let mut groups: Vec<&'static str> = Vec::new();
-    for kind in REGISTRY {
-        if !kind.group.is_empty() && !groups.contains(&kind.group) {
-            groups.push(kind.group);
-        }
-    }
-    groups
-}
-
-fn kinds_of(group: &str) -> impl Iterator<Item = &'static Kind> {
-    REGISTRY.iter().filter(move |kind| kind.group == group)
-}
-
-fn versions_of(group: &str) -> Vec<&'static str> {
-    let mut versions: Vec<&'static str> = Vec::new();
-    for kind in kinds_of(group) {
-        if !versions.contains(&kind.version) {
-            versions.push(kind.version);
-        }
-    }
-    versions
-}
-
-fn group_value(group: &str) -> Value {
+fn group_value(kinds: &Kinds, group: &str) -> Value {
     let version = |version: &str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
-    let versions: Vec<Value> = versions_of(group).into_iter().map(version).collect();
+    let versions: Vec<Value> = kinds.versions_of(group).into_iter().map(version).collect();
     json!({"name": group, "versions": versions, "preferredVersion": versions.first()})
 }
 
-fn resource_rows(kind: &Kind) -> Vec<Value> {
+fn resource_rows(kind: &Served) -> Vec<Value> {
     let mut row = json!({
-        "name": kind.plural,
-        "singularName": kind.singular,
-        "namespaced": kind.scope == Scope::Namespaced,
-        "kind": kind.kind,
+        "name": kind.plural(),
+        "singularName": kind.singular(),
+        "namespaced": kind.scope() == Scope::Namespaced,
+        "kind": kind.kind(),
         "verbs": verbs(kind),
     });
-    if !kind.short_names.is_empty() {
-        row["shortNames"] = json!(kind.short_names);
+    if !kind.short_names().is_empty() {
+        row["shortNames"] = json!(kind.short_names());
     }
-    if !kind.categories.is_empty() {
-        row["categories"] = json!(kind.categories);
+    if !kind.categories().is_empty() {
+        row["categories"] = json!(kind.categories());
     }
-    let subresources = kind.subresources.iter().map(|subresource| {
+    let subresources = kind.subresources().iter().map(|subresource| {
         let (group, version, of, verbs) = describe(*subresource, kind);
         let mut row = json!({
-            "name": format!("{}/{}", kind.plural, subresource.segment()),
+            "name": format!("{}/{}", kind.plural(), subresource.segment()),
             "singularName": "",
-            "namespaced": kind.scope == Scope::Namespaced,
+            "namespaced": kind.scope() == Scope::Namespaced,
             "kind": of,
             "verbs": verbs,
         });
-        if of != kind.kind {
+        if of != kind.kind() {
             row["group"] = json!(group);
             row["version"] = json!(version);
         }
@@ -164,25 +143,25 @@ fn resource_rows(kind: &Kind) -> Vec<Value> {
 }
 
 /// What a client may do with objects.
-fn verbs(kind: &Kind) -> Vec<&'static str> {
+fn verbs(kind: &Served) -> Vec<&'static str> {
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     all.into_iter().filter(|verb| *verb != "deletecollection" || has_delete_collection(kind)).collect()
 }
 
 /// Group, version and kind of what a subresource is, and what a client may do with it.
-type Described = (&'static str, &'static str, &'static str, &'static [&'static str]);
+type Described<'a> = (&'a str, &'a str, &'a str, &'static [&'static str]);
 
-fn describe(subresource: Subresource, kind: &Kind) -> Described {
+fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
     match subresource {
-        Subresource::Status => (kind.group, kind.version, kind.kind, &["get", "patch", "update"]),
+        Subresource::Status => (kind.group(), kind.version(), kind.kind(), &["get", "patch", "update"]),
         Subresource::Scale => ("autoscaling", "v1", "Scale", &["get", "patch", "update"]),
-        Subresource::Log => (kind.group, kind.version, kind.kind, &["get"]),
-        Subresource::Finalize => (kind.group, kind.version, kind.kind, &["update"]),
+        Subresource::Log => (kind.group(), kind.version(), kind.kind(), &["get"]),
+        Subresource::Finalize => (kind.group(), kind.version(), kind.kind(), &["update"]),
     }
 }
 
-fn aggregated(groups: &[&str]) -> Value {
-    let items: Vec<Value> = groups.iter().map(|group| aggregated_group(group)).collect();
+fn aggregated(kinds: &Kinds, groups: &[&str]) -> Value {
+    let items: Vec<Value> = groups.iter().map(|group| aggregated_group(kinds, group)).collect();
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",
@@ -191,11 +170,12 @@ fn aggregated(groups: &[&str]) -> Value {
     })
 }
 
-fn aggregated_group(group: &str) -> Value {
-    let versions: Vec<Value> = versions_of(group)
+fn aggregated_group(kinds: &Kinds, group: &str) -> Value {
+    let versions: Vec<Value> = kinds
+        .versions_of(group)
         .into_iter()
         .map(|version| {
-            let kinds = kinds_of(group).filter(|kind| kind.version == version);
+            let kinds = kinds.of_version(group, version);
             let resources: Vec<Value> = kinds.map(aggregated_resource).collect();
             json!({"version": version, "resources": resources, "freshness": "Current"})
         })
@@ -204,24 +184,24 @@ fn aggregated_group(group: &str) -> Value {
     json!({"metadata": metadata, "versions": versions})
 }
 
-fn aggregated_resource(kind: &Kind) -> Value {
+fn aggregated_resource(kind: &Served) -> Value {
     let kind_of =
         |group: &str, version: &str, name: &str| json!({"group": group, "version": version, "kind": name});
     let mut row = json!({
-        "resource": kind.plural,
-        "responseKind": kind_of(kind.group, kind.version, kind.kind),
-        "scope": if kind.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
-        "singularResource": kind.singular,
+        "resource": kind.plural(),
+        "responseKind": kind_of(kind.group(), kind.version(), kind.kind()),
+        "scope": if kind.scope() == Scope::Namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": kind.singular(),
         "verbs": verbs(kind),
     });
-    if !kind.short_names.is_empty() {
-        row["shortNames"] = json!(kind.short_names);
+    if !kind.short_names().is_empty() {
+        row["shortNames"] = json!(kind.short_names());
     }
-    if !kind.categories.is_empty() {
-        row["categories"] = json!(kind.categories);
+    if !kind.categories().is_empty() {
+        row["categories"] = json!(kind.categories());
     }
-    if !kind.subresources.is_empty() {
-        let subresources = kind.subresources.iter().map(|subresource| {
+    if !kind.subresources().is_empty() {
+        let subresources = kind.subresources().iter().map(|subresource| {
             let (group, version, of, verbs) = describe(*subresource, kind);
             let name = subresource.segment();
             json!({"subresource": name, "responseKind": kind_of(group, version, of), "verbs": verbs})

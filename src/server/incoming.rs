@@ -4,12 +4,12 @@
 //! Source: `apiserver/pkg/endpoints/handlers` (create.go, update.go, rest.go).
 
 use serde_json::{Value, json};
-use spur_api::{Kind, Scope, Status, definitions, meta};
+use spur_api::{Scope, Status, definitions, meta};
 use spur_schema::decode::{self, Decoded};
 
 use crate::path::Target;
-use crate::pipeline;
 use crate::query::FieldValidation;
+use crate::served::Served;
 
 /// A body whose fields are known and have the right types.
 #[derive(Debug)]
@@ -21,13 +21,13 @@ pub(crate) struct Incoming {
 
 /// Checks a body's fields: unknown and duplicate ones, nulls, JSON types.
 pub(crate) fn check_fields(
-    kind: &Kind,
+    kind: &Served,
     decoded: Decoded,
     validation: FieldValidation,
 ) -> Result<Incoming, Status> {
     let Decoded { mut value, duplicates } = decoded;
-    spur_schema::drop_nulls(pipeline::schema(kind), &mut value);
-    let unknown = spur_schema::unknown_fields(pipeline::schema(kind), &mut value);
+    spur_schema::drop_nulls(kind.schema(), &mut value);
+    let unknown = spur_schema::unknown_fields(kind.schema(), &mut value);
     let warnings = match validation {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Warn => decode::strict_warnings(&duplicates, &unknown),
@@ -40,7 +40,7 @@ pub(crate) fn check_fields(
     Ok(Incoming { value, warnings })
 }
 
-fn check_types(kind: &Kind, value: &Value) -> Result<(), Status> {
+fn check_types(kind: &Served, value: &Value) -> Result<(), Status> {
     let checked = if kind.is_structural() {
         // The rest is the schema's business, but `metadata` is typed for every kind.
         let metadata = value.get("metadata").unwrap_or(&Value::Null);
@@ -48,26 +48,26 @@ fn check_types(kind: &Kind, value: &Value) -> Result<(), Status> {
         spur_schema::typecheck(schema.expect("the definitions hold ObjectMeta"), metadata)
             .map_err(|mismatch| format!("unable to decode metadata: {mismatch}"))
     } else {
-        spur_schema::typecheck(pipeline::schema(kind), value).map_err(|mismatch| mismatch.to_string())
+        spur_schema::typecheck(kind.schema(), value).map_err(|mismatch| mismatch.to_string())
     };
     checked.map_err(|why| unhandled(kind, &why))
 }
 
-fn unhandled(kind: &Kind, why: &str) -> Status {
-    let (version, name) = (kind.version, kind.kind);
+fn unhandled(kind: &Served, why: &str) -> Status {
+    let (version, name) = (kind.version(), kind.kind());
     Status::bad_request(format!("{name} in version \"{version}\" cannot be handled as a {name}: {why}"))
 }
 
 /// Checks that a body is of the kind that the path names. Clients with typed
 /// objects leave that out for bundled kinds; custom kinds have to say it
 /// (`apiextensions-apiserver`, `schemaCoercingDecoder`).
-pub(crate) fn check_kind(kind: &Kind, value: &mut Value) -> Result<(), Status> {
+pub(crate) fn check_kind(kind: &Served, value: &mut Value) -> Result<(), Status> {
     if kind.is_structural() {
         check_names_its_kind(value)?;
     }
     let map = value.as_object_mut().expect("bodies and patched objects are maps");
     for (field, what, wanted) in
-        [("apiVersion", "API version", kind.api_version()), ("kind", "kind", kind.kind.to_owned())]
+        [("apiVersion", "API version", kind.api_version()), ("kind", "kind", kind.kind().to_owned())]
     {
         match map.get(field).unwrap_or(&Value::Null) {
             Value::Null => drop(map.insert(field.to_owned(), json!(wanted))),
@@ -96,9 +96,9 @@ pub(crate) fn check_names_its_kind(value: &Value) -> Result<(), Status> {
 
 /// Checks that a body is the object that the path names, and gives it what it left out.
 pub(crate) fn check_identity(target: &Target, value: &mut Value) -> Result<(), Status> {
-    let kind = target.kind;
+    let kind = &target.kind;
     let metadata = meta::metadata_mut(value);
-    match (kind.scope, &target.namespace) {
+    match (kind.scope(), &target.namespace) {
         (Scope::Namespaced, Some(namespace)) => {
             let sent = metadata.get("namespace").and_then(Value::as_str).unwrap_or("");
             if !sent.is_empty() && sent != namespace {

@@ -8,7 +8,7 @@
 //!              └─► get, list, watch ◄──────────────────────────── revisions, changes
 //! ```
 //!
-//! One generic handler serves every row of `spur_api::REGISTRY`. What an
+//! One generic handler serves every kind (`served`), from the snapshot of them in `kinds`. What an
 //! object means for workloads and traffic is the controllers' business; they
 //! come through this router like everybody else. The semantics are those of
 //! Kubernetes 1.36; each file names the part it follows.
@@ -19,6 +19,7 @@ mod bootstrap;
 mod discovery;
 mod health;
 mod incoming;
+mod kinds;
 mod logs;
 mod namespaces;
 mod negotiate;
@@ -30,6 +31,7 @@ mod query;
 mod router;
 mod scale;
 mod selection;
+mod served;
 mod state;
 mod table;
 mod traces;

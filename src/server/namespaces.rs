@@ -3,22 +3,23 @@
 //! Source: `apiserver/pkg/admission/plugin/namespace/lifecycle`.
 
 use spur_api::status::Cause;
-use spur_api::{Status, meta, registry};
+use spur_api::{Status, meta};
 
 use crate::object;
 use crate::path::Target;
+use crate::served::Served;
 use crate::state::State;
 
 /// Refuses to make an object in a namespace that is missing or going away.
 pub(crate) fn admit_create(state: &State, target: &Target, name: &str) -> Result<(), Status> {
     let Some(namespace) = target.namespace.as_deref() else { return Ok(()) };
-    let kind = registry::by_path("", "v1", "namespaces").expect("namespaces are served");
-    let found = object::get(state, kind, None, namespace)?;
+    let kind = Served::bundled("", "v1", "namespaces");
+    let found = object::get(state, &kind, None, namespace)?;
     if !meta::is_deleting(&found.value) {
         return Ok(());
     }
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
-    let mut status = Status::forbidden(target.kind.group, target.kind.plural, name, &why);
+    let mut status = Status::forbidden(target.kind.group(), target.kind.plural(), name, &why);
     status.details.causes.push(Cause {
         reason: "NamespaceTerminating".to_owned(),
         message: format!("namespace {namespace} is being terminated"),

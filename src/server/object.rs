@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use spur_api::{Kind, Status, meta};
+use spur_api::{Status, meta};
 use spur_store::{Key, ReadError, Revision, Stored, WriteError};
 
+use crate::served::Served;
 use crate::state::State;
 
 /// An object with the revision that it was read at.
@@ -16,19 +17,24 @@ pub(crate) struct Found {
 }
 
 /// The store's name for an object.
-pub(crate) fn key(kind: &Kind, namespace: Option<&str>, name: &str) -> Key {
+pub(crate) fn key(kind: &Served, namespace: Option<&str>, name: &str) -> Key {
     Key::new(&kind.resource(), namespace, name)
 }
 
 /// Reads an object; 404 where there is none.
-pub(crate) fn get(state: &State, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Found, Status> {
-    find(state, kind, namespace, name)?.ok_or_else(|| Status::not_found(kind.group, kind.plural, name))
+pub(crate) fn get(
+    state: &State,
+    kind: &Served,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Found, Status> {
+    find(state, kind, namespace, name)?.ok_or_else(|| Status::not_found(kind.group(), kind.plural(), name))
 }
 
 /// Reads an object, where there is one.
 pub(crate) fn find(
     state: &State,
-    kind: &Kind,
+    kind: &Served,
     namespace: Option<&str>,
     name: &str,
 ) -> Result<Option<Found>, Status> {
@@ -115,8 +121,8 @@ pub(crate) fn unreadable(error: &ReadError) -> Status {
 }
 
 /// A failed write as the API reports it.
-pub(crate) fn unwritten(error: &WriteError, kind: &Kind, name: &str) -> Status {
-    let (group, plural) = (kind.group, kind.plural);
+pub(crate) fn unwritten(error: &WriteError, kind: &Served, name: &str) -> Status {
+    let (group, plural) = (kind.group(), kind.plural());
     match error {
         WriteError::Conflict { .. } => Status::modified(group, plural, name),
         WriteError::Exists { .. } => Status::already_exists(group, plural, name),

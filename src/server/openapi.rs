@@ -11,16 +11,18 @@ use std::sync::OnceLock;
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use serde_json::{Map, Value, json};
-use spur_api::{Kind, REGISTRY, Scope, Status, definitions};
+use spur_api::{Scope, Status, definitions};
 
 use crate::answer::{Answer, Outcome};
 use crate::discovery::{has_delete_collection, tagged};
+use crate::kinds::Kinds;
+use crate::served::Served;
 
 /// The index: where each group version's document is.
-pub(crate) fn index(headers: &HeaderMap) -> Answer {
+pub(crate) fn index(kinds: &Kinds, headers: &HeaderMap) -> Answer {
     let mut paths = Map::new();
-    for (path, group, version) in group_versions() {
-        let hash = document_hash(&group, &version);
+    for (path, group, version) in group_versions(kinds) {
+        let hash = document_hash(kinds, &group, &version);
         let url = format!("/openapi/v3/{path}?hash={hash}");
         paths.insert(path, json!({"serverRelativeURL": url}));
     }
@@ -28,11 +30,12 @@ pub(crate) fn index(headers: &HeaderMap) -> Answer {
 }
 
 /// The document of one group version. Asked for by its hash it may be kept for ever.
-pub(crate) fn document(headers: &HeaderMap, path: &str, query: &str) -> Outcome {
-    let found = group_versions().into_iter().find(|(known, ..)| known == path);
+pub(crate) fn document(kinds: &Kinds, headers: &HeaderMap, path: &str, query: &str) -> Outcome {
+    let found = group_versions(kinds).into_iter().find(|(known, ..)| known == path);
     let Some((_, group, version)) = found else { return Err(Status::no_such_path()) };
-    let mut answer = tagged(headers, "application/json", &build(&group, &version));
-    let is_current = query.split('&').any(|part| part == format!("hash={}", document_hash(&group, &version)));
+    let mut answer = tagged(headers, "application/json", &build(kinds, &group, &version));
+    let is_current =
+        query.split('&').any(|part| part == format!("hash={}", document_hash(kinds, &group, &version)));
     if is_current {
         answer
             .headers_mut()
@@ -41,36 +44,35 @@ pub(crate) fn document(headers: &HeaderMap, path: &str, query: &str) -> Outcome 
     Ok(answer)
 }
 
-fn group_versions() -> Vec<(String, String, String)> {
+fn group_versions(kinds: &Kinds) -> Vec<(String, String, String)> {
     let mut all = BTreeSet::new();
-    for kind in REGISTRY {
-        let path = if kind.group.is_empty() {
-            format!("api/{}", kind.version)
+    for kind in kinds.iter() {
+        let path = if kind.group().is_empty() {
+            format!("api/{}", kind.version())
         } else {
-            format!("apis/{}/{}", kind.group, kind.version)
+            format!("apis/{}/{}", kind.group(), kind.version())
         };
-        all.insert((path, kind.group.to_owned(), kind.version.to_owned()));
+        all.insert((path, kind.group().to_owned(), kind.version().to_owned()));
     }
     all.into_iter().collect()
 }
 
 /// The bundled documents change only with the binary, so each is hashed once.
-fn document_hash(group: &str, version: &str) -> String {
+fn document_hash(kinds: &Kinds, group: &str, version: &str) -> String {
     static HASHES: OnceLock<Map<String, Value>> = OnceLock::new();
     let hashes = HASHES.get_or_init(|| {
         let hash = |(_, group, version): (String, String, String)| {
-            let bytes =
-                serde_json::to_vec(&build(&group, &version)).expect("a JSON value can always be written");
+            let bytes = serde_json::to_vec(&build(kinds, &group, &version))
+                .expect("a JSON value can always be written");
             (format!("{group}/{version}"), json!(format!("{:016X}", xxhash_rust::xxh3::xxh3_64(&bytes))))
         };
-        group_versions().into_iter().map(hash).collect()
+        group_versions(kinds).into_iter().map(hash).collect()
     });
     hashes[&format!("{group}/{version}")].as_str().unwrap_or_default().to_owned()
 }
 
-fn build(group: &str, version: &str) -> Value {
-    let kinds: Vec<&Kind> =
-        REGISTRY.iter().filter(|kind| kind.group == group && kind.version == version).collect();
+fn build(kinds: &Kinds, group: &str, version: &str) -> Value {
+    let kinds: Vec<&Served> = kinds.of_version(group, version).collect();
     let mut paths = Map::new();
     for kind in &kinds {
         add_paths(kind, &mut paths);
@@ -83,15 +85,15 @@ fn build(group: &str, version: &str) -> Value {
     })
 }
 
-fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
-    let root = if kind.group.is_empty() {
-        format!("/api/{}", kind.version)
+fn add_paths(kind: &Served, paths: &mut Map<String, Value>) {
+    let root = if kind.group().is_empty() {
+        format!("/api/{}", kind.version())
     } else {
-        format!("/apis/{}/{}", kind.group, kind.version)
+        format!("/apis/{}/{}", kind.group(), kind.version())
     };
-    let collection = match kind.scope {
-        Scope::Namespaced => format!("{root}/namespaces/{{namespace}}/{}", kind.plural),
-        Scope::Cluster => format!("{root}/{}", kind.plural),
+    let collection = match kind.scope() {
+        Scope::Namespaced => format!("{root}/namespaces/{{namespace}}/{}", kind.plural()),
+        Scope::Cluster => format!("{root}/{}", kind.plural()),
     };
     let mut of_collection = json!({
         "get": operation(kind, "list", &[]),
@@ -107,7 +109,7 @@ fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
         "delete": operation(kind, "delete", &[]),
     });
     let mut parameters = Vec::new();
-    if kind.scope == Scope::Namespaced {
+    if kind.scope() == Scope::Namespaced {
         parameters.push(path_parameter("namespace"));
     }
     of_collection["parameters"] = json!(parameters);
@@ -117,7 +119,7 @@ fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
     paths.insert(collection, of_collection);
 }
 
-fn patches(kind: &Kind) -> &'static [&'static str] {
+fn patches(kind: &Served) -> &'static [&'static str] {
     const ALL: [&str; 4] = [
         "application/apply-patch+yaml",
         "application/json-patch+json",
@@ -127,12 +129,12 @@ fn patches(kind: &Kind) -> &'static [&'static str] {
     if kind.is_structural() { &ALL[..3] } else { &ALL }
 }
 
-fn operation(kind: &Kind, action: &str, bodies: &[&str]) -> Value {
-    let reference = json!({"$ref": format!("#/components/schemas/{}", kind.definition)});
+fn operation(kind: &Served, action: &str, bodies: &[&str]) -> Value {
+    let reference = json!({"$ref": format!("#/components/schemas/{}", kind.definition())});
     let mut operation = json!({
-        "operationId": format!("{action}{}{}", kind.version, kind.kind),
+        "operationId": format!("{action}{}{}", kind.version(), kind.kind()),
         "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "x-kubernetes-group-version-kind": {"group": kind.group(), "version": kind.version(), "kind": kind.kind()},
         "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": reference}}}},
     });
     if !bodies.is_empty() {
@@ -156,9 +158,9 @@ fn path_parameter(name: &str) -> Value {
 }
 
 /// The kinds' schemas and all that they refer to.
-fn schemas(kinds: &[&Kind]) -> Map<String, Value> {
+fn schemas(kinds: &[&Served]) -> Map<String, Value> {
     let all = definitions::document();
-    let mut wanted: Vec<String> = kinds.iter().map(|kind| kind.definition.to_owned()).collect();
+    let mut wanted: Vec<String> = kinds.iter().map(|kind| kind.definition().to_owned()).collect();
     let mut schemas = Map::new();
     while let Some(name) = wanted.pop() {
         let Some(definition) = all.get(&name).filter(|_| !schemas.contains_key(&name)) else { continue };
@@ -166,9 +168,9 @@ fn schemas(kinds: &[&Kind]) -> Map<String, Value> {
         schemas.insert(name, definition.clone());
     }
     for kind in kinds {
-        if let Some(schema) = schemas.get_mut(kind.definition) {
+        if let Some(schema) = schemas.get_mut(kind.definition()) {
             schema["x-kubernetes-group-version-kind"] =
-                json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
+                json!([{"group": kind.group(), "version": kind.version(), "kind": kind.kind()}]);
         }
     }
     schemas.sort_keys();

@@ -2,12 +2,15 @@
 //!
 //! Source: `apiserver/pkg/endpoints/request/requestinfo.go`.
 
-use spur_api::{Kind, Scope, Subresource, registry};
+use spur_api::{Scope, Subresource};
+
+use crate::kinds::Kinds;
+use crate::served::Served;
 
 /// A path below `/api/v1` or `/apis/<group>/<version>` that names objects.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) kind: &'static Kind,
+    pub(crate) kind: Served,
     /// The namespace, for kinds that live in one; `None` means all.
     pub(crate) namespace: Option<String>,
     /// The object; `None` means the collection.
@@ -18,7 +21,7 @@ pub(crate) struct Target {
 }
 
 /// Reads a path; `None` where it names nothing that is served.
-pub(crate) fn parse(path: &str) -> Option<Target> {
+pub(crate) fn parse(kinds: &Kinds, path: &str) -> Option<Target> {
     let mut segments = path.strip_prefix('/')?.split('/').map(decoded);
     let mut next = || segments.next();
     let (group, version) = match next()??.as_str() {
@@ -41,29 +44,29 @@ pub(crate) fn parse(path: &str) -> Option<Target> {
     if is_watch {
         rest.remove(0);
     }
-    resolve(&group, &version, &rest).map(|target| Target { is_watch, ..target })
+    resolve(kinds, &group, &version, &rest).map(|target| Target { is_watch, ..target })
 }
 
-fn resolve(group: &str, version: &str, rest: &[String]) -> Option<Target> {
-    let kind = |plural: &str| registry::by_path(group, version, plural);
-    let target = |kind: &'static Kind, namespace: Option<&String>, rest: &[String]| {
+fn resolve(kinds: &Kinds, group: &str, version: &str, rest: &[String]) -> Option<Target> {
+    let kind = |plural: &str| kinds.by_path(group, version, plural);
+    let target = |kind: &Served, namespace: Option<&String>, rest: &[String]| {
         let (name, subresource) = match rest {
             [] => (None, None),
             [name] => (Some(name.clone()), None),
             [name, segment] => (Some(name.clone()), Some(kind.subresource(segment)?)),
             _ => return None,
         };
-        Some(Target { kind, namespace: namespace.cloned(), name, subresource, is_watch: false })
+        Some(Target { kind: kind.clone(), namespace: namespace.cloned(), name, subresource, is_watch: false })
     };
     match rest {
         // `/namespaces/x/pods…`, but `/namespaces/x/status` is about the namespace itself.
         [first, namespace, plural, tail @ ..] if first == "namespaces" && !is_namespace_part(plural) => {
-            let kind = kind(plural).filter(|kind| kind.scope == Scope::Namespaced)?;
+            let kind = kind(plural).filter(|kind| kind.scope() == Scope::Namespaced)?;
             target(kind, Some(namespace), tail)
         }
         [plural, tail @ ..] => {
             let kind = kind(plural)?;
-            let is_whole = kind.scope == Scope::Cluster || tail.is_empty();
+            let is_whole = kind.scope() == Scope::Cluster || tail.is_empty();
             if is_whole { target(kind, None, tail) } else { None }
         }
         [] => None,
@@ -108,11 +111,11 @@ mod tests {
 
     /// `plural namespace name subresource`, with `-` for what is absent.
     fn check(path: &str, expected: Option<&str>) {
-        let found = parse(path).map(|target| {
+        let found = parse(&Kinds::bundled(), path).map(|target| {
             let subresource = target.subresource.map(|part| part.segment().to_owned());
             let parts = [target.namespace, target.name, subresource];
             let parts = parts.map(|part| part.unwrap_or_else(|| "-".to_owned()));
-            format!("{} {}", target.kind.plural, parts.join(" "))
+            format!("{} {}", target.kind.plural(), parts.join(" "))
         });
         assert_eq!(found.as_deref(), expected, "{path}");
     }

@@ -6,8 +6,10 @@
 
 use serde_json::{Value, json};
 use spur_api::kinds::validate_metadata;
-use spur_api::{Kind, Status, Subresource, definitions, meta, names};
-use spur_schema::{FieldError, Schema};
+use spur_api::{Status, Subresource, meta, names};
+use spur_schema::FieldError;
+
+use crate::served::Served;
 
 /// The part of an object that a write may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +22,8 @@ pub(crate) enum Part {
     Finalizers,
 }
 
-/// The kind's schema.
-pub(crate) fn schema(kind: &Kind) -> Schema<'static> {
-    definitions::schemas().get(kind.definition).expect("a test holds that each kind has its definition")
-}
-
 /// Makes a new object complete: identity, defaults, what the server decides.
-pub(crate) fn prepare_create(kind: &Kind, value: &mut Value) {
+pub(crate) fn prepare_create(kind: &Served, value: &mut Value) {
     let metadata = meta::metadata_mut(value);
     for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         metadata.shift_remove(field);
@@ -34,7 +31,7 @@ pub(crate) fn prepare_create(kind: &Kind, value: &mut Value) {
     metadata.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
     metadata.insert("creationTimestamp".to_owned(), json!(meta::now()));
     metadata.shift_remove("generation");
-    if has_generation(kind) {
+    if kind.has_generation() {
         metadata.insert("generation".to_owned(), json!(1));
     }
     if kind.has(Subresource::Status)
@@ -42,20 +39,20 @@ pub(crate) fn prepare_create(kind: &Kind, value: &mut Value) {
     {
         map.shift_remove("status");
     }
-    fill_in(kind, value);
-    (kind.rules.prepare_create)(value);
+    kind.default(value);
+    kind.prepare_create(value);
 }
 
 /// Keeps what an update may not change and counts the generation.
-pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Value) {
+pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &Value) {
     match part {
         Part::Main => {
             if kind.has(Subresource::Status) {
                 copy_field(new, old, "status");
             }
             keep_identity(new, old);
-            fill_in(kind, new);
-            (kind.rules.prepare_update)(new, old);
+            kind.default(new);
+            kind.prepare_update(new, old);
             count_generation(kind, new, old);
         }
         Part::Status => {
@@ -72,38 +69,26 @@ pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Val
 }
 
 /// Everything wrong with an object, as one failure.
-pub(crate) fn validate(kind: &Kind, new: &Value, old: Option<&Value>) -> Result<(), Status> {
+pub(crate) fn validate(kind: &Served, new: &Value, old: Option<&Value>) -> Result<(), Status> {
     let mut faults = Vec::new();
     let name = meta::name(new);
     if name.is_empty() {
         faults.push(FieldError::required("metadata.name", "name or generateName is required"));
-    } else if let Some(message) = names::check(kind.rules.name, name) {
+    } else if let Some(message) = names::check(kind.name_rule(), name) {
         faults.push(FieldError::invalid("metadata.name", json!(name), message));
     }
     faults.extend(validate_metadata(new));
     if let Some(old) = old {
         faults.extend(new_finalizers_while_deleting(new, old));
     }
-    if kind.is_structural() {
-        faults.extend(spur_schema::validate(schema(kind), new));
+    if kind.is_structural() || faults.is_empty() {
+        faults.extend(kind.validate(new, old));
     }
-    if faults.is_empty() {
-        faults.extend((kind.rules.validate)(new, old));
-    }
-    if faults.is_empty() { Ok(()) } else { Err(Status::invalid(kind.group, kind.kind, name, &faults)) }
+    if faults.is_empty() { Ok(()) } else { Err(Status::invalid(kind.group(), kind.kind(), name, &faults)) }
 }
 
-fn fill_in(kind: &Kind, value: &mut Value) {
-    spur_schema::apply_defaults(schema(kind), value);
-    (kind.rules.default)(value);
-}
-
-fn has_generation(kind: &Kind) -> bool {
-    kind.has(Subresource::Status) && !matches!(kind.kind, "Namespace" | "Node" | "Service")
-}
-
-fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
-    if !has_generation(kind) {
+fn count_generation(kind: &Served, new: &mut Value, old: &Value) {
+    if !kind.has_generation() {
         return;
     }
     let intent = |object: &Value| {

@@ -53,7 +53,7 @@ async fn dispatch(state: State, request: HttpRequest<Body>) -> Outcome {
     if let Some(outcome) = fixed(&state, &parts, path, query).await {
         return outcome;
     }
-    let target = path::parse(path).ok_or_else(Status::no_such_path)?;
+    let target = path::parse(&state.kinds(), path).ok_or_else(Status::no_such_path)?;
     let mut query = Query::parse(query)?;
     query.is_watch |= target.is_watch;
     let body = body::read(body).await?;
@@ -69,13 +69,13 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
         ["livez" | "healthz"] => Ok(health::livez()),
         ["readyz"] => Ok(health::readyz(state)),
         ["version"] => Ok(health::version()),
-        ["api"] => Ok(discovery::core(headers)),
-        ["api", version] => discovery::resources(headers, "", version),
-        ["apis"] => Ok(discovery::groups(headers)),
-        ["apis", group] => discovery::group(headers, group),
-        ["apis", group, version] => discovery::resources(headers, group, version),
-        ["openapi", "v3"] => Ok(openapi::index(headers)),
-        ["openapi", "v3", rest @ ..] => openapi::document(headers, &rest.join("/"), query),
+        ["api"] => Ok(discovery::core(&state.kinds(), headers)),
+        ["api", version] => discovery::resources(&state.kinds(), headers, "", version),
+        ["apis"] => Ok(discovery::groups(&state.kinds(), headers)),
+        ["apis", group] => discovery::group(&state.kinds(), headers, group),
+        ["apis", group, version] => discovery::resources(&state.kinds(), headers, group, version),
+        ["openapi", "v3"] => Ok(openapi::index(&state.kinds(), headers)),
+        ["openapi", "v3", rest @ ..] => openapi::document(&state.kinds(), headers, &rest.join("/"), query),
         ["spur", "v1", "traces"] => traces::traces(state, query).await,
         ["spur", "v1", "status"] => traces::status(state).await,
         [] => Ok(roots()),
@@ -128,11 +128,11 @@ async fn generic(method: &Method, request: &Request) -> Outcome {
 
 /// The methods that a target takes.
 fn methods(target: &Target) -> &'static [&'static str] {
-    let is_everywhere = target.kind.scope == Scope::Namespaced && target.namespace.is_none();
+    let is_everywhere = target.kind.scope() == Scope::Namespaced && target.namespace.is_none();
     match (&target.name, target.subresource) {
         _ if target.is_watch => &["GET"],
         (None, _) if is_everywhere => &["GET"],
-        (None, _) if !discovery::has_delete_collection(target.kind) => &["GET", "POST"],
+        (None, _) if !discovery::has_delete_collection(&target.kind) => &["GET", "POST"],
         (None, _) => &["GET", "POST", "DELETE"],
         (Some(_), None) => &["GET", "PUT", "PATCH", "DELETE"],
         (Some(_), Some(Subresource::Status | Subresource::Scale)) => &["GET", "PUT", "PATCH"],

@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 use spur_api::selector::{FieldSelector, LabelSelector};
-use spur_api::{Kind, Status, meta};
+use spur_api::{Status, meta};
 
 use crate::query::Query;
+use crate::served::Served;
 
 /// Label and field selectors of one request, checked against the kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
-    kind: &'static Kind,
+    kind: Served,
     labels: LabelSelector,
     fields: FieldSelector,
 }
@@ -18,7 +19,7 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// Reads the selectors of a query.
-    pub(crate) fn new(kind: &'static Kind, query: &Query) -> Result<Self, Status> {
+    pub(crate) fn new(kind: &Served, query: &Query) -> Result<Self, Status> {
         let labels = LabelSelector::parse(&query.label_selector)
             .map_err(|error| Status::bad_request(error.to_string()))?;
         let fields = FieldSelector::parse(&query.field_selector)
@@ -29,7 +30,7 @@ impl Selection {
                 return Err(Status::bad_request(why));
             }
         }
-        Ok(Self { kind, labels, fields })
+        Ok(Self { kind: kind.clone(), labels, fields })
     }
 
     /// Whether the object is among those asked for.

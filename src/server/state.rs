@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use spur_runtime::Runtime;
 use spur_store::Store;
 use spur_trace::TraceReader;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::kinds::Kinds;
 
 /// What the server is built from.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ struct Shared {
     parts: Parts,
     /// Taken by who replaces a damaged value, so that two never do it at once.
     burials: tokio::sync::Mutex<()>,
+    /// What is served now.
+    kinds: ArcSwap<Kinds>,
 }
 
 // === impl State ===
@@ -41,12 +46,18 @@ struct Shared {
 impl State {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Shared { parts, burials: tokio::sync::Mutex::new(()) }))
+        let kinds = ArcSwap::from_pointee(Kinds::bundled());
+        Self(Arc::new(Shared { parts, burials: tokio::sync::Mutex::new(()), kinds }))
     }
 
     /// Taken by who replaces a damaged value, so that two never do it at once.
     pub(crate) fn burials(&self) -> &tokio::sync::Mutex<()> {
         &self.0.burials
+    }
+
+    /// What is served now.
+    pub(crate) fn kinds(&self) -> Arc<Kinds> {
+        self.0.kinds.load_full()
     }
 }
 

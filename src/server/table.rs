@@ -5,12 +5,13 @@
 //! the kind's rules.
 
 use serde_json::{Value, json};
-use spur_api::{Kind, meta};
+use spur_api::meta;
 
 use crate::negotiate::Form;
+use crate::served::Served;
 
 /// One object in a form.
-pub(crate) fn in_form(form: Form, kind: &Kind, object: Value) -> Value {
+pub(crate) fn in_form(form: Form, kind: &Served, object: Value) -> Value {
     match form {
         Form::Whole => object,
         Form::Table => of_object(kind, &object, ""),
@@ -19,20 +20,20 @@ pub(crate) fn in_form(form: Form, kind: &Kind, object: Value) -> Value {
 }
 
 /// A `Table` of one row.
-pub(crate) fn of_object(kind: &Kind, object: &Value, include: &str) -> Value {
+pub(crate) fn of_object(kind: &Served, object: &Value, include: &str) -> Value {
     let metadata = json!({"resourceVersion": meta::resource_version(object)});
     of_list(kind, std::slice::from_ref(object), metadata, include)
 }
 
 /// A `Table` of one row without its columns: what follows the first event of a watch.
-pub(crate) fn of_object_without_columns(kind: &Kind, object: &Value, include: &str) -> Value {
+pub(crate) fn of_object_without_columns(kind: &Served, object: &Value, include: &str) -> Value {
     let mut table = of_object(kind, object, include);
     table["columnDefinitions"] = Value::Null;
     table
 }
 
 /// A `Table`.
-pub(crate) fn of_list(kind: &Kind, items: &[Value], metadata: Value, include: &str) -> Value {
+pub(crate) fn of_list(kind: &Served, items: &[Value], metadata: Value, include: &str) -> Value {
     let rows: Vec<Value> = items.iter().map(|object| row(kind, object, include)).collect();
     json!({
         "kind": "Table",
@@ -52,23 +53,17 @@ pub(crate) fn metadata_only(object: &Value) -> Value {
     })
 }
 
-fn columns(kind: &Kind) -> Vec<Value> {
+fn columns(kind: &Served) -> Vec<Value> {
     let name = json!({
         "name": "Name", "type": "string", "format": "name", "priority": 0,
         "description": "Name must be unique within a namespace.",
     });
-    let own = kind.rules.columns.iter().map(|column| {
-        json!({
-            "name": column.name, "type": column.type_, "format": "",
-            "priority": column.priority, "description": "",
-        })
-    });
-    std::iter::once(name).chain(own).collect()
+    std::iter::once(name).chain(kind.columns()).collect()
 }
 
-fn row(kind: &Kind, object: &Value, include: &str) -> Value {
+fn row(kind: &Served, object: &Value, include: &str) -> Value {
     let mut cells = vec![json!(meta::name(object))];
-    cells.extend((kind.rules.cells)(object));
+    cells.extend(kind.cells(object));
     match include {
         "None" => json!({"cells": cells}),
         "Object" => json!({"cells": cells, "object": object}),

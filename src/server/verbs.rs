@@ -16,12 +16,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::USER_AGENT;
-use spur_api::{Kind, Status, Subresource, meta};
+use spur_api::{Status, Subresource, meta};
 use spur_schema::apply::{Manager, Operation};
 use tokio::time::Instant;
 
 use crate::path::Target;
 use crate::query::Query;
+use crate::served::Served;
 use crate::state::State;
 
 /// How long a write that names no version is tried again while others come
@@ -51,8 +52,8 @@ pub(crate) fn came_between(status: &Status) -> bool {
 // === impl Request ===
 
 impl Request {
-    pub(crate) fn kind(&self) -> &'static Kind {
-        self.target.kind
+    pub(crate) fn kind(&self) -> &Served {
+        &self.target.kind
     }
 
     pub(crate) fn namespace(&self) -> Option<&str> {

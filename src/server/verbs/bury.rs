@@ -6,11 +6,12 @@
 //! takes it away, and until then nobody takes it for something to run.
 
 use serde_json::{Value, json};
-use spur_api::{Kind, Status, meta};
+use spur_api::{Status, meta};
 use spur_store::Expect;
 
 use super::Request;
 use crate::object;
+use crate::served::Served;
 
 /// Deletes an object that cannot be read; 404 where another was quicker.
 pub(crate) async fn bury(
@@ -25,7 +26,7 @@ pub(crate) async fn bury(
     // take turns.
     let _turn = state.burials().lock().await;
     match object::get(state, kind, namespace, name) {
-        Ok(_) => return Err(Status::modified(kind.group, kind.plural, name)),
+        Ok(_) => return Err(Status::modified(kind.group(), kind.plural(), name)),
         Err(status) if !object::is_corrupt(&status) => return Err(status),
         Err(_) if is_dry_run => return Ok(()),
         Err(_) => {}
@@ -36,18 +37,18 @@ pub(crate) async fn bury(
     let revision = state.store.put(key.clone(), Expect::Any, bytes).await.map_err(unwritten)?;
     state.store.delete(key, Expect::Revision(revision), None).await.map_err(unwritten)?;
     tracing::warn!(
-        kind = kind.kind,
+        kind = kind.kind(),
         object.name = name,
         "deleted {} `{name}`, whose stored value was damaged",
-        kind.kind
+        kind.kind()
     );
     Ok(())
 }
 
-fn stand_in(kind: &Kind, namespace: Option<&str>, name: &str) -> Value {
+fn stand_in(kind: &Served, namespace: Option<&str>, name: &str) -> Value {
     let now = meta::now();
     let mut object = json!({
-        "kind": kind.kind,
+        "kind": kind.kind(),
         "apiVersion": kind.api_version(),
         "metadata": {
             "name": name,

@@ -3,12 +3,13 @@
 use http::StatusCode;
 use rand::RngExt;
 use serde_json::{Value, json};
-use spur_api::{Kind, Status, meta};
+use spur_api::{Status, meta};
 use spur_schema::apply::{self, Operation};
 use spur_store::{Expect, WriteError};
 
 use super::Request;
 use crate::answer::{self, Outcome};
+use crate::served::Served;
 use crate::{body, incoming, namespaces, negotiate, object, pipeline, table};
 
 /// How often a generated name that is taken is drawn again (`registry/store.go`: 8).
@@ -47,12 +48,12 @@ pub(crate) async fn store_new(
         let mut named = value.clone();
         if is_generated {
             meta::metadata_mut(&mut named).insert("name".to_owned(), json!(generated(&base)));
-            (kind.rules.default)(&mut named);
+            kind.default(&mut named);
         }
         pipeline::validate(kind, &named, None)?;
         if operation == Operation::Update {
             let manager = request.manager(operation);
-            named = apply::update(pipeline::schema(kind), None, &named, &manager)
+            named = apply::update(kind.schema(), None, &named, &manager)
                 .map_err(|error| Status::bad_request(error.to_string()))?;
         }
         match put_new(request, kind, named).await {
@@ -64,13 +65,13 @@ pub(crate) async fn store_new(
     Err(Status::new(409, "AlreadyExists", why))
 }
 
-async fn put_new(request: &Request, kind: &Kind, value: Value) -> Result<Value, Status> {
+async fn put_new(request: &Request, kind: &Served, value: Value) -> Result<Value, Status> {
     let mut value = object::in_order(value);
     let name = meta::name(&value).to_owned();
     let key = object::key(kind, request.namespace(), &name);
     if request.query.is_dry_run {
         return match object::find(&request.state, kind, request.namespace(), &name)? {
-            Some(_) => Err(Status::already_exists(kind.group, kind.plural, &name)),
+            Some(_) => Err(Status::already_exists(kind.group(), kind.plural(), &name)),
             None => Ok(value),
         };
     }

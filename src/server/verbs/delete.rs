@@ -33,15 +33,20 @@ pub(crate) async fn delete(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     let kind = request.kind();
     let name = request.target.object_name();
-    if kind.kind == "Namespace" && namespaces::IMMORTAL.contains(&name) {
-        return Err(Status::forbidden(kind.group, kind.plural, name, "this namespace may not be deleted"));
+    if kind.kind() == "Namespace" && namespaces::IMMORTAL.contains(&name) {
+        return Err(Status::forbidden(
+            kind.group(),
+            kind.plural(),
+            name,
+            "this namespace may not be deleted",
+        ));
     }
     let last_try = last_try();
     loop {
         let old = match object::get(&request.state, kind, request.namespace(), name) {
             Err(status) if object::is_corrupt(&status) && options.has_no_preconditions() => {
                 bury::bury(request, request.namespace(), name, options.is_dry_run).await?;
-                return Ok(answer::ok(&status::success(kind.group, kind.plural, name, "")));
+                return Ok(answer::ok(&status::success(kind.group(), kind.plural(), name, "")));
             }
             outcome => outcome?,
         };
@@ -51,9 +56,11 @@ pub(crate) async fn delete(request: &Request) -> Outcome {
             Err(status) => return Err(status),
             Ok(Fate::Waits(object)) => return Ok(answer::ok(&table::in_form(form, kind, object))),
             Ok(Fate::Gone) => {
-                return Ok(answer::ok(&match kind.rules.deleted {
+                return Ok(answer::ok(&match kind.deleted() {
                     Deleted::Object => table::in_form(form, kind, old.value),
-                    Deleted::Status => status::success(kind.group, kind.plural, name, meta::uid(&old.value)),
+                    Deleted::Status => {
+                        status::success(kind.group(), kind.plural(), name, meta::uid(&old.value))
+                    }
                 }));
             }
         }

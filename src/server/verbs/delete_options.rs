@@ -98,7 +98,7 @@ impl DeleteOptions {
     /// Holds the preconditions against an object.
     pub(crate) fn check_preconditions(&self, request: &Request, object: &Value) -> Result<(), Status> {
         let kind = request.kind();
-        let conflict = |why: String| Status::conflict(kind.group, kind.plural, meta::name(object), &why);
+        let conflict = |why: String| Status::conflict(kind.group(), kind.plural(), meta::name(object), &why);
         if let Some(uid) = self.uid.as_deref().filter(|uid| *uid != meta::uid(object)) {
             let found = meta::uid(object);
             return Err(conflict(format!(

@@ -17,7 +17,7 @@ use super::{Request, came_between, create, last_try, update};
 use crate::answer::{self, Outcome};
 use crate::body::{self, Media};
 use crate::incoming::{self, Incoming};
-use crate::pipeline::{self, Part};
+use crate::pipeline::Part;
 use crate::{negotiate, object, table};
 
 pub(crate) async fn patch(request: &Request) -> Outcome {
@@ -57,7 +57,7 @@ pub(crate) fn run(request: &Request, media: Media, target: &mut Value, patch: &V
             JsonPatchError::Malformed(_) => Status::bad_request(error.to_string()),
             error => Status::new(422, "Invalid", error.to_string()),
         }),
-        Media::StrategicPatch => patch::strategic(pipeline::schema(kind), target, patch)
+        Media::StrategicPatch => patch::strategic(kind.schema(), target, patch)
             .map_err(|error| Status::bad_request(error.to_string())),
         Media::MergePatch | Media::Json | Media::Yaml | Media::Apply => {
             if !patch.is_object() {
@@ -102,11 +102,11 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
                 let created = create::store_new(request, merged, Operation::Apply).await;
                 created.map(|created| (StatusCode::CREATED, created))
             }
-            None => Err(Status::not_found(kind.group, kind.plural, name)),
+            None => Err(Status::not_found(kind.group(), kind.plural(), name)),
             Some(old) => {
                 let sent = meta::resource_version(&applied);
                 if !sent.is_empty() && sent != meta::resource_version(&old.value) {
-                    return Err(Status::modified(kind.group, kind.plural, name));
+                    return Err(Status::modified(kind.group(), kind.plural(), name));
                 }
                 let written = store_applied(request, part, old, merged).await;
                 written.map(|written| (StatusCode::OK, written))
@@ -157,7 +157,7 @@ async fn store_applied(
 fn merge(request: &Request, live: Option<&Value>, applied: &Value) -> Result<Value, Status> {
     let manager = request.manager(Operation::Apply);
     let on_conflict = if request.query.is_forced { OnConflict::Force } else { OnConflict::Refuse };
-    let schema = pipeline::schema(request.kind());
+    let schema = request.kind().schema();
     apply::apply(schema, live, applied, &manager, on_conflict).map_err(|error| match error {
         ApplyError::Malformed(why) => {
             let (kind, name) = (request.kind(), request.target.object_name());
@@ -165,7 +165,7 @@ fn merge(request: &Request, live: Option<&Value>, applied: &Value) -> Result<Val
             let api_version = kind.api_version();
             Status::bad_request(format!(
                 "failed to create typed patch object ({namespace}/{name}; {api_version}, Kind={}): {why}",
-                kind.kind
+                kind.kind()
             ))
         }
         ApplyError::Conflicts(conflicts) => {

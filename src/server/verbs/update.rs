@@ -25,7 +25,7 @@ pub(crate) async fn update(request: &Request) -> Outcome {
     incoming::check_identity(&request.target, &mut accepted.value)?;
     if kind.is_structural() && meta::resource_version(&accepted.value).is_empty() {
         let fault = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
-        return Err(Status::invalid(kind.group, kind.kind, request.target.object_name(), &[fault]));
+        return Err(Status::invalid(kind.group(), kind.kind(), request.target.object_name(), &[fault]));
     }
     let written = change(request, part, |_| Ok(accepted.value.clone())).await?;
     let mut answer = answer::ok(&table::in_form(form, kind, written));
@@ -57,7 +57,7 @@ pub(crate) async fn change(
         let new = make(&old.value)?;
         let wanted = meta::resource_version(&new);
         if !matches!(wanted, "" | "0") && wanted != meta::resource_version(&old.value) {
-            return Err(Status::modified(kind.group, kind.plural, name));
+            return Err(Status::modified(kind.group(), kind.plural(), name));
         }
         match write(request, part, &old, new).await {
             Err(status) if came_between(&status) && Instant::now() < last_try => {}
@@ -75,7 +75,7 @@ pub(crate) async fn write(
 ) -> Result<Value, Status> {
     prepare(request, part, old, &mut new)?;
     let manager = request.manager(Operation::Update);
-    let new = apply::update(pipeline::schema(request.kind()), Some(&old.value), &new, &manager)
+    let new = apply::update(request.kind().schema(), Some(&old.value), &new, &manager)
         .map_err(|error| Status::bad_request(error.to_string()))?;
     store(request, old, new).await
 }
@@ -96,7 +96,7 @@ fn check_uid(request: &Request, new: &Value, old: &Value) -> Result<(), Status> 
     }
     let (kind, name) = (request.kind(), request.target.object_name());
     let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {found}");
-    Err(Status::conflict(kind.group, kind.plural, name, &why))
+    Err(Status::conflict(kind.group(), kind.plural(), name, &why))
 }
 
 /// Stores a complete object over the old one. What changes nothing is not

@@ -255,7 +255,7 @@ impl Following {
     fn bookmark(&mut self, revision: Revision) -> Value {
         let kind = self.request.kind();
         let object = json!({
-            "kind": kind.kind,
+            "kind": kind.kind(),
             "apiVersion": kind.api_version(),
             "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null},
         });

@@ -1,0 +1,245 @@
+//! A kind as the server works with it, whoever has defined it.
+//!
+//! Bundled kinds are rows of `spur_api::REGISTRY`. Nobody in the server asks
+//! for such a row itself, so that a kind may as well come from elsewhere.
+
+use serde_json::{Value, json};
+use spur_api::names::NameRule;
+use spur_api::registry::{self, Deleted};
+use spur_api::{Kind, Scope, Subresource, definitions};
+use spur_schema::{FieldError, Schema};
+
+/// A kind that is served; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Served {
+    /// A row of the registry.
+    Bundled(&'static Kind),
+}
+
+use Served::Bundled;
+
+// === impl Served ===
+
+impl Served {
+    /// A bundled kind that the server itself works with.
+    ///
+    /// # Panics
+    /// When the registry has no such row.
+    pub(crate) fn bundled(group: &str, version: &str, plural: &str) -> Self {
+        Bundled(registry::by_path(group, version, plural).expect("the server names kinds that are bundled"))
+    }
+
+    /// API group; empty for the core group.
+    pub(crate) fn group(&self) -> &str {
+        match self {
+            Bundled(kind) => kind.group,
+        }
+    }
+
+    /// API version.
+    pub(crate) fn version(&self) -> &str {
+        match self {
+            Bundled(kind) => kind.version,
+        }
+    }
+
+    /// `Pod`.
+    pub(crate) fn kind(&self) -> &str {
+        match self {
+            Bundled(kind) => kind.kind,
+        }
+    }
+
+    /// `pods`, as it stands in paths.
+    pub(crate) fn plural(&self) -> &str {
+        match self {
+            Bundled(kind) => kind.plural,
+        }
+    }
+
+    /// `pod`, as people type it.
+    pub(crate) fn singular(&self) -> &str {
+        match self {
+            Bundled(kind) => kind.singular,
+        }
+    }
+
+    /// `po`.
+    pub(crate) fn short_names(&self) -> Vec<&str> {
+        match self {
+            Bundled(kind) => kind.short_names.to_vec(),
+        }
+    }
+
+    /// `all` for what `kubectl get all` shows.
+    pub(crate) fn categories(&self) -> Vec<&str> {
+        match self {
+            Bundled(kind) => kind.categories.to_vec(),
+        }
+    }
+
+    /// `PodList`.
+    pub(crate) fn list_kind(&self) -> String {
+        match self {
+            Bundled(kind) => kind.list_kind(),
+        }
+    }
+
+    /// Whether objects live in a namespace.
+    pub(crate) fn scope(&self) -> Scope {
+        match self {
+            Bundled(kind) => kind.scope,
+        }
+    }
+
+    /// What stands behind `/<name>/…`.
+    pub(crate) fn subresources(&self) -> &[Subresource] {
+        match self {
+            Bundled(kind) => kind.subresources,
+        }
+    }
+
+    /// `v1` or `apps/v1`.
+    pub(crate) fn api_version(&self) -> String {
+        match self.group() {
+            "" => self.version().to_owned(),
+            group => format!("{group}/{}", self.version()),
+        }
+    }
+
+    /// `pods` or `deployments.apps`: how the store and messages name the resource.
+    pub(crate) fn resource(&self) -> String {
+        match self.group() {
+            "" => self.plural().to_owned(),
+            group => format!("{}.{group}", self.plural()),
+        }
+    }
+
+    /// Whether there is such a subresource.
+    pub(crate) fn has(&self, subresource: Subresource) -> bool {
+        self.subresources().contains(&subresource)
+    }
+
+    /// The subresource that stands under `/<name>/<segment>`.
+    pub(crate) fn subresource(&self, segment: &str) -> Option<Subresource> {
+        self.subresources().iter().copied().find(|subresource| subresource.segment() == segment)
+    }
+
+    /// Whether the kind follows its schema to the letter, as custom resources
+    /// do; other kinds have rules of their own.
+    pub(crate) fn is_structural(&self) -> bool {
+        match self {
+            Bundled(kind) => kind.is_structural(),
+        }
+    }
+
+    /// The schema of the whole object.
+    pub(crate) fn schema(&self) -> Schema<'_> {
+        match self {
+            Bundled(kind) => definitions::schemas()
+                .get(kind.definition)
+                .expect("a test holds that each kind has its definition"),
+        }
+    }
+
+    /// The name of the schema in the OpenAPI document.
+    pub(crate) fn definition(&self) -> &str {
+        match self {
+            Bundled(kind) => kind.definition,
+        }
+    }
+
+    /// What may be an object's name.
+    pub(crate) fn name_rule(&self) -> NameRule {
+        match self {
+            Bundled(kind) => kind.rules.name,
+        }
+    }
+
+    /// Whether the server counts changes of intent in `metadata.generation`.
+    pub(crate) fn has_generation(&self) -> bool {
+        match self {
+            Bundled(kind) => {
+                kind.has(Subresource::Status) && !matches!(kind.kind, "Namespace" | "Node" | "Service")
+            }
+        }
+    }
+
+    /// Fills in what the user left out.
+    pub(crate) fn default(&self, object: &mut Value) {
+        spur_schema::apply_defaults(self.schema(), object);
+        match self {
+            Bundled(kind) => (kind.rules.default)(object),
+        }
+    }
+
+    /// Sets what the server decides when an object is made.
+    pub(crate) fn prepare_create(&self, object: &mut Value) {
+        match self {
+            Bundled(kind) => (kind.rules.prepare_create)(object),
+        }
+    }
+
+    /// Keeps what an update may not change.
+    pub(crate) fn prepare_update(&self, new: &mut Value, old: &Value) {
+        match self {
+            Bundled(kind) => (kind.rules.prepare_update)(new, old),
+        }
+    }
+
+    /// Everything wrong with an object beyond its metadata.
+    pub(crate) fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        match self {
+            Bundled(kind) => {
+                let faults = match kind.is_structural() {
+                    true => spur_schema::validate(self.schema(), new),
+                    false => Vec::new(),
+                };
+                if faults.is_empty() { (kind.rules.validate)(new, old) } else { faults }
+            }
+        }
+    }
+
+    /// The columns of the `Table` after `Name`.
+    pub(crate) fn columns(&self) -> Vec<Value> {
+        match self {
+            Bundled(kind) => {
+                let columns = kind.rules.columns.iter().map(|column| {
+                    json!({
+                        "name": column.name, "type": column.type_, "format": "",
+                        "priority": column.priority, "description": "",
+                    })
+                });
+                columns.collect()
+            }
+        }
+    }
+
+    /// The cells of the `Table`, in the order of the columns.
+    pub(crate) fn cells(&self, object: &Value) -> Vec<Value> {
+        match self {
+            Bundled(kind) => (kind.rules.cells)(object),
+        }
+    }
+
+    /// Whether `field` may stand in a field selector.
+    pub(crate) fn is_selectable(&self, field: &str) -> bool {
+        match self {
+            Bundled(kind) => kind.is_selectable(field),
+        }
+    }
+
+    /// What `field` of `object` reads as for a field selector.
+    pub(crate) fn field_text(&self, object: &Value, field: &str) -> String {
+        match self {
+            Bundled(kind) => kind.field_text(object, field),
+        }
+    }
+
+    /// What a delete that is done answers with.
+    pub(crate) fn deleted(&self) -> Deleted {
+        match self {
+            Bundled(kind) => kind.rules.deleted,
+        }
+    }
+}
