@@ -3,9 +3,9 @@
 //! ```text
 //!   bind ──► Inlet { listener, caller, destination }      (handed to the proxy)
 //!     │
-//!     └────► serve ─► accept ─► sniff ─► hyper http1 | http2 ─► service
-//!                       │         │           │
-//!                       │         │           └ Pace: idle and half-sent heads are closed
+//!     └────► serve ─► accept ─► sniff ─┬────────────► hyper http1 | http2 ─► service
+//!                       │         │    └ Tls ─► sniff ─┘    │
+//!                       │         │                         └ Pace: idle and half-sent heads are closed
 //!                       │         └ silence and half a preface are closed
 //!                       └ a full descriptor table pauses, it does not spin
 //! ```
@@ -17,6 +17,7 @@
 //! What requests mean is left to whoever brings the service.
 
 mod accept;
+mod authority;
 mod bind;
 mod drive;
 mod inlet;
@@ -27,8 +28,10 @@ mod port_holder;
 mod rewind;
 mod serve;
 mod sniff;
+mod tls;
 
 pub use accept::accept;
+pub use authority::{Authority, AuthorityError, Credential};
 pub use bind::{BindError, bind, bind_loopback};
 pub use drive::{Ended, drive};
 pub use inlet::{Caller, Destination, Inlet};
@@ -36,5 +39,6 @@ pub use limits::Limits;
 pub use pace::{Busy, Overdue, Pace, Paced};
 pub use port_holder::{PortHolder, port_holder};
 pub use rewind::Rewind;
-pub use serve::{Peer, Served, serve};
+pub use serve::{Listening, Peer, Served, serve};
 pub use sniff::{Protocol, SniffError, sniff};
+pub use tls::{ClientCertificate, Tls, TlsError};

@@ -1,7 +1,7 @@
-//! The accept loop of the API server: plain TCP, HTTP/1.1 and HTTP/2, deadlines,
+//! The accept loop of the API server: TLS, HTTP/1.1 and HTTP/2, deadlines,
 //! a cap, and a drain that leaves nothing behind.
 //!
-//! TLS, routing and bodies are left to the service; the proxy has its own loop.
+//! Routing and bodies are left to the service; the proxy has its own loop.
 
 mod guarded;
 
@@ -16,6 +16,7 @@ use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
@@ -23,7 +24,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use self::guarded::Guarded;
-use crate::{Busy, Ended, Limits, Pace, Paced, Protocol, accept, drive, sniff};
+use crate::{
+    Busy, ClientCertificate, Ended, Limits, Pace, Paced, Protocol, Rewind, Tls, accept, drive, sniff,
+};
+
+/// What a plain HTTP request to a TLS listener gets, word for word what Go's servers
+/// answer (`net/http/server.go`), since people search for it.
+const PLAIN_TO_TLS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// A listener, and what it speaks.
+#[derive(Debug)]
+pub struct Listening {
+    /// The socket.
+    pub tcp: TcpListener,
+    /// TLS, which every client then has to speak; `None` for plain HTTP.
+    pub tls: Option<Tls>,
+}
 
 /// The address a request's connection came from; an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +57,13 @@ pub struct Served {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves `listener` until `stop` is cancelled, then lets requests in progress
+/// Serves a listener until `stop` is cancelled, then lets requests in progress
 /// finish within `limits.drain_timeout` and cuts the rest. When it returns, all
 /// its tasks have ended; only upgraded connections live on, with whoever took them.
 ///
 /// A tower service (an axum router) fits through `hyper_util::service::TowerToHyperService`.
 /// Dropping the future cuts everything at once.
-pub async fn serve<S, B>(listener: TcpListener, service: S, limits: Limits, stop: CancellationToken) -> Served
+pub async fn serve<S, B>(listening: Listening, service: S, limits: Limits, stop: CancellationToken) -> Served
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -55,6 +72,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    let Listening { tcp: listener, tls } = listening;
     let mut served = Served::default();
     // Bounded by `n_connections_max`: beyond it nothing is accepted.
     let mut connections = JoinSet::new();
@@ -65,7 +83,8 @@ where
             Some(ended) = connections.join_next() => served.count(ended),
             (stream, peer) = accept(&listener), if connections.len() < limits.n_connections_max => {
                 served.n_accepted += 1;
-                connections.spawn(connection(stream, peer, service.clone(), (limits.clone(), stop.clone())));
+                let service = Connected { service: service.clone(), peer: Peer(peer), client: None };
+                connections.spawn(connection(stream, tls.clone(), service, (limits.clone(), stop.clone())));
             }
         }
     }
@@ -77,11 +96,18 @@ where
     served
 }
 
-/// A service for one connection: adds [`Peer`] and keeps its pace.
+/// A service for one connection: says on each request who sends it.
 #[derive(Debug, Clone)]
 struct Connected<S> {
     service: S,
     peer: Peer,
+    client: Option<ClientCertificate>,
+}
+
+/// The same, keeping the connection's pace.
+#[derive(Debug, Clone)]
+struct Pacing<S> {
+    connected: Connected<S>,
     pace: Pace,
 }
 
@@ -93,8 +119,8 @@ struct Answer<F> {
 
 async fn connection<S, B>(
     stream: TcpStream,
-    peer: SocketAddr,
-    service: S,
+    tls: Option<Tls>,
+    mut service: Connected<S>,
     (limits, drain): (Limits, CancellationToken),
 ) -> Ended
 where
@@ -107,20 +133,82 @@ where
 {
     // Small answers must not wait for an acknowledgement (Nagle); failing to say so is no fault.
     let _ = stream.set_nodelay(true);
-    let sniffed = tokio::select! {
-        sniffed = sniff(stream, limits.first_bytes_timeout) => sniffed,
+    let peer = service.peer.0;
+    let Some((protocol, stream)) = tell(stream, peer, (&limits, &drain)).await else {
+        return Ended::Finished;
+    };
+    let Some(tls) = tls else {
+        return http(protocol, stream, service, (limits, drain)).await;
+    };
+    if protocol != Protocol::Tls {
+        if protocol == Protocol::Http1 {
+            // It lingers, or the request that is left unread would reset the answer.
+            let mut stream = Paced::new(stream, Pace::new(protocol));
+            if stream.write_all(PLAIN_TO_TLS).await.is_ok() {
+                let _nobody_listens_any_more = stream.shutdown().await;
+            }
+        }
+        return Ended::Finished;
+    }
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream, limits.first_bytes_timeout) => shaken,
         () = drain.cancelled() => return Ended::Finished,
     };
-    let (protocol, stream) = match sniffed {
-        Ok(sniffed) => sniffed,
+    let stream = match shaken {
+        Ok((stream, client)) => {
+            service.client = client;
+            stream
+        }
         Err(error) => {
-            debug!(peer.address = %peer, error.message = %error, "closed a connection that said too little");
+            debug!(peer.address = %peer, error.message = %error, "closed a connection whose handshake failed");
             return Ended::Finished;
         }
     };
+    match tell(stream, peer, (&limits, &drain)).await {
+        Some((protocol, stream)) => http(protocol, stream, service, (limits, drain)).await,
+        None => Ended::Finished,
+    }
+}
+
+/// What the first bytes say; `None` where too few came, or the drain came first.
+async fn tell<I>(
+    stream: I,
+    peer: SocketAddr,
+    (limits, drain): (&Limits, &CancellationToken),
+) -> Option<(Protocol, Rewind<I>)>
+where
+    I: AsyncRead + Unpin,
+{
+    let sniffed = tokio::select! {
+        sniffed = sniff(stream, limits.first_bytes_timeout) => sniffed,
+        () = drain.cancelled() => return None,
+    };
+    sniffed
+        .inspect_err(|error| {
+            debug!(peer.address = %peer, error.message = %error, "closed a connection that said too little");
+        })
+        .ok()
+}
+
+/// HTTP on a connection that is told to speak it.
+async fn http<I, S, B>(
+    protocol: Protocol,
+    stream: I,
+    connected: Connected<S>,
+    (limits, drain): (Limits, CancellationToken),
+) -> Ended
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError> + 'static,
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     let pace = Pace::new(protocol);
     let io = TokioIo::new(Paced::new(stream, pace.clone()));
-    let service = Connected { service, peer: Peer(peer), pace: pace.clone() };
+    let service = Pacing { connected, pace: pace.clone() };
     match protocol {
         Protocol::Http1 => {
             let connection = limits.http1().serve_connection(io, service).with_upgrades();
@@ -130,7 +218,7 @@ where
             let connection = limits.http2(TokioExecutor::new()).serve_connection(io, service);
             drive(connection, |c| c.graceful_shutdown(), (&pace, &limits), &drain).await
         }
-        Protocol::Other => Ended::Finished,
+        Protocol::Tls | Protocol::Other => Ended::Finished,
     }
 }
 
@@ -147,9 +235,9 @@ impl Served {
     }
 }
 
-// === impl Connected ===
+// === impl Pacing ===
 
-impl<S, B> Service<Request<Incoming>> for Connected<S>
+impl<S, B> Service<Request<Incoming>> for Pacing<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
 {
@@ -158,8 +246,12 @@ where
     type Future = Answer<S::Future>;
 
     fn call(&self, mut req: Request<Incoming>) -> Self::Future {
-        req.extensions_mut().insert(self.peer);
-        Answer { busy: Some(self.pace.begin()), answer: Box::pin(self.service.call(req)) }
+        let Connected { service, peer, client } = &self.connected;
+        req.extensions_mut().insert(*peer);
+        if let Some(client) = client {
+            req.extensions_mut().insert(client.clone());
+        }
+        Answer { busy: Some(self.pace.begin()), answer: Box::pin(service.call(req)) }
     }
 }
 

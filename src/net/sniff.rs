@@ -14,6 +14,9 @@ use crate::rewind::{PREFIX_MAX_BYTES, Rewind};
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 3.4).
 const H2_PREFACE: &[u8; PREFIX_MAX_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// What a TLS client sends first (RFC 8446 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// The protocol of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -21,7 +24,9 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 with prior knowledge: the whole preface was read.
     Http2,
-    /// The first byte begins no HTTP method (TLS, PostgreSQL, MQTT, …).
+    /// A TLS handshake (RFC 8446 5.1: content type 22).
+    Tls,
+    /// The first byte begins no HTTP method and no TLS (PostgreSQL, MQTT, …).
     Other,
 }
 
@@ -88,6 +93,8 @@ fn tell(bytes: &[u8]) -> Option<Protocol> {
     } else if first.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~\r\n".contains(&first) {
         // A method is a token (RFC 9110 9.1, 5.6.2); empty lines may come first (RFC 9112 2.2).
         Some(Protocol::Http1)
+    } else if first == TLS_HANDSHAKE {
+        Some(Protocol::Tls)
     } else {
         Some(Protocol::Other)
     }
@@ -119,7 +126,8 @@ mod tests {
         check(b"PRINT / HTTP/1.1\r\n\r\n", Protocol::Http1).await;
         check(b"\r\nGET / HTTP/1.1\r\n\r\n", Protocol::Http1).await;
         check(&[H2_PREFACE.as_slice(), b"frames"].concat(), Protocol::Http2).await;
-        check(b"\x16\x03\x01\x02\x00\x01", Protocol::Other).await;
+        check(b"\x16\x03\x01\x02\x00\x01", Protocol::Tls).await;
+        check(b"\x00\x00\x00\x08", Protocol::Other).await;
     }
 
     #[tokio::test]

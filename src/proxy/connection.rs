@@ -61,7 +61,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
             });
             http(client, (protocol, stream)).await;
         }
-        Protocol::Other => {
+        Protocol::Tls | Protocol::Other => {
             if let Some(verdict) = decide_wire(&worker, &inlet)
                 && is_auto(&verdict)
             {

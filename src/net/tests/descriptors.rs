@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
-use spur_net::{Limits, bind_loopback, serve};
+use spur_net::{Limits, Listening, bind_loopback, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -31,7 +31,8 @@ async fn a_thousand_connections_leave_no_task_and_no_descriptor() {
     });
     let (n_fds, n_tasks) = (n_descriptors(), Handle::current().metrics().num_alive_tasks());
     let listener = TcpListener::from_std(listener).unwrap();
-    let server = tokio::spawn(serve(listener, service, Limits::default(), stop.clone()));
+    let server =
+        tokio::spawn(serve(Listening { tcp: listener, tls: None }, service, Limits::default(), stop.clone()));
 
     for round in 0..1000 {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::{body::Incoming, client::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use spur_net::{Limits, Peer, Served, bind_loopback, serve};
+use spur_net::{Limits, Listening, Peer, Served, bind_loopback, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -68,7 +68,7 @@ fn run(limits: Limits) -> Server {
         }
     });
     let listener = TcpListener::from_std(listener).unwrap();
-    let done = tokio::spawn(serve(listener, service, limits, stop.clone()));
+    let done = tokio::spawn(serve(Listening { tcp: listener, tls: None }, service, limits, stop.clone()));
     Server { address, stop, done, reached, release }
 }
 

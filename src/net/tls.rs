@@ -1,0 +1,120 @@
+//! TLS on the API server's side: its certificate, and whom a client's names.
+//!
+//! Which protocol is then spoken is told by the first bytes inside (`sniff`), as
+//! without TLS; ALPN only offers both.
+
+use std::{io, sync::Arc, time::Duration};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::server::TlsStream;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+
+use crate::Credential;
+
+/// What a server needs to speak TLS. Cheap to clone.
+#[derive(Clone)]
+pub struct Tls(tokio_rustls::TlsAcceptor);
+
+/// Whom the certificate names that a client has shown and proved to hold; an
+/// extension of every request on such a connection. It was verified against the
+/// authority that [`Tls::new`] was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The subject's common name.
+    pub common_name: String,
+    /// The subject's organizations.
+    pub organizations: Vec<String>,
+}
+
+/// Certificates or keys that TLS cannot work with.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A text that holds no certificate or no key.
+    #[error("failed to read a certificate or key")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    /// The authority's certificate cannot verify clients.
+    #[error("failed to take the authority's certificate")]
+    Verifier(#[source] rustls::server::VerifierBuilderError),
+    /// A certificate and a key that do not go together.
+    #[error("failed to use the server's certificate")]
+    Config(#[source] rustls::Error),
+}
+
+// === impl Tls ===
+
+impl Tls {
+    /// TLS 1.2 and 1.3 with this certificate. Clients may show a certificate of the
+    /// authority in `client_ca_pem`; with any other the handshake fails.
+    ///
+    /// # Errors
+    /// [`TlsError`] when one of the texts is not what it should be.
+    pub fn new(credential: &Credential, client_ca_pem: &str) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(client_ca_pem.as_bytes()) {
+            roots.add(certificate.map_err(TlsError::Pem)?).map_err(TlsError::Config)?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()
+            .map_err(TlsError::Verifier)?;
+        let chain: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(credential.certificate_pem.as_bytes()).collect();
+        let key = PrivateKeyDer::from_pem_slice(credential.key_pem.as_bytes()).map_err(TlsError::Pem)?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Config)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.map_err(TlsError::Pem)?, key)
+            .map_err(TlsError::Config)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(tokio_rustls::TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// Shakes hands within `deadline`; gives the stream and whom the client's certificate names.
+    pub(crate) async fn accept<S>(
+        &self,
+        stream: S,
+        deadline: Duration,
+    ) -> io::Result<(TlsStream<S>, Option<ClientCertificate>)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = timeout(deadline, self.0.accept(stream))
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))??;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let client = certificate.map(|der| ClientCertificate::of(der)).transpose()?;
+        Ok((stream, client))
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+// === impl ClientCertificate ===
+
+impl ClientCertificate {
+    fn of(der: &[u8]) -> io::Result<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(io::Error::other)?;
+        let subject = certificate.subject();
+        let text =
+            |value: &x509_parser::x509::AttributeTypeAndValue<'_>| value.as_str().ok().map(str::to_owned);
+        Ok(Self {
+            common_name: subject.iter_common_name().find_map(text).unwrap_or_default(),
+            organizations: subject.iter_organization().filter_map(text).collect(),
+        })
+    }
+}
