@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use k8s_openapi::api::{apps, core, discovery};
+use k8s_openapi::api::{apps, authentication, authorization, core, discovery};
 use serde_json::{Map, Value, json};
 use spur_schema::Schemas;
 
@@ -83,6 +83,13 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<discovery::v1::EndpointSlice>();
     generator.subschema_for::<apps::v1::Deployment>();
     generator.subschema_for::<apps::v1::ReplicaSet>();
+    generator.subschema_for::<authentication::v1::TokenReview>();
+    generator.subschema_for::<authentication::v1::TokenRequest>();
+    generator.subschema_for::<authentication::v1::SelfSubjectReview>();
+    generator.subschema_for::<authorization::v1::SubjectAccessReview>();
+    generator.subschema_for::<authorization::v1::SelfSubjectAccessReview>();
+    generator.subschema_for::<authorization::v1::LocalSubjectAccessReview>();
+    generator.subschema_for::<authorization::v1::SelfSubjectRulesReview>();
     generator.subschema_for::<k8s_openapi::api::autoscaling::v1::Scale>();
     generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions>();
     generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::Status>();

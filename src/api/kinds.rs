@@ -9,6 +9,7 @@ pub mod node;
 pub mod pod;
 pub mod pod_spec;
 pub mod replica_set;
+pub mod reviews;
 pub mod sandbox;
 pub mod service;
 pub mod service_account;

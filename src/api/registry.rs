@@ -54,6 +54,8 @@ pub enum Subresource {
     Log,
     /// `/finalize`: the only way to write a namespace's `spec.finalizers`.
     Finalize,
+    /// `/token`: makes tokens of a service account.
+    Token,
 }
 
 /// A kind's behaviour as plain functions over values.
@@ -77,6 +79,8 @@ pub struct Rules {
     pub fields: &'static [SelectableField],
     /// What a delete that is done answers with; typed clients decode it.
     pub deleted: Deleted,
+    /// Whether objects are questions, answered when they are made and never kept.
+    pub is_review: bool,
 }
 
 /// What a delete that is done answers with.
@@ -123,8 +127,19 @@ pub static REGISTRY: &[Kind] = &[
     kinds::endpoint_slice::KIND,
     kinds::deployment::KIND,
     kinds::replica_set::KIND,
+    kinds::reviews::TOKEN_REVIEW,
+    kinds::reviews::SELF_SUBJECT_REVIEW,
+    kinds::reviews::SUBJECT_ACCESS_REVIEW,
+    kinds::reviews::SELF_SUBJECT_ACCESS_REVIEW,
+    kinds::reviews::LOCAL_SUBJECT_ACCESS_REVIEW,
+    kinds::reviews::SELF_SUBJECT_RULES_REVIEW,
     kinds::sandbox::KIND,
 ];
+
+/// The rows whose objects the store knows.
+pub fn stored() -> impl Iterator<Item = &'static Kind> {
+    REGISTRY.iter().filter(|kind| !kind.rules.is_review)
+}
 
 /// The kind that stands under `/apis/<group>/<version>/<plural>`.
 pub fn by_path(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
@@ -223,6 +238,7 @@ impl Subresource {
             Self::Scale => "scale",
             Self::Log => "log",
             Self::Finalize => "finalize",
+            Self::Token => "token",
         }
     }
 }
@@ -241,6 +257,7 @@ impl Rules {
         cells: |object| vec![kinds::age(object)],
         fields: &[],
         deleted: Deleted::Status,
+        is_review: false,
     };
 }
 

@@ -24,7 +24,7 @@ use futures::stream::{SelectAll, StreamExt};
 use futures::{FutureExt, Stream};
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
-use spur_api::{Kind, REGISTRY};
+use spur_api::{Kind, registry};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,7 @@ struct Work {
 
 /// Collects garbage until stopped.
 pub(crate) async fn run(ctx: Arc<Context>, stop: CancellationToken) {
-    let mut changes: SelectAll<_> = REGISTRY.iter().map(|kind| watch(&ctx, kind).boxed()).collect();
+    let mut changes: SelectAll<_> = registry::stored().map(|kind| watch(&ctx, kind).boxed()).collect();
     let collector = Collector::new(ctx.client.clone());
     let mut work = Work::new();
     loop {
@@ -89,7 +89,7 @@ fn watch(ctx: &Context, kind: &'static Kind) -> impl Stream<Item = Change> + use
 
 impl Work {
     fn new() -> Self {
-        let unlisted = REGISTRY.iter().map(Kind::resource).collect();
+        let unlisted = registry::stored().map(Kind::resource).collect();
         Self { graph: Graph::default(), unlisted, failed: BTreeSet::new(), retry_at: None }
     }
 

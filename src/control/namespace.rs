@@ -21,7 +21,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
-use spur_api::{Kind, REGISTRY, Scope};
+use spur_api::{Kind, Scope, registry};
 
 use self::remaining::Remaining;
 use crate::cache;
@@ -86,7 +86,7 @@ impl Namespaces {
             return Ok(Action::await_change());
         }
         let mut remaining = Remaining::default();
-        for kind in REGISTRY.iter().filter(|kind| kind.scope == Scope::Namespaced) {
+        for kind in registry::stored().filter(|kind| kind.scope == Scope::Namespaced) {
             self.empty(kind, &namespace.name_any(), &mut remaining).await?;
         }
         if remaining.is_empty() {

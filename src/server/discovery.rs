@@ -144,6 +144,9 @@ fn resource_rows(kind: &Served) -> Vec<Value> {
 
 /// What a client may do with objects.
 fn verbs(kind: &Served) -> Vec<&'static str> {
+    if kind.is_review() {
+        return vec!["create"];
+    }
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     all.into_iter().filter(|verb| *verb != "deletecollection" || has_delete_collection(kind)).collect()
 }
@@ -156,6 +159,7 @@ fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
         Subresource::Status => (kind.group(), kind.version(), kind.kind(), &["get", "patch", "update"]),
         Subresource::Scale => ("autoscaling", "v1", "Scale", &["get", "patch", "update"]),
         Subresource::Log => (kind.group(), kind.version(), kind.kind(), &["get"]),
+        Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
         Subresource::Finalize => (kind.group(), kind.version(), kind.kind(), &["update"]),
     }
 }

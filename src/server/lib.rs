@@ -1,7 +1,7 @@
 //! The Kubernetes-compatible API server.
 //!
 //! ```text
-//!  request ─► path ─► verb ─► decode ─► default ─► validate ─► compare-and-put ─► answer
+//!  request ─► access ─► path ─► verb ─► decode ─► default ─► validate ─► compare-and-put ─► answer
 //!              │                (write: one pipeline for every kind)     │
 //!              │                                                         ▼
 //!              ├─► discovery, openapi, health                          store
@@ -13,7 +13,9 @@
 //! come through this router like everybody else. The semantics are those of
 //! Kubernetes 1.36; each file names the part it follows.
 
+mod access;
 mod answer;
+mod attributes;
 mod body;
 mod bootstrap;
 mod discovery;
@@ -24,21 +26,25 @@ mod logs;
 mod namespaces;
 mod negotiate;
 mod object;
+mod oidc;
 mod openapi;
 mod path;
 mod pipeline;
 mod query;
+mod reviews;
 mod router;
 mod scale;
 mod selection;
 mod served;
 mod state;
 mod table;
+mod token_request;
 mod traces;
 mod verbs;
 
+pub use access::{Identity, IdentityError, Secrets, User};
 pub use bootstrap::{BootstrapError, bootstrap};
-pub use router::router;
+pub use router::Server;
 pub use state::{Parts, State};
 
 #[cfg(test)]

@@ -95,6 +95,15 @@ fn add_paths(kind: &Served, paths: &mut Map<String, Value>) {
         Scope::Namespaced => format!("{root}/namespaces/{{namespace}}/{}", kind.plural()),
         Scope::Cluster => format!("{root}/{}", kind.plural()),
     };
+    let mut parameters = Vec::new();
+    if kind.scope() == Scope::Namespaced {
+        parameters.push(path_parameter("namespace"));
+    }
+    if kind.is_review() {
+        let post = operation(kind, "post", &["application/json"]);
+        paths.insert(collection, json!({"post": post, "parameters": parameters}));
+        return;
+    }
     let mut of_collection = json!({
         "get": operation(kind, "list", &[]),
         "post": operation(kind, "post", &["application/json"]),
@@ -108,10 +117,6 @@ fn add_paths(kind: &Served, paths: &mut Map<String, Value>) {
         "patch": operation(kind, "patch", patches(kind)),
         "delete": operation(kind, "delete", &[]),
     });
-    let mut parameters = Vec::new();
-    if kind.scope() == Scope::Namespaced {
-        parameters.push(path_parameter("namespace"));
-    }
     of_collection["parameters"] = json!(parameters);
     parameters.push(path_parameter("name"));
     of_object["parameters"] = json!(parameters);

@@ -1,6 +1,7 @@
 //! From a request to its handler: the few fixed paths, then the generic handler.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -8,20 +9,58 @@ use futures::FutureExt;
 use http::{Method, Request as HttpRequest, StatusCode};
 use spur_api::{Scope, Status, Subresource};
 
+use crate::access::{self, User};
 use crate::answer::{self, Answer, Outcome};
 use crate::path::{self, Target};
 use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
-use crate::{body, discovery, health, logs, openapi, scale, traces};
+use crate::{
+    attributes, body, discovery, health, logs, oidc, openapi, reviews, scale, token_request, traces,
+};
 
-/// The API as a service, for a listener and for the embedded client alike.
-pub fn router(parts: Parts) -> Router {
-    let state = State::new(parts);
-    Router::new().fallback(move |request: HttpRequest<Body>| {
-        let state = state.clone();
-        async move { guarded(handle(state, request)).await }
-    })
+/// The API server. Cheap to clone.
+#[derive(Clone)]
+pub struct Server {
+    state: State,
+}
+
+/// Where a request comes in, which tells who sends it.
+#[derive(Clone)]
+enum Door {
+    /// From this process, as this user.
+    InProcess(Arc<User>),
+    /// From a network listener: credentials tell. The server's own names, besides this machine's.
+    Network(Arc<[String]>),
+}
+
+// === impl Server ===
+
+impl Server {
+    /// The server of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { state: State::new(parts) }
+    }
+
+    /// The API in process, as this user.
+    pub fn acting_as(&self, user: User) -> Router {
+        self.router(Door::InProcess(Arc::new(user)))
+    }
+
+    /// The API for network listeners: each request is authenticated. `hosts` are names of
+    /// this server besides `localhost`, which `Host` may hold.
+    pub fn on_network(&self, hosts: &[String]) -> Router {
+        self.router(Door::Network(hosts.iter().map(|host| host.to_ascii_lowercase()).collect()))
+    }
+
+    fn router(&self, door: Door) -> Router {
+        let state = self.state.clone();
+        Router::new().fallback(move |request: HttpRequest<Body>| {
+            let (state, door) = (state.clone(), door.clone());
+            async move { guarded(handle(state, door, request)).await }
+        })
+    }
 }
 
 /// A handler that panics fails its own request only.
@@ -34,8 +73,8 @@ async fn guarded(handler: impl Future<Output = Answer>) -> Answer {
     })
 }
 
-async fn handle(state: State, request: HttpRequest<Body>) -> Answer {
-    match dispatch(state, request).await {
+async fn handle(state: State, door: Door, request: HttpRequest<Body>) -> Answer {
+    match dispatch(state, door, request).await {
         Ok(answer) => answer,
         Err(status) => {
             if status.code >= 500 {
@@ -46,18 +85,22 @@ async fn handle(state: State, request: HttpRequest<Body>) -> Answer {
     }
 }
 
-async fn dispatch(state: State, request: HttpRequest<Body>) -> Outcome {
+async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outcome {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path();
-    let query = parts.uri.query().unwrap_or("");
-    if let Some(outcome) = fixed(&state, &parts, path, query).await {
-        return outcome;
-    }
-    let target = path::parse(&state.kinds(), path).ok_or_else(Status::no_such_path)?;
+    let user = match door {
+        Door::InProcess(user) => user,
+        Door::Network(hosts) => Arc::new(access::enter(&state, &parts, &hosts)?),
+    };
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
+    let Some(target) = path::parse(&state.kinds(), path) else {
+        access::check(&state, &user, &attributes::of_path(&parts.method, path))?;
+        return fixed(&state, &parts, path, query).await.unwrap_or_else(|| Err(Status::no_such_path()));
+    };
     let mut query = Query::parse(query)?;
     query.is_watch |= target.is_watch;
+    access::check(&state, &user, &attributes::of_target(&parts.method, &target, &query))?;
     let body = body::read(body).await?;
-    let request = Request { state, target, query, headers: parts.headers, body };
+    let request = Request { state, user, target, query, headers: parts.headers, body };
     generic(&parts.method, &request).await
 }
 
@@ -74,6 +117,8 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
         ["apis"] => Ok(discovery::groups(&state.kinds(), headers)),
         ["apis", group] => discovery::group(&state.kinds(), headers, group),
         ["apis", group, version] => discovery::resources(&state.kinds(), headers, group, version),
+        [".well-known", "openid-configuration"] => Ok(oidc::configuration()),
+        ["openid", "v1", "jwks"] => Ok(oidc::key_set(state)),
         ["openapi", "v3"] => Ok(openapi::index(&state.kinds(), headers)),
         ["openapi", "v3", rest @ ..] => openapi::document(&state.kinds(), headers, &rest.join("/"), query),
         ["spur", "v1", "traces"] => traces::traces(state, query).await,
@@ -89,11 +134,13 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
 
 fn roots() -> Answer {
     let paths = [
+        "/.well-known/openid-configuration",
         "/api",
         "/apis",
         "/healthz",
         "/livez",
         "/openapi/v3",
+        "/openid/v1/jwks",
         "/readyz",
         "/spur/v1/status",
         "/spur/v1/traces",
@@ -115,6 +162,8 @@ async fn generic(method: &Method, request: &Request) -> Outcome {
         ("GET", true, Some(Subresource::Scale)) => scale::get(request).await,
         ("GET", false, _) if is_watch => verbs::watch::watch(request).await,
         ("GET", false, _) => verbs::list::list(request).await,
+        ("POST", true, Some(Subresource::Token)) => token_request::create(request),
+        ("POST", ..) if request.kind().is_review() => reviews::create(request),
         ("POST", ..) => verbs::create::create(request).await,
         ("PUT", _, Some(Subresource::Scale)) => scale::put(request).await,
         ("PUT", ..) => verbs::update::update(request).await,
@@ -131,6 +180,8 @@ fn methods(target: &Target) -> &'static [&'static str] {
     let is_everywhere = target.kind.scope() == Scope::Namespaced && target.namespace.is_none();
     match (&target.name, target.subresource) {
         _ if target.is_watch => &["GET"],
+        (None, _) if target.kind.is_review() && !is_everywhere => &["POST"],
+        _ if target.kind.is_review() => &[],
         (None, _) if is_everywhere => &["GET"],
         (None, _) if !discovery::has_delete_collection(&target.kind) => &["GET", "POST"],
         (None, _) => &["GET", "POST", "DELETE"],
@@ -138,6 +189,7 @@ fn methods(target: &Target) -> &'static [&'static str] {
         (Some(_), Some(Subresource::Status | Subresource::Scale)) => &["GET", "PUT", "PATCH"],
         (Some(_), Some(Subresource::Log)) => &["GET"],
         (Some(_), Some(Subresource::Finalize)) => &["PUT"],
+        (Some(_), Some(Subresource::Token)) => &["POST"],
     }
 }
 

@@ -133,6 +133,13 @@ impl Served {
         }
     }
 
+    /// Whether objects are questions, answered when they are made and never kept.
+    pub(crate) fn is_review(&self) -> bool {
+        match self {
+            Bundled(kind) => kind.rules.is_review,
+        }
+    }
+
     /// The schema of the whole object.
     pub(crate) fn schema(&self) -> Schema<'_> {
         match self {

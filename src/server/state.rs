@@ -10,6 +10,7 @@ use spur_trace::TraceReader;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Identity;
 use crate::kinds::Kinds;
 
 /// What the server is built from.
@@ -19,6 +20,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// Where logs come from.
     pub runtime: Arc<dyn Runtime>,
+    /// What this server vouches with.
+    pub identity: Arc<Identity>,
     /// Where traces come from.
     pub traces: TraceReader,
     /// up -- facts of this environment, such as the entry address --> `/spur/v1/status`

@@ -1,5 +1,6 @@
 //! The router driven as a client would, in process.
 
+mod access;
 mod concurrency;
 mod corrupt;
 mod deletes;

@@ -11,6 +11,7 @@ pub(crate) mod patch;
 pub(crate) mod update;
 pub(crate) mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use spur_api::{Status, Subresource, meta};
 use spur_schema::apply::{Manager, Operation};
 use tokio::time::Instant;
 
+use crate::access::User;
 use crate::path::Target;
 use crate::query::Query;
 use crate::served::Served;
@@ -33,6 +35,8 @@ const TRY_FOR: Duration = Duration::from_secs(34);
 #[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) state: State,
+    /// Who asks.
+    pub(crate) user: Arc<User>,
     pub(crate) target: Target,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::meta;
-use crate::registry::{Column, Deleted, Kind, Rules, Scope};
+use crate::registry::{Column, Deleted, Kind, Rules, Scope, Subresource};
 
 pub(crate) const KIND: Kind = Kind {
     group: "",
@@ -15,7 +15,7 @@ pub(crate) const KIND: Kind = Kind {
     categories: &[],
     scope: Scope::Namespaced,
     definition: "io.k8s.api.core.v1.ServiceAccount",
-    subresources: &[],
+    subresources: &[Subresource::Token],
     rules: Rules {
         columns: &[Column::integer("Secrets"), Column::AGE],
         cells: |object| vec![json!(meta::list(object, "/secrets").len()), super::age(object)],

@@ -8,7 +8,7 @@ use kube::api::{
     PropagationPolicy,
 };
 use serde_json::json;
-use spur_api::{Kind, REGISTRY, Scope, registry};
+use spur_api::{Kind, Scope, registry};
 
 use super::graph::{Graph, Node, Step};
 use super::{FOREGROUND, ORPHAN};
@@ -79,7 +79,7 @@ impl Collector {
     /// left out would be deleted with it.
     async fn release_dependents(&self, owner: &Node) -> Result<(), Failure> {
         let is_namespaced = owner.kind.scope == Scope::Namespaced;
-        for kind in REGISTRY.iter().filter(|kind| !is_namespaced || kind.scope == Scope::Namespaced) {
+        for kind in registry::stored().filter(|kind| !is_namespaced || kind.scope == Scope::Namespaced) {
             let api = match is_namespaced {
                 true => self.api(kind, &owner.namespace),
                 false => Api::all_with(self.client.clone(), &resource(kind)),

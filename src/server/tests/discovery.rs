@@ -1,7 +1,7 @@
 //! Discovery, OpenAPI, health: what clients ask before anything else.
 
 use serde_json::Value;
-use spur_api::REGISTRY;
+use spur_api::registry;
 
 use super::world::world;
 
@@ -13,7 +13,7 @@ async fn every_kind_is_found_in_both_forms_of_discovery() {
     let world = world().await;
     let core = world.get_as("/api", AGGREGATED).await.expect(200);
     let groups = world.get_as("/apis", AGGREGATED).await.expect(200);
-    for kind in REGISTRY {
+    for kind in registry::stored() {
         let document = if kind.group.is_empty() { &core } else { &groups };
         let has = |value: &Value| value.to_string().contains(&format!("\"resource\":\"{}\"", kind.plural));
         assert!(has(document), "{} is missing in the aggregated form", kind.plural);
@@ -52,7 +52,7 @@ async fn a_known_document_is_not_sent_again() {
 async fn openapi_says_what_kubectl_looks_for() {
     let world = world().await;
     let index = world.get("/openapi/v3").await.expect(200);
-    for kind in REGISTRY {
+    for kind in registry::stored() {
         let path =
             if kind.group.is_empty() { "api/v1".to_owned() } else { format!("apis/{}", kind.api_version()) };
         let url = index["paths"][&path]["serverRelativeURL"].as_str().expect("a document");

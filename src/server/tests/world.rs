@@ -6,20 +6,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use futures::StreamExt;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use spur_runtime::FakeRuntime;
 use spur_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::{Parts, bootstrap, router};
+use crate::{Identity, Parts, Server, User, bootstrap};
 
 /// How long a test waits for what has to come.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(super) struct World {
     router: Router,
+    pub(super) server: Server,
     pub(super) store: Arc<Store>,
 }
 
@@ -50,15 +51,16 @@ pub(super) async fn over(store: Arc<Store>) -> World {
     bootstrap(&store).await.expect("the first namespaces can be made");
     let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
     let (_facts_tx, facts) = tokio::sync::watch::channel(Map::new());
-    let router = router(Parts {
+    let server = Server::new(Parts {
         store: store.clone(),
         runtime: Arc::new(FakeRuntime::new()),
+        identity: Arc::new(Identity::generate().expect("random numbers")),
         traces,
         facts,
         routes: tokio::sync::watch::channel(0).1,
         draining: CancellationToken::new(),
     });
-    World { router, store }
+    World { router: server.acting_as(User::admin()), server, store }
 }
 
 pub(super) fn config_map(name: &str) -> Value {
@@ -109,11 +111,7 @@ impl World {
     }
 
     pub(super) async fn call(&self, request: Request<Body>) -> Reply {
-        let answer = self.router.clone().oneshot(request).await.expect("the router answers");
-        let (parts, body) = answer.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
-        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
-        Reply { code: parts.status, headers: parts.headers, body }
+        Reply::read(self.router.clone().oneshot(request).await.expect("the router answers")).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {
@@ -152,6 +150,14 @@ impl World {
 // === impl Reply ===
 
 impl Reply {
+    /// Reads an answer to its end.
+    pub(super) async fn read(answer: Response<Body>) -> Self {
+        let (parts, body) = answer.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
+        Self { code: parts.status, headers: parts.headers, body }
+    }
+
     /// The body of an answer that has to have this code.
     #[track_caller]
     pub(super) fn expect(self, code: u16) -> Value {

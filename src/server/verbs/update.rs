@@ -39,7 +39,9 @@ pub(crate) fn part(request: &Request) -> Part {
         None => Part::Main,
         Some(Subresource::Status) => Part::Status,
         Some(Subresource::Finalize) => Part::Finalizers,
-        Some(Subresource::Scale | Subresource::Log) => unreachable!("the router gives these to others"),
+        Some(Subresource::Scale | Subresource::Log | Subresource::Token) => {
+            unreachable!("the router gives these to others")
+        }
     }
 }
 

@@ -1,0 +1,76 @@
+//! Who sends a request: by the client's certificate, else by a bearer token, else nobody.
+//!
+//! Source: `apiserver/pkg/authentication/request/{x509,bearertoken,anonymous,union}`.
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use spur_api::Status;
+use spur_net::ClientCertificate;
+
+use super::identity::ISSUER;
+use super::service_account;
+use super::user::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User};
+use crate::state::State;
+
+/// The sender. Credentials that are not valid are a 401, also where anonymous requests
+/// would pass: whoever shows some wants to be somebody.
+pub(super) fn authenticate(state: &State, parts: &Parts) -> Result<User, Status> {
+    if let Some(certificate) = parts.extensions.get::<ClientCertificate>()
+        && !certificate.common_name.is_empty()
+    {
+        let ClientCertificate { common_name, organizations } = certificate.clone();
+        return Ok(known(User::named(common_name).in_groups(organizations)));
+    }
+    let Some(value) = parts.headers.get(AUTHORIZATION) else { return Ok(anonymous()) };
+    let token = value.to_str().ok().and_then(bearer).ok_or_else(unauthorized)?;
+    of_token(state, token, &[ISSUER]).map_err(|why| {
+        tracing::debug!(error.message = why, "refused a bearer token: {why}");
+        unauthorized()
+    })
+}
+
+/// Who shows no credentials.
+fn anonymous() -> User {
+    User::named(ANONYMOUS.to_owned()).in_groups(vec![UNAUTHENTICATED.to_owned()])
+}
+
+/// Whose token this is, if it is for one of these audiences; else why not.
+pub(crate) fn of_token(state: &State, token: &str, audiences: &[&str]) -> Result<User, String> {
+    if state.identity.is_admin_token(token) {
+        return Ok(User::admin());
+    }
+    let claims = state.identity.verify(token).map_err(|error| error.to_string())?;
+    service_account::user(state, &claims, audiences).map(known)
+}
+
+fn known(mut user: User) -> User {
+    if !user.is_in(AUTHENTICATED) {
+        user.groups.push(AUTHENTICATED.to_owned());
+    }
+    user
+}
+
+/// The token of `Bearer <token>` (RFC 6750 2.1; the scheme in any case, RFC 9110 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+fn unauthorized() -> Status {
+    Status::new(401, "Unauthorized", "Unauthorized")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_stands_behind_its_scheme() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        for value in ["", "Bearer", "Bearer ", "abc", "Basic abc"] {
+            assert_eq!(bearer(value), None, "{value}");
+        }
+    }
+}
