@@ -1,12 +1,14 @@
 //! Where a running Spur is reached, and the three ways to tell: the ready line,
 //! the kubeconfig, and the facts of `/spur/v1/status`.
 
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use base64::Engine;
 use serde_json::{Map, Value, json};
 use spur_cli::args::UpOutput;
+
+use crate::identity::{self, Admin};
 
 /// Where to reach what runs.
 #[derive(Clone, Debug)]
@@ -41,28 +43,25 @@ pub(crate) fn announce(addresses: &Addresses, output: UpOutput) {
 }
 
 /// A kubeconfig for this server; readable by its owner only.
-pub(crate) fn write_kubeconfig(addresses: &Addresses) -> Result<()> {
+pub(crate) fn write_kubeconfig(addresses: &Addresses, admin: &Admin) -> Result<()> {
+    let Admin { authority_pem, credential, token } = admin;
+    let data = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "spur", "cluster": {"server": addresses.api}}],
+        "clusters": [{"name": "spur", "cluster": {
+            "server": addresses.api,
+            "certificate-authority-data": data(authority_pem),
+        }}],
         "contexts": [{"name": "spur", "context": {"cluster": "spur", "user": "spur", "namespace": "default"}}],
-        "users": [{"name": "spur", "user": {}}],
+        "users": [{"name": "spur", "user": {
+            "client-certificate-data": data(&credential.certificate_pem),
+            "client-key-data": data(&credential.key_pem),
+            "token": token,
+        }}],
         "current-context": "spur",
     });
-    let path = &addresses.kubeconfig;
-    let temporary = path.with_extension("new");
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| {
-            std::io::Write::write_all(&mut file, spur_api::yaml::to_string(&config).as_bytes())
-        })
-        .and_then(|()| std::fs::rename(&temporary, path));
-    written.with_context(|| format!("failed to write the kubeconfig `{}`", path.display()))
+    identity::write_private(&addresses.kubeconfig, spur_api::yaml::to_string(&config).as_bytes())
 }
 
 // === impl Addresses ===

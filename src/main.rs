@@ -2,6 +2,7 @@
 
 mod addresses;
 mod config;
+mod identity;
 mod shutdown;
 mod up;
 

@@ -13,11 +13,12 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value};
 use spur_cli::args::{ApplyArgs, RuntimeChoice, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
-use spur_net::{Destination, Inlet, Limits};
+use spur_net::{Destination, Inlet, Limits, Listening};
 use spur_proxy::{Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::process::{ProcessConfig, ProcessRuntime};
+use spur_server::{Server, User};
 use spur_store::{Options, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
+use crate::identity;
 use crate::shutdown::{Signals, stdin_ended};
 
 /// What pods get to end after SIGTERM when all of Spur ends. Shorter than
@@ -111,7 +113,7 @@ fn check_supported(runtime: RuntimeChoice, listen: IpAddr) -> Result<()> {
     }
     if !listen.is_loopback() {
         bail!(
-            "refusing to listen on `{listen}` without TLS and authentication, which are not supported yet\nhint: leave --listen out to listen on 127.0.0.1"
+            "refusing to listen on `{listen}`: the entry has no authentication, so listening for other machines is not supported yet\nhint: leave --listen out to listen on 127.0.0.1"
         );
     }
     Ok(())
@@ -179,7 +181,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let collector = tokio::spawn(collector.run(stop_collector.clone()));
 
     let addresses = Addresses {
-        api: format!("http://{api_address}"),
+        api: format!("https://{api_address}"),
         entry: format!("http://{entry_address}"),
         kubeconfig: data.join("kubeconfig"),
         data: data.to_owned(),
@@ -189,25 +191,27 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let (facts_tx, facts_rx) = watch::channel(addresses.facts());
     let stop_server = CancellationToken::new();
     spur_server::bootstrap(&store).await?;
-    let router = spur_server::router(spur_server::Parts {
+    let identity::Opened { identity, tls, admin } = identity::open(&data.join("identity"))?;
+    let server = Server::new(spur_server::Parts {
         store: store.clone(),
         runtime: runtime.clone(),
+        identity,
         traces,
         facts: facts_rx,
         routes,
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(api)?;
-    let service = TowerToHyperService::new(router.clone());
+    let listening = Listening { tcp: tokio::net::TcpListener::from_std(api)?, tls: Some(tls) };
+    let service = TowerToHyperService::new(server.on_network(&[]));
     let limits = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
-    let server = tokio::spawn(spur_net::serve(listener, service, limits, stop_server.clone()));
-    write_kubeconfig(&addresses)?;
+    let serving = tokio::spawn(spur_net::serve(listening, service, limits, stop_server.clone()));
+    write_kubeconfig(&addresses, &admin)?;
 
     let stop_control = CancellationToken::new();
     tokio::spawn(merge_facts(addresses.facts(), services_rx, facts_tx));
     let control = tokio::spawn(spur_control::run(spur_control::Parts {
-        client: kube::Client::new(router, "default"),
+        client: kube::Client::new(server.acting_as(User::controller("spur")), "default"),
         runtime: runtime.clone(),
         inlets_tx: proxy.inlets(),
         table,
@@ -227,7 +231,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         stop_server,
         stop_collector,
         control,
-        server,
+        server: serving,
         collector,
         addresses,
     })
@@ -248,7 +252,8 @@ async fn merge_facts(
 
 /// Applies files through the API, as `spur apply -f` does; stdout is for the one line of [`announce`].
 async fn apply(addresses: &Addresses, filename: Vec<PathBuf>, config: &Config) -> ExitCode {
-    let connection = ConnectionArgs { server: Some(addresses.api.clone()), ..ConnectionArgs::default() };
+    let connection =
+        ConnectionArgs { kubeconfig: Some(addresses.kubeconfig.clone()), ..ConnectionArgs::default() };
     let command = ClientCommand::Apply(ApplyArgs {
         filename: filename.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
         recursive: false,

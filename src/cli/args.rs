@@ -69,7 +69,7 @@ pub struct Args {
 /// `KUBECONFIG`, else the one that `spur up` wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct ConnectionArgs {
-    /// Address of the API, such as http://127.0.0.1:7443
+    /// Address of the API, such as https://127.0.0.1:7443
     #[arg(long, global = true, value_name = "URL", help_heading = "Server")]
     pub server: Option<String>,
     /// Kubeconfig file to use instead of $KUBECONFIG or the one of `spur up`

@@ -48,8 +48,6 @@ pub(crate) enum ApiError {
     Refused { url: String },
     #[error("no spur answers at {url}: {cause}")]
     Unreachable { url: String, cause: String },
-    #[error("cannot talk to {url}: https is not supported yet")]
-    NoTls { url: String },
     #[error("{0}")]
     Status(Status),
     #[error("the answer of {url} broke off or is no JSON: {cause}")]
@@ -150,9 +148,6 @@ impl Client {
 
     fn unreachable(&self, error: &kube::Error) -> ApiError {
         let url = self.url.clone();
-        if matches!(error, kube::Error::TlsRequired) {
-            return ApiError::NoTls { url };
-        }
         match io_kind(error) {
             Some(io::ErrorKind::ConnectionRefused) => ApiError::Refused { url },
             _ => ApiError::Unreachable { url, cause: root_cause(error) },
@@ -172,13 +167,18 @@ impl ApiError {
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Refused { .. } => "start one with `spur up`",
+            Self::Unreachable { cause, .. } if cause.contains("certificate") => {
+                "use the kubeconfig of that server: `spur kubeconfig --path` names the one of `spur up`"
+            }
             Self::Unreachable { .. } => "check the address: --server, --kubeconfig or KUBECONFIG",
-            Self::NoTls { .. } => "use the http address that `spur up` prints",
             Self::Broken { .. } => return None,
             Self::Status(status) => match status.reason.as_str() {
                 "AlreadyExists" => "choose another name, or change the object with `spur apply -f FILE`",
                 "Conflict" if status.message.contains("field manager") || status.code == 409 => {
                     "somebody else changed it: look at it again, or take its fields over with --force-conflicts"
+                }
+                "Unauthorized" => {
+                    "the kubeconfig's credentials are not of this server: use the one that its `spur up` has written"
                 }
                 "Expired" => "the change is too long ago: run the command again",
                 _ => return None,

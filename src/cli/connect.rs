@@ -12,13 +12,13 @@ use crate::client::Client;
 use crate::environment::Environment;
 use crate::error::{Exit, Failure};
 
-/// Where the server's address comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// `--server`.
-    Url(String),
-    /// Kubeconfig files; the first that says something wins.
-    Files(Vec<PathBuf>),
+/// Where the server's address and the credentials come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// `--server`, which beats the address in the files.
+    pub(crate) server: Option<String>,
+    /// Kubeconfig files; the first that says something wins. Empty only where `server` is given.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Chooses; reads no file, but looks whether there is one.
@@ -27,28 +27,29 @@ pub(crate) enum Origin {
 /// When nothing names a server.
 pub(crate) fn origin(connection: &ConnectionArgs, environment: &Environment) -> Result<Origin> {
     let ConnectionArgs { server, kubeconfig, context: _ } = connection;
-    if let Some(url) = server {
-        return Ok(Origin::Url(url.clone()));
-    }
+    let of_files = |files| Ok(Origin { server: server.clone(), files });
     if let Some(file) = kubeconfig {
-        return Ok(Origin::Files(vec![file.clone()]));
+        return of_files(vec![file.clone()]);
     }
     if let Some(list) = environment.kubeconfig.as_deref().filter(|list| !list.is_empty()) {
         let all: Vec<PathBuf> = std::env::split_paths(list).filter(|path| path != Path::new("")).collect();
         let there: Vec<PathBuf> = all.iter().filter(|path| path.exists()).cloned().collect();
-        if there.is_empty() {
+        if there.is_empty() && server.is_none() {
             let failure = Failure::new(format!("KUBECONFIG names no file that exists: {}", list.display()));
             return Err(failure.hint("unset KUBECONFIG to use the server of `spur up`").into());
         }
-        return Ok(Origin::Files(there));
+        return of_files(there);
     }
     let file = &environment.default_kubeconfig;
     if !file.exists() {
+        if server.is_some() {
+            return of_files(Vec::new());
+        }
         let failure = Failure::new(format!("no spur was started here: found no {}", file.display()));
         let failure = failure.hint("start one with `spur up`, or name its address with --server");
         return Err(failure.exit(Exit::NoServer).into());
     }
-    Ok(Origin::Files(vec![file.clone()]))
+    of_files(vec![file.clone()])
 }
 
 /// A client of the server that is meant; nothing is sent yet.
@@ -56,19 +57,27 @@ pub(crate) fn origin(connection: &ConnectionArgs, environment: &Environment) -> 
 /// # Errors
 /// When nothing names a server, or what names it cannot be read.
 pub(crate) async fn connect(connection: &ConnectionArgs, environment: &Environment) -> Result<Client> {
-    let config = match origin(connection, environment)? {
-        Origin::Url(url) => config_of_url(&url)?,
-        Origin::Files(files) => config_of_files(&files, connection.context.clone()).await?,
+    let Origin { server, files } = origin(connection, environment)?;
+    let url = server.as_deref().map(address).transpose()?;
+    let config = match (files.as_slice(), url) {
+        ([], Some(url)) => Config::new(url),
+        (files, url) => {
+            let mut config = config_of_files(files, connection.context.clone()).await?;
+            if let Some(url) = url {
+                config.cluster_url = url;
+            }
+            config
+        }
     };
     client(config)
 }
 
-/// A client of a server by address.
+/// A client of the server that a kubeconfig names.
 ///
 /// # Errors
-/// When the text is no address.
-pub(crate) fn connect_to(url: &str) -> Result<Client> {
-    client(config_of_url(url)?)
+/// When the file cannot be read or is no kubeconfig.
+pub(crate) async fn connect_by(kubeconfig: &Path) -> Result<Client> {
+    client(config_of_files(&[kubeconfig.to_owned()], None).await?)
 }
 
 /// What the files say, merged as `kubectl` does.
@@ -95,15 +104,16 @@ async fn config_of_files(files: &[PathBuf], context: Option<String>) -> Result<C
     Config::from_custom_kubeconfig(kubeconfig, &options).await.with_context(shown)
 }
 
-fn config_of_url(url: &str) -> Result<Config> {
-    let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+/// The address that was typed; `https` where no scheme was.
+fn address(url: &str) -> Result<http::Uri> {
+    let with_scheme = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
     let uri: http::Uri = with_scheme
         .parse()
         .map_err(|error| Failure::usage(format!("`{url}` is no address of a server: {error}")))?;
     if uri.host().is_none() {
         return Err(Failure::usage(format!("`{url}` is no address of a server: it has no host")).into());
     }
-    Ok(Config::new(uri))
+    Ok(uri)
 }
 
 fn client(config: Config) -> Result<Client> {
@@ -140,17 +150,30 @@ mod tests {
 
         let own = environment.default_kubeconfig.clone();
         std::fs::write(&own, "").unwrap();
-        assert_eq!(origin(&connection, &environment).unwrap(), Origin::Files(vec![own]));
+        let files = |files: &[&PathBuf]| Origin {
+            files: files.iter().copied().cloned().collect(),
+            ..Origin::default()
+        };
+        assert_eq!(origin(&connection, &environment).unwrap(), files(&[&own]));
 
         let (one, two) = (directory.path().join("one"), directory.path().join("two"));
         std::fs::write(&two, "").unwrap();
         environment.kubeconfig = Some(std::env::join_paths([&one, &two]).unwrap());
-        assert_eq!(origin(&connection, &environment).unwrap(), Origin::Files(vec![two]));
+        assert_eq!(origin(&connection, &environment).unwrap(), files(&[&two]));
 
         connection.kubeconfig = Some("three".into());
-        assert_eq!(origin(&connection, &environment).unwrap(), Origin::Files(vec!["three".into()]));
+        assert_eq!(origin(&connection, &environment).unwrap(), files(&[&"three".into()]));
         connection.server = Some("http://x".into());
-        assert_eq!(origin(&connection, &environment).unwrap(), Origin::Url("http://x".into()));
+        let with_server = Origin { server: Some("http://x".into()), ..files(&[&"three".into()]) };
+        assert_eq!(origin(&connection, &environment).unwrap(), with_server);
+    }
+
+    #[test]
+    fn an_address_needs_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = ConnectionArgs { server: Some("http://x".into()), ..ConnectionArgs::default() };
+        let found = origin(&connection, &environment(directory.path())).unwrap();
+        assert_eq!(found, Origin { server: Some("http://x".into()), files: Vec::new() });
     }
 
     #[test]
@@ -166,9 +189,12 @@ mod tests {
     async fn a_server_that_is_not_there_is_told_with_its_address() {
         // A port that was free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let client = connect_to(&format!("127.0.0.1:{port}")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let server = Some(format!("127.0.0.1:{port}"));
+        let connection = ConnectionArgs { server, ..ConnectionArgs::default() };
+        let client = connect(&connection, &environment(directory.path())).await.unwrap();
         let error = anyhow::Error::new(client.get("/livez").await.unwrap_err());
-        let expected = format!("no spur answers at http://127.0.0.1:{port}: connection refused");
+        let expected = format!("no spur answers at https://127.0.0.1:{port}: connection refused");
         assert_eq!(error.to_string(), expected);
         assert_eq!(crate::error::hint(&error).as_deref(), Some("start one with `spur up`"));
         assert_eq!(crate::error::exit(&error), Exit::NoServer);

@@ -93,7 +93,7 @@ async fn show(
     let up = up.insert(child::start(&environment.executable, scratch.path())?);
     let ready = up.until_ready().await?;
     console.done(since, &format!("spur runs, with its API at {}", ready.api));
-    let client = connect::connect_to(&ready.api)?;
+    let client = connect::connect_by(&ready.kubeconfig).await?;
 
     let shop = fixtures::shop(client.namespace(), &environment.executable)?;
     apply_all(&client, &shop).await?;

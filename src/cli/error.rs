@@ -91,9 +91,7 @@ pub(crate) fn exit(error: &anyhow::Error) -> Exit {
     }
     if let Some(error) = error.downcast_ref::<ApiError>() {
         return match error {
-            ApiError::Refused { .. } | ApiError::Unreachable { .. } | ApiError::NoTls { .. } => {
-                Exit::NoServer
-            }
+            ApiError::Refused { .. } | ApiError::Unreachable { .. } => Exit::NoServer,
             ApiError::Status(_) | ApiError::Broken { .. } => Exit::Failed,
         };
     }

@@ -19,18 +19,19 @@ pub(crate) fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit> {
-    match (connect::origin(connection, environment)?, args.path) {
-        (Origin::Url(_), true) => {
+    let Origin { server, files } = connect::origin(connection, environment)?;
+    match (server, args.path) {
+        (Some(_), true) => {
             let failure = Failure::usage("--server names an address, so there is no file");
             bail!(failure.hint("leave out --path to have a kubeconfig printed"));
         }
-        (Origin::Url(url), false) => console.bytes(yaml::to_string(&of_url(&url)).as_bytes())?,
-        (Origin::Files(files), true) => {
+        (Some(url), false) => console.bytes(yaml::to_string(&with_server(&files, &url)?).as_bytes())?,
+        (None, true) => {
             let absolute: Result<Vec<_>, _> = files.iter().map(std::path::absolute).collect();
             let list = std::env::join_paths(absolute?).context("a path of a kubeconfig holds a colon")?;
             console.line(&list.to_string_lossy())?;
         }
-        (Origin::Files(files), false) => match files.as_slice() {
+        (None, false) => match files.as_slice() {
             [file] => console.bytes(&read(file)?)?,
             files => {
                 let merged = serde_json::to_value(connect::read_kubeconfig(files)?)?;
@@ -43,6 +44,19 @@ pub(crate) fn run(
 
 fn read(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("failed to read kubeconfig `{}`", file.display()))
+}
+
+/// The files' kubeconfig with this address in place of its clusters'.
+fn with_server(files: &[std::path::PathBuf], url: &str) -> Result<Value> {
+    if files.is_empty() {
+        return Ok(of_url(url));
+    }
+    let mut merged = serde_json::to_value(connect::read_kubeconfig(files)?)?;
+    let clusters = merged.get_mut("clusters").and_then(Value::as_array_mut);
+    for cluster in clusters.into_iter().flatten() {
+        cluster["cluster"]["server"] = json!(url);
+    }
+    Ok(merged)
 }
 
 /// A kubeconfig of a server without credentials.

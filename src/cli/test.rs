@@ -134,7 +134,7 @@ async fn prepare(
     let up = running.up.insert(child::start(&environment.executable, scratch)?);
     let ready = up.until_ready().await?;
     running.ready = Some(ready.clone());
-    let client = connect::connect_to(&ready.api)?;
+    let client = connect::connect_by(&ready.kubeconfig).await?;
     summary.phase("start", since.elapsed());
     summary.environment(&ready);
 

@@ -18,8 +18,8 @@ async fn up_tells_scripts_where_everything_is() {
     let keys: BTreeSet<&str> = ready.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, BTreeSet::from(["api", "entry", "kubeconfig", "pid"]));
     assert_eq!(ready["pid"], spur.pid());
-    for field in ["api", "entry"] {
-        assert!(ready[field].as_str().unwrap().starts_with("http://127.0.0.1:"), "{ready}");
+    for (field, scheme) in [("api", "https"), ("entry", "http")] {
+        assert!(ready[field].as_str().unwrap().starts_with(&format!("{scheme}://127.0.0.1:")), "{ready}");
     }
     let config = std::fs::read_to_string(spur.kubeconfig()).unwrap();
     assert!(config.contains(ready["api"].as_str().unwrap()), "{config}");

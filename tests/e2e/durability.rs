@@ -45,7 +45,7 @@ async fn kill_9_during_writes_loses_nothing_acknowledged() {
         let n_written = Arc::new(AtomicUsize::new(acknowledged.lock().unwrap().revisions.len()));
         let mut writers = JoinSet::new();
         for writer in 0..WRITERS {
-            let site = crate::harness::Site::of(spur.ready_line()["api"].as_str().unwrap());
+            let site = crate::harness::Site::of_kubeconfig(spur.kubeconfig());
             let (acknowledged, n_written, checked) =
                 (acknowledged.clone(), n_written.clone(), checked.clone());
             writers.spawn(async move {

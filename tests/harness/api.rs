@@ -43,8 +43,9 @@ pub(crate) fn collection(plural: &str, namespace: &str) -> String {
 // === impl Api ===
 
 impl Api {
-    pub(crate) fn at(url: &str) -> Self {
-        Self { site: Site::of(url) }
+    /// The API that a kubeconfig leads to.
+    pub(crate) fn at(kubeconfig: &str) -> Self {
+        Self { site: Site::of_kubeconfig(kubeconfig) }
     }
 
     pub(crate) fn ask(&self, method: Method, path: &str) -> Ask {

@@ -12,6 +12,7 @@
 
 pub(crate) mod api;
 pub(crate) mod command;
+mod credentials;
 pub(crate) mod http;
 pub(crate) mod manifests;
 pub(crate) mod processes;

@@ -1,4 +1,5 @@
-//! A small HTTP client: one request a connection, or a connection that is kept.
+//! A small HTTP client, with or without TLS: one request a connection, or a
+//! connection that is kept.
 
 use std::time::Duration;
 
@@ -8,8 +9,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::credentials::Credentials;
 
 /// Longest time for one answer: above every time limit that is tested.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -21,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) address: String,
     /// The `Host` header.
     pub(crate) host: String,
+    /// What an API is reached with; `None` for plain HTTP.
+    pub(crate) credentials: Option<Credentials>,
 }
 
 /// A request to be.
@@ -56,7 +62,13 @@ impl Site {
         let uri: Uri = url.parse().unwrap_or_else(|error| panic!("`{url}`: {error}"));
         let authority = uri.authority().unwrap_or_else(|| panic!("`{url}` names no host"));
         let port = authority.port_u16().unwrap_or(80);
-        Self { address: format!("127.0.0.1:{port}"), host: authority.to_string() }
+        Self { address: format!("127.0.0.1:{port}"), host: authority.to_string(), credentials: None }
+    }
+
+    /// The API that a kubeconfig leads to.
+    pub(crate) fn of_kubeconfig(path: &str) -> Self {
+        let (url, credentials) = Credentials::of_kubeconfig(path);
+        Self { credentials: Some(credentials), ..Self::of(&url) }
     }
 
     pub(crate) fn get(&self, path: &str) -> Ask {
@@ -68,14 +80,14 @@ impl Site {
             site: self.clone(),
             method,
             path: path.to_owned(),
-            headers: HeaderMap::new(),
+            headers: self.credentials.as_ref().map(Credentials::headers).unwrap_or_default(),
             body: Bytes::new(),
         }
     }
 
     /// A connection of one's own.
     pub(crate) async fn connect(&self) -> Connection {
-        Connection { site: self.clone(), sender: connect(&self.address).await.unwrap() }
+        Connection { site: self.clone(), sender: connect(self).await.unwrap() }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -114,7 +126,7 @@ impl Ask {
 
     /// The answer, where there is one.
     pub(crate) async fn try_send(self) -> Result<Answer, String> {
-        let mut sender = connect(&self.site.address).await.map_err(|error| error.to_string())?;
+        let mut sender = connect(&self.site).await.map_err(|error| error.to_string())?;
         exchange(&mut sender, self.request()).await
     }
 
@@ -161,15 +173,24 @@ impl Connection {
     /// Sends on this connection; after an end of it, on a new one, as clients do.
     pub(crate) async fn send(&mut self, ask: Ask) -> Result<Answer, String> {
         if self.sender.ready().await.is_err() {
-            self.sender = connect(&self.site.address).await.map_err(|error| error.to_string())?;
+            self.sender = connect(&self.site).await.map_err(|error| error.to_string())?;
         }
         exchange(&mut self.sender, ask.request()).await
     }
 }
 
-async fn connect(address: &str) -> std::io::Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await?;
+async fn connect(site: &Site) -> std::io::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(&site.address).await?;
     stream.set_nodelay(true)?;
+    match &site.credentials {
+        None => talk(stream).await,
+        Some(credentials) => talk(credentials.shake_hands(stream).await?).await,
+    }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> std::io::Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
     // Ends with the sender or the peer, whichever is first.
     tokio::spawn(connection.with_upgrades());

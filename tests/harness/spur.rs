@@ -197,7 +197,7 @@ impl Spur {
     }
 
     pub(crate) fn api(&self) -> Api {
-        Api::at(self.text("api"))
+        Api::at(self.kubeconfig())
     }
 
     pub(crate) fn kubeconfig(&self) -> &str {
@@ -222,7 +222,7 @@ impl Spur {
     pub(crate) fn host(&self, host: &str) -> Site {
         let entry = self.entry();
         let port = entry.address.rsplit_once(':').unwrap().1;
-        Site { host: format!("{host}:{port}"), address: entry.address.clone() }
+        Site { host: format!("{host}:{port}"), ..entry.clone() }
     }
 
     /// A command, told of this Spur by `KUBECONFIG`.

@@ -15,7 +15,7 @@ use spur_trace::{Limits, Ring};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, ConnectionArgs};
 use crate::client::Client;
 use crate::console::Console;
 use crate::environment::Environment;
@@ -55,6 +55,7 @@ impl World {
         let parts = Parts {
             store,
             runtime: Arc::new(runtime.clone()),
+            identity: Arc::new(spur_server::Identity::generate().unwrap()),
             traces,
             facts,
             // Nothing routes here, so nobody is to wait for it.
@@ -63,10 +64,13 @@ impl World {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = TowerToHyperService::new(spur_server::router(parts));
-        tokio::spawn(spur_net::serve(listener, service, spur_net::Limits::default(), stop.clone()));
-        let client = connect::connect_to(&url).unwrap();
+        let router = spur_server::Server::new(parts).acting_as(spur_server::User::admin());
+        let service = TowerToHyperService::new(router);
+        let listening = spur_net::Listening { tcp: listener, tls: None };
+        tokio::spawn(spur_net::serve(listening, service, spur_net::Limits::default(), stop.clone()));
         let directory = tempfile::tempdir().unwrap();
+        let connection = ConnectionArgs { server: Some(url.clone()), ..ConnectionArgs::default() };
+        let client = connect::connect(&connection, &environment(directory.path())).await.unwrap();
         let world = Self { url, client, runtime, ring, facts_tx, directory, _stop: stop.drop_guard() };
         world.set_fact("entry", "http://127.0.0.1:8080");
         world
@@ -91,16 +95,7 @@ impl World {
     }
 
     pub(super) fn environment(&self) -> Environment {
-        Environment {
-            executable: self.directory().join("spur"),
-            kubeconfig: None,
-            default_kubeconfig: self.directory().join("kubeconfig"),
-            temp_dir: self.directory().to_owned(),
-            wants_colour: false,
-            is_stdin_terminal: false,
-            is_stdout_terminal: false,
-            is_stderr_terminal: false,
-        }
+        environment(self.directory())
     }
 
     /// Types a command, its words separated by spaces.
@@ -169,5 +164,18 @@ fn steady(line: &str) -> String {
             format!("{rest} 0s\n")
         }
         _ => line.to_owned(),
+    }
+}
+
+fn environment(directory: &Path) -> Environment {
+    Environment {
+        executable: directory.join("spur"),
+        kubeconfig: None,
+        default_kubeconfig: directory.join("kubeconfig"),
+        temp_dir: directory.to_owned(),
+        wants_colour: false,
+        is_stdin_terminal: false,
+        is_stdout_terminal: false,
+        is_stderr_terminal: false,
     }
 }

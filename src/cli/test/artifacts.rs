@@ -98,7 +98,7 @@ impl Artifacts {
             // There was never a server to ask; its log says why.
             return problems;
         };
-        let client = match connect::connect_to(&ready.api) {
+        let client = match connect::connect_by(&ready.kubeconfig).await {
             Ok(client) => client,
             Err(error) => {
                 problems.push(format!("{error:#}"));

@@ -82,14 +82,16 @@ impl World {
         let (_, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
         let (_, facts) = watch::channel(Map::new());
         let routes_tx = watch::Sender::new(0);
-        let router = spur_server::router(spur_server::Parts {
+        let server = spur_server::Server::new(spur_server::Parts {
             store: store.clone(),
             runtime: Arc::new(runtime.clone()),
+            identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             traces,
             facts,
             routes: routes_tx.subscribe(),
             draining: CancellationToken::new(),
         });
+        let router = server.acting_as(spur_server::User::controller("spur"));
         let faults: Faults = Arc::default();
         let router = router.layer(middleware::from_fn_with_state(faults.clone(), answer_wrongly));
         let client = kube::Client::new(router, "default");

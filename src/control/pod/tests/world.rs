@@ -68,14 +68,16 @@ impl World {
         spur_server::bootstrap(&store).await.unwrap();
         let limits = spur_trace::Limits::default();
         let (_, traces) = spur_trace::collector(Vec::new(), limits);
-        let router = spur_server::router(spur_server::Parts {
+        let server = spur_server::Server::new(spur_server::Parts {
             store,
             runtime: runtime.clone(),
+            identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             traces,
             routes: tokio::sync::watch::channel(0).1,
             facts: tokio::sync::watch::channel(serde_json::Map::new()).1,
             draining: CancellationToken::new(),
         });
+        let router = server.acting_as(spur_server::User::controller("spur"));
         let tmp = tempfile::tempdir().unwrap();
         let ports = port_allocator();
         let client = Client::new(router, "default");

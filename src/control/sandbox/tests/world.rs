@@ -46,14 +46,16 @@ impl World {
         let (collector, traces) = spur_trace::collector(vec![], spur_trace::Limits::default());
         let stop = CancellationToken::new();
         let (_, facts) = watch::channel(serde_json::Map::new());
-        let router = spur_server::router(spur_server::Parts {
+        let server = spur_server::Server::new(spur_server::Parts {
             store,
             runtime: Arc::new(spur_runtime::FakeRuntime::new()),
+            identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             traces,
             facts,
             routes: watch::channel(0).1,
             draining: stop.clone(),
         });
+        let router = server.acting_as(spur_server::User::controller("spur"));
         drop(collector);
         let client = Client::new(router, "default");
         let world = Self { client, table: Arc::default(), stop, tasks: JoinSet::new() };
