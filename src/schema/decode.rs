@@ -2,8 +2,8 @@
 //! their paths, nesting is bounded, and faults are described in the words of Go's
 //! `encoding/json`, which clients assert.
 //!
-//! serde_json's own maps keep the last of two equal keys in silence. YAML and protobuf are
-//! decoded elsewhere.
+//! serde_json's own maps keep the last of two equal keys in silence. YAML is decoded elsewhere,
+//! protobuf in [`crate::protobuf`].
 
 mod parser;
 mod text;

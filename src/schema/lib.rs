@@ -1,6 +1,7 @@
 //! Structural schemas and everything that works by them, on `serde_json::Value`; no IO.
 //!
 //! ```text
+//!  protobuf ── protobuf::Message ──┐
 //!  bytes ── decode::json ──► Value ─┬─ drop_nulls ─ unknown_fields ─ apply_defaults ─┐
 //!                                   ├─ typecheck (built-ins) / validate (both)       ├─► Value
 //!  patch ── patch::{json, merge, strategic} ─────────────────────────────────────────┤
@@ -17,6 +18,7 @@ mod schema;
 
 pub mod decode;
 mod defaults;
+pub mod protobuf;
 mod prune;
 mod typecheck;
 mod validate;
