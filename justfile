@@ -31,3 +31,17 @@ up:
 # Writes per second beside the disk's own fsync rate.
 bench-store:
     cargo run --release -p spur-store --example writes
+
+# The table of protobuf messages anew, from the sources of two crates (needs the network).
+protobuf-tables:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    scratch=$(mktemp -d)
+    trap 'rm -r "$scratch"' EXIT
+    cargo init --quiet --vcs none --name scratch "$scratch"
+    cargo add --quiet --manifest-path "$scratch/Cargo.toml" k8s-pb@=0.9.0
+    cargo add --quiet --manifest-path "$scratch/Cargo.toml" k8s-openapi@=0.29.0 --features v1_36
+    cargo vendor --quiet --manifest-path "$scratch/Cargo.toml" "$scratch/vendor" > "$scratch/config.toml"
+    cargo run --quiet -p spur-api --example protobuf_tables -- \
+        "$scratch/vendor/k8s-pb/src" "$scratch/vendor/k8s-openapi/src/v1_36" > "$scratch/tables.txt"
+    mv "$scratch/tables.txt" src/api/protobuf/tables.txt

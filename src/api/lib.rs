@@ -19,6 +19,7 @@ pub mod labels;
 mod merge_keys;
 pub mod meta;
 pub mod names;
+pub mod protobuf;
 pub mod registry;
 pub mod sandbox;
 pub mod selector;

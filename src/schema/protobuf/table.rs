@@ -19,9 +19,8 @@
 //! ```
 //!
 //! A star says that an empty value means something and is kept. Without it `0`, `false`, `""`
-//! and `{}` mean the same as nothing and are dropped: Kubernetes' encoder writes them for every
-//! field that is no pointer (`zero values are always written`,
-//! `k8s.io/code-generator/cmd/go-to-protobuf`).
+//! and `{}` mean the same as nothing and are dropped: Kubernetes' encoder (gogo's, as in each
+//! `generated.pb.go`) writes every field that is no pointer, even when nobody set it.
 
 use std::collections::HashMap;
 
