@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
-use spur_api::{Status, yaml};
+use spur_api::{Status, protobuf, yaml};
 use spur_schema::decode::{self, Decoded};
 
 /// Largest body: 3 MiB, as kube-apiserver's `MaxRequestBodyBytes` (`server/config.go`).
@@ -35,15 +35,6 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Status> {
     }
 }
 
-/// The media type of a write that is no patch; JSON where none is given.
-pub(crate) fn media(headers: &HeaderMap) -> Result<Media, Status> {
-    match essence(headers).as_str() {
-        "" | "application/json" => Ok(Media::Json),
-        "application/yaml" => Ok(Media::Yaml),
-        found => Err(unsupported(found, &["application/json", "application/yaml"])),
-    }
-}
-
 /// The media type of a patch.
 pub(crate) fn patch_media(headers: &HeaderMap, structural: bool) -> Result<Media, Status> {
     match essence(headers).as_str() {
@@ -51,10 +42,12 @@ pub(crate) fn patch_media(headers: &HeaderMap, structural: bool) -> Result<Media
         "application/merge-patch+json" => Ok(Media::MergePatch),
         "application/strategic-merge-patch+json" if !structural => Ok(Media::StrategicPatch),
         "application/apply-patch+yaml" => Ok(Media::Apply),
-        found if structural => Err(unsupported(found, &PATCHES[..3])),
-        found => Err(unsupported(found, &PATCHES)),
+        _ if structural => Err(unsupported(&PATCHES[..3])),
+        _ => Err(unsupported(&PATCHES)),
     }
 }
+
+const OBJECTS: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
 const PATCHES: [&str; 4] = [
     "application/json-patch+json",
@@ -84,6 +77,33 @@ pub(crate) fn decode(media: Media, bytes: &Bytes) -> Result<Decoded, Status> {
     }
 }
 
+/// The object of a write that is no patch; JSON where no media type is given. A protobuf body that
+/// does not say of what kind it is, is of `api_version` and `kind`.
+///
+/// Custom kinds have no protobuf form
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>).
+pub(crate) fn object(
+    headers: &HeaderMap,
+    bytes: &Bytes,
+    api_version: &str,
+    kind: &str,
+) -> Result<Decoded, Status> {
+    let has_protobuf = protobuf::has(api_version, kind);
+    match essence(headers).as_str() {
+        "" | "application/json" => decode_object(Media::Json, bytes),
+        "application/yaml" => decode_object(Media::Yaml, bytes),
+        "application/vnd.kubernetes.protobuf" if has_protobuf => {
+            let value = protobuf::decode(bytes, api_version, kind).map_err(|error| {
+                let why = format!("the object provided is unrecognized (must be of type {kind}): {error}");
+                Status::bad_request(why)
+            })?;
+            Ok(Decoded { value, duplicates: Vec::new() })
+        }
+        _ if has_protobuf => Err(unsupported(&OBJECTS)),
+        _ => Err(unsupported(&OBJECTS[..2])),
+    }
+}
+
 /// An object: a map with what was written twice in it.
 pub(crate) fn decode_object(media: Media, bytes: &Bytes) -> Result<Decoded, Status> {
     let decoded = decode(media, bytes)?;
@@ -110,15 +130,10 @@ fn essence(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
-fn unsupported(found: &str, accepted: &[&str]) -> Status {
-    let mut why = format!(
+fn unsupported(accepted: &[&str]) -> Status {
+    let why = format!(
         "the body of the request was in an unknown format - accepted media types include: {}",
         accepted.join(", ")
     );
-    if found == "application/vnd.kubernetes.protobuf" {
-        why.push_str(
-            "; protobuf bodies are not supported yet: use `kubectl apply -f` or `kubectl create -f`",
-        );
-    }
     Status::new(415, "UnsupportedMediaType", why)
 }

@@ -19,7 +19,7 @@ pub(crate) async fn get(request: &Request) -> Outcome {
 }
 
 pub(crate) async fn put(request: &Request) -> Outcome {
-    let scale = body::decode_object(body::media(&request.headers)?, &request.body)?.value;
+    let scale = body::object(&request.headers, &request.body, "autoscaling/v1", "Scale")?.value;
     let written = update::change(request, Part::Main, |old| scaled(request, old, &scale)).await?;
     Ok(answer::ok(&scale_of(&written)))
 }

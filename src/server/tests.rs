@@ -8,6 +8,7 @@ mod discovery;
 mod kube_rs;
 mod lists;
 mod patches;
+mod protobuf;
 mod requests;
 mod watches;
 mod world;

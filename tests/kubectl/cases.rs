@@ -22,6 +22,7 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("wait_rollout_and_scale_see_the_status", || Box::pin(rollout())),
     ("explain_knows_the_fields_of_every_kind", || Box::pin(explain())),
     ("validation_names_the_unknown_field", || Box::pin(validation())),
+    ("create_makes_objects_from_flags", || Box::pin(create())),
     ("delete_waits_until_it_is_gone", || Box::pin(delete())),
     ("sandboxes_are_objects_like_others", || Box::pin(sandboxes())),
     ("edit_style_patches_and_labels_work", || Box::pin(patches())),
@@ -225,8 +226,35 @@ async fn validation() {
     create("Bad_Name").await.code(1).tells(&["Bad_Name"]);
     create("good").await.ok();
     create("good").await.code(1).tells(&["already exists"]);
-    // kubectl's own generators send protobuf, which is not supported yet.
-    run(&spur, &["create", "configmap", "x"]).await.code(1).tells(&["protobuf", "kubectl apply -f"]);
+    spur.end().await;
+}
+
+/// From 1.32 on kubectl sends these in protobuf.
+async fn create() {
+    let spur = Spur::up().start().await;
+    let make = async |args: &str| {
+        let args: Vec<&str> = ["-n", "shop"].into_iter().chain(args.split(' ')).collect();
+        run(&spur, &args).await
+    };
+    let read =
+        async |object: &str, path: &str| make(&format!("get {object} -o jsonpath={path}")).await.ok().stdout;
+    run(&spur, &["create", "namespace", "shop"]).await.ok().prints(&["namespace/shop created"]);
+
+    make("create configmap settings --from-literal=a=1 --from-literal=empty=").await.ok();
+    assert_eq!(read("configmap/settings", "{.data}").await, r#"{"a":"1","empty":""}"#);
+    make("create secret generic token --from-literal=key=value").await.ok();
+    assert_eq!(read("secret/token", "{.type}:{.data.key}").await, "Opaque:dmFsdWU=");
+    make("create serviceaccount ann").await.ok();
+    make("create service clusterip web --tcp=80:http").await.ok();
+    assert_eq!(read("service/web", "{.spec.type}:{.spec.ports[0].targetPort}").await, "ClusterIP:http");
+    make("create deployment web --image=nginx --replicas=0 --port=8080").await.ok();
+    let path = "{.spec.replicas}:{.spec.template.spec.containers[0].ports[0].containerPort}";
+    assert_eq!(read("deployment/web", path).await, "0:8080");
+
+    make("create configmap settings").await.code(1).tells(&["\"settings\" already exists"]);
+    make("create configmap Bad_Name").await.code(1).tells(&["Bad_Name", "metadata.name"]);
+    make("delete deployment/web service/web serviceaccount/ann secret/token configmap/settings").await.ok();
+    make("get all").await.ok().tells(&["No resources found"]);
     spur.end().await;
 }
 

@@ -63,7 +63,8 @@ async fn broken_bodies_are_refused() {
         async |media: &str, body: &'static str| world.send(Method::POST, CONFIG_MAPS, media, body).await;
     send("application/json", "{\"kind\":").await.expect(400);
     send("application/json", "[]").await.expect(400);
-    send("application/vnd.kubernetes.protobuf", "k8s").await.expect(415);
+    send("application/vnd.kubernetes.protobuf", "k8s").await.expect(400);
+    send("text/plain", "k8s").await.expect(415);
     let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-yaml\n";
     send("application/yaml", yaml).await.expect(201);
     let deep = "[".repeat(100_000);

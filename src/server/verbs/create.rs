@@ -19,16 +19,17 @@ const NAME_BASE_MAX: usize = 58;
 
 pub(crate) async fn create(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
-    let mut decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
-    incoming::check_kind(request.kind(), &mut decoded.value)?;
-    let mut accepted = incoming::check_fields(request.kind(), decoded, request.query.field_validation)?;
+    let kind = request.kind();
+    let mut decoded = body::object(&request.headers, &request.body, &kind.api_version(), kind.kind)?;
+    incoming::check_kind(kind, &mut decoded.value)?;
+    let mut accepted = incoming::check_fields(kind, decoded, request.query.field_validation)?;
     incoming::check_identity(&request.target, &mut accepted.value)?;
     let sent_version = meta::resource_version(&accepted.value);
     if !matches!(sent_version, "" | "0") {
         return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
     }
     let created = store_new(request, accepted.value, Operation::Update).await?;
-    let mut answer = answer::json(StatusCode::CREATED, &table::in_form(form, request.kind(), created));
+    let mut answer = answer::json(StatusCode::CREATED, &table::in_form(form, kind, created));
     answer::warn(&mut answer, &accepted.warnings);
     Ok(answer)
 }

@@ -37,7 +37,7 @@ impl DeleteOptions {
             is_dry_run: query.is_dry_run,
         };
         if !request.body.is_empty() {
-            let decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
+            let decoded = body::object(&request.headers, &request.body, "v1", "DeleteOptions")?;
             options.read_body(&decoded.value)?;
         }
         match options.propagation.as_str() {
