@@ -144,8 +144,10 @@ async fn up_with_a_bad_file_says_so_and_ends() {
 #[tokio::test]
 async fn what_is_not_supported_is_refused_and_not_done_otherwise() {
     let home = Data::new();
-    for (args, told) in [(["--runtime", "docker"], "not supported"), (["--listen", "0.0.0.0"], "without TLS")]
-    {
+    for (args, told) in [
+        (["--runtime", "docker"], "not supported"),
+        (["--listen", "0.0.0.0"], "the entry has no authentication"),
+    ] {
         let mut up = command::spur(home.home());
         up.args(["up", "-o", "json", "--data"]).arg(home.path()).args(args);
         command::run(up).await.code(1).prints_nothing().tells(&[told, "hint: "]);
