@@ -6,7 +6,8 @@
 
 use std::sync::OnceLock;
 
-use k8s_openapi::api::{apps, authentication, authorization, core, discovery};
+use k8s_openapi::api::{apps, authentication, authorization, autoscaling, core, discovery, events};
+use k8s_openapi::apimachinery::pkg::apis::meta;
 use serde_json::{Map, Value, json};
 use spur_schema::Schemas;
 
@@ -71,28 +72,46 @@ fn build() -> Map<String, Value> {
     definitions
 }
 
+/// Adds the definitions of these types and of all that they refer to.
+macro_rules! add {
+    ($generator:expr, $($type:ty),* $(,)?) => {
+        $($generator.subschema_for::<$type>();)*
+    };
+}
+
 fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<core::v1::Namespace>();
-    generator.subschema_for::<core::v1::Node>();
-    generator.subschema_for::<core::v1::Pod>();
-    generator.subschema_for::<core::v1::Service>();
-    generator.subschema_for::<core::v1::ConfigMap>();
-    generator.subschema_for::<core::v1::Secret>();
-    generator.subschema_for::<core::v1::ServiceAccount>();
-    generator.subschema_for::<core::v1::Event>();
-    generator.subschema_for::<discovery::v1::EndpointSlice>();
-    generator.subschema_for::<apps::v1::Deployment>();
-    generator.subschema_for::<apps::v1::ReplicaSet>();
-    generator.subschema_for::<authentication::v1::TokenReview>();
-    generator.subschema_for::<authentication::v1::TokenRequest>();
-    generator.subschema_for::<authentication::v1::SelfSubjectReview>();
-    generator.subschema_for::<authorization::v1::SubjectAccessReview>();
-    generator.subschema_for::<authorization::v1::SelfSubjectAccessReview>();
-    generator.subschema_for::<authorization::v1::LocalSubjectAccessReview>();
-    generator.subschema_for::<authorization::v1::SelfSubjectRulesReview>();
-    generator.subschema_for::<k8s_openapi::api::autoscaling::v1::Scale>();
-    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions>();
-    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::Status>();
+    add_core_and_apps(generator);
+    add!(
+        generator,
+        authentication::v1::SelfSubjectReview,
+        authentication::v1::TokenRequest,
+        authentication::v1::TokenReview,
+        authorization::v1::LocalSubjectAccessReview,
+        authorization::v1::SelfSubjectAccessReview,
+        authorization::v1::SelfSubjectRulesReview,
+        authorization::v1::SubjectAccessReview,
+        autoscaling::v1::Scale,
+        discovery::v1::EndpointSlice,
+        events::v1::Event,
+        meta::v1::DeleteOptions,
+        meta::v1::Status,
+    );
+}
+
+fn add_core_and_apps(generator: &mut schemars::SchemaGenerator) {
+    add!(
+        generator,
+        core::v1::ConfigMap,
+        core::v1::Event,
+        core::v1::Namespace,
+        core::v1::Node,
+        core::v1::Pod,
+        core::v1::Secret,
+        core::v1::Service,
+        core::v1::ServiceAccount,
+        apps::v1::Deployment,
+        apps::v1::ReplicaSet,
+    );
 }
 
 /// Our own types have plain names; in the document they stand under ours.

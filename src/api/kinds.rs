@@ -1,5 +1,6 @@
 //! The kinds' rules: one file per kind, and here what several of them need.
 
+pub mod check;
 pub mod config;
 pub mod deployment;
 pub mod endpoint_slice;
@@ -8,6 +9,7 @@ pub mod namespace;
 pub mod node;
 pub mod pod;
 pub mod pod_spec;
+pub mod quantities;
 pub mod replica_set;
 pub mod reviews;
 pub mod sandbox;
@@ -68,14 +70,80 @@ pub(crate) fn pairs(map: Option<&Value>) -> Value {
     json!(pairs.join(","))
 }
 
+/// The text at `pointer`, or what stands for its absence.
+pub(crate) fn text_or(object: &Value, pointer: &str, absent: &str) -> Value {
+    match meta::text(object, pointer) {
+        "" => json!(absent),
+        text => json!(text),
+    }
+}
+
+/// The number at `pointer`, or 0.
+pub(crate) fn count(object: &Value, pointer: &str) -> Value {
+    json!(meta::number(object, pointer).unwrap_or(0))
+}
+
+/// Whether there is `true` at `pointer`.
+pub(crate) fn is_true(object: &Value, pointer: &str) -> bool {
+    object.pointer(pointer) == Some(&Value::Bool(true))
+}
+
+/// When an object was made, for kinds whose table has nothing of its own
+/// (`registry/rest/table.go`, `defaultTableConvertor`).
+pub(crate) fn created_at(object: &Value) -> Value {
+    json!(meta::text(object, "/metadata/creationTimestamp"))
+}
+
+/// The texts of a list at `pointer`.
+pub(crate) fn texts<'a>(object: &'a Value, pointer: &str) -> Vec<&'a str> {
+    meta::list(object, pointer).iter().filter_map(Value::as_str).collect()
+}
+
+/// A label selector in words, or `<none>`.
+pub(crate) fn selector_text(selector: Option<&Value>) -> Value {
+    let Some(selector) = selector else { return json!("<none>") };
+    let mut parts: Vec<String> = Vec::new();
+    let labels = selector.get("matchLabels").and_then(Value::as_object);
+    parts.extend(labels.into_iter().flatten().map(|(key, value)| {
+        let value = value.as_str().unwrap_or_default();
+        format!("{key}={value}")
+    }));
+    for expression in meta::list(selector, "/matchExpressions") {
+        let key = meta::text(expression, "/key");
+        let values = texts(expression, "/values").join(",");
+        parts.push(match meta::text(expression, "/operator") {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        });
+    }
+    parts.sort();
+    if parts.is_empty() { json!("<none>") } else { json!(parts.join(",")) }
+}
+
+/// The pods that a workload has, as `Scale` tells it; empty where there is no selector.
+/// A ReplicationController's selector is a plain map.
+pub fn selector_of_scale(object: &Value) -> String {
+    let is_plain = meta::text(object, "/kind") == "ReplicationController";
+    let selector = object.pointer("/spec/selector");
+    let shown = if is_plain { pairs(selector) } else { selector_text(selector) };
+    shown.as_str().filter(|text| *text != "<none>").unwrap_or_default().to_owned()
+}
+
 /// The `spec.selector` of a workload as its column shows it.
 pub(crate) fn workload_selector(object: &Value) -> Value {
-    pairs(object.pointer("/spec/selector/matchLabels"))
+    selector_text(object.pointer("/spec/selector"))
 }
 
 /// Names and images of the containers in a workload's template, comma separated.
 pub(crate) fn container_cells(object: &Value) -> [Value; 2] {
-    let containers = meta::list(object, "/spec/template/spec/containers");
+    container_cells_at(object, "/spec/template")
+}
+
+/// The same of a template that stands elsewhere.
+pub(crate) fn container_cells_at(object: &Value, template: &str) -> [Value; 2] {
+    let containers = meta::list(object, &format!("{template}/spec/containers"));
     let join = |pointer: &str| {
         let texts: Vec<&str> = containers.iter().map(|container| meta::text(container, pointer)).collect();
         json!(texts.join(","))
@@ -83,10 +151,11 @@ pub(crate) fn container_cells(object: &Value) -> [Value; 2] {
     [join("/name"), join("/image")]
 }
 
-/// What is wrong with a workload's selector and template labels.
+/// What is wrong with a workload's selector and template labels; `of` is what
+/// messages call the workload.
 ///
 /// Source: `pkg/apis/apps/validation.ValidateDeploymentSpec`.
-pub(crate) fn validate_selector(object: &Value) -> Vec<FieldError> {
+pub(crate) fn validate_selector(object: &Value, of: &str) -> Vec<FieldError> {
     let Some(selector) = object.pointer("/spec/selector").filter(|selector| !selector.is_null()) else {
         return vec![FieldError::required("spec.selector", "")];
     };
@@ -94,7 +163,7 @@ pub(crate) fn validate_selector(object: &Value) -> Vec<FieldError> {
         return vec![FieldError::invalid(
             "spec.selector",
             selector.clone(),
-            "empty selector is invalid for deployment",
+            format!("empty selector is invalid for {of}"),
         )];
     };
     let labels = object.pointer("/spec/template/metadata/labels");
@@ -117,16 +186,6 @@ pub(crate) fn validate_same_selector(new: &Value, old: Option<&Value>) -> Vec<Fi
         return Vec::new();
     }
     vec![FieldError::invalid("spec.selector", at(new), "field is immutable")]
-}
-
-/// An error where a count is negative.
-pub(crate) fn validate_not_negative(object: &Value, pointer: &str, path: &str) -> Vec<FieldError> {
-    match meta::number(object, pointer) {
-        Some(count) if count < 0 => {
-            vec![FieldError::invalid(path, json!(count), "must be greater than or equal to 0")]
-        }
-        _ => Vec::new(),
-    }
 }
 
 /// What is wrong with any object's metadata beyond its name.

@@ -23,6 +23,10 @@ pub enum NameRule {
     Label,
     /// DNS-1035 label: services.
     Label1035,
+    /// Whatever can be a segment of a path: roles, which are named `system:node`.
+    PathSegment,
+    /// An IP address as it is usually written: IPAddresses.
+    IpAddress,
 }
 
 /// What is wrong with `name` under `rule`; `None` when nothing is.
@@ -31,6 +35,8 @@ pub fn check(rule: NameRule, name: &str) -> Option<String> {
         NameRule::Subdomain => subdomain(name),
         NameRule::Label => label(name),
         NameRule::Label1035 => label_1035(name),
+        NameRule::PathSegment => path_segment(name),
+        NameRule::IpAddress => ip_address(name),
     }
 }
 
@@ -57,6 +63,26 @@ pub fn label_1035(name: &str) -> Option<String> {
     }
     let begins_with_letter = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     (!(begins_with_letter && is_label(name))).then(|| LABEL_1035_MESSAGE.to_owned())
+}
+
+/// Checks a name that only has to be one segment of a path
+/// (`apimachinery/pkg/api/validation/path.IsValidPathSegmentName`).
+pub fn path_segment(name: &str) -> Option<String> {
+    if matches!(name, "." | "..") {
+        return Some(format!("may not be '{name}'"));
+    }
+    let found = ["/", "%"].into_iter().find(|part| name.contains(part))?;
+    Some(format!("may not contain '{found}'"))
+}
+
+/// Checks an IP address in its usual spelling, so that one address has one name
+/// (`pkg/apis/networking/validation.ValidateIPAddressName`).
+pub fn ip_address(name: &str) -> Option<String> {
+    let Ok(address) = name.parse::<std::net::IpAddr>() else {
+        return Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned());
+    };
+    let usual = address.to_string();
+    (usual != name).then(|| format!("must be in canonical form (\"{usual}\")"))
 }
 
 /// Checks a label's value: up to 63 characters, may be empty.
@@ -145,6 +171,18 @@ mod tests {
         assert_eq!(label(&"a".repeat(63)), None);
         assert!(label(&"a".repeat(64)).is_some());
         assert!(subdomain(&"a".repeat(254)).is_some());
+    }
+
+    #[test]
+    fn roles_have_colons_and_addresses_one_spelling() {
+        assert_eq!(path_segment("system:node-proxier"), None);
+        for name in ["..", "a/b", "a%2fb"] {
+            assert!(path_segment(name).is_some(), "{name:?} was taken");
+        }
+        assert_eq!(ip_address("2001:db8::1"), None);
+        for name in ["2001:DB8::1", "10.0.0", "::0001"] {
+            assert!(ip_address(name).is_some(), "{name:?} was taken");
+        }
     }
 
     #[test]

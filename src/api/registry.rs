@@ -56,6 +56,8 @@ pub enum Subresource {
     Finalize,
     /// `/token`: makes tokens of a service account.
     Token,
+    /// `/approval`: the only way to approve or deny a certificate signing request.
+    Approval,
 }
 
 /// A kind's behaviour as plain functions over values.
@@ -69,9 +71,11 @@ pub struct Rules {
     pub prepare_create: fn(&mut Value),
     /// Keeps what an update may not change: (new, old).
     pub prepare_update: fn(&mut Value, &Value),
+    /// Keeps what a write of `/status` may not change: (new, old).
+    pub prepare_status: fn(&mut Value, &Value),
     /// Everything wrong with an object: (new, old where it is an update).
     pub validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
-    /// Columns of the `Table` after `Name`.
+    /// Columns of the `Table` after `Name`, which stands first unless it is among them.
     pub columns: &'static [Column],
     /// Cells of the `Table`, in the order of the columns.
     pub cells: fn(&Value) -> Vec<Value>,
@@ -81,6 +85,23 @@ pub struct Rules {
     pub deleted: Deleted,
     /// Whether objects are questions, answered when they are made and never kept.
     pub is_review: bool,
+    /// Whether `metadata.generation` counts the changes of what is wanted.
+    pub has_generation: bool,
+    /// The row whose objects these are in another shape; `None` for most kinds.
+    pub stored_as: Option<Conversion>,
+    /// What acts on the objects, for the documentation; empty where they are stored and served only.
+    pub acted_on_by: &'static str,
+}
+
+/// How objects of a row are kept: as those of another row.
+#[derive(Clone, Copy)]
+pub struct Conversion {
+    /// The row that the store knows.
+    pub row: &'static Kind,
+    /// An object of this row as one of the stored row.
+    pub to_stored: fn(&mut Value),
+    /// An object of the stored row as one of this row.
+    pub from_stored: fn(&mut Value),
 }
 
 /// What a delete that is done answers with.
@@ -114,7 +135,8 @@ pub struct SelectableField {
     pub absent: &'static str,
 }
 
-/// Every kind that is served.
+/// Every kind that is served. A word that two kinds share means the first; of a group
+/// with several versions the first is preferred.
 pub static REGISTRY: &[Kind] = &[
     kinds::namespace::KIND,
     kinds::node::KIND,
@@ -124,6 +146,7 @@ pub static REGISTRY: &[Kind] = &[
     kinds::config::SECRET,
     kinds::service_account::KIND,
     kinds::event::CORE,
+    kinds::event::EVENTS,
     kinds::endpoint_slice::KIND,
     kinds::deployment::KIND,
     kinds::replica_set::KIND,
@@ -136,9 +159,10 @@ pub static REGISTRY: &[Kind] = &[
     kinds::sandbox::KIND,
 ];
 
-/// The rows whose objects the store knows.
+/// The rows whose objects the store knows: each object is in one of them, though two rows may
+/// show it, and reviews are never kept.
 pub fn stored() -> impl Iterator<Item = &'static Kind> {
-    REGISTRY.iter().filter(|kind| !kind.rules.is_review)
+    REGISTRY.iter().filter(|kind| kind.rules.stored_as.is_none() && !kind.rules.is_review)
 }
 
 /// The kind that stands under `/apis/<group>/<version>/<plural>`.
@@ -168,6 +192,49 @@ pub fn by_word(word: &str) -> Option<&'static Kind> {
 // === impl Kind ===
 
 impl Kind {
+    /// A row of namespaced objects without its names, for the rest of the row to be written over.
+    pub(crate) const fn namespaced(group: &'static str, version: &'static str) -> Self {
+        Self {
+            group,
+            version,
+            kind: "",
+            plural: "",
+            singular: "",
+            short_names: &[],
+            categories: &[],
+            scope: Scope::Namespaced,
+            definition: "",
+            subresources: &[],
+            rules: Rules::PLAIN,
+        }
+    }
+
+    /// The same for objects of the cluster.
+    pub(crate) const fn cluster(group: &'static str, version: &'static str) -> Self {
+        Self { scope: Scope::Cluster, ..Self::namespaced(group, version) }
+    }
+
+    /// The row under which the store keeps the objects: mostly this one.
+    pub fn stored(&self) -> &Kind {
+        self.rules.stored_as.map_or(self, |conversion| conversion.row)
+    }
+
+    /// Brings an object of this row into the shape that is stored.
+    pub fn to_stored(&self, object: &mut Value) {
+        if let Some(conversion) = self.rules.stored_as {
+            (conversion.to_stored)(object);
+            set_kind(object, conversion.row);
+        }
+    }
+
+    /// Brings a stored object into the shape of this row.
+    pub fn from_stored(&self, object: &mut Value) {
+        if let Some(conversion) = self.rules.stored_as {
+            (conversion.from_stored)(object);
+            set_kind(object, self);
+        }
+    }
+
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() {
@@ -228,6 +295,13 @@ impl Kind {
     }
 }
 
+fn set_kind(object: &mut Value, kind: &Kind) {
+    if let Some(map) = object.as_object_mut() {
+        map.insert("apiVersion".to_owned(), kind.api_version().into());
+        map.insert("kind".to_owned(), kind.kind.into());
+    }
+}
+
 // === impl Subresource ===
 
 impl Subresource {
@@ -239,6 +313,7 @@ impl Subresource {
             Self::Log => "log",
             Self::Finalize => "finalize",
             Self::Token => "token",
+            Self::Approval => "approval",
         }
     }
 }
@@ -252,18 +327,30 @@ impl Rules {
         default: |_| {},
         prepare_create: |_| {},
         prepare_update: |_, _| {},
+        prepare_status: |_, _| {},
         validate: |_, _| Vec::new(),
         columns: &[Column::AGE],
         cells: |object| vec![kinds::age(object)],
         fields: &[],
         deleted: Deleted::Status,
         is_review: false,
+        has_generation: false,
+        stored_as: None,
+        acted_on_by: "",
     };
 }
 
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rules").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+// === impl Conversion ===
+
+impl std::fmt::Debug for Conversion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversion").field("row", &self.row.plural).finish_non_exhaustive()
     }
 }
 
@@ -281,6 +368,17 @@ impl Column {
     /// A column of whole numbers.
     pub const fn integer(name: &'static str) -> Self {
         Self { name, type_: "integer", priority: 0 }
+    }
+
+    /// When an object was made, for kinds that are shown by nothing else.
+    pub const CREATED_AT: Self = Self { name: "Created At", type_: "date", priority: 0 };
+
+    /// The name, where it does not stand first or is shown with more.
+    pub const NAME: Self = Self::text("Name");
+
+    /// A column of yes or no.
+    pub const fn boolean(name: &'static str) -> Self {
+        Self { name, type_: "boolean", priority: 0 }
     }
 
     /// A column of text that only `-o wide` shows.

@@ -40,5 +40,5 @@ pub async fn bootstrap(store: &Store) -> Result<(), BootstrapError> {
 
 async fn put(store: &Store, kind: &Served, value: &Value) -> Result<(), WriteError> {
     let key = object::key(kind, None, meta::name(value));
-    store.put(key, Expect::Absent, object::encode(value)).await.map(|_| ())
+    store.put(key, Expect::Absent, object::encode(kind, value)).await.map(|_| ())
 }

@@ -156,7 +156,9 @@ type Described<'a> = (&'a str, &'a str, &'a str, &'static [&'static str]);
 
 fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
     match subresource {
-        Subresource::Status => (kind.group(), kind.version(), kind.kind(), &["get", "patch", "update"]),
+        Subresource::Status | Subresource::Approval => {
+            (kind.group(), kind.version(), kind.kind(), &["get", "patch", "update"])
+        }
         Subresource::Scale => ("autoscaling", "v1", "Scale", &["get", "patch", "update"]),
         Subresource::Log => (kind.group(), kind.version(), kind.kind(), &["get"]),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),

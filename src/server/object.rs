@@ -1,5 +1,6 @@
 //! Between values and the store: keys, bytes, and the resourceVersion that is
-//! the revision of the last write.
+//! the revision of the last write. A kind that is stored in the shape of another
+//! (`Kind::stored`) is converted here, and nowhere else.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -18,7 +19,7 @@ pub(crate) struct Found {
 
 /// The store's name for an object.
 pub(crate) fn key(kind: &Served, namespace: Option<&str>, name: &str) -> Key {
-    Key::new(&kind.resource(), namespace, name)
+    Key::new(&kind.stored_resource(), namespace, name)
 }
 
 /// Reads an object; 404 where there is none.
@@ -39,20 +40,21 @@ pub(crate) fn find(
     name: &str,
 ) -> Result<Option<Found>, Status> {
     let stored = state.store.get(&key(kind, namespace, name)).map_err(|error| unreadable(&error))?;
-    stored.map(|stored| found(&stored)).transpose()
+    stored.map(|stored| found(kind, &stored)).transpose()
 }
 
-/// A stored object as a value with its resourceVersion.
-pub(crate) fn found(stored: &Stored) -> Result<Found, Status> {
-    let value = decode(&stored.value, stored.revision)
+/// A stored object as a value of this kind with its resourceVersion.
+pub(crate) fn found(kind: &Served, stored: &Stored) -> Result<Found, Status> {
+    let value = decode(kind, &stored.value, stored.revision)
         .map_err(|error| corrupt(&format!("stored value of `{}` is corrupt: {error}", stored.key)))?;
     Ok(Found { value, revision: stored.revision })
 }
 
-/// Stored bytes as a value with its resourceVersion.
-pub(crate) fn decode(bytes: &Bytes, revision: Revision) -> Result<Value, serde_json::Error> {
+/// Stored bytes as a value of this kind with its resourceVersion.
+pub(crate) fn decode(kind: &Served, bytes: &Bytes, revision: Revision) -> Result<Value, serde_json::Error> {
     let map: Map<String, Value> = serde_json::from_slice(bytes)?;
     let mut value = Value::Object(map);
+    kind.from_stored(&mut value);
     set_resource_version(&mut value, revision);
     Ok(value)
 }
@@ -70,9 +72,11 @@ pub(crate) fn is_corrupt(status: &Status) -> bool {
 /// The reason in a `Status` about a damaged value.
 const CORRUPT: &str = "StorageCorrupt";
 
-/// A value as it is stored: without its resourceVersion, identity first.
-pub(crate) fn encode(value: &Value) -> Bytes {
-    let mut ordered = in_order(value.clone());
+/// A value as it is stored: in the stored shape, without its resourceVersion, identity first.
+pub(crate) fn encode(kind: &Served, value: &Value) -> Bytes {
+    let mut stored = value.clone();
+    kind.to_stored(&mut stored);
+    let mut ordered = in_order(stored);
     meta::metadata_mut(&mut ordered).shift_remove("resourceVersion");
     Bytes::from(serde_json::to_vec(&ordered).expect("a JSON value can always be written"))
 }

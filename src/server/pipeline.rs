@@ -20,6 +20,8 @@ pub(crate) enum Part {
     Status,
     /// A namespace's `spec.finalizers` only.
     Finalizers,
+    /// A signing request's `status.conditions` only.
+    Approval,
 }
 
 /// Makes a new object complete: identity, defaults, what the server decides.
@@ -59,6 +61,12 @@ pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &V
             let status = new.get("status").cloned();
             *new = old.clone();
             set_field(new, "status", status);
+            kind.prepare_status(new, old);
+        }
+        Part::Approval => {
+            let conditions = new.pointer("/status/conditions").cloned().unwrap_or_else(|| json!([]));
+            *new = old.clone();
+            meta::map_at(new, "status").insert("conditions".to_owned(), conditions);
         }
         Part::Finalizers => {
             let finalizers = new.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));

@@ -157,7 +157,9 @@ async fn generic(method: &Method, request: &Request) -> Outcome {
     let is_watch = request.query.is_watch;
     match (method.as_str(), request.target.name.is_some(), request.target.subresource) {
         ("GET", true, None) if request.target.is_watch => verbs::watch::watch(&one_object(request)).await,
-        ("GET", true, None | Some(Subresource::Status)) => verbs::get::get(request).await,
+        ("GET", true, None | Some(Subresource::Status | Subresource::Approval)) => {
+            verbs::get::get(request).await
+        }
         ("GET", true, Some(Subresource::Log)) => logs::get(request).await,
         ("GET", true, Some(Subresource::Scale)) => scale::get(request).await,
         ("GET", false, _) if is_watch => verbs::watch::watch(request).await,
@@ -186,7 +188,9 @@ fn methods(target: &Target) -> &'static [&'static str] {
         (None, _) if !discovery::has_delete_collection(&target.kind) => &["GET", "POST"],
         (None, _) => &["GET", "POST", "DELETE"],
         (Some(_), None) => &["GET", "PUT", "PATCH", "DELETE"],
-        (Some(_), Some(Subresource::Status | Subresource::Scale)) => &["GET", "PUT", "PATCH"],
+        (Some(_), Some(Subresource::Status | Subresource::Scale | Subresource::Approval)) => {
+            &["GET", "PUT", "PATCH"]
+        }
         (Some(_), Some(Subresource::Log)) => &["GET"],
         (Some(_), Some(Subresource::Finalize)) => &["PUT"],
         (Some(_), Some(Subresource::Token)) => &["POST"],

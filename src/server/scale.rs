@@ -81,13 +81,6 @@ fn check_scale(request: &Request, scale: &Value) -> Result<(), Status> {
 
 fn scale_of(object: &Value) -> Value {
     let metadata = |field: &str| object.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default();
-    let labels = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-    let mut selector: Vec<String> = labels
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    selector.sort();
     json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
@@ -101,7 +94,7 @@ fn scale_of(object: &Value) -> Value {
         "spec": {"replicas": meta::number(object, "/spec/replicas").unwrap_or(0)},
         "status": {
             "replicas": meta::number(object, "/status/replicas").unwrap_or(0),
-            "selector": selector.join(","),
+            "selector": spur_api::kinds::selector_of_scale(object),
         },
     })
 }

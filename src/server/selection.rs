@@ -33,6 +33,11 @@ impl Selection {
         Ok(Self { kind: kind.clone(), labels, fields })
     }
 
+    /// The kind whose objects are selected.
+    pub(crate) fn kind(&self) -> &Served {
+        &self.kind
+    }
+
     /// Whether the object is among those asked for.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         self.labels.matches(meta::labels(object))

@@ -166,9 +166,28 @@ impl Served {
     /// Whether the server counts changes of intent in `metadata.generation`.
     pub(crate) fn has_generation(&self) -> bool {
         match self {
-            Bundled(kind) => {
-                kind.has(Subresource::Status) && !matches!(kind.kind, "Namespace" | "Node" | "Service")
-            }
+            Bundled(kind) => kind.rules.has_generation,
+        }
+    }
+
+    /// How the store names the resource, which two kinds may share.
+    pub(crate) fn stored_resource(&self) -> String {
+        match self {
+            Bundled(kind) => kind.stored().resource(),
+        }
+    }
+
+    /// Brings an object of this kind into the shape that is stored.
+    pub(crate) fn to_stored(&self, object: &mut Value) {
+        match self {
+            Bundled(kind) => kind.to_stored(object),
+        }
+    }
+
+    /// Brings a stored object into the shape of this kind.
+    pub(crate) fn from_stored(&self, object: &mut Value) {
+        match self {
+            Bundled(kind) => kind.from_stored(object),
         }
     }
 
@@ -194,6 +213,13 @@ impl Served {
         }
     }
 
+    /// Keeps what a write of `/status` may not change.
+    pub(crate) fn prepare_status(&self, new: &mut Value, old: &Value) {
+        match self {
+            Bundled(kind) => (kind.rules.prepare_status)(new, old),
+        }
+    }
+
     /// Everything wrong with an object beyond its metadata.
     pub(crate) fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         match self {
@@ -207,13 +233,21 @@ impl Served {
         }
     }
 
-    /// The columns of the `Table` after `Name`.
+    /// Whether the `Table` has a column of this name.
+    pub(crate) fn has_column(&self, name: &str) -> bool {
+        match self {
+            Bundled(kind) => kind.rules.columns.iter().any(|column| column.name == name),
+        }
+    }
+
+    /// The columns of the `Table`; the name stands before them unless it is among them.
     pub(crate) fn columns(&self) -> Vec<Value> {
         match self {
             Bundled(kind) => {
                 let columns = kind.rules.columns.iter().map(|column| {
+                    let format = if column.name == "Name" { "name" } else { "" };
                     json!({
-                        "name": column.name, "type": column.type_, "format": "",
+                        "name": column.name, "type": column.type_, "format": format,
                         "priority": column.priority, "description": "",
                     })
                 });

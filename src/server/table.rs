@@ -10,6 +10,9 @@ use spur_api::meta;
 use crate::negotiate::Form;
 use crate::served::Served;
 
+/// The header of the names.
+const NAME: &str = "Name";
+
 /// One object in a form.
 pub(crate) fn in_form(form: Form, kind: &Served, object: Value) -> Value {
     match form {
@@ -55,15 +58,22 @@ pub(crate) fn metadata_only(object: &Value) -> Value {
 
 fn columns(kind: &Served) -> Vec<Value> {
     let name = json!({
-        "name": "Name", "type": "string", "format": "name", "priority": 0,
+        "name": NAME, "type": "string", "format": "name", "priority": 0,
         "description": "Name must be unique within a namespace.",
     });
-    std::iter::once(name).chain(kind.columns()).collect()
+    (!has_own_name(kind)).then_some(name).into_iter().chain(kind.columns()).collect()
+}
+
+/// Whether the kind says itself where its name stands.
+fn has_own_name(kind: &Served) -> bool {
+    kind.has_column(NAME)
 }
 
 fn row(kind: &Served, object: &Value, include: &str) -> Value {
-    let mut cells = vec![json!(meta::name(object))];
-    cells.extend(kind.cells(object));
+    let mut cells = kind.cells(object);
+    if !has_own_name(kind) {
+        cells.insert(0, json!(meta::name(object)));
+    }
     match include {
         "None" => json!({"cells": cells}),
         "Object" => json!({"cells": cells, "object": object}),

@@ -24,6 +24,7 @@ pub(crate) const CONFIG_MAP: Kind = Kind {
         validate,
         columns: &[Column::integer("Data"), Column::AGE],
         cells: |object| vec![json!(n_keys(object)), super::age(object)],
+        acted_on_by: "pod worker, for the environment of containers",
         ..Rules::PLAIN
     },
 };
@@ -45,6 +46,7 @@ pub(crate) const SECRET: Kind = Kind {
         columns: &[Column::text("Type"), Column::integer("Data"), Column::AGE],
         cells: |object| vec![json!(meta::text(object, "/type")), json!(n_keys(object)), super::age(object)],
         fields: &[SelectableField::new("type", "/type")],
+        acted_on_by: "pod worker, for the environment of containers",
         ..Rules::PLAIN
     },
 };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use spur_schema::FieldError;
 
-use super::pod_spec;
+use super::{check, pod_spec};
 use crate::meta;
 use crate::registry::{Column, Kind, Rules, Scope, Subresource};
 
@@ -31,6 +31,8 @@ pub(crate) const KIND: Kind = Kind {
             Column::wide("Selector"),
         ],
         cells,
+        has_generation: true,
+        acted_on_by: "deployment controller",
         ..Rules::PLAIN
     },
 };
@@ -59,9 +61,9 @@ fn default(object: &mut Value) {
 }
 
 fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut faults = super::validate_selector(new);
+    let mut faults = super::validate_selector(new, "deployment");
     faults.extend(super::validate_same_selector(new, old));
-    faults.extend(super::validate_not_negative(new, "/spec/replicas", "spec.replicas"));
+    faults.extend(check::not_negative(new, "spec.replicas"));
     faults.extend(validate_strategy(new));
     faults.extend(pod_spec::validate_template(new));
     faults

@@ -31,6 +31,8 @@ pub(crate) const KIND: Kind = Kind {
             Column::AGE,
         ],
         cells,
+        has_generation: true,
+        acted_on_by: "the data plane",
         ..Rules::PLAIN
     },
 };

@@ -29,6 +29,7 @@ pub(crate) const KIND: Kind = Kind {
         columns: &[Column::text("Status"), Column::AGE],
         cells: |object| vec![json!(meta::text(object, "/status/phase")), super::age(object)],
         fields: &[SelectableField::new("status.phase", "/status/phase")],
+        acted_on_by: "namespace controller",
         ..Rules::PLAIN
     },
 };

@@ -33,6 +33,7 @@ pub(crate) const KIND: Kind = Kind {
             pointer: "/spec/unschedulable",
             absent: "false",
         }],
+        acted_on_by: "node controller, which keeps the one node",
         ..Rules::PLAIN
     },
 };

@@ -35,6 +35,8 @@ pub(crate) const KIND: Kind = Kind {
         cells,
         fields: FIELDS,
         deleted: Deleted::Object,
+        has_generation: true,
+        acted_on_by: "pod worker, which runs it",
         ..Rules::PLAIN
     },
 };

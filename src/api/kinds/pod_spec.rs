@@ -10,29 +10,39 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 use spur_schema::FieldError;
 
+use super::{check, quantities};
 use crate::{meta, names};
 
 /// Fills in a pod template under `spec.template`.
 pub(crate) fn default_template(object: &mut Value) {
-    if let Some(spec) = object.pointer_mut("/spec/template/spec").and_then(Value::as_object_mut) {
+    default_template_at(object, "/spec/template");
+}
+
+/// Fills in a pod template that stands elsewhere.
+pub(crate) fn default_template_at(object: &mut Value, pointer: &str) {
+    if let Some(spec) = object.pointer_mut(&format!("{pointer}/spec")).and_then(Value::as_object_mut) {
         default_spec(spec);
     }
 }
 
-/// What is wrong with the pod template under `spec.template`.
+/// What is wrong with the pod template under `spec.template` of something that
+/// keeps its pods running.
 pub(crate) fn validate_template(object: &Value) -> Vec<FieldError> {
-    match object.pointer("/spec/template/spec") {
-        Some(spec) => {
-            let mut faults = validate_spec(spec, "spec.template.spec");
-            let policy = meta::text(spec, "/restartPolicy");
-            if policy != "Always" && !policy.is_empty() {
-                let path = "spec.template.spec.restartPolicy";
-                faults.push(FieldError::not_supported(path, json!(policy), ["Always"]));
-            }
-            faults
-        }
-        None => vec![FieldError::required("spec.template.spec.containers", "")],
+    validate_template_at(object, "spec.template", &["Always"])
+}
+
+/// What is wrong with the pod template at `path`, whose pods may restart by these policies.
+pub(crate) fn validate_template_at(object: &Value, path: &str, policies: &[&str]) -> Vec<FieldError> {
+    let path = format!("{path}.spec");
+    let Some(spec) = check::at(object, &path) else {
+        return vec![FieldError::required(format!("{path}.containers"), "")];
+    };
+    let mut faults = validate_spec(spec, &path);
+    let policy = meta::text(spec, "/restartPolicy");
+    if !policy.is_empty() && !policies.contains(&policy) {
+        faults.push(FieldError::not_supported(format!("{path}.restartPolicy"), json!(policy), policies));
     }
+    faults
 }
 
 /// Fills in a pod's spec.
@@ -71,27 +81,15 @@ fn default_container(container: &mut Map<String, Value>) {
         }
     }
     meta::set_default(container, "resources", json!({}));
-    for bound in ["limits", "requests"] {
-        let amounts = container.get_mut("resources").and_then(|resources| resources.get_mut(bound));
-        amounts
-            .and_then(Value::as_object_mut)
-            .into_iter()
-            .flatten()
-            .for_each(|(_, amount)| spell_out(amount));
+    if let Some(resources) = container.get_mut("resources") {
+        quantities::spell_out(resources, "/limits");
+        quantities::spell_out(resources, "/requests");
     }
     meta::set_default(container, "terminationMessagePath", "/dev/termination-log");
     meta::set_default(container, "terminationMessagePolicy", "File");
     if let Some(image) = container.get("image").and_then(Value::as_str) {
         let policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
         meta::set_default(container, "imagePullPolicy", policy);
-    }
-}
-
-/// A quantity is text; a number is one that was written without quotes
-/// (`apimachinery/pkg/api/resource`, `Quantity.UnmarshalJSON`).
-fn spell_out(quantity: &mut Value) {
-    if quantity.is_number() {
-        *quantity = json!(quantity.to_string());
     }
 }
 

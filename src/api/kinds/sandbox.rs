@@ -34,6 +34,8 @@ pub(crate) const KIND: Kind = Kind {
             Column::wide("Message"),
         ],
         cells,
+        has_generation: true,
+        acted_on_by: "sandbox controller",
         ..Rules::PLAIN
     },
 };

@@ -45,6 +45,7 @@ pub(crate) const KIND: Kind = Kind {
             SelectableField::new("spec.type", "/spec/type"),
         ],
         deleted: Deleted::Object,
+        acted_on_by: "endpoint slice controller and the data plane",
         ..Rules::PLAIN
     },
 };

@@ -20,6 +20,7 @@ pub(crate) const KIND: Kind = Kind {
         columns: &[Column::integer("Secrets"), Column::AGE],
         cells: |object| vec![json!(meta::list(object, "/secrets").len()), super::age(object)],
         deleted: Deleted::Object,
+        acted_on_by: "namespace controller, which makes `default`",
         ..Rules::PLAIN
     },
 };

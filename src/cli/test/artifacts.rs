@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use spur_api::{REGISTRY, meta, yaml};
+use spur_api::{meta, registry, yaml};
 use tokio::time::Instant;
 
 use super::summary::Summary;
@@ -166,7 +166,7 @@ impl Artifacts {
     /// Every object but events, with the values of Secrets left out.
     async fn objects(&self, client: &Client) -> Result<()> {
         let mut file = io::BufWriter::new(File::create(self.directory.join("objects.yaml"))?);
-        for kind in REGISTRY.iter().filter(|kind| kind.kind != "Event") {
+        for kind in registry::stored().filter(|kind| kind.kind != "Event") {
             let list = client.get(&kinds::collection_path(kind, None)).await?;
             for object in meta::list(&list, "/items") {
                 let mut whole = json!({"apiVersion": kind.api_version(), "kind": kind.kind});

@@ -37,7 +37,7 @@ pub(super) fn since(store: &Store, revision: Revision, resources: &[&str]) -> Ve
 
 /// What was written after a revision, one line each: the object and the fields that changed.
 pub(super) fn told_since(store: &Store, revision: Revision) -> Vec<String> {
-    let resources: Vec<String> = spur_api::REGISTRY.iter().map(spur_api::Kind::resource).collect();
+    let resources: Vec<String> = spur_api::registry::stored().map(spur_api::Kind::resource).collect();
     let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
     since(store, revision, &resources).iter().map(Step::told).collect()
 }

@@ -33,7 +33,7 @@ pub(crate) async fn bury(
     }
     let unwritten = |error| object::unwritten(&error, kind, name);
     let key = object::key(kind, namespace, name);
-    let bytes = object::encode(&stand_in(kind, namespace, name));
+    let bytes = object::encode(kind, &stand_in(kind, namespace, name));
     let revision = state.store.put(key.clone(), Expect::Any, bytes).await.map_err(unwritten)?;
     state.store.delete(key, Expect::Revision(revision), None).await.map_err(unwritten)?;
     tracing::warn!(

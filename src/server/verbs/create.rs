@@ -50,6 +50,7 @@ pub(crate) async fn store_new(
         if is_generated {
             meta::metadata_mut(&mut named).insert("name".to_owned(), json!(generated(&base)));
             kind.default(&mut named);
+            kind.prepare_create(&mut named);
         }
         pipeline::validate(kind, &named, None)?;
         if operation == Operation::Update {
@@ -76,7 +77,7 @@ async fn put_new(request: &Request, kind: &Served, value: Value) -> Result<Value
             None => Ok(value),
         };
     }
-    let written = request.state.store.put(key, Expect::Absent, object::encode(&value)).await;
+    let written = request.state.store.put(key, Expect::Absent, object::encode(kind, &value)).await;
     let revision = written.map_err(|error: WriteError| object::unwritten(&error, kind, &name))?;
     object::set_resource_version(&mut value, revision);
     Ok(value)

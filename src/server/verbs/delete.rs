@@ -93,7 +93,7 @@ async fn once(request: &Request, options: &DeleteOptions, old: &Found) -> Result
         }
         Fate::Waits(object) if object == old.value => Ok(Fate::Waits(object)),
         Fate::Waits(mut object) => {
-            let bytes = object::encode(&object);
+            let bytes = object::encode(kind, &object);
             let revision = request.state.store.put(key, expect, bytes).await.map_err(unwritten)?;
             object::set_resource_version(&mut object, revision);
             Ok(Fate::Waits(object))

@@ -73,7 +73,7 @@ pub(crate) fn read_page(request: &Request, selection: &Selection) -> Result<Page
         at,
     };
     let listing =
-        request.state.store.list(&request.kind().resource(), range).map_err(|error| match token {
+        request.state.store.list(&request.kind().stored_resource(), range).map_err(|error| match token {
             Some(token) => match object::unreadable(&error) {
                 status if status.code == 410 => expired_continue(token),
                 status => status,
@@ -158,7 +158,7 @@ impl Page {
         let mut is_cut = has_more;
         let mut last = None;
         for stored in &stored {
-            let Ok(found) = object::found(stored) else {
+            let Ok(found) = object::found(selection.kind(), stored) else {
                 page.corrupt.push(stored.key.clone());
                 last = Some(&stored.key);
                 continue;

@@ -134,7 +134,7 @@ fn keep_part(request: &Request, part: Part, applied: &mut Value) {
     match part {
         Part::Main if request.kind().has(Subresource::Status) => drop(map.shift_remove("status")),
         Part::Main | Part::Finalizers => {}
-        Part::Status => {
+        Part::Status | Part::Approval => {
             map.retain(|field, _| matches!(field.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
         }
     }

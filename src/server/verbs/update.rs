@@ -39,6 +39,7 @@ pub(crate) fn part(request: &Request) -> Part {
         None => Part::Main,
         Some(Subresource::Status) => Part::Status,
         Some(Subresource::Finalize) => Part::Finalizers,
+        Some(Subresource::Approval) => Part::Approval,
         Some(Subresource::Scale | Subresource::Log | Subresource::Token) => {
             unreachable!("the router gives these to others")
         }
@@ -114,7 +115,7 @@ pub(crate) async fn store(request: &Request, old: &Found, new: Value) -> Result<
     }
     let key = object::key(kind, request.namespace(), name);
     let expect = Expect::Revision(old.revision);
-    let bytes = object::encode(&new);
+    let bytes = object::encode(kind, &new);
     let written = if is_finished(&new) {
         request.state.store.delete(key, expect, Some(bytes)).await.map(|(revision, _)| revision)
     } else {

@@ -76,7 +76,7 @@ pub(crate) async fn watch(request: &Request) -> Outcome {
     } else {
         (Vec::new(), object::revision(version)?)
     };
-    let started = request.state.store.watch(&request.kind().resource(), request.namespace(), after);
+    let started = request.state.store.watch(&request.kind().stored_resource(), request.namespace(), after);
     let changes = match started {
         Ok(changes) => changes,
         Err(WatchError::Compacted { oldest, .. }) => return Ok(gone(after, oldest)),
@@ -184,7 +184,8 @@ impl Following {
     /// A change as this client sees it: an object that enters the selection is
     /// added, one that leaves it is deleted.
     fn push_change(&mut self, change: &Arc<Change>) {
-        let Ok(now) = object::decode(&change.value, change.revision) else {
+        let kind = self.request.kind();
+        let Ok(now) = object::decode(kind, &change.value, change.revision) else {
             let why = format!("`{}` was written as no object at {}", change.key, change.revision);
             return self.fail(&Status::internal(why));
         };
@@ -199,7 +200,7 @@ impl Following {
         // What leaves the selection is shown as it was in it, under the new revision
         // (`cacher/cache_watcher.go`, `convertToWatchEvent`).
         let before = change.previous.as_ref();
-        let before = before.and_then(|before| object::decode(&before.value, change.revision).ok());
+        let before = before.and_then(|before| object::decode(kind, &before.value, change.revision).ok());
         let before = before.filter(|before| self.selection.matches(before));
         match (before, !is_deleted && self.selection.matches(&now)) {
             (None, true) => self.push("ADDED", &now),
