@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use k8s_openapi::api::{apps, authentication, authorization, autoscaling, core, discovery, events};
+use k8s_openapi::api::{apps, authentication, authorization, autoscaling, batch, core, discovery, events};
 use k8s_openapi::apimachinery::pkg::apis::meta;
 use serde_json::{Map, Value, json};
 use spur_schema::Schemas;
@@ -91,6 +91,8 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
         authorization::v1::SelfSubjectRulesReview,
         authorization::v1::SubjectAccessReview,
         autoscaling::v1::Scale,
+        batch::v1::CronJob,
+        batch::v1::Job,
         discovery::v1::EndpointSlice,
         events::v1::Event,
         meta::v1::DeleteOptions,
@@ -116,8 +118,11 @@ fn add_core_and_apps(generator: &mut schemars::SchemaGenerator) {
         core::v1::Secret,
         core::v1::Service,
         core::v1::ServiceAccount,
+        apps::v1::ControllerRevision,
+        apps::v1::DaemonSet,
         apps::v1::Deployment,
         apps::v1::ReplicaSet,
+        apps::v1::StatefulSet,
     );
 }
 

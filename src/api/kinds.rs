@@ -2,10 +2,14 @@
 
 pub mod check;
 pub mod config;
+pub mod controller_revision;
+pub mod cron_job;
+pub mod daemon_set;
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
+pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod pod;
@@ -18,6 +22,7 @@ pub mod reviews;
 pub mod sandbox;
 pub mod service;
 pub mod service_account;
+pub mod stateful_set;
 pub mod volumes;
 
 use serde_json::{Value, json};
