@@ -83,6 +83,7 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
     add_core_and_apps(generator);
     add!(
         generator,
+        autoscaling::v1::HorizontalPodAutoscaler,
         authentication::v1::SelfSubjectReview,
         authentication::v1::TokenRequest,
         authentication::v1::TokenReview,
@@ -91,6 +92,7 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
         authorization::v1::SelfSubjectRulesReview,
         authorization::v1::SubjectAccessReview,
         autoscaling::v1::Scale,
+        autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::CronJob,
         batch::v1::Job,
         discovery::v1::EndpointSlice,

@@ -1,5 +1,6 @@
 //! The kinds' rules: one file per kind, and here what several of them need.
 
+pub mod autoscaling;
 pub mod check;
 pub mod config;
 pub mod controller_revision;

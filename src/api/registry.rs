@@ -160,6 +160,8 @@ pub static REGISTRY: &[Kind] = &[
     kinds::stateful_set::KIND,
     kinds::daemon_set::KIND,
     kinds::controller_revision::KIND,
+    kinds::autoscaling::V2,
+    kinds::autoscaling::V1,
     kinds::cron_job::KIND,
     kinds::job::KIND,
     kinds::reviews::TOKEN_REVIEW,
