@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use k8s_openapi::api::{apps, authentication, authorization, autoscaling, batch, core, discovery, events};
+use k8s_openapi::api::{apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, networking, node, policy, scheduling};
 use k8s_openapi::apimachinery::pkg::apis::meta;
 use serde_json::{Map, Value, json};
 use spur_schema::Schemas;
@@ -95,8 +95,17 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::CronJob,
         batch::v1::Job,
+        coordination::v1::Lease,
         discovery::v1::EndpointSlice,
         events::v1::Event,
+        networking::v1::IPAddress,
+        networking::v1::Ingress,
+        networking::v1::IngressClass,
+        networking::v1::NetworkPolicy,
+        networking::v1::ServiceCIDR,
+        node::v1::RuntimeClass,
+        policy::v1::PodDisruptionBudget,
+        scheduling::v1::PriorityClass,
         meta::v1::DeleteOptions,
         meta::v1::Status,
     );
