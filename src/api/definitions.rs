@@ -6,8 +6,9 @@
 
 use std::sync::OnceLock;
 
-use k8s_openapi::api::{apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, networking, node, policy, scheduling};
+use k8s_openapi::api::{apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, networking, node, policy, rbac, scheduling};
 use k8s_openapi::apimachinery::pkg::apis::meta;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration;
 use serde_json::{Map, Value, json};
 use spur_schema::Schemas;
 
@@ -105,7 +106,13 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
         networking::v1::ServiceCIDR,
         node::v1::RuntimeClass,
         policy::v1::PodDisruptionBudget,
+        rbac::v1::ClusterRole,
+        rbac::v1::ClusterRoleBinding,
+        rbac::v1::Role,
+        rbac::v1::RoleBinding,
         scheduling::v1::PriorityClass,
+        certificates::v1::CertificateSigningRequest,
+        apiregistration::v1::APIService,
         meta::v1::DeleteOptions,
         meta::v1::Status,
     );

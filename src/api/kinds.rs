@@ -1,6 +1,8 @@
 //! The kinds' rules: one file per kind, and here what several of them need.
 
+pub mod aggregation;
 pub mod autoscaling;
+pub mod certificates;
 pub mod check;
 pub mod config;
 pub mod controller_revision;
@@ -21,6 +23,7 @@ pub mod pod_spec;
 pub mod policy;
 pub mod quantities;
 pub mod quota;
+pub mod rbac;
 pub mod replica_set;
 pub mod replication_controller;
 pub mod reviews;
