@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use k8s_openapi::api::{apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, networking, node, policy, rbac, scheduling};
+use k8s_openapi::api::{apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage};
 use k8s_openapi::apimachinery::pkg::apis::meta;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration;
 use serde_json::{Map, Value, json};
@@ -111,6 +111,12 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
         rbac::v1::Role,
         rbac::v1::RoleBinding,
         scheduling::v1::PriorityClass,
+        storage::v1::CSIDriver,
+        storage::v1::CSINode,
+        storage::v1::CSIStorageCapacity,
+        storage::v1::StorageClass,
+        storage::v1::VolumeAttachment,
+        storage::v1::VolumeAttributesClass,
         certificates::v1::CertificateSigningRequest,
         apiregistration::v1::APIService,
         meta::v1::DeleteOptions,

@@ -33,6 +33,7 @@ pub mod service;
 pub mod service_account;
 pub mod service_range;
 pub mod stateful_set;
+pub mod storage;
 pub mod volumes;
 
 use serde_json::{Value, json};
