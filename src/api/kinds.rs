@@ -1,5 +1,6 @@
 //! The kinds' rules: one file per kind, and here what several of them need.
 
+pub mod admission;
 pub mod aggregation;
 pub mod autoscaling;
 pub mod certificates;
@@ -8,6 +9,7 @@ pub mod config;
 pub mod controller_revision;
 pub mod coordination;
 pub mod cron_job;
+pub mod custom_resources;
 pub mod daemon_set;
 pub mod deployment;
 pub mod endpoint_slice;
