@@ -12,7 +12,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration;
 use serde_json::{Map, Value, json};
 use spur_schema::Schemas;
 
-use crate::merge_keys::{KEY_DEFAULTS, LISTS, ListRule, MERGE_PATCHES};
+use crate::merge_keys::{ATOMIC, DEFAULTS, LISTS, ListRule, MERGE_PATCHES, NAME_OPTIONAL};
 use crate::sandbox::{SandboxSpec, SandboxStatus};
 
 /// The definition of every object's `metadata`.
@@ -21,6 +21,8 @@ pub const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 pub const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 /// The definition of what `/scale` reads and writes.
 pub const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
+/// The definition of any JSON value, such as a default in a custom resource's schema.
+const JSON: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON";
 
 /// The definitions by name, as an OpenAPI v3 document's `components.schemas`.
 pub fn document() -> &'static Map<String, Value> {
@@ -69,8 +71,31 @@ fn build() -> Map<String, Value> {
         rewrite_references(schema);
     }
     definitions.insert("dev.spur.v1alpha1.Sandbox".to_owned(), sandbox());
+    correct(&mut definitions);
     annotate(&mut definitions);
     definitions
+}
+
+/// Says what k8s-openapi's types cannot: which of their fields may be left out, and
+/// that any JSON is no object.
+fn correct(definitions: &mut Map<String, Value>) {
+    for (name, schema) in definitions.iter_mut().filter(|(name, _)| name.starts_with("io.k8s.")) {
+        let is_named = !NAME_OPTIONAL.contains(&name.as_str());
+        let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) else { continue };
+        let is_event = name == "io.k8s.api.core.v1.Event";
+        required.retain(|field| (is_event || field != "metadata") && (is_named || field != "name"));
+        if required.is_empty()
+            && let Some(schema) = schema.as_object_mut()
+        {
+            schema.shift_remove("required");
+        }
+    }
+    if let Some(event) = definitions.get_mut("io.k8s.api.events.v1.Event") {
+        event["required"] = json!(["eventTime"]);
+    }
+    if let Some(any) = definitions.get_mut(JSON).and_then(Value::as_object_mut) {
+        any.shift_remove("type");
+    }
 }
 
 /// Adds the definitions of these types and of all that they refer to.
@@ -193,6 +218,11 @@ fn sandbox() -> Value {
 }
 
 fn annotate(definitions: &mut Map<String, Value>) {
+    for definition in ATOMIC {
+        if let Some(schema) = definitions.get_mut(*definition).and_then(Value::as_object_mut) {
+            schema.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
+        }
+    }
     for (definition, field, rule) in LISTS {
         let Some(property) = property_mut(definitions, definition, field) else { continue };
         match rule {
@@ -206,9 +236,12 @@ fn annotate(definitions: &mut Map<String, Value>) {
             ListRule::AtomicMap => {
                 property.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
             }
+            ListRule::GranularMap => {
+                property.insert("x-kubernetes-map-type".to_owned(), json!("granular"));
+            }
         }
     }
-    for (definition, field, default) in KEY_DEFAULTS {
+    for (definition, field, default) in DEFAULTS {
         if let Some(property) = property_mut(definitions, definition, field) {
             property.insert("default".to_owned(), json!(default));
         }
@@ -240,7 +273,10 @@ mod tests {
         for (definition, field, _) in LISTS {
             assert!(property_mut(&mut definitions, definition, field).is_some(), "{definition}.{field}");
         }
-        for (definition, field, _) in KEY_DEFAULTS {
+        for definition in ATOMIC.iter().chain(NAME_OPTIONAL) {
+            assert!(definitions.contains_key(*definition), "{definition}");
+        }
+        for (definition, field, _) in DEFAULTS {
             assert!(property_mut(&mut definitions, definition, field).is_some(), "{definition}.{field}");
         }
         for (definition, field, ..) in MERGE_PATCHES {
