@@ -40,7 +40,7 @@ pub(crate) fn create(request: &Request) -> Outcome {
 
 /// The body of a request that is answered and not kept, with what to warn of.
 pub(crate) fn read(request: &Request, kind: &Served) -> Result<(Value, Vec<String>), Status> {
-    let mut decoded = body::decode_object(body::media(&request.headers)?, &request.body)?;
+    let mut decoded = body::object(&request.headers, &request.body, &kind.api_version(), kind.kind())?;
     incoming::check_kind(kind, &mut decoded.value)?;
     let mut accepted = incoming::check_fields(kind, decoded, request.query.field_validation)?;
     incoming::check_identity(&request.target, &mut accepted.value)?;

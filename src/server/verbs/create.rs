@@ -20,7 +20,7 @@ const NAME_BASE_MAX: usize = 58;
 pub(crate) async fn create(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     let kind = request.kind();
-    let mut decoded = body::object(&request.headers, &request.body, &kind.api_version(), kind.kind)?;
+    let mut decoded = body::object(&request.headers, &request.body, &kind.api_version(), kind.kind())?;
     incoming::check_kind(kind, &mut decoded.value)?;
     let mut accepted = incoming::check_fields(kind, decoded, request.query.field_validation)?;
     incoming::check_identity(&request.target, &mut accepted.value)?;

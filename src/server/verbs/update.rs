@@ -18,7 +18,7 @@ use crate::{body, incoming, negotiate, object, table};
 pub(crate) async fn update(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     let kind = request.kind();
-    let mut decoded = body::object(&request.headers, &request.body, &kind.api_version(), kind.kind)?;
+    let mut decoded = body::object(&request.headers, &request.body, &kind.api_version(), kind.kind())?;
     let part = part(request);
     incoming::check_kind(kind, &mut decoded.value)?;
     let mut accepted = incoming::check_fields(kind, decoded, request.query.field_validation)?;
