@@ -35,6 +35,29 @@ pub struct ContainerPlan {
     /// Added to, and winning over, the runtime's base environment. Among equal
     /// names the last wins, as in a pod's `env`.
     pub env: Vec<(String, String)>,
+    /// How its standard streams are set up.
+    pub stdio: StdioPlan,
+}
+
+/// How a container's standard streams are set up, beyond being read for its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StdioPlan {
+    /// Its standard input.
+    pub stdin: StdinMode,
+    /// Whether it runs on a terminal, which is then its input and both outputs in one.
+    pub tty: bool,
+}
+
+/// A container's standard input; the names in a container are `stdin` and `stdinOnce`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StdinMode {
+    /// Empty.
+    #[default]
+    Closed,
+    /// Open for every client that attaches, one after the other or together.
+    Open,
+    /// Open until the first client that attaches to it has gone.
+    Once,
 }
 
 /// What a container is doing.
@@ -141,6 +164,22 @@ impl PodId {
 impl fmt::Display for PodId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+// === impl ContainerPlan ===
+
+impl ContainerPlan {
+    /// A command with nothing around it: where Spur runs, with the base environment, its
+    /// output read and its input empty.
+    pub fn new(name: &str, command: &[&str]) -> Self {
+        Self {
+            name: name.into(),
+            command: command.iter().map(|part| (*part).to_owned()).collect(),
+            working_dir: None,
+            env: Vec::new(),
+            stdio: StdioPlan::default(),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! What it does by itself is what a real one would: it refuses to start twice,
 //! counts attempts, tells every change, and `stop` ends a container with SIGTERM.
 
+mod session;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -17,7 +19,10 @@ use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEven
 use crate::interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
 };
+use crate::session::{Session, Streams};
 use crate::start_error::StartError;
+
+pub use session::SessionScript;
 
 /// Changes kept for a slow reader: far above what one test makes between two reads;
 /// beyond it the reader gets `Lagged`, as with a real runtime.
@@ -44,6 +49,7 @@ struct World {
     /// By container name; each start takes one.
     start_failures: HashMap<String, VecDeque<StartError>>,
     exec: Option<ExecScript>,
+    session: Option<SessionScript>,
     last_pid: u32,
 }
 
@@ -53,6 +59,17 @@ struct Fake {
     attempt: u32,
     lines: Vec<String>,
     previous_lines: Option<Vec<String>>,
+}
+
+// === impl World ===
+
+impl World {
+    fn check_running(&self, pod: &PodId, container: &str) -> Result<(), ExecError> {
+        let key = (pod.clone(), container.to_owned());
+        let is_running = self.containers.get(&key).is_some_and(|f| f.state.is_running());
+        let not_running = || ExecError::NotRunning { pod: pod.to_string(), container: container.into() };
+        is_running.then_some(()).ok_or_else(not_running)
+    }
 }
 
 // === impl FakeRuntime ===
@@ -101,6 +118,12 @@ impl FakeRuntime {
     /// From now on commands in containers answer like this; without it they return 0.
     pub fn on_exec(&self, script: ExecScript) {
         self.world().exec = Some(script);
+    }
+
+    /// From now on conversations go like this; without it commands return 0 at once and say
+    /// nothing, and a container that was attached to says nothing until it ends.
+    pub fn on_session(&self, script: SessionScript) {
+        self.world().session = Some(script);
     }
 
     /// What a container was last started with.
@@ -288,10 +311,7 @@ impl Runtime for FakeRuntime {
     ) -> BoxFuture<'a, Result<ExecOutput, ExecError>> {
         async move {
             let world = self.world();
-            let key = (pod.clone(), container.to_owned());
-            if !world.containers.get(&key).is_some_and(|f| f.state.is_running()) {
-                return Err(ExecError::NotRunning { pod: pod.to_string(), container: container.into() });
-            }
+            world.check_running(pod, container)?;
             match &world.exec {
                 Some(script) => script(container, &command),
                 None => Ok(ExecOutput {
@@ -300,6 +320,41 @@ impl Runtime for FakeRuntime {
                     stderr: Bytes::new(),
                     is_truncated: false,
                 }),
+            }
+        }
+        .boxed()
+    }
+
+    fn exec_session<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        command: Vec<String>,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>> {
+        async move {
+            let world = self.world();
+            world.check_running(pod, container)?;
+            match &world.session {
+                Some(script) => script(container, &command, streams),
+                None => Ok(session::silent(0)),
+            }
+        }
+        .boxed()
+    }
+
+    fn attach<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>> {
+        async move {
+            let world = self.world();
+            world.check_running(pod, container)?;
+            match &world.session {
+                Some(script) => script(container, &[], streams),
+                None => Ok(session::until_the_end(self.events(), pod, container)),
             }
         }
         .boxed()
@@ -317,7 +372,7 @@ mod tests {
     use super::*;
 
     fn plan(name: &str) -> ContainerPlan {
-        ContainerPlan { name: name.into(), command: vec!["x".into()], working_dir: None, env: Vec::new() }
+        ContainerPlan::new(name, &["x"])
     }
 
     fn exit_code(state: Option<ContainerState>) -> Option<i32> {
@@ -356,6 +411,16 @@ mod tests {
         assert!(fake.start(&pod, plan("a")).await.is_err());
         assert_eq!(exit_code(fake.state(&pod, "a")), Some(128));
         assert!(fake.start(&pod, plan("a")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_container_that_is_attached_to_says_when_it_ends() {
+        let (fake, pod) = (FakeRuntime::new(), PodId::new("ns", "p", "u"));
+        assert!(fake.attach(&pod, "a", Streams::OUTPUT).await.is_err());
+        fake.start(&pod, plan("a")).await.unwrap();
+        let session = fake.attach(&pod, "a", Streams::OUTPUT).await.unwrap();
+        fake.exit(&pod, "a", 3);
+        assert_eq!(session.exit.await, 3);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use futures::stream::BoxStream;
 use tokio::sync::broadcast;
 
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
+use crate::session::{Session, Streams};
 use crate::start_error::StartError;
 
 /// What runs a pod.
@@ -65,6 +66,24 @@ pub trait Runtime: Send + Sync + 'static {
         command: Vec<String>,
         timeout: Duration,
     ) -> BoxFuture<'a, Result<ExecOutput, ExecError>>;
+
+    /// Starts a command in the container's environment and directory, with its streams.
+    fn exec_session<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        command: Vec<String>,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>>;
+
+    /// The streams of the container itself: its output from now on, and its input where it
+    /// has one. Whether it has a terminal is the container's own matter.
+    fn attach<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>>;
 
     /// Every change from now on. The channel is bounded; a reader that gets `Lagged`
     /// reads [`Runtime::list`] again.

@@ -23,6 +23,7 @@
 
 mod container;
 mod interface;
+mod session;
 mod start_error;
 
 pub mod fake;
@@ -32,10 +33,13 @@ pub mod process;
 
 mod log;
 
-pub use container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, reason};
+pub use container::{
+    ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, StdinMode, StdioPlan, reason,
+};
 pub use fake::FakeRuntime;
 pub use interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
 };
 pub use process::ProcessRuntime;
+pub use session::{OutputStream, Session, Stdin, Streams, TerminalSize};
 pub use start_error::StartError;

@@ -7,6 +7,8 @@
 //!                                                progress ┘ └ rotate at 10 MiB
 //! ```
 //!
+//! The pump passes what it reads to the `tap` too, for those who are attached.
+//!
 //! One directory per attempt. The pump never waits for a reader; a reader that
 //! lags over a rotation is told how many lines it missed. Bytes are kept as
 //! they came: what makes them safe to show on a terminal is the reader's reader.
@@ -17,7 +19,9 @@ mod filter;
 mod limit;
 mod pump;
 mod read;
+mod tap;
 
 pub(crate) use files::{LogFiles, Progress, progress_of_closed};
 pub(crate) use pump::Pump;
 pub(crate) use read::open;
+pub(crate) use tap::{Tap, TapPoint};

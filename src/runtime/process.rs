@@ -4,6 +4,7 @@
 //! ```text
 //!  start ─► program (what file?) ─► group (spawn) ─► supervise ─► state, event, record
 //!                                     │ pipes ─► log::Pump            ▲
+//!  exec, attach ─► Session (streams) ◄─ the group's own, or log::Tap
 //!  stop ──► SIGTERM … SIGKILL ────────┘            leader's end ──────┘
 //!  open ──► reap: what a killed Spur left behind (record + start time, cookie)
 //! ```
@@ -12,18 +13,24 @@
 //! that inherited the container's cookie in its environment: so also what left
 //! the group with `setsid` is ended with it.
 
+mod attach;
 mod container;
 mod cookie;
 mod environment;
 mod exec;
 mod group;
 mod identity;
+mod output;
 mod program;
 mod reap;
 mod record;
 mod registry;
 mod runtime;
+mod session;
+mod stdin;
 mod supervise;
+mod terminal;
+mod wiring;
 
 pub use environment::{INHERITED, inherited};
 pub use reap::{Reaped, ReapedBy};

@@ -155,13 +155,7 @@ async fn logs_come_from_a_pod_or_from_one_of_a_workload() {
     ! error: container "main" in pod "web-1" is waiting to start: ContainerCreating
     exit 1
     "#);
-    let plan = ContainerPlan {
-        name: "main".to_owned(),
-        command: vec!["x".to_owned()],
-        working_dir: None,
-        env: vec![],
-    };
-    world.runtime.start(&id, plan).await.unwrap();
+    world.runtime.start(&id, ContainerPlan::new("main", &["x"])).await.unwrap();
     for line in ["one", "two", "\u{1b}[31mthree"] {
         world.runtime.print(&id, "main", line);
     }

@@ -5,7 +5,6 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +13,8 @@ use tracing::warn;
 use super::cri::{Splitter, Stamp, Stream, Tag, count_lines, encode, stamp};
 use super::files::{LogFiles, Lost};
 use super::limit::{Gate, Limit};
+use super::tap::Tap;
+use crate::session::OutputStream;
 
 /// What is read at once, twice for each container: enough for the highest rate at some
 /// thousand writes a second, little enough for hundreds of containers.
@@ -27,6 +28,9 @@ const BATCH_KEPT_BYTES: usize = 4 * READ_BYTES;
 /// are gone by then, so the end is there at once, unless one that escaped holds a pipe open.
 const FINISH_MAX: Duration = Duration::from_secs(1);
 
+/// Where a process' output is read.
+type Pipe = Box<dyn AsyncRead + Send + Unpin>;
+
 /// Owns the task that writes one attempt's log.
 pub(crate) struct Pump {
     task: JoinHandle<()>,
@@ -35,9 +39,10 @@ pub(crate) struct Pump {
 }
 
 /// One pipe and its way into the log.
-struct Source<R> {
-    /// `None` after its end.
-    pipe: Option<R>,
+struct Source {
+    stream: OutputStream,
+    /// `None` after its end, and where there is none.
+    pipe: Option<Pipe>,
     buf: Vec<u8>,
     splitter: Splitter,
     gate: Gate,
@@ -55,14 +60,10 @@ struct Writer {
 
 impl Pump {
     /// Starts the task.
-    pub(crate) fn spawn(stdout: ChildStdout, stderr: ChildStderr, files: LogFiles) -> Self {
+    pub(crate) fn spawn(stdout: Option<Pipe>, stderr: Option<Pipe>, (files, tap): (LogFiles, Tap)) -> Self {
         let give_up = CancellationToken::new();
-        let task = tokio::spawn(pump(
-            Source::new(Stream::Stdout, stdout),
-            Source::new(Stream::Stderr, stderr),
-            Writer::new(files),
-            give_up.clone(),
-        ));
+        let sources = (Source::new(OutputStream::Stdout, stdout), Source::new(OutputStream::Stderr, stderr));
+        let task = tokio::spawn(pump(sources, tap, Writer::new(files), give_up.clone()));
         Self { task, give_up }
     }
 
@@ -78,8 +79,8 @@ impl Pump {
 }
 
 async fn pump(
-    mut stdout: Source<ChildStdout>,
-    mut stderr: Source<ChildStderr>,
+    (mut stdout, mut stderr): (Source, Source),
+    mut tap: Tap,
     mut writer: Writer,
     give_up: CancellationToken,
 ) {
@@ -87,8 +88,8 @@ async fn pump(
     while stdout.pipe.is_some() || stderr.pipe.is_some() {
         let resumes_at = limit.resumes_at();
         tokio::select! {
-            n = stdout.read() => stdout.pass(n, &mut limit, &mut writer.batch),
-            n = stderr.read() => stderr.pass(n, &mut limit, &mut writer.batch),
+            n = stdout.read() => stdout.pass(n, (&mut limit, &mut tap), &mut writer.batch),
+            n = stderr.read() => stderr.pass(n, (&mut limit, &mut tap), &mut writer.batch),
             // A flood that stopped: its marker need not wait for the next line.
             () = sleep_until(resumes_at.unwrap_or_else(Instant::now)), if resumes_at.is_some() => {
                 limit.refill(Instant::now());
@@ -111,14 +112,13 @@ fn now() -> Stamp {
 
 // === impl Source ===
 
-impl<R: AsyncRead + Unpin> Source<R> {
-    fn new(stream: Stream, pipe: R) -> Self {
-        Self {
-            pipe: Some(pipe),
-            buf: vec![0; READ_BYTES],
-            splitter: Splitter::default(),
-            gate: Gate::new(stream),
-        }
+impl Source {
+    fn new(stream: OutputStream, pipe: Option<Pipe>) -> Self {
+        let gate = Gate::new(match stream {
+            OutputStream::Stdout => Stream::Stdout,
+            OutputStream::Stderr => Stream::Stderr,
+        });
+        Self { stream, pipe, buf: vec![0; READ_BYTES], splitter: Splitter::default(), gate }
     }
 
     /// Cancel-safe, as `read` is. Never ready after the end.
@@ -129,10 +129,11 @@ impl<R: AsyncRead + Unpin> Source<R> {
         }
     }
 
-    fn pass(&mut self, n: io::Result<usize>, limit: &mut Limit, batch: &mut Vec<u8>) {
+    fn pass(&mut self, n: io::Result<usize>, (limit, tap): (&mut Limit, &mut Tap), batch: &mut Vec<u8>) {
         let Ok(n @ 1..) = n else {
             return self.finish(limit, batch);
         };
+        tap.pass(self.stream, &self.buf[..n]);
         limit.refill(Instant::now());
         let (at, gate) = (now(), &mut self.gate);
         self.splitter.push(&self.buf[..n], |tag, piece| {

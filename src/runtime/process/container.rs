@@ -11,12 +11,15 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::attach::Attachable;
 use super::group::{Exit, send};
 use super::identity::Mark;
 use super::record::Record;
+use super::stdin::ContainerStdin;
+use super::terminal::Terminal;
 use crate::container::{ContainerPlan, ContainerState, PodId, RuntimeEvent, reason};
-use crate::interface::{LogError, StopError};
-use crate::log::{Progress, progress_of_closed};
+use crate::interface::{ExecError, LogError, StopError};
+use crate::log::{Progress, TapPoint, progress_of_closed};
 use crate::start_error::StartError;
 
 /// How long SIGKILL may take: at once, unless a process waits for a disk or a network file
@@ -49,6 +52,15 @@ struct Live {
     stop_by: Option<Instant>,
     is_removed: bool,
     progress_rx: Option<watch::Receiver<Progress>>,
+    /// Set as long as `group` is, for those who attach.
+    ends: Option<RunEnds>,
+}
+
+/// What one attaches to.
+pub(super) struct RunEnds {
+    pub(super) tap: TapPoint,
+    pub(super) stdin: ContainerStdin,
+    pub(super) terminal: Option<Terminal>,
 }
 
 /// A group that has just been started.
@@ -56,6 +68,7 @@ pub(super) struct Run {
     pub(super) group: Pid,
     pub(super) mark: Option<Mark>,
     pub(super) started_at: SystemTime,
+    pub(super) ends: RunEnds,
 }
 
 // === impl Container ===
@@ -100,10 +113,34 @@ impl Container {
         self.state_tx.subscribe()
     }
 
-    /// What a command in the container runs with, if the container runs.
-    pub(super) fn running(&self) -> Option<(u32, Arc<ContainerPlan>)> {
+    /// What a command in the container runs with, if the container runs: attempt and plan,
+    /// and the state that lasts as long as this run.
+    pub(super) fn running(&self) -> Result<(u32, Arc<ContainerPlan>, ContainerState), ExecError> {
         let live = self.live();
-        live.attempt.zip(live.plan.clone()).filter(|_| self.state_tx.borrow().is_running())
+        let state = self.state();
+        let running = live.attempt.zip(live.plan.clone()).filter(|_| state.is_running());
+        running.map(|(attempt, plan)| (attempt, plan, state)).ok_or_else(|| self.not_running())
+    }
+
+    /// What one attaches to, if the container runs; its input only where it is wanted.
+    pub(super) fn attach(&self, wants_stdin: bool) -> Result<Attachable, ExecError> {
+        let mut live = self.live();
+        let running = self.state();
+        let stdin_mode = live.plan.as_ref().map(|plan| plan.stdio.stdin).unwrap_or_default();
+        let ends = live.ends.as_mut().filter(|_| running.is_running());
+        let Some(RunEnds { tap, stdin, terminal }) = ends else { return Err(self.not_running()) };
+        Ok(Attachable {
+            running,
+            state_rx: self.watch(),
+            tap: tap.clone(),
+            stdin: if wants_stdin { stdin.hand_out() } else { None },
+            stdin_mode,
+            terminal: terminal.clone(),
+        })
+    }
+
+    pub(super) fn not_running(&self) -> ExecError {
+        ExecError::NotRunning { pod: self.pod.to_string(), container: self.name.clone() }
     }
 
     /// Whether its leader has not ended yet.
@@ -149,6 +186,7 @@ impl Container {
         let mut live = self.live();
         live.group = Some(run.group);
         live.mark = run.mark;
+        live.ends = Some(run.ends);
         let state = ContainerState::Running {
             pid: run.group.as_raw_nonzero().get().unsigned_abs(),
             started_at: run.started_at,
@@ -185,7 +223,9 @@ impl Container {
 
     /// From here on nobody signals the group any more, so that its leader may be reaped.
     pub(super) fn release(&self) {
-        self.live().group = None;
+        let mut live = self.live();
+        live.group = None;
+        live.ends = None;
     }
 
     /// All of it has ended.

@@ -21,6 +21,11 @@ impl Cookie {
         Self(format!("{runtime}/{uid}/{container}/{attempt}/"))
     }
 
+    /// Of a command in a container: within that of the attempt.
+    pub(super) fn of_command(&self) -> Self {
+        Self(format!("{}{}/", self.0, uuid::Uuid::new_v4()))
+    }
+
     /// Of everything that a runtime ever started.
     pub(super) fn of_runtime(runtime: &str) -> Self {
         Self(format!("{runtime}/"))

@@ -43,6 +43,12 @@ pub(crate) fn merged(base: &BTreeMap<String, String>, own: &[(String, String)]) 
     env
 }
 
+/// Programs on a terminal ask for its kind; where nobody has said it, it is what container
+/// runtimes say (containerd's `oci.WithTTY`).
+pub(crate) fn name_terminal(env: &mut BTreeMap<String, String>) {
+    env.entry("TERM".into()).or_insert_with(|| "xterm".into());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,22 +1,25 @@
 //! A command in a container: the same environment, the same directory, a group
-//! of its own that never outlives the container or its time.
+//! of its own. Here is how one is started, and how one is run to its end within
+//! its time, as probes do.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::process::Signal;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{ChildStderr, ChildStdout};
+use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
 
 use super::container::{Container, KILL_MAX};
-use super::cookie;
-use super::environment::merged;
-use super::group::{Exit, Group, Pipes, send};
+use super::cookie::{self, Cookie};
+use super::environment::{merged, name_terminal};
+use super::group::{Exit, Group, send};
 use super::program::resolve;
 use super::runtime::Shared;
-use crate::container::ContainerPlan;
+use super::wiring::{Ends, Reader};
+use crate::container::{ContainerPlan, ContainerState};
 use crate::interface::{ExecError, ExecOutput};
+use crate::session::Streams;
 
 /// How long is waited for output once the command has ended and its group was killed.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);
@@ -28,21 +31,12 @@ pub(super) async fn exec(
     command: Vec<String>,
     timeout: Duration,
 ) -> Result<ExecOutput, ExecError> {
-    let not_running =
-        || ExecError::NotRunning { pod: container.pod.to_string(), container: container.name.clone() };
-    let mut state_rx = container.watch();
-    let (attempt, plan) = container.running().ok_or_else(not_running)?;
-    let plan = ContainerPlan { command, ..ContainerPlan::clone(&plan) };
-    let cookie = shared.cookie(&container, attempt);
-    let spawned = tokio::task::spawn_blocking(move || {
-        let mut env = merged(&shared.base_env, &plan.env);
-        env.insert(cookie::NAME.into(), cookie.to_string());
-        Group::spawn(&resolve(&plan, &env)?, &env)
-    });
-    let (mut group, pipes) = spawned.await.map_err(|_| not_running())??;
+    let not_running = || container.not_running();
+    let launched = launch(shared, container.clone(), command, Streams::OUTPUT).await?;
+    let Launched { mut group, ends, cookie: _, running, mut state_rx } = launched;
     let (mut stdout, mut stderr) = (Captured::default(), Captured::default());
     let verdict = {
-        let reading = read_both(pipes, &mut stdout, &mut stderr);
+        let reading = read_both(ends, &mut stdout, &mut stderr);
         tokio::pin!(reading);
         let mut has_read = false;
         let timeout_at = tokio::time::sleep(timeout);
@@ -51,7 +45,7 @@ pub(super) async fn exec(
             tokio::select! {
                 () = group.leader_ended() => break Ok(()),
                 () = &mut timeout_at => break Err(ExecError::TimedOut(timeout)),
-                _ = state_rx.wait_for(|s| !s.is_running()) => break Err(not_running()),
+                _ = state_rx.wait_for(|state| *state != running) => break Err(not_running()),
                 () = &mut reading, if !has_read => has_read = true,
             }
         };
@@ -71,8 +65,42 @@ pub(super) async fn exec(
     })
 }
 
+/// A command that has just been started.
+pub(super) struct Launched {
+    pub(super) group: Group,
+    pub(super) ends: Ends,
+    pub(super) cookie: Cookie,
+    /// The container's state from before the command's start to the container's end.
+    pub(super) running: ContainerState,
+    pub(super) state_rx: watch::Receiver<ContainerState>,
+}
+
+/// Starts a command.
+pub(super) async fn launch(
+    shared: Arc<Shared>,
+    container: Arc<Container>,
+    command: Vec<String>,
+    streams: Streams,
+) -> Result<Launched, ExecError> {
+    let state_rx = container.watch();
+    let (attempt, plan, running) = container.running()?;
+    let plan = ContainerPlan { command, ..ContainerPlan::clone(&plan) };
+    let cookie = shared.cookie(&container, attempt).of_command();
+    let value = cookie.to_string();
+    let spawned = tokio::task::spawn_blocking(move || {
+        let mut env = merged(&shared.base_env, &plan.env);
+        env.insert(cookie::NAME.into(), value);
+        if streams.terminal.is_some() {
+            name_terminal(&mut env);
+        }
+        Group::spawn(&resolve(&plan, &env)?, &env, &streams)
+    });
+    let (group, ends) = spawned.await.map_err(|_| container.not_running())??;
+    Ok(Launched { group, ends, cookie, running, state_rx })
+}
+
 /// Ends what is left; `None` where SIGKILL does not help.
-async fn end(mut group: Group) -> Option<Exit> {
+pub(super) async fn end(mut group: Group) -> Option<Exit> {
     send(group.pid(), Signal::KILL);
     tokio::time::timeout(KILL_MAX, group.leader_ended()).await.ok()?;
     Some(group.kill_and_reap())
@@ -84,18 +112,8 @@ struct Captured {
     is_truncated: bool,
 }
 
-async fn read_both(pipes: Pipes, stdout: &mut Captured, stderr: &mut Captured) {
-    let read_out = async {
-        if let Ok(pipe) = ChildStdout::from_std(pipes.stdout) {
-            stdout.fill(pipe).await;
-        }
-    };
-    let read_err = async {
-        if let Ok(pipe) = ChildStderr::from_std(pipes.stderr) {
-            stderr.fill(pipe).await;
-        }
-    };
-    tokio::join!(read_out, read_err);
+async fn read_both(ends: Ends, stdout: &mut Captured, stderr: &mut Captured) {
+    tokio::join!(stdout.fill(ends.stdout), stderr.fill(ends.stderr));
 }
 
 // === impl Captured ===
@@ -103,7 +121,8 @@ async fn read_both(pipes: Pipes, stdout: &mut Captured, stderr: &mut Captured) {
 impl Captured {
     /// Reads to the end and keeps the start: a command must not hang because it says more
     /// than anybody wants to know.
-    async fn fill(&mut self, mut pipe: impl AsyncRead + Unpin) {
+    async fn fill(&mut self, pipe: Option<Reader>) {
+        let Some(mut pipe) = pipe else { return };
         let mut buf = vec![0; ExecOutput::MAX_BYTES];
         while let Ok(n @ 1..) = pipe.read(&mut buf).await {
             let room = ExecOutput::MAX_BYTES - self.bytes.len();

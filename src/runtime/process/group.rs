@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 
 use rustix::io::Errno;
 use rustix::process::{
@@ -13,6 +13,8 @@ use rustix::process::{
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
 use super::program::{Program, explain};
+use super::wiring::{self, Ends};
+use crate::session::Streams;
 use crate::start_error::StartError;
 
 /// A group whose leader we started and have not reaped.
@@ -26,12 +28,6 @@ pub(super) struct Group {
     child_changes: SignalStream,
 }
 
-/// Both ends of a group's output.
-pub(super) struct Pipes {
-    pub(super) stdout: ChildStdout,
-    pub(super) stderr: ChildStderr,
-}
-
 /// How a leader ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exit {
@@ -43,35 +39,24 @@ pub(super) struct Exit {
 impl Group {
     /// Starts a program as the leader of a new group. Blocks for a fork; needs a tokio runtime.
     ///
-    /// Standard input is empty. The standard library resets the signal mask and SIGPIPE, and
-    /// our own descriptors are closed on exec.
+    /// The standard library resets the signal mask and SIGPIPE, and our own descriptors are
+    /// closed on exec.
     pub(super) fn spawn(
         program: &Program,
         env: &BTreeMap<String, String>,
-    ) -> Result<(Self, Pipes), StartError> {
+        streams: &Streams,
+    ) -> Result<(Self, Ends), StartError> {
         let fail = |e| explain(program, e);
         let child_changes = signal(SignalKind::child()).map_err(fail)?;
         let mut command = Command::new(&program.path);
-        command
-            .arg0(&program.arg0)
-            .args(&program.args)
-            .env_clear()
-            .envs(env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+        command.arg0(&program.arg0).args(&program.args).env_clear().envs(env);
         if let Some(dir) = &program.dir {
             command.current_dir(dir);
         }
-        let mut leader = command.spawn().map_err(fail)?;
-        let pipes = Pipes {
-            stdout: leader.stdout.take().expect("it was asked to be piped"),
-            stderr: leader.stderr.take().expect("it was asked to be piped"),
-        };
+        let (leader, ends) = wiring::spawn(command, streams).map_err(fail)?;
         let pid = Pid::from_child(&leader);
         let group = Self { leader, pid, child_changes };
-        Ok((group, pipes))
+        Ok((group, ends))
     }
 
     /// The leader's number, which is the group's.

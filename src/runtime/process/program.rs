@@ -159,12 +159,8 @@ mod tests {
         }
 
         fn resolve(&self, program: &str, path: &str) -> Result<PathBuf, StartError> {
-            let plan = ContainerPlan {
-                name: "c".into(),
-                command: vec![program.into()],
-                working_dir: Some(self.0.path().into()),
-                env: Vec::new(),
-            };
+            let working_dir = Some(self.0.path().into());
+            let plan = ContainerPlan { working_dir, ..ContainerPlan::new("c", &[program]) };
             let env = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
             resolve(&plan, &env).map(|p| p.path)
         }
@@ -219,15 +215,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_passed_to_a_process_is_refused() {
-        let plan = |command: &[&str]| ContainerPlan {
-            name: "c".into(),
-            command: command.iter().map(|s| (*s).to_owned()).collect(),
-            working_dir: None,
-            env: Vec::new(),
-        };
         let check = |command: &[&str], name: &str, wanted: &str| {
             let env = BTreeMap::from([(name.to_owned(), "x\0".to_owned())]);
-            let error = resolve(&plan(command), &env).unwrap_err();
+            let error = resolve(&ContainerPlan::new("c", command), &env).unwrap_err();
             assert_eq!(error.reason(), "CreateContainerConfigError");
             assert!(error.to_string().contains(wanted), "{error}");
         };

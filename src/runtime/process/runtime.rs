@@ -16,11 +16,12 @@ use super::container::Container;
 use super::cookie::Cookie;
 use super::reap::{Reaped, reap};
 use super::registry::{OpenError, Registry, is_file_name};
-use super::{exec, supervise};
+use super::{attach, exec, session, supervise};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
 };
+use crate::session::{Session, Streams};
 use crate::start_error::StartError;
 
 /// Runs containers as groups of local processes.
@@ -294,6 +295,39 @@ impl Runtime for ProcessRuntime {
             // A task of its own: it ends within its timeout whether or not anybody waits.
             let done = tasks.spawn(exec::exec(shared, found, command, timeout));
             done.await.unwrap_or_else(|_| Err(not_running()))
+        }
+        .boxed()
+    }
+
+    fn exec_session<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        command: Vec<String>,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>> {
+        async move {
+            let not_running = || ExecError::NotRunning { pod: pod.to_string(), container: container.into() };
+            let found = self.shared.find(pod, container).ok_or_else(not_running)?;
+            let (shared, tasks) = (self.shared.clone(), &self.shared.tasks);
+            // A task of its own: a command whose caller has gone meanwhile is started and
+            // ended with its session, never left alone.
+            let opened = tasks.spawn(session::open(shared, found, command, streams));
+            opened.await.unwrap_or_else(|_| Err(not_running()))
+        }
+        .boxed()
+    }
+
+    fn attach<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>> {
+        async move {
+            let not_running = || ExecError::NotRunning { pod: pod.to_string(), container: container.into() };
+            let found = self.shared.find(pod, container).ok_or_else(not_running)?;
+            attach::open(&found, &streams)
         }
         .boxed()
     }

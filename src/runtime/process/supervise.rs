@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal};
-use tokio::process::{ChildStderr, ChildStdout};
 use tokio::time::Instant;
 
-use super::container::{Container, Run, attempt_dir};
+use super::container::{Container, Run, RunEnds, attempt_dir};
 use super::cookie::{self, Cookie};
-use super::environment::merged;
-use super::group::{Group, Pipes, is_left, send};
+use super::environment::{merged, name_terminal};
+use super::group::{Group, is_left, send};
 use super::identity::look;
 use super::program::resolve;
 use super::runtime::Shared;
-use crate::container::{ContainerPlan, Started};
-use crate::log::{LogFiles, Pump};
+use super::stdin::ContainerStdin;
+use super::wiring::Ends;
+use crate::container::{ContainerPlan, Started, StdinMode};
+use crate::log::{LogFiles, Pump, Tap};
+use crate::session::{Streams, TerminalSize};
 use crate::start_error::StartError;
 
 /// Starts an attempt that has begun, with the task that sees to its end. Blocks.
@@ -37,35 +39,40 @@ pub(super) fn launch(
     let cookie = shared.cookie(container, attempt);
     let mut env = merged(&shared.base_env, &plan.env);
     env.insert(cookie::NAME.into(), cookie.to_string());
+    if plan.stdio.tty {
+        name_terminal(&mut env);
+    }
     let program = resolve(plan, &env)?;
     let started_at = SystemTime::now();
-    let (group, pipes) = Group::spawn(&program, &env)?;
+    let (group, ends) = Group::spawn(&program, &env, &streams(plan))?;
+    let Ends { stdin, stdout, stderr, terminal } = ends;
     let pid = group.pid();
-    let run = Run { group: pid, mark: look(pid).map(|seen| seen.mark), started_at };
-    let watched = read_output(pipes, files).and_then(|pump| {
-        container.has_started(run)?;
-        Ok(pump)
-    });
-    let pump = match watched {
-        Ok(pump) => pump,
-        Err(source) => {
-            // Nobody would see to it, so it must not run.
-            container.release();
-            group.kill_and_reap();
-            cookie::kill_all(&cookie);
-            return Err(prepare(source));
-        }
-    };
+    let (tap, point) = Tap::new();
+    let (stdin, writing) = ContainerStdin::new(plan.stdio.stdin, stdin, container.watch());
+    let ends = RunEnds { tap: point, stdin, terminal };
+    let run = Run { group: pid, mark: look(pid).map(|seen| seen.mark), started_at, ends };
+    if let Err(source) = container.has_started(run) {
+        // Nobody would see to it, so it must not run.
+        container.release();
+        group.kill_and_reap();
+        cookie::kill_all(&cookie);
+        return Err(prepare(source));
+    }
+    let pump = Pump::spawn(stdout, stderr, (files, tap));
+    shared.tasks.spawn(writing);
     let ending =
         Ending { shared: shared.clone(), container: container.clone(), group, pump, cookie, started_at };
     shared.tasks.spawn(ending.run());
     Ok(Started { pid: pid.as_raw_nonzero().get().unsigned_abs(), started_at, attempt })
 }
 
-fn read_output(pipes: Pipes, files: LogFiles) -> io::Result<Pump> {
-    let stdout = ChildStdout::from_std(pipes.stdout)?;
-    let stderr = ChildStderr::from_std(pipes.stderr)?;
-    Ok(Pump::spawn(stdout, stderr, files))
+/// A container's output is read in any case, for its log.
+fn streams(plan: &ContainerPlan) -> Streams {
+    Streams {
+        stdin: plan.stdio.stdin != StdinMode::Closed,
+        terminal: plan.stdio.tty.then(TerminalSize::default),
+        ..Streams::OUTPUT
+    }
 }
 
 /// Deletes the logs of attempts before `attempt`: `kubectl logs --previous` asks for the one

@@ -260,8 +260,7 @@ fn pod(n: usize) -> PodId {
 }
 
 fn plan(script: &str) -> ContainerPlan {
-    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    ContainerPlan { name: "app".into(), command, working_dir: None, env: Vec::new() }
+    ContainerPlan::new("app", &["sh", "-c", script])
 }
 
 async fn text(runtime: &ProcessRuntime, pod: &PodId) -> String {

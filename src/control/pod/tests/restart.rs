@@ -77,9 +77,7 @@ async fn pods_that_were_over_are_left_alone() {
 async fn what_the_runtime_has_of_a_pod_that_is_gone_is_removed() {
     let fake = FakeRuntime::new();
     let gone = PodId::new("default", "gone", "uid-of-gone");
-    let plan =
-        ContainerPlan { name: "app".into(), command: vec!["x".into()], working_dir: None, env: Vec::new() };
-    fake.start(&gone, plan).await.unwrap();
+    fake.start(&gone, ContainerPlan::new("app", &["x"])).await.unwrap();
     let mut world = World::without_worker(fake.clone(), Arc::new(fake)).await;
     world.run_app("web", json!({})).await;
     world.start_worker();

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use spur_api::labels;
 use spur_runtime::ports::PortError;
-use spur_runtime::{ContainerPlan, reason};
+use spur_runtime::{ContainerPlan, StdioPlan, reason};
 use tokio::time::Instant;
 
 use super::super::container::{Due, RETRY};
@@ -171,6 +171,7 @@ impl Worker {
             command: environment::command_line(spec, &variables),
             working_dir: spec.working_dir.as_ref().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             env: variables.into_iter().collect(),
+            stdio: StdioPlan::default(),
         })
     }
 

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use spur_runtime::{
     ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError, LogOptions,
-    LogStream, PodId, RemoveError, Runtime, RuntimeEvent, StartError, Started, StopError,
+    LogStream, PodId, RemoveError, Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -96,6 +96,25 @@ impl Runtime for Held {
         timeout: Duration,
     ) -> BoxFuture<'a, Result<ExecOutput, ExecError>> {
         self.fake.exec(pod, container, command, timeout)
+    }
+
+    fn exec_session<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        command: Vec<String>,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>> {
+        self.fake.exec_session(pod, container, command, streams)
+    }
+
+    fn attach<'a>(
+        &'a self,
+        pod: &'a PodId,
+        container: &'a str,
+        streams: Streams,
+    ) -> BoxFuture<'a, Result<Session, ExecError>> {
+        self.fake.attach(pod, container, streams)
     }
 
     fn events(&self) -> broadcast::Receiver<RuntimeEvent> {

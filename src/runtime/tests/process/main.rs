@@ -4,8 +4,10 @@
 
 mod world;
 
+mod attach;
 mod exec;
 mod logs;
 mod restart;
+mod sessions;
 mod start;
 mod stop;

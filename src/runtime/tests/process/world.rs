@@ -83,12 +83,7 @@ impl World {
     }
 
     pub(crate) fn plan(&self, container: &str, command: &[&str]) -> ContainerPlan {
-        ContainerPlan {
-            name: container.into(),
-            command: command.iter().map(|s| (*s).to_owned()).collect(),
-            working_dir: None,
-            env: Vec::new(),
-        }
+        ContainerPlan::new(container, command)
     }
 
     /// Starts a container that runs a shell script, in the directory of this world.
