@@ -149,7 +149,6 @@ fn of_container(container: &Container) -> Vec<String> {
             "lifecycle.postStart",
             "do its work in `command`",
         ),
-        (container.tty == Some(true), "tty", "take it away"),
         (container.restart_policy_rules.is_some(), "restartPolicyRules", "use the pod's `restartPolicy`"),
         (container.restart_policy.is_some(), "restartPolicy", "use the pod's `restartPolicy`"),
     ];
@@ -190,7 +189,6 @@ fn of_container_ignored(container: &Container) -> Vec<&'static str> {
         (container.security_context.is_some(), "securityContext"),
         (is_set(hooks.and_then(|hooks| hooks.pre_stop.as_ref())), "lifecycle.preStop"),
         (hooks.is_some_and(|hooks| hooks.stop_signal.is_some()), "lifecycle.stopSignal"),
-        (container.stdin == Some(true), "stdin"),
         (
             container.termination_message_path.as_deref().is_some_and(|path| path != "/dev/termination-log"),
             "terminationMessagePath",

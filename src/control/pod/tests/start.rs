@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
+use spur_runtime::{StdinMode, StdioPlan};
 
 use super::world::{World, condition, holds, phase, real_port, status, waits};
 
@@ -35,6 +36,20 @@ async fn a_pod_runs_and_is_ready_with_its_ports_told() {
     assert_eq!(env("SPUR_SANDBOX"), None);
     world.event("Normal Created Created container: app").await;
     world.event("Normal Started Started container app").await;
+}
+
+#[tokio::test]
+async fn a_container_gets_the_input_and_the_terminal_it_asks_for() {
+    let world = World::new().await;
+    let check = async |name: &str, container, stdin, tty| {
+        let id = world.run_app(name, container).await;
+        world.ready(name).await;
+        assert_eq!(world.fake.plan(&id, "app").unwrap().stdio, StdioPlan { stdin, tty }, "{name}");
+    };
+    check("plain", json!({}), StdinMode::Closed, false).await;
+    check("open", json!({"stdin": true}), StdinMode::Open, false).await;
+    check("once", json!({"stdin": true, "stdinOnce": true, "tty": true}), StdinMode::Once, true).await;
+    check("alone", json!({"stdinOnce": true}), StdinMode::Closed, false).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use spur_api::labels;
 use spur_runtime::ports::PortError;
-use spur_runtime::{ContainerPlan, StdioPlan, reason};
+use spur_runtime::{ContainerPlan, StdinMode, StdioPlan, reason};
 use tokio::time::Instant;
 
 use super::super::container::{Due, RETRY};
@@ -171,7 +171,7 @@ impl Worker {
             command: environment::command_line(spec, &variables),
             working_dir: spec.working_dir.as_ref().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             env: variables.into_iter().collect(),
-            stdio: StdioPlan::default(),
+            stdio: stdio(spec),
         })
     }
 
@@ -202,6 +202,16 @@ impl Worker {
         let message = format!("left out by the process runtime: {}", ignored.join(", "));
         self.shared.notices.pod(&self.pod, EventType::Warning, support::REASON, message);
     }
+}
+
+/// `stdinOnce` means something only beside `stdin`.
+fn stdio(spec: &Spec) -> StdioPlan {
+    let stdin = match (spec.stdin, spec.stdin_once) {
+        (Some(true), Some(true)) => StdinMode::Once,
+        (Some(true), _) => StdinMode::Open,
+        _ => StdinMode::Closed,
+    };
+    StdioPlan { stdin, tty: spec.tty == Some(true) }
 }
 
 /// An error and what caused it, in one line.
