@@ -52,6 +52,12 @@ pub enum Subresource {
     Scale,
     /// `/log`: what the containers printed.
     Log,
+    /// `/exec`: the streams of a command that is run in a container.
+    Exec,
+    /// `/attach`: the streams of a container.
+    Attach,
+    /// `/portforward`: connections to a pod's ports.
+    PortForward,
     /// `/finalize`: the only way to write a namespace's `spec.finalizers`.
     Finalize,
     /// `/token`: makes tokens of a service account.
@@ -353,9 +359,20 @@ impl Subresource {
             Self::Status => "status",
             Self::Scale => "scale",
             Self::Log => "log",
+            Self::Exec => "exec",
+            Self::Attach => "attach",
+            Self::PortForward => "portforward",
             Self::Finalize => "finalize",
             Self::Token => "token",
             Self::Approval => "approval",
+        }
+    }
+
+    /// Whether it is a connection that becomes streams, not a document.
+    pub fn is_streamed(self) -> bool {
+        match self {
+            Self::Exec | Self::Attach | Self::PortForward => true,
+            Self::Status | Self::Token | Self::Approval | Self::Scale | Self::Log | Self::Finalize => false,
         }
     }
 }

@@ -133,7 +133,7 @@ fn resource_rows(kind: &Served) -> Vec<Value> {
             "kind": of,
             "verbs": verbs,
         });
-        if of != kind.kind() {
+        if (group, version) != (kind.group(), kind.version()) {
             row["group"] = json!(group);
             row["version"] = json!(version);
         }
@@ -161,6 +161,11 @@ fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
         }
         Subresource::Scale => ("autoscaling", "v1", "Scale", &["get", "patch", "update"]),
         Subresource::Log => (kind.group(), kind.version(), kind.kind(), &["get"]),
+        Subresource::Exec => (kind.group(), kind.version(), "PodExecOptions", &["create", "get"]),
+        Subresource::Attach => (kind.group(), kind.version(), "PodAttachOptions", &["create", "get"]),
+        Subresource::PortForward => {
+            (kind.group(), kind.version(), "PodPortForwardOptions", &["create", "get"])
+        }
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
         Subresource::Finalize => (kind.group(), kind.version(), kind.kind(), &["update"]),
     }

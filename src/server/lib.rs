@@ -5,7 +5,8 @@
 //!              │                (write: one pipeline for every kind)     │
 //!              │                                                         ▼
 //!              ├─► discovery, openapi, health                          store
-//!              └─► get, list, watch ◄──────────────────────────── revisions, changes
+//!              ├─► get, list, watch ◄──────────────────────────── revisions, changes
+//!              └─► exec, attach ◄─ WebSocket ─► streams of trait Runtime
 //! ```
 //!
 //! One generic handler serves every kind (`served`), from the snapshot of them in `kinds`. What an
@@ -18,6 +19,7 @@ mod answer;
 mod attributes;
 mod body;
 mod bootstrap;
+mod containers;
 mod discovery;
 mod health;
 mod incoming;
@@ -37,6 +39,7 @@ mod scale;
 mod selection;
 mod served;
 mod state;
+mod streams;
 mod table;
 mod token_request;
 mod traces;

@@ -10,6 +10,7 @@ use spur_api::{Status, meta};
 use spur_runtime::{LogError, LogOptions, PodId};
 
 use crate::answer::{self, Outcome};
+use crate::containers;
 use crate::object;
 use crate::query::LogQuery;
 use crate::verbs::Request;
@@ -17,43 +18,13 @@ use crate::verbs::Request;
 pub(crate) async fn get(request: &Request) -> Outcome {
     let pod =
         object::get(&request.state, request.kind(), request.namespace(), request.target.object_name())?.value;
-    let container = container(&pod, &request.query.log)?;
+    let container = containers::named(&pod, &request.query.log.container)?;
     let options = options(&request.query.log)?;
     let id = PodId::new(meta::namespace(&pod), meta::name(&pod), meta::uid(&pod));
     let logs = request.state.runtime.logs(&id, &container, options).await;
     let logs = logs.map_err(|error| missing(&pod, &container, &error))?;
     let until = request.state.draining.clone();
     Ok(answer::streamed("text/plain", logs.take_until(async move { until.cancelled().await })))
-}
-
-/// The container that is meant: the one named, else the only one.
-fn container(pod: &Value, query: &LogQuery) -> Result<String, Status> {
-    let names = || {
-        let lists = ["/spec/initContainers", "/spec/containers"];
-        lists
-            .into_iter()
-            .flat_map(|list| meta::list(pod, list))
-            .map(|container| meta::text(container, "/name"))
-    };
-    let pod_name = meta::name(pod);
-    if !query.container.is_empty() {
-        return match names().find(|name| *name == query.container) {
-            Some(name) => Ok(name.to_owned()),
-            None => Err(Status::bad_request(format!(
-                "container {} is not valid for pod {pod_name}",
-                query.container
-            ))),
-        };
-    }
-    match meta::list(pod, "/spec/containers") {
-        [only] => Ok(meta::text(only, "/name").to_owned()),
-        _ => {
-            let all: Vec<&str> = names().collect();
-            let why =
-                format!("a container name must be specified for pod {pod_name}, choose one of: {all:?}");
-            Err(Status::bad_request(why.replace([',', '"'], "")))
-        }
-    }
 }
 
 fn options(query: &LogQuery) -> Result<LogOptions, Status> {

@@ -112,7 +112,8 @@ impl LogQuery {
     }
 }
 
-fn flag(value: &str) -> bool {
+/// A parameter that is on or off.
+pub(crate) fn flag(value: &str) -> bool {
     // `?watch` and `?watch=` count as true, as Go's conversion has it.
     !matches!(value, "false" | "0" | "False" | "FALSE" | "f" | "F")
 }

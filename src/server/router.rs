@@ -16,7 +16,7 @@ use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
-    attributes, body, discovery, health, logs, oidc, openapi, reviews, scale, token_request, traces,
+    attributes, body, discovery, health, logs, oidc, openapi, reviews, scale, streams, token_request, traces,
 };
 
 /// The API server. Cheap to clone.
@@ -99,6 +99,9 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
     let mut query = Query::parse(query)?;
     query.is_watch |= target.is_watch;
     access::check(&state, &user, &attributes::of_target(&parts.method, &target, &query))?;
+    if let Some(part) = target.subresource.filter(|part| part.is_streamed()) {
+        return streams::connect(&state, (&target, part), parts).await;
+    }
     let body = body::read(body).await?;
     let request = Request { state, user, target, query, headers: parts.headers, body };
     generic(&parts.method, &request).await
@@ -192,6 +195,9 @@ fn methods(target: &Target) -> &'static [&'static str] {
             &["GET", "PUT", "PATCH"]
         }
         (Some(_), Some(Subresource::Log)) => &["GET"],
+        (Some(_), Some(Subresource::Exec | Subresource::Attach | Subresource::PortForward)) => {
+            streams::METHODS
+        }
         (Some(_), Some(Subresource::Finalize)) => &["PUT"],
         (Some(_), Some(Subresource::Token)) => &["POST"],
     }

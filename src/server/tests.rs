@@ -10,6 +10,7 @@ mod lists;
 mod patches;
 mod protobuf;
 mod requests;
+mod streams;
 mod watches;
 mod world;
 mod writes;

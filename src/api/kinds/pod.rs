@@ -17,7 +17,13 @@ pub(crate) const KIND: Kind = Kind {
     categories: &["all"],
     scope: Scope::Namespaced,
     definition: "io.k8s.api.core.v1.Pod",
-    subresources: &[Subresource::Status, Subresource::Log],
+    subresources: &[
+        Subresource::Status,
+        Subresource::Log,
+        Subresource::Exec,
+        Subresource::Attach,
+        Subresource::PortForward,
+    ],
     rules: Rules {
         default,
         prepare_create,

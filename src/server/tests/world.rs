@@ -8,7 +8,7 @@ use axum::body::{Body, BodyDataStream};
 use futures::StreamExt;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
-use spur_runtime::FakeRuntime;
+use spur_runtime::{FakeRuntime, Runtime};
 use spur_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -48,17 +48,22 @@ pub(super) async fn world_with(options: Options) -> World {
 
 /// A server over a store that is there already.
 pub(super) async fn over(store: Arc<Store>) -> World {
+    with(store, Arc::new(FakeRuntime::new()), CancellationToken::new()).await
+}
+
+/// A server over a store and a runtime, until it drains.
+pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining: CancellationToken) -> World {
     bootstrap(&store).await.expect("the first namespaces can be made");
     let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
     let (_facts_tx, facts) = tokio::sync::watch::channel(Map::new());
     let server = Server::new(Parts {
         store: store.clone(),
-        runtime: Arc::new(FakeRuntime::new()),
+        runtime,
         identity: Arc::new(Identity::generate().expect("random numbers")),
         traces,
         facts,
         routes: tokio::sync::watch::channel(0).1,
-        draining: CancellationToken::new(),
+        draining,
     });
     World { router: server.acting_as(User::admin()), server, store }
 }
@@ -100,6 +105,11 @@ pub(super) const SANDBOXES: &str = "/apis/spur.dev/v1alpha1/namespaces/default/s
 // === impl World ===
 
 impl World {
+    /// What a listener serves.
+    pub(super) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// A kube-rs client of this server.
     pub(super) fn client(&self) -> kube::Client {
         kube::Client::new(self.router.clone(), "default")

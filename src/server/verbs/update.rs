@@ -40,9 +40,14 @@ pub(crate) fn part(request: &Request) -> Part {
         Some(Subresource::Status) => Part::Status,
         Some(Subresource::Finalize) => Part::Finalizers,
         Some(Subresource::Approval) => Part::Approval,
-        Some(Subresource::Scale | Subresource::Log | Subresource::Token) => {
-            unreachable!("the router gives these to others")
-        }
+        Some(
+            Subresource::Scale
+            | Subresource::Log
+            | Subresource::Exec
+            | Subresource::Attach
+            | Subresource::PortForward
+            | Subresource::Token,
+        ) => unreachable!("the router gives these to others"),
     }
 }
 
