@@ -191,7 +191,9 @@ impl Status {
             status["metadata"]["continue"] = json!(self.details.continue_token);
         }
         let details = self.details.to_json();
-        if !details.is_empty() {
+        // kubectl looks into the details of what was not found, and crashes where there are none
+        // (`kubectl debug`, where `pods/ephemeralcontainers` is not served).
+        if !details.is_empty() || self.reason == "NotFound" {
             status["details"] = Value::Object(details);
         }
         status["code"] = json!(self.code);

@@ -31,7 +31,9 @@ async fn every_kind_is_found_in_both_forms_of_discovery() {
             .collect();
         assert!(names.contains(&kind.plural), "{} is missing at {path}", kind.plural);
     }
-    world.get("/apis/nothing.dev").await.expect(404);
+    let missing = world.get("/apis/nothing.dev").await.expect(404);
+    // kubectl looks into them.
+    assert!(missing["details"].is_object(), "{missing}");
     world.get("/apis/nothing.dev/v1").await.expect(404);
 }
 
