@@ -47,12 +47,12 @@ pub(crate) enum FieldValidation {
 pub(crate) struct LogQuery {
     pub(crate) container: String,
     pub(crate) is_follow: bool,
-    pub(crate) tail_lines: Option<u64>,
-    pub(crate) since_seconds: Option<u64>,
+    pub(crate) tail_lines: Option<i64>,
+    pub(crate) since_seconds: Option<i64>,
     pub(crate) since_time: String,
     pub(crate) has_timestamps: bool,
     pub(crate) is_previous: bool,
-    pub(crate) limit_bytes: Option<u64>,
+    pub(crate) limit_bytes: Option<i64>,
 }
 
 // === impl Query ===

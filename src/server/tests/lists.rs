@@ -125,3 +125,20 @@ async fn logs_of_a_pod_that_has_not_started_say_so() {
     world.get(&format!("{PODS}/p/log?container=z")).await.expect(400);
     world.get(&format!("{PODS}/q/log")).await.expect(404);
 }
+
+#[tokio::test]
+async fn a_part_of_a_log_that_cannot_be_is_refused_by_name() {
+    let world = world().await;
+    world.post(PODS, &pod("p")).await.expect(201);
+    let check = async |query: &str, wanted: &str| {
+        let message = world.get(&format!("{PODS}/p/log?{query}")).await.message(422);
+        assert_eq!(message, format!("PodLogOptions \"p\" is invalid: {wanted}"));
+    };
+    check("tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0").await;
+    check("limitBytes=0", "limitBytes: Invalid value: 0: must be greater than 0").await;
+    check("sinceSeconds=0", "sinceSeconds: Invalid value: 0: must be greater than 0").await;
+    let both = "sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z";
+    check(both, "sinceSeconds: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified")
+        .await;
+    world.get(&format!("{PODS}/p/log?sinceTime=yesterday")).await.expect(400);
+}
