@@ -11,6 +11,7 @@ mod harness;
 
 mod cases;
 mod kubectl;
+mod streams;
 
 use std::process::ExitCode;
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     let is_required =
         std::env::var("SPUR_REQUIRE").is_ok_and(|needs| needs.split(',').any(|need| need == NEED));
     let absent = kubectl::absent();
-    let trials = cases::ALL.iter().map(|(name, case)| match &absent {
+    let trials = cases::ALL.iter().chain(streams::ALL).map(|(name, case)| match &absent {
         None => Trial::test(*name, || {
             run(case);
             Ok(())
