@@ -1,0 +1,64 @@
+//! What this server serves, asked as any client asks.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt;
+use serde_json::{Map, Value};
+use spur_runtime::FakeRuntime;
+use spur_server::{Parts, router};
+use spur_store::{Options, Store};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// What is served.
+pub(crate) struct Served {
+    /// Every definition of every group version.
+    pub(crate) definitions: Map<String, Value>,
+    /// The groups of the aggregated discovery documents.
+    pub(crate) groups: Vec<Value>,
+}
+
+// === impl Served ===
+
+impl Served {
+    pub(crate) fn read() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Self::ask())
+    }
+
+    async fn ask() -> Self {
+        let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
+        let router = router(Parts {
+            store: Arc::new(Store::in_memory(Options::default())),
+            runtime: Arc::new(FakeRuntime::new()),
+            traces,
+            facts: watch::channel(Map::new()).1,
+            routes: watch::channel(0).1,
+            draining: CancellationToken::new(),
+        });
+        let mut definitions = Map::new();
+        let index = get(&router, "/openapi/v3").await;
+        for (_, entry) in index["paths"].as_object().unwrap() {
+            let mut document = get(&router, entry["serverRelativeURL"].as_str().unwrap()).await;
+            let found = document.pointer_mut("/components/schemas").map(Value::take);
+            definitions.extend(found.and_then(|found| found.as_object().cloned()).unwrap());
+        }
+        let mut groups = Vec::new();
+        for path in ["/api", "/apis"] {
+            groups.extend(get(&router, path).await["items"].as_array().unwrap().clone());
+        }
+        Self { definitions, groups }
+    }
+}
+
+async fn get(router: &Router, path: &str) -> Value {
+    let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+    let request = Request::get(path).header("accept", accept).body(Body::empty()).unwrap();
+    let answer = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
