@@ -5,6 +5,7 @@ mod concurrency;
 mod corrupt;
 mod deletes;
 mod discovery;
+mod kinds;
 mod kube_rs;
 mod lists;
 mod patches;

@@ -44,7 +44,6 @@ pub(crate) const KIND: Kind = Kind {
 
 /// Source of the values: `pkg/apis/batch/v1/defaults.SetDefaults_Job`.
 fn default(object: &mut Value) {
-    let labels = object.pointer("/spec/template/metadata/labels").cloned();
     let spec = meta::map_at(object, "spec");
     let is_set = |field: &str| spec.get(field).is_some_and(|value| !value.is_null());
     // A job with neither runs one pod; one that only says how many run at once has no count.
@@ -70,10 +69,16 @@ fn default(object: &mut Value) {
             meta::set_default(condition, "status", "True");
         }
     }
+    copy_labels(object);
+    pod_spec::default_template(object);
+}
+
+/// A job without labels has those of its template.
+fn copy_labels(object: &mut Value) {
+    let labels = object.pointer("/spec/template/metadata/labels").cloned();
     if let Some(labels) = labels.filter(|labels| labels.as_object().is_some_and(|map| !map.is_empty())) {
         meta::set_default(meta::metadata_mut(object), "labels", labels);
     }
-    pod_spec::default_template(object);
 }
 
 /// A job selects its pods by its uid, unless its user manages the selector.
@@ -99,6 +104,8 @@ fn generate_selector(object: &mut Value) {
     if let Some(selector) = spec.get_mut("selector").filter(|selector| selector.is_object()) {
         meta::set_default(meta::map_at(selector, "matchLabels"), CONTROLLER_UID, uid);
     }
+    // They came too late for the defaults.
+    copy_labels(object);
 }
 
 /// Source: `pkg/apis/batch/validation.ValidateJob` and `ValidateJobSpecUpdate`.

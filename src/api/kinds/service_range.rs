@@ -32,8 +32,8 @@ pub(crate) const IP_ADDRESS: Kind = Kind {
     rules: Rules {
         name: NameRule::IpAddress,
         validate: validate_address,
-        columns: &[Column::text("ParentRef"), Column::AGE],
-        cells: |object| vec![json!(parent(object)), super::age(object)],
+        columns: &[Column::text("ParentRef")],
+        cells: |object| vec![json!(parent(object))],
         ..Rules::PLAIN
     },
     ..Kind::cluster("networking.k8s.io", "v1")
