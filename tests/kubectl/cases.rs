@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::harness::manifests::script;
 use crate::harness::{DEADLINE, Spur, until};
+use crate::kinds;
 use crate::kubectl::{command, run};
 
 /// A test's body, boxed so that all stand in one list.
@@ -26,6 +27,9 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("delete_waits_until_it_is_gone", || Box::pin(delete())),
     ("sandboxes_are_objects_like_others", || Box::pin(sandboxes())),
     ("edit_style_patches_and_labels_work", || Box::pin(patches())),
+    ("every_kind_is_applied_shown_and_deleted", || Box::pin(kinds::every_kind())),
+    ("objects_in_two_versions_are_one", || Box::pin(kinds::two_versions())),
+    ("what_is_wrong_is_told_in_kubernetes_words", || Box::pin(kinds::refusals())),
 ];
 
 const PRICING: &str = "fixtures/demo/pricing.yaml";

@@ -10,6 +10,7 @@
 mod harness;
 
 mod cases;
+mod kinds;
 mod kubectl;
 mod streams;
 
