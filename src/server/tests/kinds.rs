@@ -37,7 +37,8 @@ fn collection(kind: &Kind) -> String {
 #[test]
 fn every_kind_has_an_object_in_the_fixture() {
     let objects = objects();
-    for kind in REGISTRY {
+    // Reviews have no life: `access.rs` asks them.
+    for kind in REGISTRY.iter().filter(|kind| !kind.rules.is_review) {
         let has =
             |(found, _): &(&Kind, Value)| std::ptr::eq(*found, kind) || found.definition == kind.definition;
         assert!(objects.iter().any(has), "{} {} has none", kind.api_version(), kind.kind);

@@ -8,7 +8,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use spur_runtime::FakeRuntime;
-use spur_server::{Parts, router};
+use spur_server::{Identity, Parts, Server, User};
 use spur_store::{Options, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,8 @@ impl Served {
 
     async fn ask() -> Self {
         let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
-        let router = router(Parts {
+        let server = Server::new(Parts {
+            identity: Arc::new(Identity::generate().expect("random numbers")),
             store: Arc::new(Store::in_memory(Options::default())),
             runtime: Arc::new(FakeRuntime::new()),
             traces,
@@ -40,6 +41,7 @@ impl Served {
             routes: watch::channel(0).1,
             draining: CancellationToken::new(),
         });
+        let router = server.acting_as(User::admin());
         let mut definitions = Map::new();
         let index = get(&router, "/openapi/v3").await;
         for (_, entry) in index["paths"].as_object().unwrap() {
