@@ -3,7 +3,8 @@
 
 use crate::registry::{Kind, Rules, Scope};
 
-const RULES: Rules = Rules { is_review: true, acted_on_by: "answered by the server, never kept", ..Rules::PLAIN };
+const RULES: Rules =
+    Rules { is_review: true, acted_on_by: "answered by the server, never kept", ..Rules::PLAIN };
 
 const fn authentication(kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
     Kind {

@@ -13,8 +13,7 @@ const ONE_OF: &str =
     "the official document says nothing of its type; k8s-openapi's says which types there are";
 const SAID_OTHERWISE: &str = "a type of its own to the schemas, which say it by another keyword";
 const NOT_SERVED: &str = "a group that nothing in Spur acts on and no client asks for";
-const COMES_WITH_IDENTITIES: &str = "not there yet: it comes with identities";
-const COMES_WITH_STREAMS: &str = "not there yet: it comes with the streams into pods";
+const NO_API_PROXY: &str = "not there yet: services are reached through the entry";
 const STABLE_ONLY: &str = "versions that are not stable are off on a cluster unless asked for";
 const NO_SCHEDULER: &str = "a pod is bound to the one node when it is made";
 const NO_KUBELET: &str = "there is no kubelet to pass requests on to";
@@ -47,18 +46,12 @@ pub(crate) const DISCOVERY: &[Allowed] = &[
     Allowed { place: "networking.k8s.io/v1beta1 version", reason: STABLE_ONLY },
     Allowed { place: "scheduling.k8s.io/v1alpha2 version", reason: STABLE_ONLY },
     Allowed { place: "storage.k8s.io/v1beta1 version", reason: STABLE_ONLY },
-    Allowed { place: "authentication.k8s.io group", reason: COMES_WITH_IDENTITIES },
-    Allowed { place: "authorization.k8s.io group", reason: COMES_WITH_IDENTITIES },
-    Allowed { place: "/v1 serviceaccounts/token subresource", reason: COMES_WITH_IDENTITIES },
     Allowed { place: "/v1 bindings resource", reason: NO_SCHEDULER },
     Allowed { place: "/v1 pods/binding subresource", reason: NO_SCHEDULER },
     Allowed { place: "/v1 componentstatuses resource", reason: "deprecated, and there are no components" },
     Allowed { place: "/v1 nodes/proxy subresource", reason: NO_KUBELET },
-    Allowed { place: "/v1 pods/attach subresource", reason: COMES_WITH_STREAMS },
-    Allowed { place: "/v1 pods/exec subresource", reason: COMES_WITH_STREAMS },
-    Allowed { place: "/v1 pods/portforward subresource", reason: COMES_WITH_STREAMS },
-    Allowed { place: "/v1 pods/proxy subresource", reason: COMES_WITH_STREAMS },
-    Allowed { place: "/v1 services/proxy subresource", reason: COMES_WITH_STREAMS },
+    Allowed { place: "/v1 pods/proxy subresource", reason: NO_API_PROXY },
+    Allowed { place: "/v1 services/proxy subresource", reason: NO_API_PROXY },
     Allowed { place: "/v1 pods/ephemeralcontainers subresource", reason: FIXED_PODS },
     Allowed { place: "/v1 pods/resize subresource", reason: FIXED_PODS },
     Allowed { place: "/v1 pods/eviction subresource", reason: "not there yet: nothing drains the node" },
