@@ -4,6 +4,7 @@
 //!  control ── start / stop / remove / exec ──► trait Runtime ──┬── ProcessRuntime   groups of local processes
 //!     ▲                                                        └── FakeRuntime      scripted, for controller tests
 //!     └── events (a change) + list (the truth) ◄──────────────────┘
+//!  server ── logs / exec_session / attach ──► streams of both
 //!
 //!  ProcessRuntime:  dir/pods/<uid>/<container>/record.json       who runs, to be found again after kill -9
 //!                                             /<attempt>/<n>.log  stdout and stderr in CRI format, bounded

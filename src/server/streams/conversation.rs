@@ -44,10 +44,10 @@ pub(super) enum With {
     Container,
 }
 
-/// A client is asked this often whether it is there: whose machine or program is gone is
-/// found by it, since nothing else may be said for hours. kubectl does so every 5 s; three
-/// times that is enough for a server.
-const PING_EVERY: Duration = Duration::from_secs(15);
+/// A client is asked this often whether it is there, as kubectl asks the server: nothing else
+/// may be said for hours, and where the command takes no more input, so that the server does
+/// not read, it is the write that fails once the client has gone.
+const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// A client that says nothing for so long, not even in answer to a ping, is gone. Python's
 /// client answers only while its program reads, so this is far above what a program may do
@@ -122,7 +122,7 @@ async fn talk(
     let is_command = matches!(call.with, With::Command(_));
     let session = match open(state, call, (protocol, first.as_ref())).await {
         Ok(session) => session,
-        Err(error) => return Some(frames::failed(&not_started(&error))),
+        Err(error) => return Some(frames::failed(&not_started(is_command, &error))),
     };
     let Session { stdin, output, size_tx, exit, ends_with_stdin } = session;
     let mut reading = Reading { protocol, stdin, size_tx, ends_with_stdin };
@@ -175,12 +175,13 @@ async fn open(
 }
 
 /// In the kubelet's words, which people search for.
-fn not_started(error: &ExecError) -> Status {
+fn not_started(is_command: bool, error: &ExecError) -> Status {
+    let what = if is_command { "executing command in" } else { "attaching to" };
     let why = match error {
         ExecError::Start(error) => error.text(),
         ExecError::NotRunning { .. } | ExecError::TimedOut(_) => error.to_string(),
     };
-    Status::internal(format!("error executing command in container: {why}"))
+    Status::internal(format!("error {what} container: {why}"))
 }
 
 /// Sends what is written and asks whether the client is there, until all is said and the exit

@@ -153,6 +153,28 @@ async fn a_ping_is_answered() {
 }
 
 #[tokio::test]
+async fn a_client_is_asked_whether_it_is_there_and_left_when_it_is_silent() {
+    let served = Served::new().await;
+    let mut client = served.sh("echo $$ > pid; exec sleep 600", "stdout=1", V5).await;
+    wait_for("the number", || served.read("pid").ends_with('\n')).await;
+    let pass = async |seconds| {
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    };
+    pass(6).await;
+    assert_eq!(client.next().await, Some(Message::Ping(Vec::new().into())));
+    // Nothing is read from here on, so no ping is answered.
+    pass(301).await;
+    let path = format!("/proc/{}/stat", served.read("pid").trim());
+    let is_left = || std::fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z "));
+    wait_for("the command's end", || !is_left()).await;
+    while let Some(message) = client.next().await {
+        assert!(message.is_ping() || message.is_close(), "{message:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_started_is_said_in_the_kubelets_words() {
     let served = Served::new().await;
     let mut client = served.connect("p/exec?command=none&stdout=1", V5).await;
