@@ -20,10 +20,12 @@ use crate::start_error::StartError;
 /// A group whose leader we started and have not reaped.
 ///
 /// As long as this exists the leader is at least a zombie, so the group's number cannot
-/// have been given to anybody else.
+/// have been given to anybody else. Dropped before its leader was reaped, which happens
+/// where tasks are dropped instead of ended, the group is killed: nobody would see to it.
 pub(super) struct Group {
     leader: Child,
     pid: Pid,
+    is_reaped: bool,
     /// Tells that some child of ours changed. Older than the leader, so its end is not missed.
     child_changes: SignalStream,
 }
@@ -55,7 +57,7 @@ impl Group {
         }
         let (leader, ends) = wiring::spawn(command, streams).map_err(fail)?;
         let pid = Pid::from_child(&leader);
-        let group = Self { leader, pid, child_changes };
+        let group = Self { leader, pid, is_reaped: false, child_changes };
         Ok((group, ends))
     }
 
@@ -85,9 +87,9 @@ impl Group {
 
     /// Ends what is left of the group, and takes note of the leader's end. To be called when
     /// the leader has ended: otherwise it blocks until SIGKILL has worked.
-    pub(super) fn kill_and_reap(mut self) -> Exit {
+    pub(super) fn kill_and_reap(self) -> Exit {
         send(self.pid, Signal::KILL);
-        Exit::of(self.leader.wait())
+        self.reap()
     }
 
     /// Takes note of the leader's end and leaves the others of the group alone.
@@ -95,7 +97,16 @@ impl Group {
     /// From here on the number is protected only by the group's own members: as long as one
     /// is left, the system gives it to nobody.
     pub(super) fn reap(mut self) -> Exit {
+        self.is_reaped = true;
         Exit::of(self.leader.wait())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            send(self.pid, Signal::KILL);
+        }
     }
 }
 

@@ -149,6 +149,24 @@ async fn a_command_ends_with_its_container() {
     assert!(matches!(try_sh(&world, "true", ALL).await, Err(ExecError::NotRunning { .. })));
 }
 
+#[test]
+fn a_command_ends_with_the_tasks_that_see_to_it() {
+    let tasks = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (tmp, session) = tasks.block_on(async {
+        let world = world().await;
+        let session = sh(&world, "echo $$ > pid; exec sleep 600", Streams::OUTPUT).await;
+        let path = world.tmp.path().join("pid");
+        let has_begun = || std::fs::read_to_string(&path).unwrap_or_default().ends_with('\n');
+        wait_for("the number", async || has_begun()).await;
+        (world.tmp, session)
+    });
+    let pid = std::fs::read_to_string(tmp.path().join("pid")).unwrap();
+    drop(tasks);
+    drop(session);
+    let tasks = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tasks.block_on(all_gone([pid.as_str()]));
+}
+
 #[tokio::test]
 async fn a_terminal_is_the_commands_own_and_changes_its_size() {
     let world = world().await;
