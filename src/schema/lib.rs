@@ -40,4 +40,4 @@ pub use field_error::{ErrorKind, FieldError};
 pub use prune::unknown_fields;
 pub use schema::{CompileError, ListType, MapType, Schema, Schemas, Type, custom_resource};
 pub use typecheck::{TypeMismatch, typecheck};
-pub use validate::{repeated_items, validate};
+pub use validate::{embedded_resources, repeated_items, validate, validate_change};

@@ -6,6 +6,7 @@
 //! fields (CEL, and the rules of built-in kinds) are others' business.
 
 mod branches;
+mod embedded;
 pub(crate) mod formats;
 mod lists;
 mod numbers;
@@ -13,6 +14,7 @@ mod objects;
 
 use serde_json::Value;
 
+pub use self::embedded::embedded_resources;
 pub use self::lists::repeated_items;
 use crate::equal::same;
 use crate::path::Path;
@@ -23,12 +25,32 @@ use crate::{FieldError, Schema, Type};
 /// is valid. Unknown fields are no error here.
 pub fn validate(schema: Schema<'_>, value: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    check(schema, value, &mut Path::default(), &mut errors);
+    check(schema, value, None, &mut Path::default(), &mut errors);
     errors
 }
 
-/// Checks one value and everything below it.
-fn check(schema: Schema<'_>, value: &Value, path: &mut Path, errors: &mut Vec<FieldError>) {
+/// As [`validate`] for a value that takes the place of `old`: what was invalid and did not
+/// change is no error, so that a schema may grow stricter under objects that are there.
+///
+/// Follows `ratcheting.go` beside the validator: fields of objects are compared by name and items
+/// of lists of type `map` by their keys; items of other lists are new where the list changed.
+pub fn validate_change(schema: Schema<'_>, value: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    check(schema, value, Some(old), &mut Path::default(), &mut errors);
+    errors
+}
+
+/// Checks one value and everything below it, unless it is still the old one.
+fn check(
+    schema: Schema<'_>,
+    value: &Value,
+    old: Option<&Value>,
+    path: &mut Path,
+    errors: &mut Vec<FieldError>,
+) {
+    if old.is_some_and(|old| same(old, value)) {
+        return;
+    }
     check_type(schema, value, path, errors);
     for rules in schema.rules() {
         if value.is_null() {
@@ -50,8 +72,8 @@ fn check(schema: Schema<'_>, value: &Value, path: &mut Path, errors: &mut Vec<Fi
         }
     }
     match value {
-        Value::Array(items) => lists::check_items(schema, items, path, errors),
-        Value::Object(object) => objects::check_fields(schema, object, path, errors),
+        Value::Array(items) => lists::check_items(schema, items, old, path, errors),
+        Value::Object(object) => objects::check_fields(schema, object, old, path, errors),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -264,6 +286,32 @@ mod tests {
             &[r#"field: Invalid value: "now": field in body must be of type date-time: "now""#],
         );
         check(json!({"type": "string", "format": "of-my-own"}), json!("x"), &[]);
+    }
+
+    #[test]
+    fn what_was_invalid_may_stay_as_it_is() {
+        let item = json!({"type": "object", "required": ["v"], "properties": {"v": {"type": "string", "maxLength": 1}}});
+        let schemas = schemas(json!({"T": {"type": "object", "required": ["new"], "properties": {
+            "a": {"type": "string", "maxLength": 1},
+            "b": {"type": "string"},
+            "atomic": {"type": "array", "items": item},
+            "map": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"], "items": item},
+        }}}));
+        let schema = schemas.get("T").unwrap();
+        let changed = |old: Value, new: Value| {
+            let errors = validate_change(schema, &new, &old);
+            errors.iter().map(|error| error.path.clone()).collect::<Vec<_>>()
+        };
+        let old = json!({"a": "long", "atomic": [{"v": "long"}], "map": [{"k": 1, "v": "long"}]});
+        assert_eq!(changed(old.clone(), old.clone()), [""; 0], "nothing changed");
+        let mut new = old.clone();
+        new["b"] = json!("x");
+        assert_eq!(changed(old.clone(), new), ["new"], "the object changed, its other fields did not");
+        let mut new = old.clone();
+        new["a"] = json!("longer");
+        new["atomic"] = json!([{"v": "long"}, {"v": "x"}]);
+        new["map"] = json!([{"k": 2}, {"k": 1, "v": "long"}]);
+        assert_eq!(changed(old, new), ["new", "a", "atomic[0].v", "map[0].v"]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub(super) fn check(
 ) {
     let mut run = |id: &NodeId| {
         let mut found = Vec::new();
-        check_value(schema.branch(*id), value, path, &mut found);
+        // Whether a value fits a branch is asked of all of it, changed or not.
+        check_value(schema.branch(*id), value, None, path, &mut found);
         found
     };
     let any_of: Vec<_> = rules.any_of.iter().map(&mut run).collect();

@@ -38,15 +38,24 @@ pub(super) fn check_rules(rules: &Rules, items: &[Value], path: &Path, errors: &
 pub(super) fn check_items(
     schema: Schema<'_>,
     items: &[Value],
+    old: Option<&Value>,
     path: &mut Path,
     errors: &mut Vec<FieldError>,
 ) {
-    let Some(schema) = schema.items() else { return };
+    let Some(of_items) = schema.items() else { return };
     for (index, item) in items.iter().enumerate() {
         let mark = path.enter_item(index);
-        check(schema, item, path, errors);
+        check(of_items, item, old.and_then(|old| old_item(schema, old, item)), path, errors);
         path.leave(mark);
     }
+}
+
+/// The item of the old list that `item` takes the place of: the one with the same keys, in
+/// lists of type `map`.
+pub(crate) fn old_item<'a>(schema: Schema<'_>, old: &'a Value, item: &Value) -> Option<&'a Value> {
+    let ListType::Map(_) = schema.list_type() else { return None };
+    let wanted = identity(schema, item);
+    old.as_array()?.iter().find(|old| same(&identity(schema, old), &wanted))
 }
 
 /// Items that come twice in lists whose type is `set`, or with the same keys where it is `map`.

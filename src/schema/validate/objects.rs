@@ -45,6 +45,7 @@ pub(super) fn check_rules(
 pub(super) fn check_fields(
     schema: Schema<'_>,
     object: &Map<String, Value>,
+    old: Option<&Value>,
     path: &mut Path,
     errors: &mut Vec<FieldError>,
 ) {
@@ -55,7 +56,7 @@ pub(super) fn check_fields(
         }
         for field in schema.own_fields(name) {
             let mark = path.enter_field(name);
-            check(field, value, path, errors);
+            check(field, value, old.and_then(|old| old.get(name)), path, errors);
             path.leave(mark);
         }
     }
