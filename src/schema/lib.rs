@@ -10,7 +10,7 @@
 //!  definitions ── Schemas::compile ──► Schema<'_> (a cheap, copyable handle)
 //! ```
 //!
-//! What a *kind* is, which rules go beyond its schema (names, immutability, CEL), and what is
+//! What a *kind* is, which rules go beyond its schema (names, immutability), and what is
 //! stored, belongs to others. The semantics are those of Kubernetes' apimachinery; each file
 //! names the part that it follows.
 
@@ -22,6 +22,9 @@ pub mod protobuf;
 mod prune;
 mod typecheck;
 mod validate;
+
+mod cel;
+mod structural;
 
 pub mod apply;
 pub mod patch;
@@ -35,9 +38,11 @@ mod arbitrary;
 #[cfg(test)]
 mod tests;
 
+pub use cel::broken_rules;
 pub use defaults::{apply_defaults, drop_nulls};
 pub use field_error::{ErrorKind, FieldError};
 pub use prune::unknown_fields;
 pub use schema::{CompileError, ListType, MapType, Schema, Schemas, Type, custom_resource};
+pub use structural::structural_faults;
 pub use typecheck::{TypeMismatch, typecheck};
 pub use validate::{embedded_resources, repeated_items, validate, validate_change};

@@ -26,6 +26,13 @@ impl Path {
         mark
     }
 
+    /// Steps into the value of a map under `key`, as `field.Path` writes it; the mark leads back.
+    pub(crate) fn enter_key(&mut self, key: &str) -> Mark {
+        let mark = Mark(self.0.len());
+        write!(self.0, "[{key}]").expect("writing to a string cannot fail");
+        mark
+    }
+
     /// Steps into the item at `index`; the mark leads back.
     pub(crate) fn enter_item(&mut self, index: usize) -> Mark {
         let mark = Mark(self.0.len());

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use crate::cel;
+
 pub use self::compile::CompileError;
 pub use self::custom::custom_resource;
 pub(crate) use self::node::{Additional, Bound, Node, NodeId, PatchStrategy, Rules};
@@ -205,6 +207,16 @@ impl<'a> Schema<'a> {
     /// The rules that a value must keep: those of the shape, then those beside the reference.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &'a Rules> + use<'a> {
         self.layers().filter_map(|node| node.rules.as_deref())
+    }
+
+    /// The CEL rules of the value itself, one list per layer.
+    pub(crate) fn cel_rules(&self) -> impl Iterator<Item = &'a [cel::Rule]> + use<'a> {
+        self.layers().map(|node| &*node.cel).filter(|rules| !rules.is_empty())
+    }
+
+    /// Whether any schema of the document has CEL rules.
+    pub(crate) fn has_cel_rules(&self) -> bool {
+        self.arena.nodes.iter().any(|node| !node.cel.is_empty())
     }
 
     fn layers(&self) -> impl Iterator<Item = &'a Node> + use<'a> {

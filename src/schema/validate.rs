@@ -15,6 +15,7 @@ mod objects;
 use serde_json::Value;
 
 pub use self::embedded::embedded_resources;
+pub(crate) use self::lists::old_item;
 pub use self::lists::repeated_items;
 use crate::equal::same;
 use crate::path::Path;

@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde_json::Value;
 
+use crate::cel;
+
 /// The JSON type that a schema asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -94,6 +96,8 @@ pub(crate) struct Node {
     pub(crate) merge_key: Option<Box<str>>,
     /// Most schemas have none.
     pub(crate) rules: Option<Box<Rules>>,
+    /// `x-kubernetes-validations`.
+    pub(crate) cel: Box<[cel::Rule]>,
 }
 
 /// What a value of the right type must also satisfy.

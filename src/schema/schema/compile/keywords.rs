@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::node::{Bound, ListType, MapType, Node, PatchStrategy, Rules, Type};
 use super::{CompileError, Result, wrong};
+use crate::cel;
 
 /// One schema of the document and where it is.
 pub(super) struct Keywords<'a> {
@@ -28,6 +29,7 @@ impl<'a> Keywords<'a> {
             map: self.map_type()?,
             patch: self.patch_strategy()?,
             merge_key: self.string("x-kubernetes-patch-merge-key")?.map(Into::into),
+            cel: self.list("x-kubernetes-validations")?.iter().map(cel::Rule::read).collect(),
             ..Node::default()
         };
         if node.list.is_none() && node.patch.merge {

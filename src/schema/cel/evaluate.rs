@@ -1,0 +1,242 @@
+//! Runs the rules of a schema on a value and everything below it.
+
+use std::sync::Arc;
+
+use kube_cel::cel::objects::{OptionalValue, Value as CelValue};
+use kube_cel::cel::{Context, ExecutionError};
+use serde_json::Value;
+
+use super::bounds::{self, STEPS_MAX, STEPS_PER_OBJECT_MAX};
+use super::rule::{Compiled, Rule};
+use super::values::Conversion;
+use super::{functions, with_large_stack};
+use crate::equal::same;
+use crate::path::Path;
+use crate::validate::old_item;
+use crate::{FieldError, Schema, Type};
+
+/// What upstream says when the budget is spent.
+const OUT_OF_BUDGET: &str =
+    "validation failed due to running out of cost budget, no further validation rules will be run";
+
+/// The rules that `value` breaks; `old` is what it takes the place of, for transition rules and
+/// because what broke a rule before and did not change may stay.
+pub fn broken_rules(schema: Schema<'_>, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    if !schema.has_cel_rules() {
+        return Vec::new();
+    }
+    let run = || {
+        let mut evaluation = Evaluation {
+            context: functions::context(),
+            path: Path::default(),
+            steps_left: STEPS_PER_OBJECT_MAX,
+            is_over: false,
+            errors: Vec::new(),
+        };
+        let place = Place { old, is_unchanged: false, is_root: true };
+        evaluation.value(schema, value, place);
+        evaluation.errors
+    };
+    with_large_stack(run).unwrap_or_else(|| {
+        vec![FieldError::invalid("", Value::Null, "internal error: the evaluator of validation rules failed")]
+    })
+}
+
+/// The walk over one object.
+struct Evaluation {
+    context: Context<'static>,
+    path: Path,
+    steps_left: u64,
+    is_over: bool,
+    errors: Vec<FieldError>,
+}
+
+/// How a value stands to the old object.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The value that it takes the place of.
+    old: Option<&'a Value>,
+    /// Whether the nearest value around it that can be compared did not change.
+    is_unchanged: bool,
+    is_root: bool,
+}
+
+// === impl Evaluation ===
+
+impl Evaluation {
+    fn value(&mut self, schema: Schema<'_>, value: &Value, place: Place<'_>) {
+        if value.is_null() || self.is_over {
+            return;
+        }
+        let is_unchanged = match place.old {
+            Some(old) => same(old, value),
+            None => place.is_unchanged,
+        };
+        let place = Place { is_unchanged, ..place };
+        for rules in schema.cel_rules() {
+            self.rules(schema, rules, value, place);
+        }
+        match value {
+            Value::Object(object) => {
+                for (name, value) in object {
+                    self.field(schema, name, value, place);
+                }
+            }
+            Value::Array(items) => {
+                let Some(of_items) = schema.items() else { return };
+                for (index, item) in items.iter().enumerate() {
+                    let old = place.old.and_then(|old| old_item(schema, old, item));
+                    let mark = self.path.enter_item(index);
+                    self.value(of_items, item, Place { old, is_unchanged, is_root: false });
+                    self.path.leave(mark);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn field(&mut self, schema: Schema<'_>, name: &str, value: &Value, place: Place<'_>) {
+        let property = schema.property(name);
+        let Some(field) = property.or_else(|| schema.additional()) else { return };
+        let old = place.old.and_then(|old| old.get(name));
+        let mark = match property {
+            Some(_) => self.path.enter_field(name),
+            None => self.path.enter_key(name),
+        };
+        self.value(field, value, Place { old, is_unchanged: place.is_unchanged, is_root: false });
+        self.path.leave(mark);
+    }
+
+    /// Runs the rules of one schema.
+    fn rules(&mut self, schema: Schema<'_>, rules: &[Rule], value: &Value, place: Place<'_>) {
+        let mut conversion = Conversion::default();
+        let mut convert = |value: &Value| match place.is_root {
+            true => conversion.object(schema, value),
+            false => conversion.value(Some(schema), value),
+        };
+        let this = convert(value);
+        let old = place.old.filter(|old| !old.is_null()).map(convert);
+        let sizes = conversion.sizes;
+        for rule in rules {
+            let compiled = match rule.compiled() {
+                Ok(compiled) => compiled,
+                Err(why) => {
+                    self.fault(schema, format!("rule compile error: {why}"));
+                    continue;
+                }
+            };
+            if compiled.uses_old_self && old.is_none() && !rule.is_old_self_optional {
+                continue;
+            }
+            // What broke a rule before and did not change may stay; a transition is judged anew.
+            if !compiled.uses_old_self && place.is_unchanged {
+                continue;
+            }
+            let steps = bounds::steps(&compiled.program, sizes);
+            if steps > STEPS_MAX.min(self.steps_left) {
+                self.fault(schema, OUT_OF_BUDGET.to_owned());
+                self.is_over = true;
+                return;
+            }
+            self.steps_left -= steps;
+            let found = run(&self.context, rule, compiled, &this, old.as_ref());
+            self.take(schema, rule, found);
+        }
+    }
+
+    fn take(&mut self, schema: Schema<'_>, rule: &Rule, found: Found) {
+        match found {
+            Found::Kept => {}
+            Found::Failed(why) => self.fault(schema, why),
+            Found::Broken(detail) => {
+                let path = format!("{}{}", self.path.as_str(), joined(&rule.field_path));
+                let path = path.trim_start_matches('.');
+                let shown = type_name(schema);
+                self.errors.push(match rule.reason.as_str() {
+                    "FieldValueForbidden" => FieldError::forbidden(path, detail),
+                    "FieldValueRequired" => FieldError::required(path, detail),
+                    "FieldValueDuplicate" => FieldError::duplicate(path, shown),
+                    _ => FieldError::invalid(path, shown, detail),
+                });
+            }
+        }
+    }
+
+    fn fault(&mut self, schema: Schema<'_>, why: String) {
+        self.errors.push(FieldError::invalid(self.path.as_str(), type_name(schema), why));
+    }
+}
+
+/// What came of a rule.
+enum Found {
+    Kept,
+    /// Broken, with what it says.
+    Broken(String),
+    /// It could not be evaluated.
+    Failed(String),
+}
+
+fn run(
+    context: &Context<'static>,
+    rule: &Rule,
+    compiled: &Compiled,
+    this: &CelValue,
+    old: Option<&CelValue>,
+) -> Found {
+    let mut scope = context.new_inner_scope();
+    scope.add_variable_from_value("self", this.clone());
+    if rule.is_old_self_optional {
+        let old = old.map_or_else(OptionalValue::none, |old| OptionalValue::of(old.clone()));
+        scope.add_variable_from_value("oldSelf", CelValue::Opaque(Arc::new(old)));
+    } else if let Some(old) = old {
+        scope.add_variable_from_value("oldSelf", old.clone());
+    }
+    match compiled.program.execute(&scope) {
+        Ok(CelValue::Bool(true)) => Found::Kept,
+        Ok(CelValue::Bool(false)) => Found::Broken(message(rule, compiled, &scope)),
+        Ok(_) => Found::Failed(format!("rule must evaluate to a bool: {}", rule.title())),
+        Err(error) => Found::Failed(unevaluated(rule, &error)),
+    }
+}
+
+/// What a broken rule says: its expression's text, where that is one line with something on it.
+fn message(rule: &Rule, compiled: &Compiled, scope: &Context<'_>) -> String {
+    let Some(program) = &compiled.message else { return rule.default_message() };
+    match program.execute(scope) {
+        Ok(CelValue::String(text)) if !text.trim().is_empty() && !text.contains('\n') => {
+            text.trim().to_owned()
+        }
+        _ => rule.default_message(),
+    }
+}
+
+fn unevaluated(rule: &Rule, error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchOverload
+        | ExecutionError::UnsupportedBinaryOperator(..)
+        | ExecutionError::ValuesNotComparable(..) => format!(
+            "'no such overload': call arguments did not match a supported operator, function or macro signature for rule: {}",
+            rule.title()
+        ),
+        ExecutionError::NoSuchKey(key) => format!("no such key: {key} evaluating rule: {}", rule.title()),
+        other => format!("{other} evaluating rule: {}", rule.title()),
+    }
+}
+
+/// A `fieldPath` as `field.Path` writes it: `.a['b']` is `.a[b]` or `.a.b`.
+fn joined(field_path: &str) -> String {
+    field_path.replace("['", "[").replace("']", "]")
+}
+
+/// What upstream shows instead of the value.
+fn type_name(schema: Schema<'_>) -> &'static str {
+    match schema.kind() {
+        Some(Type::Object) => "object",
+        Some(Type::Array) => "array",
+        Some(Type::String | Type::Quantity) => "string",
+        Some(Type::Integer) => "integer",
+        Some(Type::Number) => "number",
+        Some(Type::Boolean) => "boolean",
+        Some(Type::IntOrString) | None => "",
+    }
+}

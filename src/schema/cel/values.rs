@@ -1,0 +1,166 @@
+//! JSON by its schema as the evaluator's values.
+//!
+//! Follows `k8s.io/apiserver/pkg/cel/common/values.go` and `adaptor.go` beside it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kube_cel::cel::objects::{Key, Map, Value as CelValue};
+use serde_json::{Map as JsonMap, Number, Value};
+
+use super::bounds::Sizes;
+use super::names;
+use crate::{Schema, Type};
+
+/// Fields of `metadata` that rules may look at: the others belong to the server.
+const METADATA: [&str; 2] = ["name", "generateName"];
+
+/// Turns values into the evaluator's and notes how large they are.
+#[derive(Debug, Default)]
+pub(super) struct Conversion {
+    pub(super) sizes: Sizes,
+}
+
+// === impl Conversion ===
+
+impl Conversion {
+    /// The value of a whole object: of its metadata only the names.
+    pub(super) fn object(&mut self, schema: Schema<'_>, value: &Value) -> CelValue {
+        match value {
+            Value::Object(object) => self.fields(Some(schema), object, true),
+            other => self.value(Some(schema), other),
+        }
+    }
+
+    /// A value; one without a schema keeps its own types.
+    pub(super) fn value(&mut self, schema: Option<Schema<'_>>, value: &Value) -> CelValue {
+        match value {
+            Value::Null => CelValue::Null,
+            Value::Bool(flag) => CelValue::Bool(*flag),
+            Value::Number(number) => convert_number(schema, number),
+            Value::String(text) => {
+                self.sizes.longest_text = self.sizes.longest_text.max(text.len());
+                convert_text(schema, text)
+            }
+            Value::Array(items) => {
+                self.sizes.longest_list = self.sizes.longest_list.max(items.len());
+                let of_items = schema.and_then(|schema| schema.items());
+                let items: Vec<CelValue> = items.iter().map(|item| self.value(of_items, item)).collect();
+                CelValue::List(Arc::new(items))
+            }
+            Value::Object(object) => {
+                let is_whole = schema.is_some_and(|schema| schema.is_embedded());
+                self.fields(schema, object, is_whole)
+            }
+        }
+    }
+
+    fn fields(
+        &mut self,
+        schema: Option<Schema<'_>>,
+        object: &JsonMap<String, Value>,
+        is_whole: bool,
+    ) -> CelValue {
+        self.sizes.longest_list = self.sizes.longest_list.max(object.len());
+        let mut map = HashMap::with_capacity(object.len());
+        for (name, value) in object {
+            let property = schema.and_then(|schema| schema.property(name));
+            let value = match value {
+                Value::Object(metadata) if is_whole && name == "metadata" => {
+                    let names = metadata.iter().filter(|(name, _)| METADATA.contains(&name.as_str()));
+                    let names = names.map(|(name, value)| (name.clone(), value.clone())).collect();
+                    self.value(None, &Value::Object(names))
+                }
+                value => self.value(property.or_else(|| schema?.additional()), value),
+            };
+            // Keys of maps are data and stay as they are.
+            let name = if property.is_some() || is_whole { names::escaped(name) } else { name.into() };
+            map.insert(Key::String(Arc::new(name.into_owned())), value);
+        }
+        CelValue::Map(Map { map: Arc::new(map) })
+    }
+}
+
+fn convert_number(schema: Option<Schema<'_>>, number: &Number) -> CelValue {
+    let is_double = schema.is_some_and(|schema| schema.kind() == Some(Type::Number));
+    match (number.as_i64(), number.as_u64()) {
+        (Some(whole), _) if !is_double => CelValue::Int(whole),
+        (None, Some(whole)) if !is_double => CelValue::UInt(whole),
+        _ => {
+            let double = number.as_f64().unwrap_or(f64::NAN);
+            let is_integer = schema.is_some_and(|schema| schema.kind() == Some(Type::Integer));
+            // 3.0 is an integer too.
+            if is_integer { CelValue::Int(double as i64) } else { CelValue::Float(double) }
+        }
+    }
+}
+
+fn convert_text(schema: Option<Schema<'_>>, text: &str) -> CelValue {
+    let plain = || CelValue::String(Arc::new(text.to_owned()));
+    let Some(schema) = schema.filter(|schema| schema.kind() == Some(Type::String)) else { return plain() };
+    let converted = match schema.format() {
+        Some("date-time") => chrono::DateTime::parse_from_rfc3339(text).ok().map(CelValue::Timestamp),
+        Some("date") => {
+            let midnight = format!("{text}T00:00:00Z");
+            chrono::DateTime::parse_from_rfc3339(&midnight).ok().map(CelValue::Timestamp)
+        }
+        Some("duration") => parse_duration(text).map(CelValue::Duration),
+        Some("byte") => decode_base64(text).map(|bytes| CelValue::Bytes(Arc::new(bytes))),
+        _ => None,
+    };
+    converted.unwrap_or_else(plain)
+}
+
+/// Go's `time.ParseDuration`: `1h30m`, `-1.5s`.
+fn parse_duration(text: &str) -> Option<chrono::Duration> {
+    let (is_negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Some(chrono::Duration::zero());
+    }
+    let mut nanoseconds = 0.0;
+    while !rest.is_empty() {
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..number_end].parse().ok()?;
+        rest = &rest[number_end..];
+        let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let unit = match &rest[..unit_end] {
+            "ns" => 1.0,
+            "us" | "µs" | "μs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3600e9,
+            _ => return None,
+        };
+        nanoseconds += number * unit;
+        rest = &rest[unit_end..];
+    }
+    let nanoseconds = if is_negative { -nanoseconds } else { nanoseconds };
+    (!text.is_empty()).then(|| chrono::Duration::nanoseconds(nanoseconds as i64))
+}
+
+/// RFC 4648 section 4; `None` for what is none.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut n_bits) = (0_u32, 0);
+    for byte in text.bytes().filter(|byte| !matches!(byte, b'=' | b'\n' | b'\r')) {
+        let sextet = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(sextet);
+        n_bits += 6;
+        if n_bits >= 8 {
+            n_bits -= 8;
+            bytes.push((bits >> n_bits & 0xff) as u8);
+        }
+    }
+    Some(bytes)
+}
