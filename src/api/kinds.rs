@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod aggregation;
+pub mod apiextensions;
 pub mod autoscaling;
 pub mod certificates;
 pub mod check;
@@ -9,7 +10,6 @@ pub mod config;
 pub mod controller_revision;
 pub mod coordination;
 pub mod cron_job;
-pub mod custom_resources;
 pub mod daemon_set;
 pub mod deployment;
 pub mod endpoint_slice;

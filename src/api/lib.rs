@@ -14,6 +14,7 @@
 
 pub mod definitions;
 pub mod duration;
+pub mod jsonpath;
 pub mod kinds;
 pub mod labels;
 mod merge_keys;

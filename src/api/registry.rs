@@ -196,7 +196,7 @@ pub static REGISTRY: &[Kind] = &[
     kinds::admission::policies::VALIDATING_BINDING,
     kinds::admission::policies::MUTATING,
     kinds::admission::policies::MUTATING_BINDING,
-    kinds::custom_resources::DEFINITION,
+    kinds::apiextensions::KIND,
     kinds::aggregation::API_SERVICE,
     kinds::reviews::TOKEN_REVIEW,
     kinds::reviews::SELF_SUBJECT_REVIEW,

@@ -37,7 +37,6 @@ mod child;
 mod client;
 mod connect;
 mod facts;
-mod jsonpath;
 mod kinds;
 mod lines;
 mod manifest;

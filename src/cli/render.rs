@@ -1,11 +1,11 @@
 //! Objects as JSON, YAML, names or the text at a path.
 
 use serde_json::{Value, json};
+use spur_api::jsonpath::JsonPath;
 use spur_api::yaml;
 
 use crate::args::{Format, Structured};
 use crate::error::Failure;
-use crate::jsonpath::JsonPath;
 use crate::kinds;
 
 /// Several objects, or one that was asked for by name.

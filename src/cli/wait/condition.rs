@@ -4,9 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde_json::Value;
+use spur_api::jsonpath::JsonPath;
 use spur_api::meta;
-
-use crate::jsonpath::JsonPath;
 
 /// What an object is waited for to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

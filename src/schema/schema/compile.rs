@@ -68,8 +68,9 @@ pub enum CompileError {
 const SCHEMA_DEPTH_MAX: usize = crate::decode::DEPTH_MAX;
 
 /// Built-in types that hold any JSON although their schema says only `type: object`
-/// (`k8s.io/apimachinery/pkg/runtime/types.go` RawExtension, `meta/v1/types.go` FieldsV1).
-const RAW_TYPES: [&str; 2] = [".runtime.RawExtension", ".meta.v1.FieldsV1"];
+/// (`k8s.io/apimachinery/pkg/runtime/types.go` RawExtension, `meta/v1/types.go` FieldsV1,
+/// `apiextensions/v1/types_jsonschema.go` JSON).
+const RAW_TYPES: [&str; 3] = [".runtime.RawExtension", ".meta.v1.FieldsV1", ".apiextensions.v1.JSON"];
 
 /// The name under which every document has quantities.
 const QUANTITY: &str = ".api.resource.Quantity";

@@ -1,4 +1,4 @@
-//! The part of JSONPath that people use with `-o jsonpath=` and `wait`:
+//! The part of JSONPath that people use with `-o jsonpath=`, `wait` and printer columns:
 //! `{.status.conditions[?(@.type=="Ready")].status}`.
 //!
 //! Source: <https://kubernetes.io/docs/reference/kubectl/jsonpath/>; fields,
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// A path through an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct JsonPath(Vec<Step>);
+pub struct JsonPath(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -30,7 +30,7 @@ impl JsonPath {
     ///
     /// # Errors
     /// When the text is no path of this kind.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no path, want one such as {{.status.phase}}");
         let inner = text.strip_prefix('{').map_or(Some(text), |rest| rest.strip_suffix('}'));
         let inner = inner.ok_or_else(wrong)?;
@@ -49,7 +49,7 @@ impl JsonPath {
     }
 
     /// Everything at the path.
-    pub(crate) fn find<'a>(&self, object: &'a Value) -> Vec<&'a Value> {
+    pub fn find<'a>(&self, object: &'a Value) -> Vec<&'a Value> {
         let mut found = vec![object];
         for step in &self.0 {
             found = found.into_iter().flat_map(|value| step.find(value)).collect();
@@ -58,7 +58,7 @@ impl JsonPath {
     }
 
     /// Everything at the path as text, separated by spaces.
-    pub(crate) fn text(&self, object: &Value) -> String {
+    pub fn text(&self, object: &Value) -> String {
         let texts: Vec<String> = self.find(object).into_iter().map(text).collect();
         texts.join(" ")
     }
@@ -79,7 +79,9 @@ impl Step {
             }
             Self::All => all(value),
             Self::Where(name, wanted) => {
-                let is_wanted = |element: &&Value| element.get(name).is_some_and(|v| text(v) == *wanted);
+                let at =
+                    |element: &'a Value| name.split('.').try_fold(element, |value, name| value.get(name));
+                let is_wanted = |element: &&'a Value| at(element).is_some_and(|found| text(found) == *wanted);
                 elements().iter().filter(is_wanted).collect()
             }
         }
@@ -95,7 +97,7 @@ fn all(value: &Value) -> Vec<&Value> {
 }
 
 /// A value as text: strings as they are.
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
