@@ -49,7 +49,7 @@ pub(crate) fn age(object: &Value) -> Value {
 }
 
 /// How long ago an RFC 3339 time was; `<unknown>` for no time.
-pub(crate) fn since(time: &str) -> String {
+pub fn since(time: &str) -> String {
     match time.parse::<jiff::Timestamp>() {
         Ok(time) => {
             let seconds = jiff::Timestamp::now().as_second() - time.as_second();

@@ -215,7 +215,7 @@ impl<'a> Schema<'a> {
     }
 
     /// Whether any schema of the document has CEL rules.
-    pub(crate) fn has_cel_rules(&self) -> bool {
+    pub fn has_cel_rules(&self) -> bool {
         self.arena.nodes.iter().any(|node| !node.cel.is_empty())
     }
 

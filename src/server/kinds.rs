@@ -1,9 +1,15 @@
 //! Which kinds are served at a moment: a snapshot that is replaced whole.
 
-use std::collections::HashMap;
+mod priority;
 
-use spur_api::REGISTRY;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use serde_json::{Value, json};
+use spur_api::kinds::apiextensions::status;
+use spur_api::{REGISTRY, meta};
+
+use crate::custom_kind::CustomKind;
 use crate::served::Served;
 
 /// Every kind that is served, in the order of discovery.
@@ -12,6 +18,18 @@ pub(crate) struct Kinds {
     all: Vec<Served>,
     /// Places in `all` by the plural.
     by_plural: HashMap<String, Vec<usize>>,
+    /// What definitions were made into, by their names.
+    definitions: HashMap<String, Definition>,
+    /// Resources whose definition waits for its deletion.
+    terminating: HashSet<String>,
+}
+
+/// A definition made into kinds.
+#[derive(Clone, Debug)]
+struct Definition {
+    /// Of what the kinds were made from.
+    fingerprint: u64,
+    versions: Vec<Arc<CustomKind>>,
 }
 
 // === impl Kinds ===
@@ -22,12 +40,45 @@ impl Kinds {
         Self::new(REGISTRY.iter().map(Served::Bundled).collect())
     }
 
+    /// The bundled kinds and those of definitions. What did not change is taken from `before`;
+    /// what is not served any more is retired.
+    pub(crate) fn with_definitions(definitions: &[Value], before: &Self) -> Self {
+        let mut made = HashMap::new();
+        let mut terminating = HashSet::new();
+        for definition in definitions.iter().filter(|definition| status::is_established(definition)) {
+            let name = meta::name(definition);
+            let known = before.definitions.get(name);
+            if let Some(found) = Definition::of(definition, known) {
+                made.insert(name.to_owned(), found);
+            }
+            if meta::is_deleting(definition) {
+                terminating.insert(name.to_owned());
+            }
+        }
+        for (name, old) in &before.definitions {
+            if made.get(name).is_none_or(|new: &Definition| new.fingerprint != old.fingerprint) {
+                old.versions.iter().for_each(|kind| kind.retired.cancel());
+            }
+        }
+        let custom = definitions.iter().filter_map(|definition| made.get(meta::name(definition)));
+        let custom: Vec<Arc<CustomKind>> =
+            custom.flat_map(|made| &made.versions).filter(|kind| kind.is_served).cloned().collect();
+        // A definition takes the place of the bundled row of its name, in every version.
+        let is_replaced = |kind: &Served| {
+            kind.is_structural()
+                && custom.iter().any(|custom| custom.plural == kind.plural() && custom.group == kind.group())
+        };
+        let bundled = REGISTRY.iter().map(Served::Bundled).filter(|kind| !is_replaced(kind));
+        let all = bundled.chain(custom.iter().cloned().map(Served::Custom)).collect();
+        Self { definitions: made, terminating, ..Self::new(all) }
+    }
+
     fn new(all: Vec<Served>) -> Self {
         let mut by_plural: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, kind) in all.iter().enumerate() {
             by_plural.entry(kind.plural().to_owned()).or_default().push(index);
         }
-        Self { all, by_plural }
+        Self { all, by_plural, definitions: HashMap::new(), terminating: HashSet::new() }
     }
 
     /// The kind that stands under `/apis/<group>/<version>/<plural>`.
@@ -66,10 +117,39 @@ impl Kinds {
                 versions.push(kind.version());
             }
         }
+        // Rows of the registry stand in their order; versions of definitions have a rank.
+        if self.of_group(group).any(|kind| matches!(kind, Served::Custom(_))) {
+            versions.sort_by(|a, b| priority::compare(a, b));
+        }
         versions
+    }
+
+    /// Whether the definition of a resource waits for its deletion.
+    pub(crate) fn is_terminating(&self, resource: &str) -> bool {
+        self.terminating.contains(resource)
     }
 
     fn of_group(&self, group: &str) -> impl Iterator<Item = &Served> {
         self.all.iter().filter(move |kind| kind.group() == group)
+    }
+}
+
+// === impl Definition ===
+
+impl Definition {
+    fn of(definition: &Value, known: Option<&Self>) -> Option<Self> {
+        let made_from = json!([definition["spec"], definition["status"]["acceptedNames"]]);
+        let fingerprint = xxhash_rust::xxh3::xxh3_64(made_from.to_string().as_bytes());
+        if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
+            return Some(known.clone());
+        }
+        match CustomKind::all_of(definition) {
+            Ok(versions) => Some(Self { fingerprint, versions }),
+            Err(error) => {
+                let name = meta::name(definition);
+                tracing::error!(%error, definition = name, "`{name}` is not served: {error}");
+                None
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@ use crate::state::State;
 pub(crate) struct Found {
     pub(crate) value: Value,
     pub(crate) revision: Revision,
+    /// Whether it is stored as it would be stored now.
+    pub(crate) is_current: bool,
 }
 
 /// The store's name for an object.
@@ -45,18 +47,23 @@ pub(crate) fn find(
 
 /// A stored object as a value of this kind with its resourceVersion.
 pub(crate) fn found(kind: &Served, stored: &Stored) -> Result<Found, Status> {
-    let value = decode(kind, &stored.value, stored.revision)
+    let (value, is_current) = read(kind, &stored.value, stored.revision)
         .map_err(|error| corrupt(&format!("stored value of `{}` is corrupt: {error}", stored.key)))?;
-    Ok(Found { value, revision: stored.revision })
+    Ok(Found { value, revision: stored.revision, is_current })
 }
 
 /// Stored bytes as a value of this kind with its resourceVersion.
 pub(crate) fn decode(kind: &Served, bytes: &Bytes, revision: Revision) -> Result<Value, serde_json::Error> {
+    read(kind, bytes, revision).map(|(value, _)| value)
+}
+
+fn read(kind: &Served, bytes: &Bytes, revision: Revision) -> Result<(Value, bool), serde_json::Error> {
     let map: Map<String, Value> = serde_json::from_slice(bytes)?;
     let mut value = Value::Object(map);
+    let is_current = kind.is_stored_as(meta::text(&value, "/apiVersion"));
     kind.from_stored(&mut value);
     set_resource_version(&mut value, revision);
-    Ok(value)
+    Ok((value, is_current))
 }
 
 /// A value that cannot be read again: only deleting it helps.

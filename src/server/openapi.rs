@@ -57,18 +57,20 @@ fn group_versions(kinds: &Kinds) -> Vec<(String, String, String)> {
     all.into_iter().collect()
 }
 
-/// The bundled documents change only with the binary, so each is hashed once.
+/// What tells one state of a document from another: a hash of the bundled documents, made once,
+/// with the fingerprints of the kinds that come and go.
 fn document_hash(kinds: &Kinds, group: &str, version: &str) -> String {
-    static HASHES: OnceLock<Map<String, Value>> = OnceLock::new();
-    let hashes = HASHES.get_or_init(|| {
-        let hash = |(_, group, version): (String, String, String)| {
-            let bytes = serde_json::to_vec(&build(kinds, &group, &version))
-                .expect("a JSON value can always be written");
-            (format!("{group}/{version}"), json!(format!("{:016X}", xxhash_rust::xxh3::xxh3_64(&bytes))))
-        };
-        group_versions(kinds).into_iter().map(hash).collect()
+    static BUNDLED: OnceLock<u64> = OnceLock::new();
+    let bundled = BUNDLED.get_or_init(|| {
+        let bytes = serde_json::to_vec(definitions::document()).expect("a JSON value can always be written");
+        xxhash_rust::xxh3::xxh3_64(&bytes)
     });
-    hashes[&format!("{group}/{version}")].as_str().unwrap_or_default().to_owned()
+    let mut state = bundled.to_be_bytes().to_vec();
+    for kind in kinds.of_version(group, version) {
+        state.extend(kind.kind().as_bytes());
+        state.extend(kind.fingerprint().to_be_bytes());
+    }
+    format!("{:016X}", xxhash_rust::xxh3::xxh3_64(&state))
 }
 
 fn build(kinds: &Kinds, group: &str, version: &str) -> Value {
@@ -167,6 +169,10 @@ fn schemas(kinds: &[&Served]) -> Map<String, Value> {
     let all = definitions::document();
     let mut wanted: Vec<String> = kinds.iter().map(|kind| kind.definition().to_owned()).collect();
     let mut schemas = Map::new();
+    for (kind, document) in kinds.iter().filter_map(|kind| Some((kind, kind.own_document()?))) {
+        collect_references(document, &mut wanted);
+        schemas.insert(kind.definition().to_owned(), document.clone());
+    }
     while let Some(name) = wanted.pop() {
         let Some(definition) = all.get(&name).filter(|_| !schemas.contains_key(&name)) else { continue };
         collect_references(definition, &mut wanted);

@@ -16,7 +16,8 @@ use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
-    attributes, body, discovery, health, logs, oidc, openapi, reviews, scale, streams, token_request, traces,
+    attributes, body, custom_definitions, discovery, health, logs, oidc, openapi, reviews, scale, streams,
+    token_request, traces,
 };
 
 /// The API server. Cheap to clone.
@@ -157,6 +158,24 @@ async fn generic(method: &Method, request: &Request) -> Outcome {
     if !allowed.contains(&method.as_str()) {
         return Ok(answer::method_not_allowed(allowed));
     }
+    if method == Method::GET || !custom_definitions::is_of(request.kind()) {
+        return run(method, request).await;
+    }
+    let _turn = request.state.definitions().lock().await;
+    let outcome = run(method, request).await;
+    custom_definitions::refresh(&request.state).await;
+    outcome
+}
+
+async fn run(method: &Method, request: &Request) -> Outcome {
+    let mut answer = verb(method, request).await?;
+    if let Some(warning) = request.kind().deprecation() {
+        answer::warn(&mut answer, &[warning.to_owned()]);
+    }
+    Ok(answer)
+}
+
+async fn verb(method: &Method, request: &Request) -> Outcome {
     let is_watch = request.query.is_watch;
     match (method.as_str(), request.target.name.is_some(), request.target.subresource) {
         ("GET", true, None) if request.target.is_watch => verbs::watch::watch(&one_object(request)).await,

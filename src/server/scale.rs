@@ -1,6 +1,8 @@
-//! `/scale` of workloads: `autoscaling/v1 Scale` over `spec.replicas`.
+//! `/scale`: `autoscaling/v1 Scale` over `spec.replicas` of workloads, or over what a custom kind
+//! names instead.
 //!
-//! Source: `pkg/registry/apps/deployment/storage`, `ScaleREST`.
+//! Source: `pkg/registry/apps/deployment/storage`, `ScaleREST`;
+//! `apiextensions-apiserver/pkg/registry/customresource/etcd.go`, `ScaleREST`.
 
 use serde_json::{Value, json};
 use spur_api::{Status, definitions, meta};
@@ -10,18 +12,19 @@ use crate::answer::{self, Outcome};
 use crate::body::{self, Media};
 use crate::object;
 use crate::pipeline::Part;
+use crate::served::Served;
 use crate::verbs::{Request, patch as patches, update};
 
 pub(crate) async fn get(request: &Request) -> Outcome {
     let found =
         object::get(&request.state, request.kind(), request.namespace(), request.target.object_name())?;
-    Ok(answer::ok(&scale_of(&found.value)))
+    Ok(answer::ok(&scale_of(request.kind(), &found.value)?))
 }
 
 pub(crate) async fn put(request: &Request) -> Outcome {
     let scale = body::object(&request.headers, &request.body, "autoscaling/v1", "Scale")?.value;
     let written = update::change(request, Part::Main, |old| scaled(request, old, &scale)).await?;
-    Ok(answer::ok(&scale_of(&written)))
+    Ok(answer::ok(&scale_of(request.kind(), &written)?))
 }
 
 pub(crate) async fn patch(request: &Request) -> Outcome {
@@ -34,12 +37,12 @@ pub(crate) async fn patch(request: &Request) -> Outcome {
     // A Scale has no lists that merge, so a strategic patch is a merge patch.
     let media = if media == Media::StrategicPatch { Media::MergePatch } else { media };
     let written = update::change(request, Part::Main, |old| {
-        let mut scale = scale_of(old);
+        let mut scale = scale_of(request.kind(), old)?;
         patches::run(request, media, &mut scale, &patch)?;
         scaled(request, old, &scale)
     })
     .await?;
-    Ok(answer::ok(&scale_of(&written)))
+    Ok(answer::ok(&scale_of(request.kind(), &written)?))
 }
 
 fn scaled(request: &Request, old: &Value, scale: &Value) -> Result<Value, Status> {
@@ -54,7 +57,7 @@ fn scaled(request: &Request, old: &Value, scale: &Value) -> Result<Value, Status
     if !version.is_empty() {
         meta::metadata_mut(&mut new).insert("resourceVersion".to_owned(), json!(version));
     }
-    meta::map_at(&mut new, "spec").insert("replicas".to_owned(), replicas);
+    set_at(&mut new, &request.kind().scale_paths().spec_replicas, replicas);
     Ok(new)
 }
 
@@ -79,9 +82,37 @@ fn check_scale(request: &Request, scale: &Value) -> Result<(), Status> {
     Ok(())
 }
 
-fn scale_of(object: &Value) -> Value {
+/// Writes a value at a JSON pointer, making the maps on the way.
+fn set_at(object: &mut Value, pointer: &str, value: Value) {
+    let mut names: Vec<&str> = pointer.split('/').skip(1).collect();
+    let Some(last) = names.pop() else { return };
+    let mut place = object;
+    for name in names {
+        meta::map_at(place, name);
+        place = &mut place[name];
+    }
+    if let Some(map) = place.as_object_mut() {
+        map.insert(last.to_owned(), value);
+    }
+}
+
+fn scale_of(kind: &Served, object: &Value) -> Result<Value, Status> {
+    let paths = kind.scale_paths();
     let metadata = |field: &str| object.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default();
-    json!({
+    let replicas = match meta::number(object, &paths.spec_replicas) {
+        Some(replicas) => replicas,
+        None if kind.is_structural() => {
+            let path = paths.spec_replicas.replace('/', ".");
+            return Err(Status::internal(format!("the spec replicas field \"{path}\" does not exist")));
+        }
+        None => 0,
+    };
+    let selector = match &paths.selector {
+        Some(path) => meta::text(object, path).to_owned(),
+        None if kind.is_structural() => String::new(),
+        None => spur_api::kinds::selector_of_scale(object),
+    };
+    Ok(json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {
@@ -91,10 +122,10 @@ fn scale_of(object: &Value) -> Value {
             "resourceVersion": metadata("resourceVersion"),
             "creationTimestamp": metadata("creationTimestamp"),
         },
-        "spec": {"replicas": meta::number(object, "/spec/replicas").unwrap_or(0)},
+        "spec": {"replicas": replicas},
         "status": {
-            "replicas": meta::number(object, "/status/replicas").unwrap_or(0),
-            "selector": spur_api::kinds::selector_of_scale(object),
+            "replicas": meta::number(object, &paths.status_replicas).unwrap_or(0),
+            "selector": selector,
         },
-    })
+    }))
 }

@@ -1,7 +1,9 @@
 //! A kind as the server works with it, whoever has defined it.
 //!
-//! Bundled kinds are rows of `spur_api::REGISTRY`. Nobody in the server asks
-//! for such a row itself, so that a kind may as well come from elsewhere.
+//! Bundled kinds are rows of `spur_api::REGISTRY`, custom kinds come with a
+//! CustomResourceDefinition. Nobody in the server asks which of them a kind is.
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use spur_api::names::NameRule;
@@ -9,14 +11,19 @@ use spur_api::registry::{self, Deleted};
 use spur_api::{Kind, Scope, Subresource, definitions};
 use spur_schema::{FieldError, Schema};
 
+use crate::custom_kind::{CustomKind, ScalePaths};
+use crate::structural::structural_faults;
+
 /// A kind that is served; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Served {
     /// A row of the registry.
     Bundled(&'static Kind),
+    /// A version of a definition.
+    Custom(Arc<CustomKind>),
 }
 
-use Served::Bundled;
+use Served::{Bundled, Custom};
 
 // === impl Served ===
 
@@ -33,6 +40,7 @@ impl Served {
     pub(crate) fn group(&self) -> &str {
         match self {
             Bundled(kind) => kind.group,
+            Custom(kind) => &kind.group,
         }
     }
 
@@ -40,6 +48,7 @@ impl Served {
     pub(crate) fn version(&self) -> &str {
         match self {
             Bundled(kind) => kind.version,
+            Custom(kind) => &kind.version,
         }
     }
 
@@ -47,6 +56,7 @@ impl Served {
     pub(crate) fn kind(&self) -> &str {
         match self {
             Bundled(kind) => kind.kind,
+            Custom(kind) => &kind.kind,
         }
     }
 
@@ -54,6 +64,7 @@ impl Served {
     pub(crate) fn plural(&self) -> &str {
         match self {
             Bundled(kind) => kind.plural,
+            Custom(kind) => &kind.plural,
         }
     }
 
@@ -61,6 +72,7 @@ impl Served {
     pub(crate) fn singular(&self) -> &str {
         match self {
             Bundled(kind) => kind.singular,
+            Custom(kind) => &kind.singular,
         }
     }
 
@@ -68,6 +80,7 @@ impl Served {
     pub(crate) fn short_names(&self) -> Vec<&str> {
         match self {
             Bundled(kind) => kind.short_names.to_vec(),
+            Custom(kind) => kind.short_names.iter().map(String::as_str).collect(),
         }
     }
 
@@ -75,6 +88,7 @@ impl Served {
     pub(crate) fn categories(&self) -> Vec<&str> {
         match self {
             Bundled(kind) => kind.categories.to_vec(),
+            Custom(kind) => kind.categories.iter().map(String::as_str).collect(),
         }
     }
 
@@ -82,6 +96,7 @@ impl Served {
     pub(crate) fn list_kind(&self) -> String {
         match self {
             Bundled(kind) => kind.list_kind(),
+            Custom(kind) => kind.list_kind.clone(),
         }
     }
 
@@ -89,6 +104,7 @@ impl Served {
     pub(crate) fn scope(&self) -> Scope {
         match self {
             Bundled(kind) => kind.scope,
+            Custom(kind) => kind.scope,
         }
     }
 
@@ -96,6 +112,7 @@ impl Served {
     pub(crate) fn subresources(&self) -> &[Subresource] {
         match self {
             Bundled(kind) => kind.subresources,
+            Custom(kind) => &kind.subresources,
         }
     }
 
@@ -130,6 +147,7 @@ impl Served {
     pub(crate) fn is_structural(&self) -> bool {
         match self {
             Bundled(kind) => kind.is_structural(),
+            Custom(_) => true,
         }
     }
 
@@ -137,6 +155,7 @@ impl Served {
     pub(crate) fn is_review(&self) -> bool {
         match self {
             Bundled(kind) => kind.rules.is_review,
+            Custom(_) => false,
         }
     }
 
@@ -146,6 +165,7 @@ impl Served {
             Bundled(kind) => definitions::schemas()
                 .get(kind.definition)
                 .expect("a test holds that each kind has its definition"),
+            Custom(kind) => kind.schema(),
         }
     }
 
@@ -153,6 +173,7 @@ impl Served {
     pub(crate) fn definition(&self) -> &str {
         match self {
             Bundled(kind) => kind.definition,
+            Custom(kind) => &kind.definition,
         }
     }
 
@@ -160,6 +181,7 @@ impl Served {
     pub(crate) fn name_rule(&self) -> NameRule {
         match self {
             Bundled(kind) => kind.rules.name,
+            Custom(_) => NameRule::Subdomain,
         }
     }
 
@@ -167,6 +189,7 @@ impl Served {
     pub(crate) fn has_generation(&self) -> bool {
         match self {
             Bundled(kind) => kind.rules.has_generation,
+            Custom(_) => true,
         }
     }
 
@@ -174,20 +197,7 @@ impl Served {
     pub(crate) fn stored_resource(&self) -> String {
         match self {
             Bundled(kind) => kind.stored().resource(),
-        }
-    }
-
-    /// Brings an object of this kind into the shape that is stored.
-    pub(crate) fn to_stored(&self, object: &mut Value) {
-        match self {
-            Bundled(kind) => kind.to_stored(object),
-        }
-    }
-
-    /// Brings a stored object into the shape of this kind.
-    pub(crate) fn from_stored(&self, object: &mut Value) {
-        match self {
-            Bundled(kind) => kind.from_stored(object),
+            Custom(_) => self.resource(),
         }
     }
 
@@ -196,6 +206,7 @@ impl Served {
         spur_schema::apply_defaults(self.schema(), object);
         match self {
             Bundled(kind) => (kind.rules.default)(object),
+            Custom(_) => {}
         }
     }
 
@@ -203,6 +214,7 @@ impl Served {
     pub(crate) fn prepare_create(&self, object: &mut Value) {
         match self {
             Bundled(kind) => (kind.rules.prepare_create)(object),
+            Custom(_) => {}
         }
     }
 
@@ -210,6 +222,7 @@ impl Served {
     pub(crate) fn prepare_update(&self, new: &mut Value, old: &Value) {
         match self {
             Bundled(kind) => (kind.rules.prepare_update)(new, old),
+            Custom(_) => {}
         }
     }
 
@@ -217,6 +230,7 @@ impl Served {
     pub(crate) fn prepare_status(&self, new: &mut Value, old: &Value) {
         match self {
             Bundled(kind) => (kind.rules.prepare_status)(new, old),
+            Custom(_) => {}
         }
     }
 
@@ -225,11 +239,80 @@ impl Served {
         match self {
             Bundled(kind) => {
                 let faults = match kind.is_structural() {
-                    true => spur_schema::validate(self.schema(), new),
+                    true => structural_faults(self.schema(), new, old),
                     false => Vec::new(),
                 };
                 if faults.is_empty() { (kind.rules.validate)(new, old) } else { faults }
             }
+            Custom(kind) => structural_faults(kind.schema(), new, old),
+        }
+    }
+
+    /// An object as it is stored.
+    pub(crate) fn to_stored(&self, object: &mut Value) {
+        match self {
+            Bundled(kind) => kind.to_stored(object),
+            Custom(kind) => kind.to_stored(object),
+        }
+    }
+
+    /// A stored object as this kind has it.
+    pub(crate) fn from_stored(&self, object: &mut Value) {
+        match self {
+            Bundled(kind) => kind.from_stored(object),
+            Custom(kind) => kind.from_stored(object),
+        }
+    }
+
+    /// Whether an object with this `apiVersion` was stored as it would be stored now.
+    pub(crate) fn is_stored_as(&self, api_version: &str) -> bool {
+        match self {
+            Bundled(_) => true,
+            Custom(kind) => kind.is_stored_as(api_version),
+        }
+    }
+
+    /// The schema in the OpenAPI document, where the bundled definitions do not hold it.
+    pub(crate) fn own_document(&self) -> Option<&Value> {
+        match self {
+            Bundled(_) => None,
+            Custom(kind) => Some(&kind.document),
+        }
+    }
+
+    /// Changes when what is served changes; 0 for what changes only with the binary.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        match self {
+            Bundled(_) => 0,
+            Custom(kind) => kind.fingerprint,
+        }
+    }
+
+    /// Where `/scale` finds what it shows.
+    pub(crate) fn scale_paths(&self) -> ScalePaths {
+        match self {
+            Bundled(_) => ScalePaths {
+                spec_replicas: "/spec/replicas".to_owned(),
+                status_replicas: "/status/replicas".to_owned(),
+                selector: None,
+            },
+            Custom(kind) => kind.scale.clone(),
+        }
+    }
+
+    /// What clients of a deprecated version are told.
+    pub(crate) fn deprecation(&self) -> Option<&str> {
+        match self {
+            Bundled(_) => None,
+            Custom(kind) => kind.deprecation.as_deref(),
+        }
+    }
+
+    /// Waits until something else is served in this kind's place.
+    pub(crate) async fn retired(&self) {
+        match self {
+            Bundled(_) => std::future::pending().await,
+            Custom(kind) => kind.retired.cancelled().await,
         }
     }
 
@@ -237,6 +320,7 @@ impl Served {
     pub(crate) fn has_column(&self, name: &str) -> bool {
         match self {
             Bundled(kind) => kind.rules.columns.iter().any(|column| column.name == name),
+            Custom(_) => false,
         }
     }
 
@@ -253,6 +337,7 @@ impl Served {
                 });
                 columns.collect()
             }
+            Custom(kind) => kind.columns.iter().map(|column| column.description.clone()).collect(),
         }
     }
 
@@ -260,6 +345,7 @@ impl Served {
     pub(crate) fn cells(&self, object: &Value) -> Vec<Value> {
         match self {
             Bundled(kind) => (kind.rules.cells)(object),
+            Custom(kind) => kind.columns.iter().map(|column| column.cell(object)).collect(),
         }
     }
 
@@ -267,6 +353,11 @@ impl Served {
     pub(crate) fn is_selectable(&self, field: &str) -> bool {
         match self {
             Bundled(kind) => kind.is_selectable(field),
+            Custom(kind) => {
+                field == "metadata.name"
+                    || (field == "metadata.namespace" && kind.scope == Scope::Namespaced)
+                    || kind.fields.iter().any(|known| known == field)
+            }
         }
     }
 
@@ -274,6 +365,11 @@ impl Served {
     pub(crate) fn field_text(&self, object: &Value, field: &str) -> String {
         match self {
             Bundled(kind) => kind.field_text(object, field),
+            Custom(_) => match object.pointer(&format!("/{}", field.replace('.', "/"))) {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
+            },
         }
     }
 
@@ -281,6 +377,7 @@ impl Served {
     pub(crate) fn deleted(&self) -> Deleted {
         match self {
             Bundled(kind) => kind.rules.deleted,
+            Custom(_) => Deleted::Status,
         }
     }
 }

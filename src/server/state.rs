@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Identity;
+use crate::custom_definitions;
 use crate::kinds::Kinds;
 
 /// What the server is built from.
@@ -40,6 +41,8 @@ struct Shared {
     parts: Parts,
     /// Taken by who replaces a damaged value, so that two never do it at once.
     burials: tokio::sync::Mutex<()>,
+    /// Taken by who writes a CustomResourceDefinition, until what it defines is served.
+    definitions: tokio::sync::Mutex<()>,
     /// What is served now.
     kinds: ArcSwap<Kinds>,
 }
@@ -49,13 +52,26 @@ struct Shared {
 impl State {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        let kinds = ArcSwap::from_pointee(Kinds::bundled());
-        Self(Arc::new(Shared { parts, burials: tokio::sync::Mutex::new(()), kinds }))
+        let definitions = custom_definitions::all(&parts.store);
+        let kinds = ArcSwap::from_pointee(Kinds::with_definitions(&definitions, &Kinds::bundled()));
+        let lock = || tokio::sync::Mutex::new(());
+        Self(Arc::new(Shared { parts, burials: lock(), definitions: lock(), kinds }))
     }
 
     /// Taken by who replaces a damaged value, so that two never do it at once.
     pub(crate) fn burials(&self) -> &tokio::sync::Mutex<()> {
         &self.0.burials
+    }
+
+    /// Taken by who writes a CustomResourceDefinition, until what it defines is served.
+    pub(crate) fn definitions(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.definitions
+    }
+
+    /// Serves the kinds of these definitions beside the bundled ones.
+    pub(crate) fn serve(&self, definitions: &[Value]) {
+        let kinds = Kinds::with_definitions(definitions, &self.kinds());
+        self.0.kinds.store(Arc::new(kinds));
     }
 
     /// What is served now.

@@ -3,6 +3,9 @@
 mod access;
 mod concurrency;
 mod corrupt;
+mod custom_definitions;
+mod custom_resources;
+mod custom_rules;
 mod deletes;
 mod discovery;
 mod kinds;

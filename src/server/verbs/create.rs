@@ -10,7 +10,7 @@ use spur_store::{Expect, WriteError};
 use super::Request;
 use crate::answer::{self, Outcome};
 use crate::served::Served;
-use crate::{body, incoming, namespaces, negotiate, object, pipeline, table};
+use crate::{body, custom_definitions, incoming, namespaces, negotiate, object, pipeline, table};
 
 /// How often a generated name that is taken is drawn again (`registry/store.go`: 8).
 const NAME_TRIES: usize = 8;
@@ -43,6 +43,7 @@ pub(crate) async fn store_new(
     let kind = request.kind();
     pipeline::prepare_create(kind, &mut value);
     namespaces::admit_create(&request.state, &request.target, meta::name(&value))?;
+    custom_definitions::admit_create(&request.state, kind)?;
     let base = meta::text(&value, "/metadata/generateName").to_owned();
     let is_generated = meta::name(&value).is_empty() && !base.is_empty();
     for _ in 0..NAME_TRIES {
@@ -53,6 +54,7 @@ pub(crate) async fn store_new(
             kind.prepare_create(&mut named);
         }
         pipeline::validate(kind, &named, None)?;
+        custom_definitions::settle(&request.state, kind, &mut named);
         if operation == Operation::Update {
             let manager = request.manager(operation);
             named = apply::update(kind.schema(), None, &named, &manager)

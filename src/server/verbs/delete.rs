@@ -13,7 +13,7 @@ use super::delete_options::DeleteOptions;
 use super::{Request, bury, came_between, last_try};
 use crate::answer::{self, Outcome};
 use crate::object::{self, Found};
-use crate::{namespaces, negotiate, table};
+use crate::{custom_definitions, namespaces, negotiate, table};
 
 /// Holds an object until its dependents are gone.
 const FOREGROUND: &str = "foregroundDeletion";
@@ -105,6 +105,9 @@ async fn once(request: &Request, options: &DeleteOptions, old: &Found) -> Result
 fn fate(options: &DeleteOptions, old: &Value) -> Fate {
     let mut object = old.clone();
     set_propagation(&mut object, &options.propagation);
+    if meta::text(old, "/kind") == "CustomResourceDefinition" && !meta::is_deleting(old) {
+        custom_definitions::begin_deletion(&mut object);
+    }
     let grace = grace_period(options, old);
     let is_namespace = meta::text(old, "/kind") == "Namespace";
     let is_held = meta::finalizers(&object).next().is_some()

@@ -16,7 +16,7 @@ pub(crate) async fn delete_collection(request: &Request) -> Outcome {
     let page = list::read_page(request, &selection)?;
     for value in &page.items {
         let revision = object::revision(meta::resource_version(value))?;
-        let found = Found { value: value.clone(), revision };
+        let found = Found { value: value.clone(), revision, is_current: true };
         unless_gone(until_done(request, &options, &selection, found).await)?;
     }
     // Whether a damaged object matches a selector cannot be known.

@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 use spur_api::{Status, Subresource, meta};
-use spur_schema::FieldError;
 use spur_schema::apply::{self, Operation};
+use spur_schema::{ErrorKind, FieldError};
 use spur_store::Expect;
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::{Request, came_between, last_try};
 use crate::answer::{self, Outcome};
 use crate::object::Found;
 use crate::pipeline::{self, Part};
-use crate::{body, incoming, negotiate, object, table};
+use crate::{body, custom_definitions, incoming, negotiate, object, table};
 
 pub(crate) async fn update(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
@@ -23,14 +23,24 @@ pub(crate) async fn update(request: &Request) -> Outcome {
     incoming::check_kind(kind, &mut decoded.value)?;
     let mut accepted = incoming::check_fields(kind, decoded, request.query.field_validation)?;
     incoming::check_identity(&request.target, &mut accepted.value)?;
-    if kind.is_structural() && meta::resource_version(&accepted.value).is_empty() {
-        let fault = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+    if kind.is_structural() && matches!(meta::resource_version(&accepted.value), "" | "0") {
+        let fault = no_version();
         return Err(Status::invalid(kind.group(), kind.kind(), request.target.object_name(), &[fault]));
     }
     let written = change(request, part, |_| Ok(accepted.value.clone())).await?;
     let mut answer = answer::ok(&table::in_form(form, kind, written));
     answer::warn(&mut answer, &accepted.warnings);
     Ok(answer)
+}
+
+/// In the words of upstream, which prints the version as the number it has none of.
+fn no_version() -> FieldError {
+    FieldError {
+        path: "metadata.resourceVersion".to_owned(),
+        kind: ErrorKind::Invalid,
+        value: None,
+        detail: "0x0: must be specified for an update".to_owned(),
+    }
 }
 
 /// The part of the object that the path lets a write change.
@@ -112,7 +122,8 @@ fn check_uid(request: &Request, new: &Value, old: &Value) -> Result<(), Status> 
 pub(crate) async fn store(request: &Request, old: &Found, new: Value) -> Result<Value, Status> {
     let (kind, name) = (request.kind(), request.target.object_name());
     let mut new = object::in_order(new);
-    if is_same(&new, &old.value) {
+    custom_definitions::settle(&request.state, kind, &mut new);
+    if is_same(&new, &old.value) && old.is_current {
         return Ok(old.value.clone());
     }
     if request.query.is_dry_run {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{FutureExt, stream};
 use http::StatusCode;
 use rand::RngExt;
 use serde_json::{Value, json};
@@ -163,6 +163,7 @@ impl Following {
     /// Waits for changes, a bookmark's time, the end, or the server's drain.
     async fn wait(&mut self) {
         let draining = self.request.state.draining.clone();
+        let kind = self.request.kind().clone();
         tokio::select! {
             batch = self.changes.next() => match batch {
                 Ok(changes) => changes.iter().for_each(|change| self.push_change(change)),
@@ -178,6 +179,13 @@ impl Following {
                 self.is_over = true;
             }
             () = draining.cancelled() => self.is_over = true,
+            // Something else is served in the kind's place: the client is to look anew.
+            () = kind.retired() => {
+                while let Some(Ok(changes)) = self.changes.next().now_or_never() {
+                    changes.iter().for_each(|change| self.push_change(change));
+                }
+                self.is_over = true;
+            }
         }
     }
 

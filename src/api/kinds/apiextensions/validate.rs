@@ -40,7 +40,7 @@ pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         match meta::text(new, "/spec/conversion/strategy") {
             "" | "None" => {}
             other => {
-                faults.push(FieldError::not_supported("spec.conversion.strategy", json!(other), ["None"]))
+                faults.push(FieldError::not_supported("spec.conversion.strategy", json!(other), ["None"]));
             }
         }
         faults.extend(validate_versions(new));
