@@ -79,6 +79,28 @@ fn bundled_names(definition: &Value) -> Vec<Value> {
     taken.map(names).collect()
 }
 
+/// Serves what a definition says a moment before it is stored, or what is left without it: who
+/// sees the write in a watch finds its kind. A write that fails is taken back by [`refresh`].
+pub(crate) fn foretell(state: &State, kind: &Served, object: &Value, fate: Fate) {
+    if !is_of(kind) {
+        return;
+    }
+    let mut all = all(&state.store);
+    all.retain(|other| meta::name(other) != meta::name(object));
+    match fate {
+        Fate::Stays => all.push(object.clone()),
+        Fate::Goes => {}
+    }
+    state.serve(&all);
+}
+
+/// What a write does to a definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Stays,
+    Goes,
+}
+
 /// What a delete makes of a definition first: it waits until its objects are gone.
 ///
 /// Source: `apiextensions-apiserver/pkg/registry/customresourcedefinition/etcd.go`, `Delete`.

@@ -150,7 +150,7 @@ impl CustomKind {
     }
 
     /// An object as it is stored: in the storage version, without what that does not know.
-    pub(crate) fn to_stored(&self, object: &mut Value) {
+    pub(crate) fn make_stored(&self, object: &mut Value) {
         set_api_version(object, &format!("{}/{}", self.group, self.storage_version));
         if let Some(storage) = &self.storage {
             spur_schema::unknown_fields(storage.schema(), object);
@@ -158,7 +158,7 @@ impl CustomKind {
     }
 
     /// A stored object as this version has it, whatever the schema was when it was written.
-    pub(crate) fn from_stored(&self, object: &mut Value) {
+    pub(crate) fn make_served(&self, object: &mut Value) {
         set_api_version(object, &format!("{}/{}", self.group, self.version));
         spur_schema::unknown_fields(self.schema(), object);
         spur_schema::drop_nulls(self.schema(), object);

@@ -61,7 +61,7 @@ fn read(kind: &Served, bytes: &Bytes, revision: Revision) -> Result<(Value, bool
     let map: Map<String, Value> = serde_json::from_slice(bytes)?;
     let mut value = Value::Object(map);
     let is_current = kind.is_stored_as(meta::text(&value, "/apiVersion"));
-    kind.from_stored(&mut value);
+    kind.make_served(&mut value);
     set_resource_version(&mut value, revision);
     Ok((value, is_current))
 }
@@ -82,7 +82,7 @@ const CORRUPT: &str = "StorageCorrupt";
 /// A value as it is stored: in the stored shape, without its resourceVersion, identity first.
 pub(crate) fn encode(kind: &Served, value: &Value) -> Bytes {
     let mut stored = value.clone();
-    kind.to_stored(&mut stored);
+    kind.make_stored(&mut stored);
     let mut ordered = in_order(stored);
     meta::metadata_mut(&mut ordered).shift_remove("resourceVersion");
     Bytes::from(serde_json::to_vec(&ordered).expect("a JSON value can always be written"))

@@ -249,18 +249,18 @@ impl Served {
     }
 
     /// An object as it is stored.
-    pub(crate) fn to_stored(&self, object: &mut Value) {
+    pub(crate) fn make_stored(&self, object: &mut Value) {
         match self {
             Bundled(kind) => kind.to_stored(object),
-            Custom(kind) => kind.to_stored(object),
+            Custom(kind) => kind.make_stored(object),
         }
     }
 
     /// A stored object as this kind has it.
-    pub(crate) fn from_stored(&self, object: &mut Value) {
+    pub(crate) fn make_served(&self, object: &mut Value) {
         match self {
             Bundled(kind) => kind.from_stored(object),
-            Custom(kind) => kind.from_stored(object),
+            Custom(kind) => kind.make_served(object),
         }
     }
 

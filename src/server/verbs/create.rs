@@ -79,6 +79,7 @@ async fn put_new(request: &Request, kind: &Served, value: Value) -> Result<Value
             None => Ok(value),
         };
     }
+    custom_definitions::foretell(&request.state, kind, &value, custom_definitions::Fate::Stays);
     let written = request.state.store.put(key, Expect::Absent, object::encode(kind, &value)).await;
     let revision = written.map_err(|error: WriteError| object::unwritten(&error, kind, &name))?;
     object::set_resource_version(&mut value, revision);

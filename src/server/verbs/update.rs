@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use super::{Request, came_between, last_try};
 use crate::answer::{self, Outcome};
+use crate::custom_definitions::{self, Fate};
 use crate::object::Found;
 use crate::pipeline::{self, Part};
-use crate::{body, custom_definitions, incoming, negotiate, object, table};
+use crate::{body, incoming, negotiate, object, table};
 
 pub(crate) async fn update(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
@@ -132,7 +133,10 @@ pub(crate) async fn store(request: &Request, old: &Found, new: Value) -> Result<
     let key = object::key(kind, request.namespace(), name);
     let expect = Expect::Revision(old.revision);
     let bytes = object::encode(kind, &new);
-    let written = if is_finished(&new) {
+    let is_finished = is_finished(&new);
+    let fate = if is_finished { Fate::Goes } else { Fate::Stays };
+    custom_definitions::foretell(&request.state, kind, &new, fate);
+    let written = if is_finished {
         request.state.store.delete(key, expect, Some(bytes)).await.map(|(revision, _)| revision)
     } else {
         request.state.store.put(key, expect, bytes).await
