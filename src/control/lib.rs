@@ -6,7 +6,8 @@
 //!   │             endpoint_slice ◄── pods, services
 //!   │             sandbox ─► deployments, services (the forks)
 //!   │                    services, slices, sandboxes ──► compile ──► RoutingTable ─► proxy
-//!   └── status, events ── all of them        garbage, namespace: what is to go, goes
+//!   └── status, events ── all of them        garbage, namespace,
+//!                                             custom_resources: what is to go, goes
 //! ```
 //!
 //! Controllers know the system only through the Kubernetes API: embedded, over
@@ -15,6 +16,7 @@
 
 mod cache;
 mod claim;
+mod custom_resources;
 mod deployment;
 mod drive;
 mod endpoint_slice;
@@ -29,6 +31,7 @@ mod replica_set;
 mod routes;
 mod run;
 mod sandbox;
+mod served;
 
 pub mod compile;
 

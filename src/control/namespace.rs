@@ -14,19 +14,18 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PartialObjectMeta, Patch,
-    PatchParams, PostParams,
+    Api, DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, PostParams,
 };
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
-use spur_api::{Kind, Scope, registry};
 
 use self::remaining::Remaining;
 use crate::cache;
 use crate::drive::{self, Queue, Reconcile};
 use crate::run::{Context, Failure, unless_gone};
+use crate::served::Served;
 
 /// The ServiceAccount that every namespace has.
 const SERVICE_ACCOUNT: &str = "default";
@@ -86,7 +85,7 @@ impl Namespaces {
             return Ok(Action::await_change());
         }
         let mut remaining = Remaining::default();
-        for kind in registry::stored().filter(|kind| kind.scope == Scope::Namespaced) {
+        for kind in Served::all(&self.client).await?.iter().filter(|kind| kind.is_namespaced()) {
             self.empty(kind, &namespace.name_any(), &mut remaining).await?;
         }
         if remaining.is_empty() {
@@ -99,10 +98,8 @@ impl Namespaces {
     }
 
     /// Asks for the deletion of every object of a kind, and notes what is left.
-    async fn empty(&self, kind: &Kind, namespace: &str, remaining: &mut Remaining) -> Result<(), Failure> {
-        let gvk = GroupVersionKind::gvk(kind.group, kind.version, kind.kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural);
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+    async fn empty(&self, kind: &Served, namespace: &str, remaining: &mut Remaining) -> Result<(), Failure> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, kind.resource());
         let mut left = api.list_metadata(&ListParams::default()).await?;
         if left.items.iter().any(|object| object.metadata.deletion_timestamp.is_none()) {
             api.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;

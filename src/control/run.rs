@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 use crate::{
-    deployment, endpoint_slice, garbage, host_ports, namespace, node, pod, replica_set, routes, sandbox,
+    custom_resources, deployment, endpoint_slice, garbage, host_ports, namespace, node, pod, replica_set,
+    routes, sandbox,
 };
 
 /// What the controllers are built from.
@@ -89,6 +90,7 @@ pub async fn run(parts: Parts) {
     tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), namespace::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), custom_resources::run(ctx.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));
     tasks.spawn(node::run(ctx.clone(), parts.runtime.name(), stop.clone()));
     tasks.spawn(host_ports::run(ctx.clone(), parts.clone()));

@@ -4,6 +4,7 @@
 //! Every wait is for a state, with a deadline. What must hold in between is read
 //! afterwards from the store's log, which has every change in its order.
 
+mod custom_resources;
 mod deployments;
 mod endpoints;
 mod events;

@@ -3,32 +3,26 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Client;
 use kube::api::Preconditions;
-use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-    PropagationPolicy,
-};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::json;
-use spur_api::{Kind, Scope, registry};
 
 use super::graph::{Graph, Node, Step};
 use super::{FOREGROUND, ORPHAN};
 use crate::run::Failure;
+use crate::served::Served;
 
 /// Acts on the API.
 pub(super) struct Collector {
     client: Client,
-}
-
-pub(super) fn resource(kind: &Kind) -> ApiResource {
-    let gvk = GroupVersionKind::gvk(kind.group, kind.version, kind.kind);
-    ApiResource::from_gvk_with_plural(&gvk, kind.plural)
+    /// Every kind that is served.
+    kinds: Vec<Served>,
 }
 
 // === impl Collector ===
 
 impl Collector {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, kinds: Vec<Served>) -> Self {
+        Self { client, kinds }
     }
 
     /// Does what is due about an object.
@@ -78,11 +72,11 @@ impl Collector {
     /// Takes the owner off all its dependents, of which the graph may not know all yet: one
     /// left out would be deleted with it.
     async fn release_dependents(&self, owner: &Node) -> Result<(), Failure> {
-        let is_namespaced = owner.kind.scope == Scope::Namespaced;
-        for kind in registry::stored().filter(|kind| !is_namespaced || kind.scope == Scope::Namespaced) {
+        let is_namespaced = owner.kind.is_namespaced();
+        for kind in self.kinds.iter().filter(|kind| !is_namespaced || kind.is_namespaced()) {
             let api = match is_namespaced {
                 true => self.api(kind, &owner.namespace),
-                false => Api::all_with(self.client.clone(), &resource(kind)),
+                false => Api::all_with(self.client.clone(), kind.resource()),
             };
             for object in api.list_metadata(&ListParams::default()).await? {
                 if owners(&object.metadata).iter().any(|found| found.uid == owner.uid) {
@@ -119,7 +113,7 @@ impl Collector {
         metadata["uid"] = json!(node.uid);
         metadata["resourceVersion"] = json!(live.resource_version);
         let patch = Patch::Merge(json!({"metadata": metadata}));
-        let api = self.api(node.kind, &node.namespace);
+        let api = self.api(&node.kind, &node.namespace);
         unless_gone(api.patch_metadata(&node.name, &PatchParams::default(), &patch).await)
     }
 
@@ -136,12 +130,12 @@ impl Collector {
             Preconditions { uid: Some(node.uid.clone()), resource_version: live.resource_version.clone() };
         let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() }
             .preconditions(as_read);
-        unless_gone(self.api(node.kind, &node.namespace).delete(&node.name, &params).await)
+        unless_gone(self.api(&node.kind, &node.namespace).delete(&node.name, &params).await)
     }
 
     /// The object's metadata now, if it is still this one.
     async fn read(&self, node: &Node) -> Result<Option<ObjectMeta>, Failure> {
-        let found = self.api(node.kind, &node.namespace).get_metadata_opt(&node.name).await?;
+        let found = self.api(&node.kind, &node.namespace).get_metadata_opt(&node.name).await?;
         Ok(found.map(|found| found.metadata).filter(|live| live.uid.as_deref() == Some(&node.uid)))
     }
 
@@ -155,11 +149,12 @@ impl Collector {
     }
 
     async fn exists(&self, dependent: &Node, owner: &OwnerReference) -> Result<bool, Failure> {
-        let Some(kind) = registry::by_kind(&owner.api_version, &owner.kind) else {
+        let kind = self.kinds.iter().find(|kind| kind.is_kind(&owner.api_version, &owner.kind));
+        let Some(kind) = kind else {
             // What is not served here cannot be looked up: leave its dependents alone.
             return Ok(true);
         };
-        if kind.scope == Scope::Namespaced && dependent.kind.scope == Scope::Cluster {
+        if kind.is_namespaced() && !dependent.kind.is_namespaced() {
             // Nobody can say in which namespace (Kubernetes leaves such a dependent alone as well).
             return Ok(true);
         }
@@ -167,10 +162,10 @@ impl Collector {
         Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(&owner.uid)))
     }
 
-    fn api(&self, kind: &Kind, namespace: &str) -> Api<DynamicObject> {
-        match kind.scope {
-            Scope::Namespaced => Api::namespaced_with(self.client.clone(), namespace, &resource(kind)),
-            Scope::Cluster => Api::all_with(self.client.clone(), &resource(kind)),
+    fn api(&self, kind: &Served, namespace: &str) -> Api<DynamicObject> {
+        match kind.is_namespaced() {
+            true => Api::namespaced_with(self.client.clone(), namespace, kind.resource()),
+            false => Api::all_with(self.client.clone(), kind.resource()),
         }
     }
 }

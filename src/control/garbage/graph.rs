@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
+use crate::served::Served;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use spur_api::Kind;
 
 use super::{FOREGROUND, ORPHAN};
 
 /// An object's place among its owners.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pub(super) kind: &'static Kind,
+    pub(super) kind: Served,
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) uid: String,
@@ -78,20 +78,20 @@ impl Graph {
     }
 
     /// A list of a kind begins.
-    pub(super) fn begin_list(&mut self, kind: &Kind) {
-        self.listed.insert(kind.resource(), HashSet::new());
+    pub(super) fn begin_list(&mut self, kind: &Served) {
+        self.listed.insert(kind.name(), HashSet::new());
     }
 
     /// Takes in an object of the list.
     pub(super) fn put_listed(&mut self, node: Node) {
-        self.listed.entry(node.kind.resource()).or_default().insert(node.uid.clone());
+        self.listed.entry(node.kind.name()).or_default().insert(node.uid.clone());
         self.put(node);
     }
 
     /// The list is complete: what is not in it has gone unseen.
-    pub(super) fn end_list(&mut self, kind: &Kind) {
-        let listed = self.listed.remove(&kind.resource()).unwrap_or_default();
-        let of_kind = self.nodes.values().filter(|node| node.kind.resource() == kind.resource());
+    pub(super) fn end_list(&mut self, kind: &Served) {
+        let listed = self.listed.remove(&kind.name()).unwrap_or_default();
+        let of_kind = self.nodes.values().filter(|node| node.kind.name() == kind.name());
         let gone: Vec<String> =
             of_kind.filter(|node| !listed.contains(&node.uid)).map(|node| node.uid.clone()).collect();
         gone.iter().for_each(|uid| self.remove(uid));
@@ -176,10 +176,10 @@ impl Graph {
 // === impl Node ===
 
 impl Node {
-    pub(super) fn of(kind: &'static Kind, meta: &ObjectMeta) -> Self {
+    pub(super) fn of(kind: &Served, meta: &ObjectMeta) -> Self {
         let owners = meta.owner_references.iter().flatten();
         Self {
-            kind,
+            kind: kind.clone(),
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
@@ -219,6 +219,10 @@ impl Owner {
 mod tests {
     use super::*;
 
+    fn kind(index: usize) -> Served {
+        Served::bundled(&spur_api::REGISTRY[index])
+    }
+
     fn node(uid: &str, owners: &[&str], finalizers: &[&str], is_deleting: bool) -> Node {
         let owner = |uid: &&str| OwnerReference {
             uid: (*uid).to_owned(),
@@ -226,7 +230,7 @@ mod tests {
             ..OwnerReference::default()
         };
         let mut node = Node::of(
-            &spur_api::REGISTRY[0],
+            &kind(0),
             &ObjectMeta {
                 uid: Some(uid.to_owned()),
                 owner_references: Some(owners.iter().map(owner).collect()),
@@ -290,7 +294,7 @@ mod tests {
     #[test]
     fn what_a_later_list_no_longer_holds_is_gone_and_its_dependents_are_looked_at() {
         let mut graph = Graph::default();
-        let kind = &spur_api::REGISTRY[0];
+        let kind = &kind(0);
         graph.put(node("owner", &[], &[], false));
         graph.put(node("dependent", &["owner"], &[], false));
         graph.begin_list(kind);
@@ -307,8 +311,8 @@ mod tests {
         let mut graph = Graph::default();
         graph.put(node("dependent", &["never-seen"], &[], false));
         while graph.next_to_look_at().is_some() {}
-        graph.begin_list(&spur_api::REGISTRY[1]);
-        graph.end_list(&spur_api::REGISTRY[1]);
+        graph.begin_list(&kind(1));
+        graph.end_list(&kind(1));
         assert_eq!(graph.next_to_look_at().as_deref(), Some("dependent"));
     }
 
@@ -316,8 +320,8 @@ mod tests {
     fn a_list_of_one_kind_says_nothing_of_others() {
         let mut graph = Graph::default();
         graph.put(node("a", &[], &[], false));
-        graph.begin_list(&spur_api::REGISTRY[1]);
-        graph.end_list(&spur_api::REGISTRY[1]);
+        graph.begin_list(&kind(1));
+        graph.end_list(&kind(1));
         assert!(graph.node("a").is_some());
     }
 

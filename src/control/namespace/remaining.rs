@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::served::Served;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::NamespaceCondition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use spur_api::Kind;
 
 const CONTENT: &str = "NamespaceContentRemaining";
 const FINALIZERS: &str = "NamespaceFinalizersRemaining";
@@ -22,8 +22,8 @@ pub(super) struct Remaining {
 // === impl Remaining ===
 
 impl Remaining {
-    pub(super) fn add(&mut self, kind: &Kind, object: &ObjectMeta) {
-        *self.by_resource.entry(format!("{}.{}", kind.plural, kind.group)).or_default() += 1;
+    pub(super) fn add(&mut self, kind: &Served, object: &ObjectMeta) {
+        *self.by_resource.entry(kind.name()).or_default() += 1;
         for finalizer in object.finalizers.iter().flatten() {
             *self.by_finalizer.entry(finalizer.clone()).or_default() += 1;
         }
@@ -93,10 +93,10 @@ mod tests {
 
     fn remaining(finalizers: &[&[&str]]) -> Remaining {
         let mut remaining = Remaining::default();
-        let kind = spur_api::registry::by_word("configmaps").expect("a kind");
+        let kind = Served::bundled(spur_api::registry::by_word("configmaps").expect("a kind"));
         for finalizers in finalizers {
             let finalizers = finalizers.iter().map(|one| (*one).to_owned()).collect();
-            remaining.add(kind, &ObjectMeta { finalizers: Some(finalizers), ..ObjectMeta::default() });
+            remaining.add(&kind, &ObjectMeta { finalizers: Some(finalizers), ..ObjectMeta::default() });
         }
         remaining
     }

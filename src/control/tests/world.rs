@@ -200,6 +200,32 @@ impl World {
         deleted.unwrap_or_else(|error| panic!("failed to delete {address}: {error}"));
     }
 
+    /// Creates an object of a kind that is not bundled, by the path of its kind.
+    pub(super) async fn create_at(&self, path: &str, object: Value) -> Value {
+        let created = self.send(Method::POST, path, "application/json", &object).await;
+        created.unwrap_or_else(|error| panic!("failed to create at {path}: {error}"))
+    }
+
+    pub(super) async fn patch_at(&self, path: &str, patch: Value) -> Value {
+        let patched = self.send(Method::PATCH, path, "application/merge-patch+json", &patch).await;
+        patched.unwrap_or_else(|error| panic!("failed to patch {path}: {error}"))
+    }
+
+    pub(super) async fn delete_at(&self, path: &str) {
+        let deleted = self.send(Method::DELETE, path, "application/json", &Value::Null).await;
+        deleted.unwrap_or_else(|error| panic!("failed to delete {path}: {error}"));
+    }
+
+    pub(super) async fn until_gone_at(&self, path: &str) {
+        self.until(&format!("{path} is gone"), async || {
+            match self.send(Method::GET, path, "application/json", &Value::Null).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                found => Err(format!("{found:?}")),
+            }
+        })
+        .await;
+    }
+
     async fn send(
         &self,
         method: Method,
