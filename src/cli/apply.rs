@@ -51,7 +51,7 @@ pub(crate) enum What {
 pub(crate) async fn run(args: &ApplyArgs, client: &Client, console: &mut Console) -> Result<Exit> {
     let ApplyArgs { filename, recursive, namespace, force_conflicts, dry_run, output } = args;
     let depth = if *recursive { Depth::Recursive } else { Depth::Flat };
-    let mut manifests = manifest::read_all(filename, depth)?;
+    let mut manifests = manifest::read_all_for(client, filename, depth).await?;
     for manifest in &mut manifests {
         place_in_namespace(manifest, namespace.as_deref(), client.namespace())?;
     }

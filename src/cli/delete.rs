@@ -26,7 +26,7 @@ struct Doomed {
 pub(crate) async fn run(args: &DeleteArgs, client: &Client, console: &mut Console) -> Result<Exit> {
     let doomed = match args.filename.as_slice() {
         [] => named(args, client).await?,
-        files => in_files(args, files, client)?,
+        files => in_files(args, files, client).await?,
     };
     if doomed.is_empty() {
         console.talk("No resources found");
@@ -63,7 +63,7 @@ pub(crate) async fn run(args: &DeleteArgs, client: &Client, console: &mut Consol
 async fn named(args: &DeleteArgs, client: &Client) -> Result<Vec<Doomed>> {
     let namespace = args.namespace.as_deref().unwrap_or(client.namespace());
     let mut doomed = Vec::new();
-    for Target { kind, name } in kinds::targets(&args.what)? {
+    for Target { kind, name } in kinds::targets(client, &args.what).await? {
         match name {
             Some(_) if args.all || args.selector.is_some() => {
                 bail!(Failure::usage("a name cannot be given together with --all or -l"));
@@ -89,10 +89,10 @@ async fn named(args: &DeleteArgs, client: &Client) -> Result<Vec<Doomed>> {
 }
 
 /// The objects in files, last first: what forks or uses others goes before them.
-fn in_files(args: &DeleteArgs, files: &[String], client: &Client) -> Result<Vec<Doomed>> {
+async fn in_files(args: &DeleteArgs, files: &[String], client: &Client) -> Result<Vec<Doomed>> {
     let depth = if args.recursive { Depth::Recursive } else { Depth::Flat };
     let mut doomed = Vec::new();
-    for mut manifest in manifest::read_all(files, depth)? {
+    for mut manifest in manifest::read_all_for(client, files, depth).await? {
         place_in_namespace(&mut manifest, args.namespace.as_deref(), client.namespace())?;
         doomed.push(Doomed {
             kind: manifest.kind,

@@ -39,7 +39,7 @@ struct Found {
 
 /// Runs `spur get`.
 pub(crate) async fn run(args: &GetArgs, client: &Client, console: &mut Console) -> Result<Exit> {
-    let targets = kinds::targets(&args.what)?;
+    let targets = kinds::targets(client, &args.what).await?;
     let namespace = args.namespace.as_deref().unwrap_or(client.namespace());
     let scoped = Scoped { args, client, namespace: (!args.all_namespaces).then_some(namespace) };
     if args.all_namespaces && targets.iter().any(|target| target.name.is_some()) {

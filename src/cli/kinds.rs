@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use spur_api::{Kind, REGISTRY, Scope, meta, registry};
 
+use crate::client::Client;
+use crate::custom_kinds;
 use crate::error::Failure;
 
 /// One object, or every object of a kind.
@@ -16,18 +18,32 @@ pub(crate) struct Target {
     pub(crate) name: Option<String>,
 }
 
-/// Reads the words after `get`, `delete` and `wait`.
+/// Reads the words after `get`, `delete` and `wait`; the server is asked for kinds that are not
+/// bundled.
 ///
 /// # Errors
 /// When a word is no kind that is served, or both forms are mixed.
-pub(crate) fn targets(words: &[String]) -> Result<Vec<Target>> {
+pub(crate) async fn targets(client: &Client, words: &[String]) -> Result<Vec<Target>> {
+    let error = match read(words, &[]) {
+        Ok(targets) => return Ok(targets),
+        Err(error) => error,
+    };
+    match custom_kinds::served(client).await {
+        // What is wrong may be something else: the words are read again with all that is known.
+        Ok(custom) => read(words, &custom),
+        Err(_) => Err(error),
+    }
+}
+
+/// Reads the words with the kinds of the registry and these.
+fn read(words: &[String], custom: &[&'static Kind]) -> Result<Vec<Target>> {
     if words.iter().any(|word| word.contains('/')) {
-        return words.iter().map(|word| slashed(word)).collect();
+        return words.iter().map(|word| slashed_of(word, custom)).collect();
     }
     let Some((kinds, names)) = words.split_first() else {
         bail!(Failure::usage("no kind given").hint("name one, such as `pods`"));
     };
-    let kinds = self::kinds(kinds)?;
+    let kinds = self::kinds(kinds, custom)?;
     if names.is_empty() {
         return Ok(kinds.into_iter().map(|kind| Target { kind, name: None }).collect());
     }
@@ -38,13 +54,13 @@ pub(crate) fn targets(words: &[String]) -> Result<Vec<Target>> {
 }
 
 /// The kinds in `deploy,svc` or a category such as `all`.
-fn kinds(list: &str) -> Result<Vec<&'static Kind>> {
+fn kinds(list: &str, custom: &[&'static Kind]) -> Result<Vec<&'static Kind>> {
     let mut kinds = Vec::new();
     for word in list.split(',').filter(|word| !word.is_empty()) {
         let of_category: Vec<&Kind> =
             registry::stored().filter(|kind| kind.categories.contains(&word)).collect();
         if of_category.is_empty() {
-            kinds.push(kind(word)?);
+            kinds.push(kind_of(word, custom)?);
         } else {
             kinds.extend(of_category);
         }
@@ -57,19 +73,44 @@ fn kinds(list: &str) -> Result<Vec<&'static Kind>> {
 /// # Errors
 /// When no kind is called so.
 pub(crate) fn kind(word: &str) -> Result<&'static Kind> {
-    registry::by_word(word).ok_or_else(|| {
-        let all: Vec<&str> = REGISTRY.iter().map(|kind| kind.plural).collect();
+    kind_of(word, &[])
+}
+
+fn kind_of(word: &str, custom: &[&'static Kind]) -> Result<&'static Kind> {
+    let found = registry::by_word(word).or_else(|| by_word(word, custom));
+    found.ok_or_else(|| {
+        let all: Vec<&str> = REGISTRY.iter().chain(custom.iter().copied()).map(|kind| kind.plural).collect();
         Failure::usage(format!("`{word}` is no kind that spur serves"))
             .hint(format!("kinds are {}", all.join(", ")))
             .into()
     })
 }
 
+/// As `registry::by_word`, among kinds that are not bundled.
+fn by_word(word: &str, custom: &[&'static Kind]) -> Option<&'static Kind> {
+    let word = word.to_ascii_lowercase();
+    let (name, group) = match word.split_once('.') {
+        Some((name, group)) => (name, Some(group)),
+        None => (word.as_str(), None),
+    };
+    let is_named =
+        |kind: &Kind| kind.plural == name || kind.singular == name || kind.short_names.contains(&name);
+    let mut found = custom.iter().copied().filter(|kind| is_named(kind));
+    // `widgets.v1.example.com` names the version as well.
+    found.find(|kind| {
+        group.is_none_or(|group| group == kind.group || group == format!("{}.{}", kind.version, kind.group))
+    })
+}
+
 /// The object in `pod/web-1`.
 pub(crate) fn slashed(word: &str) -> Result<Target> {
+    slashed_of(word, &[])
+}
+
+fn slashed_of(word: &str, custom: &[&'static Kind]) -> Result<Target> {
     match word.split_once('/') {
         Some((kind, name)) if !kind.is_empty() && !name.is_empty() && !name.contains('/') => {
-            Ok(Target { kind: self::kind(kind)?, name: Some(name.to_owned()) })
+            Ok(Target { kind: kind_of(kind, custom)?, name: Some(name.to_owned()) })
         }
         _ => bail!(
             Failure::usage(format!("`{word}` is no object, want KIND/NAME in every word"))
@@ -146,9 +187,17 @@ pub(crate) fn encode(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn widgets() -> Value {
+        serde_json::json!({"spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"]},
+            "versions": [{"name": "v1", "served": true}, {"name": "v2", "served": true}, {"name": "v3", "served": false}],
+        }})
+    }
+
     fn check(words: &str, expected: &str) {
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-        let found = match targets(&words) {
+        let found = match read(&words, &custom_kinds::defined_by(&widgets())) {
             Ok(targets) => {
                 let shown = targets.iter().map(|target| match &target.name {
                     Some(name) => named(target.kind, name),
@@ -174,6 +223,16 @@ mod tests {
         check("pod/a deployments.apps/b", "pod/a deployment.apps/b");
         check("sb cheaper", "sandbox.spur.dev/cheaper");
         check("all", ALL);
+    }
+
+    #[test]
+    fn custom_kinds_are_found_by_the_same_words() {
+        check("wd/a", "widget.example.com/a");
+        check("widget a", "widget.example.com/a");
+        check("widgets.v2.example.com", "widgets.example.com");
+        check("widgets.v3.example.com", "error: `widgets.v3.example.com` is no kind that spur serves");
+        let kinds = custom_kinds::defined_by(&widgets());
+        assert_eq!(object_path(kinds[1], "shop", "a"), "/apis/example.com/v2/namespaces/shop/widgets/a");
     }
 
     #[test]

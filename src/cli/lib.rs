@@ -45,6 +45,7 @@ mod signals;
 mod watch;
 
 mod console;
+mod custom_kinds;
 mod render;
 mod table;
 

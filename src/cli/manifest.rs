@@ -8,6 +8,9 @@ use serde_json::Value;
 use spur_api::yaml::{self, YamlError};
 use spur_api::{Kind, REGISTRY, meta, registry};
 
+use crate::client::Client;
+use crate::custom_kinds;
+
 /// Largest file. Objects are at most 3 MiB each; this is a chart of hundreds.
 const FILE_MAX_BYTES: u64 = 64 << 20;
 
@@ -50,24 +53,77 @@ pub(crate) enum ManifestError {
     UnknownKind { place: String, api_version: String, kind: String, name: String },
 }
 
-/// Reads files, directories and `-`; the result is sorted.
+/// A file that was read.
+struct File {
+    path: String,
+    text: String,
+}
+
+/// Reads files, directories and `-`; the result is sorted. Kinds are the bundled ones and those
+/// that the files themselves define.
 ///
 /// # Errors
 /// On the first file or document that cannot be used.
 pub(crate) fn read_all<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<Manifest>, ManifestError> {
+    let files = texts(names, depth)?;
+    objects(&files, &defined_in(&files))
+}
+
+/// As [`read_all`]; the server is asked for kinds that are not known.
+///
+/// # Errors
+/// On the first file or document that cannot be used.
+pub(crate) async fn read_all_for<S: AsRef<str>>(
+    client: &Client,
+    names: &[S],
+    depth: Depth,
+) -> Result<Vec<Manifest>, ManifestError> {
+    let files = texts(names, depth)?;
+    let mut custom = defined_in(&files);
+    let error = match objects(&files, &custom) {
+        Err(error @ ManifestError::UnknownKind { .. }) => error,
+        outcome => return outcome,
+    };
+    match custom_kinds::served(client).await {
+        Ok(served) => {
+            custom.extend(served);
+            objects(&files, &custom)
+        }
+        Err(_) => Err(error),
+    }
+}
+
+/// The kinds that files define.
+fn defined_in(files: &[File]) -> Vec<&'static Kind> {
+    const DEFINITION: &str = "CustomResourceDefinition";
+    let files = files.iter().filter(|file| file.text.contains(DEFINITION));
+    let documents = files.filter_map(|file| yaml::documents(&file.text).ok()).flatten();
+    let definitions = documents.filter(|document| meta::text(document, "/kind") == DEFINITION);
+    definitions.flat_map(|definition| custom_kinds::defined_by(&definition)).collect()
+}
+
+fn texts<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<File>, ManifestError> {
     let mut all = Vec::new();
     for name in names {
         match name.as_ref() {
-            "-" => all.extend(read("standard input", std::io::stdin().lock())?),
+            "-" => all.push(read("standard input", std::io::stdin().lock())?),
             path => {
                 for file in files(Path::new(path), depth)? {
                     let path = file.display().to_string();
                     let open = std::fs::File::open(&file);
                     let open = open.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
-                    all.extend(read(&path, open)?);
+                    all.push(read(&path, open)?);
                 }
             }
         }
+    }
+    Ok(all)
+}
+
+fn objects(files: &[File], custom: &[&'static Kind]) -> Result<Vec<Manifest>, ManifestError> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(parse_with(&file.path, &file.text, custom)?);
     }
     sort(&mut all);
     Ok(all)
@@ -78,6 +134,10 @@ pub(crate) fn read_all<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<M
 /// # Errors
 /// When it is no YAML, or a document is no object of a kind that is served.
 pub(crate) fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    parse_with(path, text, &[])
+}
+
+fn parse_with(path: &str, text: &str, custom: &[&'static Kind]) -> Result<Vec<Manifest>, ManifestError> {
     let documents =
         yaml::documents(text).map_err(|fault| ManifestError::Yaml { path: path.to_owned(), fault })?;
     if documents.is_empty() {
@@ -90,7 +150,7 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, ManifestErr
             1 => path.to_owned(),
             _ => format!("{path}, document {}", index + 1),
         };
-        add(place, document, &mut all)?;
+        add(place, document, custom, &mut all)?;
     }
     Ok(all)
 }
@@ -100,11 +160,11 @@ pub(crate) fn sort(manifests: &mut [Manifest]) {
     manifests.sort_by_key(|manifest| rank(manifest.kind));
 }
 
-/// Namespaces, then what pods read, then Services, whose addresses pods get,
+/// Namespaces and definitions, then what pods read, then Services, whose addresses pods get,
 /// then everything else, workloads, and last sandboxes, which fork them.
 fn rank(kind: &Kind) -> u8 {
     match kind.kind {
-        "Namespace" => 0,
+        "Namespace" | "CustomResourceDefinition" => 0,
         "ConfigMap" | "Secret" | "ServiceAccount" => 1,
         "Service" => 2,
         "Deployment" | "ReplicaSet" | "Pod" => 4,
@@ -113,14 +173,14 @@ fn rank(kind: &Kind) -> u8 {
     }
 }
 
-fn read(path: &str, file: impl Read) -> Result<Vec<Manifest>, ManifestError> {
+fn read(path: &str, file: impl Read) -> Result<File, ManifestError> {
     let failed = |source| ManifestError::Read { path: path.to_owned(), source };
     let mut text = String::new();
     let n_bytes = file.take(FILE_MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if n_bytes as u64 > FILE_MAX_BYTES {
         return Err(ManifestError::TooLarge { path: path.to_owned() });
     }
-    parse(path, &text)
+    Ok(File { path: path.to_owned(), text })
 }
 
 /// A file itself, or the YAML and JSON files of a directory by name.
@@ -158,7 +218,12 @@ fn has_objects(path: &Path) -> bool {
     matches!(extension, Some("yaml" | "yml" | "json"))
 }
 
-fn add(place: String, document: Value, all: &mut Vec<Manifest>) -> Result<(), ManifestError> {
+fn add(
+    place: String,
+    document: Value,
+    custom: &[&'static Kind],
+    all: &mut Vec<Manifest>,
+) -> Result<(), ManifestError> {
     if !document.is_object() {
         return Err(ManifestError::NoObject { place });
     }
@@ -170,11 +235,13 @@ fn add(place: String, document: Value, all: &mut Vec<Manifest>) -> Result<(), Ma
     }
     if kind == "List" && api_version == "v1" {
         for (index, item) in meta::list(&document, "/items").iter().enumerate() {
-            add(format!("{place}, item {}", index + 1), item.clone(), all)?;
+            add(format!("{place}, item {}", index + 1), item.clone(), custom, all)?;
         }
         return Ok(());
     }
-    let Some(kind) = registry::by_kind(api_version, kind) else {
+    let is_meant = |row: &&&'static Kind| row.kind == kind && row.api_version() == api_version;
+    let found = registry::by_kind(api_version, kind).or_else(|| custom.iter().find(is_meant).copied());
+    let Some(kind) = found else {
         let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
         let name = meta::name(&document).to_owned();
         return Err(ManifestError::UnknownKind { place, api_version, kind, name });

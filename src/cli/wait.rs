@@ -120,7 +120,7 @@ pub(crate) fn is_behind(error: &anyhow::Error) -> bool {
 
 async fn objects(args: &WaitArgs, client: &Client, namespace: &str) -> Result<Vec<(&'static Kind, String)>> {
     let mut objects = Vec::new();
-    for Target { kind, name } in kinds::targets(&args.what)? {
+    for Target { kind, name } in kinds::targets(client, &args.what).await? {
         match name {
             Some(_) if args.all || args.selector.is_some() => {
                 bail!(Failure::usage("a name cannot be given together with --all or -l"));
