@@ -166,7 +166,11 @@ pub(crate) fn named_object(object: &Value) -> String {
     let (api_version, kind) = (meta::text(object, "/apiVersion"), meta::text(object, "/kind"));
     match registry::by_kind(api_version, kind) {
         Some(kind) => named(kind, meta::name(object)),
-        None => format!("{}/{}", kind.to_ascii_lowercase(), meta::name(object)),
+        None => {
+            let group =
+                api_version.rsplit_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
+            format!("{}{group}/{}", kind.to_ascii_lowercase(), meta::name(object))
+        }
     }
 }
 

@@ -11,10 +11,10 @@ mod invariants;
 mod keywords;
 mod nested;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::FieldError;
 use crate::cel;
+use crate::{FieldError, Schemas};
 
 /// What is wrong with the `openAPIV3Schema` at `path`; empty where objects can be held to it.
 ///
@@ -32,6 +32,11 @@ pub fn structural_faults(document: &Value, path: &str) -> Vec<FieldError> {
     faults.extend(structure);
     if faults.is_empty() {
         faults.extend(defaults::check(document, path));
+    }
+    if faults.is_empty() {
+        let alone = Map::from_iter([("schema".to_owned(), document.clone())]);
+        let error = Schemas::compile(&alone).err();
+        faults.extend(error.map(|error| FieldError::invalid(path, "", error.to_string())));
     }
     if faults.is_empty() {
         let mut sites = Vec::new();

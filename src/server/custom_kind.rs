@@ -9,7 +9,7 @@
 
 mod columns;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value, json};
 use spur_api::{Scope, Subresource, definitions, kinds::apiextensions, meta};
@@ -61,11 +61,12 @@ pub(crate) struct ScalePaths {
     pub(crate) selector: Option<String>,
 }
 
-/// A version's schema, compiled.
+/// A version's schema, compiled when the first object needs it: at start there may be hundreds.
 #[derive(Debug)]
 struct Compiled {
     version: String,
-    schemas: Schemas,
+    document: Value,
+    schemas: OnceLock<Schemas>,
 }
 
 /// The name of a custom kind's schema among its [`Schemas`].
@@ -75,20 +76,16 @@ const ROOT: &str = "CustomResource";
 
 impl CustomKind {
     /// The versions of a definition, served or not.
-    ///
-    /// # Errors
-    /// When a schema cannot be compiled, which the definition's validation should have found.
-    pub(crate) fn all_of(definition: &Value) -> Result<Vec<Arc<Self>>, CompileError> {
+    pub(crate) fn all_of(definition: &Value) -> Vec<Arc<Self>> {
         let versions = meta::list(definition, "/spec/versions");
-        let compiled: Result<Vec<_>, _> = versions.iter().map(Compiled::of).collect();
-        let compiled = compiled?;
+        let compiled: Vec<_> = versions.iter().map(Compiled::of).collect();
         let storage_version = apiextensions::storage_version(definition);
         let storage = compiled.iter().find(|compiled| compiled.version == storage_version);
         let kinds = versions.iter().zip(&compiled).map(|(version, compiled)| {
             let storage = storage.filter(|storage| storage.version != compiled.version);
             Arc::new(Self::new(definition, version, compiled.clone(), storage.cloned()))
         });
-        Ok(kinds.collect())
+        kinds.collect()
     }
 
     fn new(
@@ -174,18 +171,34 @@ impl CustomKind {
 // === impl Compiled ===
 
 impl Compiled {
-    fn of(version: &Value) -> Result<Arc<Self>, CompileError> {
+    fn of(version: &Value) -> Arc<Self> {
         let document = spur_schema::custom_resource(&version["schema"]["openAPIV3Schema"]);
-        let mut all = Map::new();
-        add_referred(&document, &mut all);
-        all.insert(ROOT.to_owned(), document);
-        let schemas = Schemas::compile(&all)?;
-        Ok(Arc::new(Self { version: meta::text(version, "/name").to_owned(), schemas }))
+        Arc::new(Self {
+            version: meta::text(version, "/name").to_owned(),
+            document,
+            schemas: OnceLock::new(),
+        })
     }
 
     fn schema(&self) -> Schema<'_> {
-        self.schemas.get(ROOT).expect("compiled under this name")
+        let schemas = self.schemas.get_or_init(|| {
+            compile(&self.document).unwrap_or_else(|error| {
+                // Validation compiles every schema, so that this one was written by another build.
+                // Objects keep all they have until somebody mends the definition.
+                tracing::error!(%error, "a schema cannot be compiled and holds nobody to anything: {error}");
+                let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+                compile(&spur_schema::custom_resource(&open)).expect("a schema of our own compiles")
+            })
+        });
+        schemas.get(ROOT).expect("compiled under this name")
     }
+}
+
+fn compile(document: &Value) -> Result<Schemas, CompileError> {
+    let mut all = Map::new();
+    add_referred(document, &mut all);
+    all.insert(ROOT.to_owned(), document.clone());
+    Schemas::compile(&all)
 }
 
 /// The bundled definitions that a document refers to: that of `metadata`, and those below it.

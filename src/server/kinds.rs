@@ -48,9 +48,7 @@ impl Kinds {
         for definition in definitions.iter().filter(|definition| status::is_established(definition)) {
             let name = meta::name(definition);
             let known = before.definitions.get(name);
-            if let Some(found) = Definition::of(definition, known) {
-                made.insert(name.to_owned(), found);
-            }
+            made.insert(name.to_owned(), Definition::of(definition, known));
             if meta::is_deleting(definition) {
                 terminating.insert(name.to_owned());
             }
@@ -137,19 +135,12 @@ impl Kinds {
 // === impl Definition ===
 
 impl Definition {
-    fn of(definition: &Value, known: Option<&Self>) -> Option<Self> {
+    fn of(definition: &Value, known: Option<&Self>) -> Self {
         let made_from = json!([definition["spec"], definition["status"]["acceptedNames"]]);
         let fingerprint = xxhash_rust::xxh3::xxh3_64(made_from.to_string().as_bytes());
-        if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
-            return Some(known.clone());
-        }
-        match CustomKind::all_of(definition) {
-            Ok(versions) => Some(Self { fingerprint, versions }),
-            Err(error) => {
-                let name = meta::name(definition);
-                tracing::error!(%error, definition = name, "`{name}` is not served: {error}");
-                None
-            }
+        match known.filter(|known| known.fingerprint == fingerprint) {
+            Some(known) => known.clone(),
+            None => Self { fingerprint, versions: CustomKind::all_of(definition) },
         }
     }
 }
