@@ -30,6 +30,8 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("every_kind_is_applied_shown_and_deleted", || Box::pin(kinds::every_kind())),
     ("objects_in_two_versions_are_one", || Box::pin(kinds::two_versions())),
     ("what_is_wrong_is_told_in_kubernetes_words", || Box::pin(kinds::refusals())),
+    ("custom_kinds_are_defined_used_and_deleted", || Box::pin(custom_kinds())),
+    ("custom_objects_are_held_to_their_schema", || Box::pin(custom_schemas())),
 ];
 
 const PRICING: &str = "fixtures/demo/pricing.yaml";
@@ -325,5 +327,84 @@ async fn patches() {
         .await
         .ok();
     run(&spur, &["logs", "one-off"]).await.ok().prints(&["hello"]);
+    spur.end().await;
+}
+
+const WIDGETS: &str = "fixtures/manifests/widgets.yaml";
+
+/// A file with one widget.
+fn widget(spur: &Spur, name: &str, spec: &str) -> String {
+    let text =
+        format!("apiVersion: example.com/v1\nkind: Widget\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n");
+    spur.data().write(&format!("{name}.yaml"), &text).display().to_string()
+}
+
+async fn custom_kinds() {
+    let spur = Spur::up().start().await;
+    run(&spur, &["apply", "-f", WIDGETS])
+        .await
+        .ok()
+        .prints(&["customresourcedefinition.apiextensions.k8s.io/widgets.example.com created"]);
+    let established = ["wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=10s"];
+    run(&spur, &established).await.ok().prints(&["condition met"]);
+    run(&spur, &["api-resources", "--api-group=example.com"]).await.ok().prints(&[
+        "wd",
+        "example.com/v1",
+        "Widget",
+    ]);
+    run(&spur, &["explain", "widget.spec.color"]).await.ok().prints(&["What it looks like."]);
+    run(&spur, &["apply", "-f", &widget(&spur, "one", "color: red")])
+        .await
+        .ok()
+        .prints(&["widget.example.com/one created"]);
+    run(&spur, &["create", "-f", &widget(&spur, "two", "color: blue, size: 2")]).await.ok();
+    run(&spur, &["get", "wd"])
+        .await
+        .ok()
+        .prints(&["NAME", "COLOR", "SIZE", "AGE", "one", "red", "two", "blue"]);
+    run(&spur, &["get", "all"]).await.ok().prints(&["widget.example.com/one"]);
+    run(&spur, &["get", "wd", "--field-selector=spec.color=blue", "-o", "name"])
+        .await
+        .ok()
+        .prints(&["widget.example.com/two"]);
+    run(&spur, &["apply", "-f", &widget(&spur, "one", "color: red, size: 4")])
+        .await
+        .ok()
+        .prints(&["configured"]);
+    run(&spur, &["scale", "widget/one", "--replicas=5"])
+        .await
+        .ok()
+        .prints(&["widget.example.com/one scaled"]);
+    run(&spur, &["get", "wd", "one", "-o", "jsonpath={.spec.size}"]).await.ok().prints(&["5"]);
+    run(&spur, &["label", "wd", "one", "team=blue"]).await.ok();
+    run(&spur, &["delete", "wd", "two", "--timeout=10s"]).await.ok();
+    run(&spur, &["delete", "-f", WIDGETS, "--timeout=30s"]).await.ok();
+    // What it says depends on whether it has forgotten its own discovery by then.
+    run(&spur, &["get", "wd"]).await.code(1);
+    spur.end().await;
+}
+
+async fn custom_schemas() {
+    let spur = Spur::up().start().await;
+    run(&spur, &["apply", "-f", WIDGETS]).await.ok();
+    let refused = async |spec: &str, why: &str| {
+        run(&spur, &["apply", "-f", &widget(&spur, "bad", spec)]).await.code(1).tells(&[why]);
+    };
+    refused("size: 1", "spec.color: Required value").await;
+    refused("color: x", "spec.color in body should be at least 3 chars long").await;
+    refused("color: red, shape: round", "unknown field \"spec.shape\"").await;
+    refused("color: black, size: 4", "at most three black widgets").await;
+    run(&spur, &["apply", "-f", &widget(&spur, "good", "color: red")]).await.ok();
+    run(&spur, &["apply", "-f", &widget(&spur, "good", "color: blue")])
+        .await
+        .code(1)
+        .tells(&["spec.color: Invalid value", "the color cannot change"]);
+    let text =
+        std::fs::read_to_string(WIDGETS).unwrap().replace("self.color != 'black'", "self.colour != 'black'");
+    let file = spur.data().write("typo.yaml", &text).display().to_string();
+    run(&spur, &["apply", "-f", &file])
+        .await
+        .code(1)
+        .tells(&["x-kubernetes-validations[0].rule", "undefined field 'colour'"]);
     spur.end().await;
 }
