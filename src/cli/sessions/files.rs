@@ -97,7 +97,7 @@ async fn a_file_that_cannot_be_used_changes_nothing() {
     ");
     insta::assert_snapshot!(said("job.yaml", "{apiVersion: batch/v1, kind: Job, metadata: {name: a}}").await, @"
     ! error: DIR/job.yaml: `Job` of `batch/v1` is no kind that spur serves (object `a`)
-    ! hint: kinds are Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, Event, EndpointSlice, Deployment, ReplicaSet, Sandbox
+    ! hint: kinds are Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, Event, EndpointSlice, Deployment, ReplicaSet, CustomResourceDefinition, Sandbox
     exit 2
     ");
     let elsewhere = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: nowhere}}";
