@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
-use spur_api::{Kind, REGISTRY, Scope, meta, registry};
+use spur_api::{Kind, Scope, meta, registry};
 
 use crate::client::Client;
 use crate::custom_kinds;
@@ -79,7 +79,8 @@ pub(crate) fn kind(word: &str) -> Result<&'static Kind> {
 fn kind_of(word: &str, custom: &[&'static Kind]) -> Result<&'static Kind> {
     let found = registry::by_word(word).or_else(|| by_word(word, custom));
     found.ok_or_else(|| {
-        let all: Vec<&str> = REGISTRY.iter().chain(custom.iter().copied()).map(|kind| kind.plural).collect();
+        let all: Vec<&str> =
+            registry::stored().chain(custom.iter().copied()).map(|kind| kind.plural).collect();
         Failure::usage(format!("`{word}` is no kind that spur serves"))
             .hint(format!("kinds are {}", all.join(", ")))
             .into()

@@ -167,7 +167,14 @@ fn rank(kind: &Kind) -> u8 {
         "Namespace" | "CustomResourceDefinition" => 0,
         "ConfigMap" | "Secret" | "ServiceAccount" => 1,
         "Service" => 2,
-        "Deployment" | "ReplicaSet" | "Pod" => 4,
+        "CronJob"
+        | "DaemonSet"
+        | "Deployment"
+        | "Job"
+        | "Pod"
+        | "ReplicaSet"
+        | "ReplicationController"
+        | "StatefulSet" => 4,
         "Sandbox" => 5,
         _ => 3,
     }
@@ -301,7 +308,7 @@ fn known(api_version: &str, kind: &str) -> String {
     let of_group: Vec<&str> =
         REGISTRY.iter().filter(|row| row.api_version() == api_version).map(|row| row.kind).collect();
     match of_group.as_slice() {
-        [] => format!("kinds are {}", REGISTRY.iter().map(|row| row.kind).collect::<Vec<_>>().join(", ")),
+        [] => format!("kinds are {}", registry::stored().map(|row| row.kind).collect::<Vec<_>>().join(", ")),
         kinds => format!("`{api_version}` has {}", kinds.join(", ")),
     }
 }

@@ -90,6 +90,7 @@ fn generate_selector(object: &mut Value) {
         return;
     }
     let spec = meta::map_at(object, "spec");
+    meta::set_default(spec, "template", json!({}));
     let Some(template) = spec.get_mut("template").filter(|template| template.is_object()) else { return };
     let metadata = meta::metadata_mut(template);
     meta::set_default(metadata, "labels", json!({}));

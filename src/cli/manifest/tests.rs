@@ -27,9 +27,8 @@ fn a_document_that_is_no_object_is_named() {
 
 #[test]
 fn a_kind_that_is_not_served_is_named_with_what_is() {
-    let error =
-        parse("x.yaml", "{apiVersion: batch/v1, kind: CronJob, metadata: {name: nightly}}").unwrap_err();
-    insta::assert_snapshot!(error, @"x.yaml: `CronJob` of `batch/v1` is no kind that spur serves (object `nightly`)");
+    let error = parse("x.yaml", "{apiVersion: batch/v2, kind: Cron, metadata: {name: nightly}}").unwrap_err();
+    insta::assert_snapshot!(error, @"x.yaml: `Cron` of `batch/v2` is no kind that spur serves (object `nightly`)");
     let error =
         parse("x.yaml", "{apiVersion: apps/v1beta1, kind: Deployment, metadata: {name: a}}").unwrap_err();
     insta::assert_snapshot!(error.hint().unwrap(), @"write `apiVersion: apps/v1` and `kind: Deployment`");

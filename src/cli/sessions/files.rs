@@ -95,9 +95,9 @@ async fn a_file_that_cannot_be_used_changes_nothing() {
     ! error: DIR/broken.yaml:22:4: unclosed bracket '['
     exit 2
     ");
-    insta::assert_snapshot!(said("job.yaml", "{apiVersion: batch/v1, kind: Job, metadata: {name: a}}").await, @"
-    ! error: DIR/job.yaml: `Job` of `batch/v1` is no kind that spur serves (object `a`)
-    ! hint: kinds are Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, Event, EndpointSlice, Deployment, ReplicaSet, CustomResourceDefinition, Sandbox
+    insta::assert_snapshot!(said("task.yaml", "{apiVersion: batch/v1, kind: Task, metadata: {name: a}}").await, @"
+    ! error: DIR/task.yaml: `Task` of `batch/v1` is no kind that spur serves (object `a`)
+    ! hint: `batch/v1` has CronJob, Job
     exit 2
     ");
     let elsewhere = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: nowhere}}";

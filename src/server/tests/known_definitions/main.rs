@@ -17,7 +17,7 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::{Map, Value, json};
 use spur_api::{meta, yaml};
 use spur_runtime::FakeRuntime;
-use spur_server::{Parts, bootstrap, router};
+use spur_server::{Identity, Parts, Server, User, bootstrap};
 use spur_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -85,14 +85,18 @@ impl Server {
         let store = Arc::new(Store::in_memory(Options::default()));
         bootstrap(&store).await.expect("the first namespaces can be made");
         let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
-        Self(router(Parts {
-            store,
-            runtime: Arc::new(FakeRuntime::new()),
-            traces,
-            facts: tokio::sync::watch::channel(Map::new()).1,
-            routes: tokio::sync::watch::channel(0).1,
-            draining: CancellationToken::new(),
-        }))
+        Self(
+            Server::new(Parts {
+                identity: Arc::new(Identity::generate().expect("random numbers")),
+                store,
+                runtime: Arc::new(FakeRuntime::new()),
+                traces,
+                facts: tokio::sync::watch::channel(Map::new()).1,
+                routes: tokio::sync::watch::channel(0).1,
+                draining: CancellationToken::new(),
+            })
+            .acting_as(User::admin()),
+        )
     }
 
     /// Applies a definition and looks at what it brings.
