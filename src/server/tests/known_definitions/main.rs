@@ -17,7 +17,7 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::{Map, Value, json};
 use spur_api::{meta, yaml};
 use spur_runtime::FakeRuntime;
-use spur_server::{Identity, Parts, Server, User, bootstrap};
+use spur_server::{Identity, Parts, User, bootstrap};
 use spur_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -86,7 +86,7 @@ impl Server {
         bootstrap(&store).await.expect("the first namespaces can be made");
         let (_collector, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
         Self(
-            Server::new(Parts {
+            spur_server::Server::new(Parts {
                 identity: Arc::new(Identity::generate().expect("random numbers")),
                 store,
                 runtime: Arc::new(FakeRuntime::new()),
