@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::world::{Said, World};
 
@@ -28,10 +28,22 @@ fn stand_in(world: &World, script: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// A kubeconfig of the world's server, which asks for no credentials.
+fn kubeconfig(url: &str) -> String {
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "w",
+        "clusters": [{"name": "w", "cluster": {"server": url}}],
+        "contexts": [{"name": "w", "context": {"cluster": "w", "user": "w"}}],
+        "users": [{"name": "w", "user": {}}],
+    });
+    config.to_string()
+}
+
 /// The script that serves until it is told to end.
 fn serving(world: &World) -> String {
+    let kubeconfig = world.file("up.kubeconfig", &kubeconfig(&world.url));
     let line = format!(
-        r#"{{"pid":1,"api":"{}","kubeconfig":"/tmp/kubeconfig","entry":"http://127.0.0.1:8080"}}"#,
+        r#"{{"pid":1,"api":"{}","kubeconfig":"{kubeconfig}","entry":"http://127.0.0.1:8080"}}"#,
         world.url
     );
     format!("echo 'up says hello' >&2; echo '{line}'; exec cat >/dev/null")
