@@ -5,6 +5,8 @@
 //! looks for: `cli-runtime/pkg/resource/query_param_verifier_v3.go` and
 //! `kubectl/pkg/cmd/apply/patcher.go`.
 
+pub(crate) mod swagger;
+
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
