@@ -10,6 +10,7 @@
 mod harness;
 
 mod cases;
+mod commands;
 mod kinds;
 mod kubectl;
 mod streams;
@@ -26,17 +27,18 @@ fn main() -> ExitCode {
     let is_required =
         std::env::var("SPUR_REQUIRE").is_ok_and(|needs| needs.split(',').any(|need| need == NEED));
     let absent = kubectl::absent();
-    let trials = cases::ALL.iter().chain(streams::ALL).map(|(name, case)| match &absent {
-        None => Trial::test(*name, || {
-            run(case);
-            Ok(())
-        }),
-        Some(why) if is_required => {
-            let why = format!("SPUR_REQUIRE asks for kubectl, and {why}");
-            Trial::test(*name, move || Err(why.into()))
-        }
-        Some(why) => Trial::test(format!("{name} (ignored: {why})"), || Ok(())).with_ignored_flag(true),
-    });
+    let trials =
+        cases::ALL.iter().chain(streams::ALL).chain(commands::ALL).map(|(name, case)| match &absent {
+            None => Trial::test(*name, || {
+                run(case);
+                Ok(())
+            }),
+            Some(why) if is_required => {
+                let why = format!("SPUR_REQUIRE asks for kubectl, and {why}");
+                Trial::test(*name, move || Err(why.into()))
+            }
+            Some(why) => Trial::test(format!("{name} (ignored: {why})"), || Ok(())).with_ignored_flag(true),
+        });
     libtest_mimic::run(&args, trials.collect()).exit_code()
 }
 
