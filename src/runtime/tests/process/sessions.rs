@@ -139,10 +139,14 @@ async fn what_a_command_leaves_behind_ends_with_it() {
 #[tokio::test]
 async fn a_command_ends_with_its_container() {
     let world = world().await;
-    let session = sh(&world, "echo $$; exec sleep 600", Streams::OUTPUT).await;
+    let session = sh(&world, "echo $$ > pid; exec sleep 600", Streams::OUTPUT).await;
+    let path = world.tmp.path().join("pid");
+    let has_begun = || std::fs::read_to_string(&path).unwrap_or_default().ends_with('\n');
+    wait_for("the number", async || has_begun()).await;
+    let pid = std::fs::read_to_string(&path).unwrap();
     let pod = pod("p");
     let stop = world.runtime.stop(&pod, "app", LONG);
-    let ((pid, _, code), stopped) = tokio::join!(end_of(session), stop);
+    let ((_, _, code), stopped) = tokio::join!(end_of(session), stop);
     stopped.unwrap();
     assert_eq!(code, 137);
     all_gone([pid.as_str()]).await;
