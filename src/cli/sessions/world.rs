@@ -144,8 +144,7 @@ impl World {
 impl Said {
     /// Everything that was said, with ages made equal.
     pub(super) fn all(&self) -> String {
-        let data = self.data.split_inclusive('\n').map(steady).collect::<String>();
-        let mut all = data;
+        let mut all = steady(&self.data);
         for line in self.talk.lines() {
             writeln!(all, "! {line}").unwrap();
         }
@@ -156,15 +155,33 @@ impl Said {
     }
 }
 
-/// `3s` at the end of a row as `0s`.
-fn steady(line: &str) -> String {
-    let trimmed = line.trim_end();
-    match trimmed.rsplit_once(' ') {
-        Some((rest, age)) if age.ends_with('s') && age.trim_end_matches('s').parse::<u32>().is_ok() => {
-            format!("{rest} 0s\n")
-        }
-        _ => line.to_owned(),
+/// A table with every age as `0s`; any other text as it is.
+fn steady(text: &str) -> String {
+    let age_column = text.lines().next().and_then(|header| header.find("AGE"));
+    text.split_inclusive('\n')
+        .map(|row| age_column.map_or_else(|| row.to_owned(), |at| young(row, at)))
+        .collect()
+}
+
+/// The row with `0s` in place of the seconds that stand at `at`.
+fn young(row: &str, at: usize) -> String {
+    let Some((before, rest)) = row.split_at_checked(at) else { return row.to_owned() };
+    let age = rest.split_whitespace().next().unwrap_or_default();
+    if !age.strip_suffix('s').is_some_and(|seconds| seconds.parse::<u32>().is_ok()) {
+        return row.to_owned();
     }
+    // The column is as wide as its header, so that what follows stays where it is.
+    let after = &rest[age.len()..];
+    let pad = if after.trim().is_empty() { 0 } else { age.len() - "0s".len() };
+    format!("{before}0s{:pad$}{after}", "")
+}
+
+#[test]
+fn ages_are_made_equal_and_nothing_else() {
+    let shown = "NAME  AGE   LABELS\na     12s   x=1s\nb     3s    x=2s\n";
+    assert_eq!(steady(shown), "NAME  AGE   LABELS\na     0s    x=1s\nb     0s    x=2s\n");
+    assert_eq!(steady("NAME  AGE\na     12s\n"), "NAME  AGE\na     0s\n");
+    assert_eq!(steady("took 12s\n"), "took 12s\n");
 }
 
 fn environment(directory: &Path) -> Environment {
