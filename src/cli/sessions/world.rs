@@ -167,7 +167,7 @@ fn steady(text: &str) -> String {
 fn young(row: &str, at: usize) -> String {
     let Some((before, rest)) = row.split_at_checked(at) else { return row.to_owned() };
     let age = rest.split_whitespace().next().unwrap_or_default();
-    if !age.strip_suffix('s').is_some_and(|seconds| seconds.parse::<u32>().is_ok()) {
+    if age.strip_suffix('s').is_none_or(|seconds| seconds.parse::<u32>().is_err()) {
         return row.to_owned();
     }
     // The column is as wide as its header, so that what follows stays where it is.
