@@ -49,15 +49,9 @@ pub(crate) fn open(dir: &Path) -> Result<Opened> {
     let authority = kept(&dir.join("authority.pem"), || Ok(Authority::generate()?.to_pem().into_bytes()))?;
     let authority = Authority::from_pem(&text(authority, "authority.pem")?)
         .with_context(|| unusable(&dir.join("authority.pem")))?;
-    let secrets = Secrets {
-        service_account_key: kept(&dir.join("service-account.key"), || {
-            Ok(Secrets::generate()?.service_account_key)
-        })?,
-        admin_token: text(
-            kept(&dir.join("admin.token"), || Ok(Secrets::generate()?.admin_token.into_bytes()))?,
-            "admin.token",
-        )?,
-    };
+    let key = kept(&dir.join("service-account.key"), || Ok(Secrets::generate_key()?))?;
+    let token = kept(&dir.join("admin.token"), || Ok(Secrets::generate_token()?.into_bytes()))?;
+    let secrets = Secrets { service_account_key: key, admin_token: text(token, "admin.token")? };
     let identity = Identity::new(&secrets).with_context(|| unusable(dir))?;
     // For `curl --cacert`; it follows from the authority.
     write_private(&dir.join("ca.crt"), authority.certificate_pem().as_bytes())?;

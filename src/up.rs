@@ -190,7 +190,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let (routes_tx, routes) = watch::channel(0);
     let (facts_tx, facts_rx) = watch::channel(addresses.facts());
     let stop_server = CancellationToken::new();
-    spur_server::bootstrap(&store).await?;
+    // At once, so that they share a transaction and its fsyncs.
+    tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
     let identity::Opened { identity, tls, admin } = identity::open(&data.join("identity"))?;
     let server = Server::new(spur_server::Parts {
         store: store.clone(),
@@ -221,6 +222,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         executable: config.environment.executable.clone(),
         search_path: config.pod_env.get("PATH").cloned().unwrap_or_default(),
         ports: Arc::new(PortAllocator::per_user(&config.environment.temp_dir)?),
+        authority_pem: admin.authority_pem,
         stop: stop_control.clone(),
     }));
     Ok(Running {

@@ -28,9 +28,10 @@ pub const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 /// The definition of any JSON value, such as a default in a custom resource's schema.
 const JSON: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON";
 
+static DOCUMENT: OnceLock<Map<String, Value>> = OnceLock::new();
+
 /// The definitions by name, as an OpenAPI v3 document's `components.schemas`.
 pub fn document() -> &'static Map<String, Value> {
-    static DOCUMENT: OnceLock<Map<String, Value>> = OnceLock::new();
     DOCUMENT.get_or_init(build)
 }
 
@@ -38,7 +39,12 @@ pub fn document() -> &'static Map<String, Value> {
 pub fn schemas() -> &'static Schemas {
     static SCHEMAS: OnceLock<Schemas> = OnceLock::new();
     SCHEMAS.get_or_init(|| {
-        Schemas::compile(document()).expect("the bundled definitions refer only to each other")
+        let compile = |document: &Map<String, Value>| {
+            Schemas::compile(document).expect("the bundled definitions refer only to each other")
+        };
+        // Every server needs the schemas, but the document only where somebody asks for OpenAPI:
+        // as values it takes some 13 MB, which is built twice rather than kept by all.
+        DOCUMENT.get().map_or_else(|| compile(&build()), compile)
     })
 }
 
@@ -134,6 +140,7 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
         networking::v1::NetworkPolicy,
         networking::v1::ServiceCIDR,
         node::v1::RuntimeClass,
+        policy::v1::Eviction,
         policy::v1::PodDisruptionBudget,
         rbac::v1::ClusterRole,
         rbac::v1::ClusterRoleBinding,

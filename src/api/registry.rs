@@ -62,6 +62,8 @@ pub enum Subresource {
     Finalize,
     /// `/token`: makes tokens of a service account.
     Token,
+    /// `/eviction`: a delete that a disruption budget may refuse.
+    Eviction,
     /// `/approval`: the only way to approve or deny a certificate signing request.
     Approval,
 }
@@ -364,6 +366,7 @@ impl Subresource {
             Self::PortForward => "portforward",
             Self::Finalize => "finalize",
             Self::Token => "token",
+            Self::Eviction => "eviction",
             Self::Approval => "approval",
         }
     }
@@ -372,7 +375,13 @@ impl Subresource {
     pub fn is_streamed(self) -> bool {
         match self {
             Self::Exec | Self::Attach | Self::PortForward => true,
-            Self::Status | Self::Token | Self::Approval | Self::Scale | Self::Log | Self::Finalize => false,
+            Self::Status
+            | Self::Token
+            | Self::Eviction
+            | Self::Approval
+            | Self::Scale
+            | Self::Log
+            | Self::Finalize => false,
         }
     }
 }

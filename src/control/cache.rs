@@ -88,11 +88,14 @@ where
 }
 
 /// News of a kind's metadata, for who keeps nothing: an object is its own past.
-pub(crate) fn metadata<K>(api: Api<PartialObjectMeta<K>>) -> BoxStream<'static, Seen<PartialObjectMeta<K>>>
+pub(crate) fn metadata<K>(
+    api: Api<PartialObjectMeta<K>>,
+    which: watcher::Config,
+) -> BoxStream<'static, Seen<PartialObjectMeta<K>>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let events = watch_all(api, watcher::Config::default()).default_backoff();
+    let events = watch_all(api, which).default_backoff();
     let news = events.filter_map(|event| async {
         match told(event)? {
             Event::Apply(object) => Some(Seen::Changed { old: None, new: Some(Arc::new(object)) }),

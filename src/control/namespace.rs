@@ -1,8 +1,9 @@
-//! Namespaces: each has its `default` ServiceAccount, and one that is deleted
-//! is emptied before it goes.
+//! Namespaces: each is given its first objects, and one that is deleted is emptied
+//! before it goes.
 //!
-//! Source: `pkg/controller/namespace/deletion` and `pkg/controller/serviceaccount`.
+//! Source: `pkg/controller/namespace/deletion`.
 
+mod given;
 mod remaining;
 
 use std::sync::Arc;
@@ -11,13 +12,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ServiceAccount};
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, PostParams,
 };
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
 
@@ -26,9 +27,6 @@ use crate::cache;
 use crate::drive::{self, Queue, Reconcile};
 use crate::run::{Context, Failure, unless_gone};
 use crate::served::Served;
-
-/// The ServiceAccount that every namespace has.
-const SERVICE_ACCOUNT: &str = "default";
 
 /// When a namespace that is not empty yet is looked at again: pods wake it, but nothing does
 /// when the last finalizer goes. First after this, then after a tenth of the time gone so
@@ -40,24 +38,22 @@ const LOOK_AGAIN_MAX: Duration = Duration::from_secs(5);
 /// Runs the controller; it never ends by itself.
 pub(crate) async fn run(ctx: Arc<Context>) {
     let (namespaces, namespace_news) = cache::watch::<Namespace>(Api::all(ctx.client.clone()));
-    let account_news = cache::metadata::<ServiceAccount>(Api::all(ctx.client.clone()));
-    let pod_news = cache::metadata::<Pod>(Api::all(ctx.client.clone()));
+    let account_news = cache::metadata::<ServiceAccount>(Api::all(ctx.client.clone()), given::account());
+    let map_news = cache::metadata::<ConfigMap>(Api::all(ctx.client.clone()), given::root_ca());
+    let pod_news = cache::metadata::<Pod>(Api::all(ctx.client.clone()), watcher::Config::default());
     let store = namespaces.store();
     let mut queue = Queue::new();
     queue.push(drive::itself(&store, namespace_news));
-    queue.push(drive::wakes(&store, account_news, namespace_of_account));
+    queue.push(drive::wakes(&store, account_news, given::namespace_of));
+    queue.push(drive::wakes(&store, map_news, given::namespace_of));
     queue.push(drive::wakes(&store, pod_news, namespace_of_ending_pod));
-    drive::drive(Namespaces { client: ctx.client.clone() }, store, queue).await;
+    let controller = Namespaces { client: ctx.client.clone(), authority_pem: ctx.authority_pem.clone() };
+    drive::drive(controller, store, queue).await;
 }
 
 struct Namespaces {
     client: Client,
-}
-
-/// The namespace whose own ServiceAccount has changed.
-fn namespace_of_account(account: &PartialObjectMeta<ServiceAccount>) -> Vec<ObjectRef<Namespace>> {
-    let is_own = account.name_any() == SERVICE_ACCOUNT;
-    account.namespace().filter(|_| is_own).map(|namespace| ObjectRef::new(&namespace)).into_iter().collect()
+    authority_pem: Arc<str>,
 }
 
 /// The namespace that may wait for a pod's end.
@@ -77,7 +73,7 @@ impl Reconcile<Namespace> for Namespaces {
 impl Namespaces {
     async fn reconcile_namespace(&self, namespace: &Namespace) -> Result<Action, Failure> {
         let Some(deleted) = &namespace.meta().deletion_timestamp else {
-            self.ensure_service_account(&namespace.name_any()).await?;
+            given::ensure(&self.client, &namespace.name_any(), &self.authority_pem).await?;
             return Ok(Action::await_change());
         };
         let finalizers = namespace.spec.as_ref().and_then(|spec| spec.finalizers.as_ref());
@@ -129,22 +125,6 @@ impl Namespaces {
         let patch = json!({"metadata": {"uid": namespace.uid()}, "status": {"conditions": conditions}});
         let params = PatchParams::default();
         unless_gone(namespaces.patch_status(&namespace.name_any(), &params, &Patch::Merge(patch)).await)
-    }
-
-    async fn ensure_service_account(&self, namespace: &str) -> Result<(), Failure> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        if accounts.get_metadata_opt(SERVICE_ACCOUNT).await?.is_some() {
-            return Ok(());
-        }
-        let account = ServiceAccount {
-            metadata: ObjectMeta { name: Some(SERVICE_ACCOUNT.to_owned()), ..ObjectMeta::default() },
-            ..ServiceAccount::default()
-        };
-        match accounts.create(&PostParams::default(), &account).await {
-            // There by now, or the namespace is going or gone.
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => Ok(()),
-            outcome => outcome.map(drop).map_err(Failure::from),
-        }
     }
 }
 

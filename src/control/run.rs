@@ -44,6 +44,8 @@ pub struct Parts {
     pub search_path: String,
     /// Gives pods their real ports.
     pub ports: Arc<PortAllocator>,
+    /// The certificate of the authority behind the API's, for programs in pods.
+    pub authority_pem: String,
     /// Cancelled to end all controllers.
     pub stop: CancellationToken,
 }
@@ -52,6 +54,7 @@ pub struct Parts {
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) events: Events,
+    pub(crate) authority_pem: Arc<str>,
 }
 
 /// A reconciliation that failed and is tried again.
@@ -71,7 +74,11 @@ pub(crate) enum Failure {
 /// Runs all controllers until `parts.stop` is cancelled and all have ended.
 pub async fn run(parts: Parts) {
     let events = Events::new(parts.client.clone());
-    let ctx = Arc::new(Context { client: parts.client.clone(), events: events.clone() });
+    let ctx = Arc::new(Context {
+        client: parts.client.clone(),
+        events: events.clone(),
+        authority_pem: parts.authority_pem.as_str().into(),
+    });
     let stop = &parts.stop;
     let pods = pod::Context {
         client: parts.client.clone(),

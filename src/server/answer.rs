@@ -6,8 +6,8 @@ use std::panic::AssertUnwindSafe;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WARNING};
-use http::{Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY, WARNING};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 use spur_api::Status;
 
@@ -40,6 +40,24 @@ pub(crate) fn typed(code: StatusCode, media_type: &'static str, body: impl Into<
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     // Kubernetes sends this on every answer; discovery and OpenAPI set their own.
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    answer
+}
+
+/// A document under its `ETag`; 304 to who has it already, and then it is not made.
+pub(crate) fn with_tag(
+    headers: &HeaderMap,
+    media_type: &'static str,
+    tag: &str,
+    make: impl FnOnce() -> Vec<u8>,
+) -> Answer {
+    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut answer = if is_known {
+        typed(StatusCode::NOT_MODIFIED, media_type, Vec::new())
+    } else {
+        typed(StatusCode::OK, media_type, make())
+    };
+    answer.headers_mut().insert(ETAG, HeaderValue::from_str(tag).expect("hex digits in quotes"));
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     answer
 }
 

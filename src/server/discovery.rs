@@ -5,8 +5,8 @@
 //!
 //! Source: `apiserver/pkg/endpoints/discovery`.
 
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
+use http::header::ACCEPT;
 use serde_json::{Value, json};
 use spur_api::{Scope, Status, Subresource};
 
@@ -84,16 +84,7 @@ pub(crate) fn has_delete_collection(kind: &Served) -> bool {
 pub(crate) fn tagged(headers: &HeaderMap, media_type: &'static str, value: &Value) -> Answer {
     let body = serde_json::to_vec(value).expect("a JSON value can always be written");
     let tag = format!("\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&body));
-    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let mut answer = if is_known {
-        answer::typed(StatusCode::NOT_MODIFIED, media_type, Vec::new())
-    } else {
-        answer::typed(StatusCode::OK, media_type, body)
-    };
-    answer.headers_mut().insert(ETAG, HeaderValue::from_str(&tag).expect("hex digits in quotes"));
-    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    answer
+    answer::with_tag(headers, media_type, &tag, || body)
 }
 
 fn wants_aggregated(headers: &HeaderMap) -> bool {
@@ -167,6 +158,7 @@ fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
             (kind.group(), kind.version(), "PodPortForwardOptions", &["create", "get"])
         }
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
+        Subresource::Eviction => ("policy", "v1", "Eviction", &["create"]),
         Subresource::Finalize => (kind.group(), kind.version(), kind.kind(), &["update"]),
     }
 }

@@ -31,7 +31,18 @@ pub(crate) fn get(
     namespace: Option<&str>,
     name: &str,
 ) -> Result<Found, Status> {
-    find(state, kind, namespace, name)?.ok_or_else(|| Status::not_found(kind.group(), kind.plural(), name))
+    found(kind, &stored(state, kind, namespace, name)?)
+}
+
+/// An object as it is stored; 404 where there is none.
+pub(crate) fn stored(
+    state: &State,
+    kind: &Served,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Stored, Status> {
+    let stored = state.store.get(&key(kind, namespace, name)).map_err(|error| unreadable(&error))?;
+    stored.ok_or_else(|| Status::not_found(kind.group(), kind.plural(), name))
 }
 
 /// Reads an object, where there is one.

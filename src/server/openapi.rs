@@ -75,6 +75,14 @@ fn document_hash(kinds: &Kinds, group: &str, version: &str) -> String {
     format!("{:016X}", xxhash_rust::xxh3::xxh3_64(&state))
 }
 
+/// What tells one state of all documents from another.
+fn hash_of_all(kinds: &Kinds) -> String {
+    let versions = group_versions(kinds).into_iter();
+    let all: String =
+        versions.map(|(path, group, version)| path + &document_hash(kinds, &group, &version)).collect();
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(all.as_bytes()))
+}
+
 fn build(kinds: &Kinds, group: &str, version: &str) -> Value {
     let kinds: Vec<&Served> = kinds.of_version(group, version).collect();
     let mut paths = Map::new();

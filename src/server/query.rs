@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use spur_api::Status;
+use spur_api::{Status, duration};
 
 /// Everything a request may say in its query.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +19,15 @@ pub(crate) struct Query {
     pub(crate) is_watch: bool,
     pub(crate) allow_bookmarks: bool,
     pub(crate) send_initial_events: Option<bool>,
+    /// How long a watch lasts.
     pub(crate) timeout: Option<Duration>,
+    /// How long the client waits for an answer.
+    pub(crate) request_timeout: Option<Duration>,
     pub(crate) is_dry_run: bool,
     pub(crate) field_manager: String,
     pub(crate) field_validation: FieldValidation,
-    pub(crate) is_forced: bool,
+    /// Of an apply alone: take over what others own.
+    pub(crate) force: Option<bool>,
     pub(crate) grace_period_seconds: Option<i64>,
     pub(crate) propagation_policy: String,
     pub(crate) include_object: String,
@@ -71,7 +75,7 @@ impl Query {
         match name {
             "labelSelector" => self.label_selector = value.to_owned(),
             "fieldSelector" => self.field_selector = value.to_owned(),
-            "limit" => self.limit = number(name, value)?.filter(|limit| *limit > 0),
+            "limit" => self.limit = limit(number(name, value)?),
             "continue" => self.continue_token = value.to_owned(),
             "resourceVersion" => self.resource_version = value.to_owned(),
             "resourceVersionMatch" => self.resource_version_match = value.to_owned(),
@@ -79,10 +83,11 @@ impl Query {
             "allowWatchBookmarks" => self.allow_bookmarks = flag(value),
             "sendInitialEvents" => self.send_initial_events = Some(flag(value)),
             "timeoutSeconds" => self.timeout = number(name, value)?.map(Duration::from_secs),
+            "timeout" => self.request_timeout = request_timeout(value)?,
             "dryRun" => self.is_dry_run |= dry_run(value)?,
             "fieldManager" => self.field_manager = field_manager(value)?,
             "fieldValidation" => self.field_validation = field_validation(value)?,
-            "force" => self.is_forced = flag(value),
+            "force" => self.force = Some(flag(value)),
             "gracePeriodSeconds" => self.grace_period_seconds = number(name, value)?,
             "propagationPolicy" => self.propagation_policy = value.to_owned(),
             "includeObject" => self.include_object = value.to_owned(),
@@ -105,7 +110,7 @@ impl LogQuery {
             "timestamps" => self.has_timestamps = flag(value),
             "previous" => self.is_previous = flag(value),
             "limitBytes" => self.limit_bytes = number(name, value)?,
-            // Unknown parameters, such as `timeout` and `pretty`, are ignored, as Kubernetes does.
+            // Unknown parameters, such as `pretty`, are ignored, as Kubernetes does.
             _ => {}
         }
         Ok(())
@@ -125,6 +130,23 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<Option<T>, St
     value.parse().map(Some).map_err(|_| {
         Status::bad_request(format!("query parameter `{name}`: `{value}` is no whole number in range"))
     })
+}
+
+/// How many objects a page holds; zero and below are no limit (`etcd3/store.go`).
+fn limit(asked: Option<i64>) -> Option<usize> {
+    asked.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0)
+}
+
+/// Source of the words: `endpoints/filters/request_deadline.go`.
+fn request_timeout(value: &str) -> Result<Option<Duration>, Status> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let invalid = || {
+        let why = format!("invalid timeout specified in the request URL: `{value}`, want such as `30s`");
+        Status::bad_request(why)
+    };
+    duration::parse_go(value).map(Some).ok_or_else(invalid)
 }
 
 fn dry_run(value: &str) -> Result<bool, Status> {

@@ -11,6 +11,7 @@ use spur_api::{Scope, Status, Subresource};
 
 use crate::access::{self, User};
 use crate::answer::{self, Answer, Outcome};
+use crate::in_flight::{self, Effect};
 use crate::path::{self, Target};
 use crate::query::Query;
 use crate::state::{Parts, State};
@@ -88,9 +89,9 @@ async fn handle(state: State, door: Door, request: HttpRequest<Body>) -> Answer 
 
 async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outcome {
     let (parts, body) = request.into_parts();
-    let user = match door {
-        Door::InProcess(user) => user,
-        Door::Network(hosts) => Arc::new(access::enter(&state, &parts, &hosts)?),
+    let (user, slots) = match door {
+        Door::InProcess(user) => (user, None),
+        Door::Network(hosts) => (Arc::new(access::enter(&state, &parts, &hosts)?), Some(state.in_flight())),
     };
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
     let Some(target) = path::parse(&state.kinds(), path) else {
@@ -103,9 +104,21 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
     if let Some(part) = target.subresource.filter(|part| part.is_streamed()) {
         return streams::connect(&state, (&target, part), parts).await;
     }
-    let body = body::read(body).await?;
-    let request = Request { state, user, target, query, headers: parts.headers, body };
-    generic(&parts.method, &request).await
+    let is_long_running = in_flight::is_long_running(&target, &query);
+    let effect =
+        if matches!(parts.method, Method::GET | Method::HEAD) { Effect::Read } else { Effect::Write };
+    let slots = slots.filter(|_| !is_long_running);
+    let _slot = slots.map(|slots| slots.admit(&user, effect)).transpose()?;
+    let time_limit = in_flight::time_limit(&query);
+    let answered = async {
+        let body = body::read(body).await?;
+        let request = Request { state: state.clone(), user, target, query, headers: parts.headers, body };
+        generic(&parts.method, &request).await
+    };
+    if is_long_running {
+        return answered.await;
+    }
+    tokio::time::timeout(time_limit, answered).await.unwrap_or_else(|_| Err(in_flight::timed_out()))
 }
 
 /// Paths that name no objects.
@@ -163,10 +176,23 @@ async fn generic(method: &Method, request: &Request) -> Outcome {
     if method == Method::GET || !custom_definitions::is_of(request.kind()) {
         return run(method, request).await;
     }
-    let _turn = request.state.definitions().lock().await;
-    let outcome = run(method, request).await;
-    custom_definitions::refresh(&request.state).await;
-    outcome
+    write_definition(method.clone(), request.clone()).await
+}
+
+/// Writes a CustomResourceDefinition, in a task of its own: a client that goes away must not
+/// leave one that is stored and not served.
+async fn write_definition(method: Method, request: Request) -> Outcome {
+    let written = tokio::spawn(async move {
+        let _turn = request.state.definitions().lock().await;
+        let outcome = run(&method, &request).await;
+        custom_definitions::refresh(&request.state).await;
+        outcome
+    });
+    match written.await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Status::internal("the server stops")),
+    }
 }
 
 async fn run(method: &Method, request: &Request) -> Outcome {
@@ -189,6 +215,7 @@ async fn verb(method: &Method, request: &Request) -> Outcome {
         ("GET", false, _) if is_watch => verbs::watch::watch(request).await,
         ("GET", false, _) => verbs::list::list(request).await,
         ("POST", true, Some(Subresource::Token)) => token_request::create(request),
+        ("POST", true, Some(Subresource::Eviction)) => verbs::evict::evict(request).await,
         ("POST", ..) if request.kind().is_review() => reviews::create(request),
         ("POST", ..) => verbs::create::create(request).await,
         ("PUT", _, Some(Subresource::Scale)) => scale::put(request).await,
@@ -220,7 +247,7 @@ fn methods(target: &Target) -> &'static [&'static str] {
             streams::METHODS
         }
         (Some(_), Some(Subresource::Finalize)) => &["PUT"],
-        (Some(_), Some(Subresource::Token)) => &["POST"],
+        (Some(_), Some(Subresource::Token | Subresource::Eviction)) => &["POST"],
     }
 }
 

@@ -264,6 +264,15 @@ impl Served {
         }
     }
 
+    /// Whether a stored object is sent as it is, but for its resourceVersion. Custom kinds are
+    /// pruned and filled in anew when they are read.
+    pub(crate) fn is_sent_as_stored(&self) -> bool {
+        match self {
+            Bundled(kind) => kind.rules.stored_as.is_none(),
+            Custom(_) => false,
+        }
+    }
+
     /// Whether an object with this `apiVersion` was stored as it would be stored now.
     pub(crate) fn is_stored_as(&self, api_version: &str) -> bool {
         match self {

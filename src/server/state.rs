@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Identity;
 use crate::custom_definitions;
+use crate::in_flight::InFlight;
 use crate::kinds::Kinds;
 
 /// What the server is built from.
@@ -45,6 +46,7 @@ struct Shared {
     definitions: tokio::sync::Mutex<()>,
     /// What is served now.
     kinds: ArcSwap<Kinds>,
+    in_flight: InFlight,
 }
 
 // === impl State ===
@@ -55,7 +57,13 @@ impl State {
         let definitions = custom_definitions::all(&parts.store);
         let kinds = ArcSwap::from_pointee(Kinds::with_definitions(&definitions, &Kinds::bundled()));
         let lock = || tokio::sync::Mutex::new(());
-        Self(Arc::new(Shared { parts, burials: lock(), definitions: lock(), kinds }))
+        Self(Arc::new(Shared {
+            parts,
+            burials: lock(),
+            definitions: lock(),
+            kinds,
+            in_flight: InFlight::new(),
+        }))
     }
 
     /// Taken by who replaces a damaged value, so that two never do it at once.
@@ -72,6 +80,11 @@ impl State {
     pub(crate) fn serve(&self, definitions: &[Value]) {
         let kinds = Kinds::with_definitions(definitions, &self.kinds());
         self.0.kinds.store(Arc::new(kinds));
+    }
+
+    /// The slots of requests that come over the network.
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.0.in_flight
     }
 
     /// What is served now.

@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod delete_collection;
 pub(crate) mod delete_options;
+pub(crate) mod evict;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod patch;

@@ -23,6 +23,7 @@ pub(crate) const KIND: Kind = Kind {
         Subresource::Exec,
         Subresource::Attach,
         Subresource::PortForward,
+        Subresource::Eviction,
     ],
     rules: Rules {
         default,

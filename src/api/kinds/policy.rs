@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets.
+//! PodDisruptionBudgets, and the evictions that they may refuse.
 
 use serde_json::{Value, json};
 use spur_schema::FieldError;
@@ -33,6 +33,15 @@ pub(crate) const POD_DISRUPTION_BUDGET: Kind = Kind {
         has_generation: true,
         ..Rules::PLAIN
     },
+    ..Kind::namespaced("policy", "v1")
+};
+
+/// What `pods/<name>/eviction` takes; it has no path of its own.
+pub static EVICTION: Kind = Kind {
+    kind: "Eviction",
+    plural: "evictions",
+    singular: "eviction",
+    definition: "io.k8s.api.policy.v1.Eviction",
     ..Kind::namespaced("policy", "v1")
 };
 

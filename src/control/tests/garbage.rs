@@ -195,7 +195,8 @@ async fn a_chain_of_owners_goes_whole_and_a_hundred_dependents_at_once() {
     world.delete("cm/owner@many", "Background").await;
     world
         .until("all are gone", async || {
-            let left = world.list("cm@many").await;
+            let mut left = world.list("cm@many").await;
+            left.retain(|map| name(map) != "kube-root-ca.crt");
             if left.is_empty() { Ok(()) } else { Err(format!("{} are left", left.len())) }
         })
         .await;

@@ -1,4 +1,4 @@
-//! Namespaces: emptied before they go, and never without a ServiceAccount.
+//! Namespaces: emptied before they go, and never without what each is given.
 
 use std::time::Duration;
 
@@ -16,6 +16,20 @@ async fn every_namespace_has_its_service_account_and_gets_it_back() {
     world.delete("sa/default@shop", "Background").await;
     let is_another = |account: &Value| account["metadata"]["uid"] != first["metadata"]["uid"];
     world.until_is("sa/default@shop", "is there again", is_another).await;
+}
+
+#[tokio::test]
+async fn every_namespace_has_the_authoritys_certificate_and_it_stays_right() {
+    let world = World::start().await;
+    world.create(namespace("shop")).await;
+    let is_right = |map: &Value| map["data"]["ca.crt"] == "the authority's certificate";
+    let first = world.until_is("cm/kube-root-ca.crt@shop", "is there", is_right).await;
+    let wrong = json!({"data": {"ca.crt": "somebody else's"}});
+    world.patch("cm/kube-root-ca.crt@shop", wrong).await;
+    let again = world.until_is("cm/kube-root-ca.crt@shop", "is right again", is_right).await;
+    assert_eq!(again["metadata"]["uid"], first["metadata"]["uid"]);
+    world.delete("cm/kube-root-ca.crt@shop", "Background").await;
+    world.until_is("cm/kube-root-ca.crt@shop", "is there again", is_right).await;
 }
 
 #[tokio::test]

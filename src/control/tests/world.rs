@@ -111,6 +111,7 @@ impl World {
             executable: PathBuf::from("/usr/bin/spur"),
             search_path: "/usr/bin".to_owned(),
             ports: Arc::new(PortAllocator::at(ports_dir.path()).expect("ports")),
+            authority_pem: "the authority's certificate".to_owned(),
             stop: CancellationToken::new(),
         };
         Self {

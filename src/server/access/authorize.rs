@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use spur_api::Status;
 
-use super::user::{AUTHENTICATED, MASTERS, User};
+use super::user::{AUTHENTICATED, User};
 use crate::state::State;
 
 /// What somebody wants to do.
@@ -58,7 +58,7 @@ pub(crate) fn authorize(_state: &State, user: &User, wanted: &Attributes) -> Dec
     if user.is_controller() {
         return allowed("one of spur's own controllers");
     }
-    if user.is_in(MASTERS) {
+    if user.is_administrator() {
         return allowed("");
     }
     let is_reading = matches!(wanted.verb.as_str(), "get" | "head");

@@ -53,17 +53,22 @@ const TOKEN_MIN_LEN: usize = 20;
 // === impl Secrets ===
 
 impl Secrets {
-    /// New ones.
+    /// A new key of service account tokens.
     ///
     /// # Errors
     /// [`IdentityError::NoRandom`].
-    pub fn generate() -> Result<Self, IdentityError> {
+    pub fn generate_key() -> Result<Vec<u8>, IdentityError> {
+        Signer::generate().ok_or(IdentityError::NoRandom)
+    }
+
+    /// A new token of the administrator.
+    ///
+    /// # Errors
+    /// [`IdentityError::NoRandom`].
+    pub fn generate_token() -> Result<String, IdentityError> {
         let mut token = [0; TOKEN_LEN_BYTES];
         SystemRandom::new().fill(&mut token).map_err(|_| IdentityError::NoRandom)?;
-        Ok(Self {
-            service_account_key: Signer::generate().ok_or(IdentityError::NoRandom)?,
-            admin_token: BASE64.encode(token),
-        })
+        Ok(BASE64.encode(token))
     }
 }
 
@@ -96,7 +101,10 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::NoRandom`].
     pub fn generate() -> Result<Self, IdentityError> {
-        Self::new(&Secrets::generate()?)
+        Self::new(&Secrets {
+            service_account_key: Secrets::generate_key()?,
+            admin_token: Secrets::generate_token()?,
+        })
     }
 
     pub(crate) fn is_admin_token(&self, token: &str) -> bool {

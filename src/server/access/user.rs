@@ -68,6 +68,11 @@ impl User {
         self.groups.iter().any(|known| known == group)
     }
 
+    /// May do everything.
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.is_in(MASTERS)
+    }
+
     pub(crate) fn is_controller(&self) -> bool {
         self.is_controller
     }

@@ -7,8 +7,8 @@
 //! Source of the messages and their numbers: `gnostic-models/openapiv2/OpenAPIv2.proto`;
 //! of what is read: `kube-openapi/pkg/util/proto/document.go`.
 
-use http::header::{ACCEPT, HeaderValue, VARY};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
+use http::header::ACCEPT;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{self, Answer};
@@ -21,20 +21,25 @@ const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protob
 
 /// The document, in the form that is asked for.
 pub(crate) fn document(kinds: &Kinds, headers: &HeaderMap) -> Answer {
-    let all: Vec<&Served> = kinds.iter().collect();
-    let definitions: Map<String, Value> =
-        super::schemas(&all).into_iter().map(|(name, schema)| (name, as_v2(&schema))).collect();
     let wants_protobuf = headers.get_all(ACCEPT).iter().any(|accept| {
         accept.to_str().is_ok_and(|accept| accept.contains("com.github.proto-openapi.spec.v2"))
     });
-    let mut answer = if wants_protobuf {
-        answer::typed(StatusCode::OK, PROTOBUF, encode(&definitions))
-    } else {
+    let (media_type, form) = if wants_protobuf { (PROTOBUF, "p") } else { ("application/json", "j") };
+    let tag = format!("\"{form}{}\"", super::hash_of_all(kinds));
+    answer::with_tag(headers, media_type, &tag, || {
+        let definitions = definitions(kinds);
+        if wants_protobuf {
+            return encode(&definitions);
+        }
         let info = json!({"title": "Kubernetes", "version": "spur"});
-        answer::ok(&json!({"swagger": "2.0", "info": info, "paths": {}, "definitions": definitions}))
-    };
-    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-    answer
+        let document = json!({"swagger": "2.0", "info": info, "paths": {}, "definitions": definitions});
+        serde_json::to_vec(&document).expect("a JSON value can always be written")
+    })
+}
+
+fn definitions(kinds: &Kinds) -> Map<String, Value> {
+    let all: Vec<&Served> = kinds.iter().collect();
+    super::schemas(&all).into_iter().map(|(name, schema)| (name, as_v2(&schema))).collect()
 }
 
 /// A schema without what version 2 does not know: a reference stands alone, alternatives

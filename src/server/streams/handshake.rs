@@ -1,12 +1,12 @@
 //! From a request to an upgraded connection: WebSocket (RFC 6455 section 4.2),
 //! with one of the subprotocols that kubectl and its like speak.
 //!
-//! A browser sends WebSocket requests across origins without asking anybody, so
-//! a page of another site is refused here: it could run commands otherwise.
+//! A browser sends WebSocket requests across origins without asking anybody; what
+//! comes from another site's page was refused before (`access/gate.rs`).
 
 use axum::body::Body;
 use http::header::{
-    CONNECTION, HOST, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
@@ -36,7 +36,6 @@ pub(super) fn read(parts: &mut Parts) -> Result<Upgrade, Box<Answer>> {
         answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return Err(Box::new(answer));
     }
-    check_origin(headers).map_err(|why| refuse(Status::new(403, "Forbidden", why)))?;
     let key = text(headers, &SEC_WEBSOCKET_KEY);
     // 16 bytes in base64 (section 4.1).
     if key.len() != 24 || !key.ends_with("==") {
@@ -83,32 +82,6 @@ fn check_upgrade(parts: &Parts) -> Result<(), String> {
     Ok(())
 }
 
-/// Same origin, and on a loopback name if it is plain: a name of somebody else's may lead here
-/// too (DNS rebinding). Programs other than browsers send no origin, or their own.
-fn check_origin(headers: &HeaderMap) -> Result<(), String> {
-    let origin = text(headers, &ORIGIN);
-    if origin.is_empty() {
-        return Ok(());
-    }
-    let host = text(headers, &HOST);
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let is_same = authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host));
-    if is_same && (origin.starts_with("https://") || is_loopback(host)) {
-        return Ok(());
-    }
-    Err(format!("a page of {origin} may not open streams of {host}"))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    let is_address = name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    is_address || name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
-}
-
 fn protocol(headers: &HeaderMap) -> Result<Protocol, String> {
     let offered: Vec<&str> = words(headers, &SEC_WEBSOCKET_PROTOCOL).collect();
     let known = Protocol::NAMES.join(" or ");
@@ -148,26 +121,7 @@ impl Upgrade {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
-
-    #[test]
-    fn only_pages_of_this_server_open_streams() {
-        let check = |origin: &str, host: &str, is_allowed: bool| {
-            let request = Request::builder().header(ORIGIN, origin).header(HOST, host).body(()).unwrap();
-            assert_eq!(check_origin(request.headers()).is_ok(), is_allowed, "{origin} {host}");
-        };
-        check("http://127.0.0.1:7443", "127.0.0.1:7443", true);
-        check("http://[::1]:7443", "[::1]:7443", true);
-        check("http://shop.localhost", "shop.localhost", true);
-        check("https://vm.example:7443", "vm.example:7443", true);
-        check("https://evil.example", "127.0.0.1:7443", false);
-        check("http://127.0.0.1:3000", "127.0.0.1:7443", false);
-        check("http://evil.example:7443", "evil.example:7443", false);
-        check("null", "127.0.0.1:7443", false);
-        assert!(check_origin(&HeaderMap::new()).is_ok());
-    }
 
     #[test]
     fn the_best_subprotocol_that_is_offered_is_taken() {

@@ -107,3 +107,13 @@ async fn an_apply_to_another_object_of_that_name_is_a_conflict() {
     let path = format!("{CONFIG_MAPS}/a?fieldManager=m&force=true");
     world.patch(&path, "apply-patch+yaml", &other).await.expect(409);
 }
+
+#[tokio::test]
+async fn only_an_apply_may_be_forced() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let patch = json!({"data": {"b": "c"}});
+    let path = format!("{CONFIG_MAPS}/a?force=true");
+    let message = world.patch(&path, "merge-patch+json", &patch).await.message(422);
+    assert!(message.contains("may not be specified for non-apply patch"), "{message}");
+}

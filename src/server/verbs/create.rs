@@ -10,7 +10,9 @@ use spur_store::{Expect, WriteError};
 use super::Request;
 use crate::answer::{self, Outcome};
 use crate::served::Served;
-use crate::{body, custom_definitions, incoming, namespaces, negotiate, object, pipeline, table};
+use crate::{
+    body, custom_definitions, incoming, namespaces, negotiate, object, pipeline, pod_admission, table,
+};
 
 /// How often a generated name that is taken is drawn again (`registry/store.go`: 8).
 const NAME_TRIES: usize = 8;
@@ -44,6 +46,7 @@ pub(crate) async fn store_new(
     pipeline::prepare_create(kind, &mut value);
     namespaces::admit_create(&request.state, &request.target, meta::name(&value))?;
     custom_definitions::admit_create(&request.state, kind)?;
+    pod_admission::admit_create(&request.state, &request.target, &mut value)?;
     let base = meta::text(&value, "/metadata/generateName").to_owned();
     let is_generated = meta::name(&value).is_empty() && !base.is_empty();
     for _ in 0..NAME_TRIES {

@@ -29,7 +29,11 @@ enum Fate {
 }
 
 pub(crate) async fn delete(request: &Request) -> Outcome {
-    let options = DeleteOptions::read(request)?;
+    delete_with(request, &DeleteOptions::read(request)?).await
+}
+
+/// The same with options from elsewhere.
+pub(crate) async fn delete_with(request: &Request, options: &DeleteOptions) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     let kind = request.kind();
     let name = request.target.object_name();
@@ -50,7 +54,7 @@ pub(crate) async fn delete(request: &Request) -> Outcome {
             }
             outcome => outcome?,
         };
-        match once(request, &options, &old).await {
+        match once(request, options, &old).await {
             Err(status)
                 if came_between(&status) && options.is_unconditional() && Instant::now() < last_try => {}
             Err(status) => return Err(status),

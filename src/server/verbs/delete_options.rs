@@ -40,6 +40,20 @@ impl DeleteOptions {
             let decoded = body::object(&request.headers, &request.body, "v1", "DeleteOptions")?;
             options.read_body(&decoded.value)?;
         }
+        options.checked()
+    }
+
+    /// The options inside an eviction.
+    pub(crate) fn of_eviction(request: &Request, options: &Value) -> Result<Self, Status> {
+        let mut read = Self { is_dry_run: request.query.is_dry_run, ..Self::default() };
+        if !options.is_null() {
+            read.read_body(options)?;
+        }
+        read.checked()
+    }
+
+    fn checked(self) -> Result<Self, Status> {
+        let options = self;
         match options.propagation.as_str() {
             "" | "Background" | "Foreground" | "Orphan" => Ok(options),
             other => Err(invalid(&format!(

@@ -1,21 +1,29 @@
 //! GET of one object.
 
+use http::StatusCode;
 use spur_api::Status;
 
 use super::Request;
 use crate::answer::{self, Outcome};
 use crate::negotiate::{self, Form};
+use crate::splice::Splice;
 use crate::{object, table};
 
 pub(crate) async fn get(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     wait_for_revision(request).await?;
-    let found =
-        object::get(&request.state, request.kind(), request.namespace(), request.target.object_name())?;
+    let (kind, name) = (request.kind(), request.target.object_name());
+    let stored = object::stored(&request.state, kind, request.namespace(), name)?;
+    if form == Form::Whole
+        && let Some(sent) = Splice::new(kind).object(&stored.value, stored.revision)
+    {
+        return Ok(answer::typed(StatusCode::OK, "application/json", sent));
+    }
+    let found = object::found(kind, &stored)?;
     Ok(answer::ok(&match form {
         Form::Whole => found.value,
         Form::Metadata => table::metadata_only(&found.value),
-        Form::Table => table::of_object(request.kind(), &found.value, &request.query.include_object),
+        Form::Table => table::of_object(kind, &found.value, &request.query.include_object),
     }))
 }
 

@@ -2,15 +2,17 @@
 //!
 //! Source: `apiserver/pkg/storage/etcd3/store.go`, `GetList`.
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use spur_api::Status;
-use spur_store::{Key, ListRange, Listing, Revision};
+use spur_store::{Key, ListRange, Listing, Revision, Stored};
 
 use super::Request;
 use super::get::wait_for_revision;
 use crate::answer::{self, Outcome};
 use crate::negotiate::{self, Form};
 use crate::selection::Selection;
+use crate::splice::Splice;
 use crate::{object, table};
 
 /// Where a list goes on: the revision of its first page and the last key given.
@@ -22,10 +24,10 @@ struct Continue {
     name: String,
 }
 
-/// The objects of one page.
+/// The objects of one page, as values or as the bytes that are sent.
 #[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) items: Vec<Value>,
+pub(crate) struct Page<T = Value> {
+    pub(crate) items: Vec<T>,
     pub(crate) revision: Revision,
     continue_token: String,
     remaining: Option<u64>,
@@ -38,25 +40,75 @@ pub(crate) async fn list(request: &Request) -> Outcome {
     let selection = Selection::new(request.kind(), &request.query)?;
     check_versions(request)?;
     wait_for_revision(request).await?;
+    if form == Form::Whole {
+        let page = read_page_as_sent(request, &selection)?;
+        let (list_kind, api_version) = (request.kind().list_kind(), request.kind().api_version());
+        let head = json!({"kind": list_kind, "apiVersion": api_version, "metadata": page.metadata()});
+        let left_out = page.left_out();
+        let mut answer = answer::typed(StatusCode::OK, "application/json", with_items(&head, page.items));
+        answer::warn(&mut answer, left_out.as_slice());
+        return Ok(answer);
+    }
     let page = read_page(request, &selection)?;
     let metadata = page.metadata();
     let left_out = page.left_out();
-    let mut answer = answer::ok(&match form {
-        Form::Table => table::of_list(request.kind(), &page.items, metadata, &request.query.include_object),
-        Form::Whole => {
-            as_list(&request.kind().list_kind(), &request.kind().api_version(), metadata, page.items)
-        }
-        Form::Metadata => {
-            let items = page.items.iter().map(table::metadata_only).collect();
-            as_list("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items)
-        }
+    let mut answer = answer::ok(&if form == Form::Table {
+        table::of_list(request.kind(), &page.items, metadata, &request.query.include_object)
+    } else {
+        let items = page.items.iter().map(table::metadata_only).collect();
+        as_list("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items)
     });
     answer::warn(&mut answer, left_out.as_slice());
     Ok(answer)
 }
 
+/// A JSON object with one field more: `items`.
+fn with_items(head: &Value, items: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut list = serde_json::to_vec(head).expect("a JSON value can always be written");
+    let end = list.pop();
+    list.reserve(items.iter().map(|item| item.len() + 1).sum::<usize>() + 16);
+    list.extend_from_slice(br#","items":["#);
+    for (idx, item) in items.into_iter().enumerate() {
+        if idx > 0 {
+            list.push(b',');
+        }
+        list.extend_from_slice(&item);
+    }
+    list.push(b']');
+    list.extend(end);
+    list
+}
+
 /// Reads pages until the limit is filled with objects that match.
 pub(crate) fn read_page(request: &Request, selection: &Selection) -> Result<Page, Status> {
+    read(request, selection, |stored| {
+        let found = object::found(selection.kind(), stored)?;
+        Ok(selection.matches(&found.value).then_some(found.value))
+    })
+}
+
+/// The same, each object whole and as it is sent.
+pub(crate) fn read_page_as_sent(request: &Request, selection: &Selection) -> Result<Page<Vec<u8>>, Status> {
+    let splice = Splice::new(selection.kind());
+    let spliced = |stored: &Stored| splice.object(&stored.value, stored.revision);
+    read(request, selection, |stored| {
+        if selection.is_everything()
+            && let Some(sent) = spliced(stored)
+        {
+            return Ok(Some(sent));
+        }
+        let found = object::found(selection.kind(), stored)?;
+        let written = || serde_json::to_vec(&found.value).expect("a JSON value can always be written");
+        Ok(selection.matches(&found.value).then(|| spliced(stored).unwrap_or_else(written)))
+    })
+}
+
+/// Reads pages; `selected` gives the objects that match, and fails where one is damaged.
+fn read<T>(
+    request: &Request,
+    selection: &Selection,
+    selected: impl Fn(&Stored) -> Result<Option<T>, Status>,
+) -> Result<Page<T>, Status> {
     let query = &request.query;
     let token = Continue::parse(&query.continue_token)?;
     let exact = (query.resource_version_match == "Exact").then(|| object::revision(&query.resource_version));
@@ -80,7 +132,9 @@ pub(crate) fn read_page(request: &Request, selection: &Selection) -> Result<Page
             },
             None => object::unreadable(&error),
         })?;
-    Ok(Page::new(listing, selection, query.limit))
+    let mut page = Page::new(listing, selected, query.limit);
+    page.remaining = page.remaining.filter(|_| selection.is_everything());
+    Ok(page)
 }
 
 /// Source: `internalversion/validation.ValidateListOptions`.
@@ -144,34 +198,35 @@ pub(crate) fn as_list(kind: &str, api_version: &str, metadata: Value, items: Vec
 
 // === impl Page ===
 
-impl Page {
-    fn new(listing: Listing, selection: &Selection, limit: Option<usize>) -> Self {
+impl<T> Page<T> {
+    fn new(
+        listing: Listing,
+        selected: impl Fn(&Stored) -> Result<Option<T>, Status>,
+        limit: Option<usize>,
+    ) -> Self {
         let Listing { items: stored, revision, has_more, remaining, corrupt } = listing;
-        let mut page = Self {
-            items: Vec::new(),
-            revision,
-            continue_token: String::new(),
-            remaining: remaining.filter(|_| selection.is_everything()),
-            corrupt,
-        };
+        let mut page =
+            Self { items: Vec::new(), revision, continue_token: String::new(), remaining, corrupt };
         let limit = limit.unwrap_or(usize::MAX);
         let mut is_cut = has_more;
         let mut last = None;
-        for stored in &stored {
-            let Ok(found) = object::found(selection.kind(), stored) else {
-                page.corrupt.push(stored.key.clone());
-                last = Some(&stored.key);
-                continue;
-            };
-            if !selection.matches(&found.value) {
-                continue;
+        // Each stored value goes when it is read: a long list is not held twice.
+        for stored in stored {
+            match selected(&stored) {
+                Err(_) => {
+                    page.corrupt.push(stored.key.clone());
+                    last = Some(stored.key);
+                }
+                Ok(None) => {}
+                Ok(Some(_)) if page.items.len() == limit => {
+                    is_cut = true;
+                    break;
+                }
+                Ok(Some(item)) => {
+                    page.items.push(item);
+                    last = Some(stored.key);
+                }
             }
-            if page.items.len() == limit {
-                is_cut = true;
-                break;
-            }
-            page.items.push(found.value);
-            last = Some(&stored.key);
         }
         if let Some(last) = last.filter(|_| is_cut) {
             let namespace = last.namespace.as_deref().unwrap_or_default().to_owned();

@@ -27,6 +27,10 @@ pub(crate) async fn patch(request: &Request) -> Outcome {
     if media == Media::Apply {
         return apply_patch(request, part, form).await;
     }
+    if request.query.force.is_some() {
+        let why = "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch";
+        return Err(Status::new(422, "Invalid", why));
+    }
     let decoded = body::decode(media, &request.body)?;
     let warnings = Mutex::new(Vec::new());
     let written = update::change(request, part, |old| {
@@ -156,7 +160,8 @@ async fn store_applied(
 
 fn merge(request: &Request, live: Option<&Value>, applied: &Value) -> Result<Value, Status> {
     let manager = request.manager(Operation::Apply);
-    let on_conflict = if request.query.is_forced { OnConflict::Force } else { OnConflict::Refuse };
+    let on_conflict =
+        if request.query.force.unwrap_or(false) { OnConflict::Force } else { OnConflict::Refuse };
     let schema = request.kind().schema();
     apply::apply(schema, live, applied, &manager, on_conflict).map_err(|error| match error {
         ApplyError::Malformed(why) => {

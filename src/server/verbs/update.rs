@@ -57,7 +57,8 @@ pub(crate) fn part(request: &Request) -> Part {
             | Subresource::Exec
             | Subresource::Attach
             | Subresource::PortForward
-            | Subresource::Token,
+            | Subresource::Token
+            | Subresource::Eviction,
         ) => unreachable!("the router gives these to others"),
     }
 }

@@ -25,6 +25,7 @@ use super::{Request, list};
 use crate::answer::{self, Outcome};
 use crate::negotiate::{self, Form};
 use crate::selection::Selection;
+use crate::splice::Splice;
 use crate::{object, table};
 
 /// Bookmarks come about once a minute (`cacher.go`: `bookmarkFrequency`).
@@ -42,6 +43,7 @@ struct Following {
     request: Request,
     selection: Selection,
     form: Form,
+    splice: Splice,
     changes: Watch,
     /// Events that are ready to be sent, each one line.
     lines: VecDeque<Bytes>,
@@ -68,13 +70,11 @@ pub(crate) async fn watch(request: &Request) -> Outcome {
     // Without a version, or with "any", a watch begins with what is there.
     let wants_state = query.send_initial_events.unwrap_or(matches!(version, "" | "0"));
     let (initial, after) = if wants_state {
-        let everything = without_page(request);
-        let page = list::read_page(&everything, &selection)?;
-        (page.items, page.revision)
+        initial_state(request, &selection, form)?
     } else if matches!(version, "" | "0") {
-        (Vec::new(), request.state.store.revision())
+        (Initial::Sent(Vec::new()), request.state.store.revision())
     } else {
-        (Vec::new(), object::revision(version)?)
+        (Initial::Sent(Vec::new()), object::revision(version)?)
     };
     let started = request.state.store.watch(&request.kind().stored_resource(), request.namespace(), after);
     let changes = match started {
@@ -83,13 +83,38 @@ pub(crate) async fn watch(request: &Request) -> Outcome {
         Err(error) => return Err(Status::internal(error.to_string())),
     };
     let mut following = Following::new(request.clone(), selection, form, changes);
-    for object in &initial {
-        following.push("ADDED", object);
+    match initial {
+        Initial::Sent(objects) => {
+            following.lines.extend(objects.iter().map(|sent| event_of_sent("ADDED", sent)));
+        }
+        Initial::Values(objects) => objects.iter().for_each(|object| following.push("ADDED", object)),
     }
     if query.send_initial_events == Some(true) {
         following.push_initial_events_end(after);
     }
     Ok(answer::streamed("application/json", following.into_stream()))
+}
+
+/// What is there when a watch begins.
+enum Initial {
+    /// Whole objects, as they are sent.
+    Sent(Vec<Vec<u8>>),
+    /// Objects that are shown in another form.
+    Values(Vec<Value>),
+}
+
+fn initial_state(
+    request: &Request,
+    selection: &Selection,
+    form: Form,
+) -> Result<(Initial, Revision), Status> {
+    let everything = without_page(request);
+    if form == Form::Whole {
+        let page = list::read_page_as_sent(&everything, selection)?;
+        return Ok((Initial::Sent(page.items), page.revision));
+    }
+    let page = list::read_page(&everything, selection)?;
+    Ok((Initial::Values(page.items), page.revision))
 }
 
 /// The same request for the whole state: a watch has no pages.
@@ -119,6 +144,19 @@ fn event(type_: &str, object: &Value) -> Bytes {
     Bytes::from(line)
 }
 
+fn event_type(was_there: bool, is_deleted: bool) -> &'static str {
+    match (was_there, is_deleted) {
+        (_, true) => "DELETED",
+        (true, false) => "MODIFIED",
+        (false, false) => "ADDED",
+    }
+}
+
+fn event_of_sent(type_: &str, object: &[u8]) -> Bytes {
+    let head = format!(r#"{{"type":"{type_}","object":"#);
+    Bytes::from([head.as_bytes(), object, b"}\n"].concat())
+}
+
 // === impl Following ===
 
 impl Following {
@@ -128,7 +166,9 @@ impl Following {
         let asked = request.query.timeout.filter(|timeout| !timeout.is_zero());
         let timeout = asked.map_or(TIMEOUT_MIN + TIMEOUT_MIN.mul_f64(random), |asked| asked.min(TIMEOUT_MAX));
         let now = Instant::now();
+        let splice = Splice::new(request.kind());
         Self {
+            splice,
             request,
             selection,
             form,
@@ -193,17 +233,19 @@ impl Following {
     /// added, one that leaves it is deleted.
     fn push_change(&mut self, change: &Arc<Change>) {
         let kind = self.request.kind();
+        let is_deleted = change.kind == ChangeKind::Deleted;
+        if self.form == Form::Whole && self.selection.is_everything() {
+            let type_ = event_type(change.previous.is_some(), is_deleted);
+            if let Some(line) = self.splice.event(type_, &change.value, change.revision) {
+                return self.lines.push_back(line);
+            }
+        }
         let Ok(now) = object::decode(kind, &change.value, change.revision) else {
             let why = format!("`{}` was written as no object at {}", change.key, change.revision);
             return self.fail(&Status::internal(why));
         };
-        let is_deleted = change.kind == ChangeKind::Deleted;
         if self.selection.is_everything() {
-            return match (&change.previous, is_deleted) {
-                (None, false) => self.push("ADDED", &now),
-                (Some(_), false) => self.push("MODIFIED", &now),
-                (_, true) => self.push("DELETED", &now),
-            };
+            return self.push(event_type(change.previous.is_some(), is_deleted), &now);
         }
         // What leaves the selection is shown as it was in it, under the new revision
         // (`cacher/cache_watcher.go`, `convertToWatchEvent`).

@@ -54,7 +54,6 @@ pub(crate) const DISCOVERY: &[Allowed] = &[
     Allowed { place: "/v1 services/proxy subresource", reason: NO_API_PROXY },
     Allowed { place: "/v1 pods/ephemeralcontainers subresource", reason: FIXED_PODS },
     Allowed { place: "/v1 pods/resize subresource", reason: FIXED_PODS },
-    Allowed { place: "/v1 pods/eviction subresource", reason: "not there yet: nothing drains the node" },
 ];
 
 // === impl Allowed ===

@@ -1,0 +1,107 @@
+//! A stored object as it is sent, without reading it.
+//!
+//! What is stored differs from what is sent by the resourceVersion alone, unless the shape has to
+//! change on the way (`object`). So lists, watches and reads of whole objects put it in where it
+//! was taken out, and copy the rest: for 1 KB that is some hundred nanoseconds instead of some ten
+//! microseconds of reading and writing JSON.
+
+use bytes::Bytes;
+use spur_store::Revision;
+
+use crate::served::Served;
+
+/// How objects of one kind begin.
+#[derive(Clone, Debug)]
+pub(crate) struct Splice {
+    /// `{"kind":"ConfigMap","apiVersion":"v1","metadata":{`; `None` where objects are read.
+    head: Option<String>,
+}
+
+// === impl Splice ===
+
+impl Splice {
+    /// For objects of this kind, as `object::encode` writes them.
+    pub(crate) fn new(kind: &Served) -> Self {
+        let head = || {
+            let (name, version) = (kind.kind(), kind.api_version());
+            format!(r#"{{"kind":"{name}","apiVersion":"{version}","metadata":{{"#)
+        };
+        Self { head: kind.is_sent_as_stored().then(head) }
+    }
+
+    /// The object with its resourceVersion; `None` where it has to be read.
+    pub(crate) fn object(&self, stored: &[u8], revision: Revision) -> Option<Vec<u8>> {
+        self.wrapped("", stored, revision, "")
+    }
+
+    /// A line of a watch; `None` where the object has to be read.
+    pub(crate) fn event(&self, type_: &str, stored: &[u8], revision: Revision) -> Option<Bytes> {
+        let before = format!(r#"{{"type":"{type_}","object":"#);
+        self.wrapped(&before, stored, revision, "}\n").map(Bytes::from)
+    }
+
+    fn wrapped(&self, before: &str, stored: &[u8], revision: Revision, after: &str) -> Option<Vec<u8>> {
+        let head = self.head.as_deref()?;
+        // Objects have a name and a uid at least, so there is a field to part from by a comma.
+        let rest = stored.strip_prefix(head.as_bytes()).filter(|rest| rest.starts_with(b"\""))?;
+        let version = format!(r#""resourceVersion":"{revision}","#);
+        let parts = [before.as_bytes(), head.as_bytes(), version.as_bytes(), rest, after.as_bytes()];
+        Some(parts.concat())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use spur_api::REGISTRY;
+
+    use super::*;
+    use crate::object;
+
+    fn check(kind: &Served, is_spliced: bool) {
+        let object = json!({
+            "spec": {"a": 1}, "metadata": {"name": "a", "namespace": "b"},
+            "apiVersion": kind.api_version(), "kind": kind.kind(),
+        });
+        let stored = object::encode(kind, &object);
+        let spliced = Splice::new(kind).object(&stored, Revision(7));
+        assert_eq!(spliced.is_some(), is_spliced, "{}", kind.kind());
+        let Some(spliced) = spliced else { return };
+        let read = object::decode(kind, &stored, Revision(7)).expect("what was encoded");
+        let spliced: Value = serde_json::from_slice(&spliced).expect("JSON");
+        assert_eq!(spliced, read, "{}", kind.kind());
+    }
+
+    #[test]
+    fn every_kind_is_sent_as_if_it_was_read() {
+        for row in REGISTRY {
+            let kind = Served::Bundled(row);
+            check(&kind, row.rules.stored_as.is_none());
+        }
+    }
+
+    #[test]
+    fn what_does_not_begin_as_it_should_is_read() {
+        let splice = Splice::new(&Served::bundled("", "v1", "configmaps"));
+        for stored in [
+            r#"{"kind":"ConfigMap","apiVersion":"v2","metadata":{"name":"a"}}"#,
+            r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{}}"#,
+            r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#,
+            "rubbish",
+            "",
+        ] {
+            assert_eq!(splice.object(stored.as_bytes(), Revision(1)), None, "{stored}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_a_line() {
+        let splice = Splice::new(&Served::bundled("", "v1", "configmaps"));
+        let stored = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"}}"#;
+        assert_eq!(
+            splice.event("ADDED", stored, Revision(7)).expect("an event"),
+            "{\"type\":\"ADDED\",\"object\":{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\
+             \"metadata\":{\"resourceVersion\":\"7\",\"name\":\"a\"}}}\n"
+        );
+    }
+}
