@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 /// How to reach an API, and as whom.
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
-    trust: Arc<ClientConfig>,
+    pub(crate) trust: Arc<ClientConfig>,
     token: String,
 }
 
@@ -41,7 +41,7 @@ impl Credentials {
         (text_at("/clusters/0/cluster/server"), credentials)
     }
 
-    pub(super) fn headers(&self) -> HeaderMap {
+    pub(crate) fn headers(&self) -> HeaderMap {
         let bearer = HeaderValue::from_str(&format!("Bearer {}", self.token)).unwrap();
         HeaderMap::from_iter([(header::AUTHORIZATION, bearer)])
     }
