@@ -17,6 +17,9 @@ pub const RUNTIME: &str = "spur.dev/runtime";
 
 /// On an EndpointSlice: its Service (Kubernetes' well-known label).
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// On an EndpointSlice: the workload of each of its pods, as the JSON object
+/// `{"<pod>": "<workload>"}`.
+pub const WORKLOADS: &str = "spur.dev/workloads";
 /// On an EndpointSlice: who keeps it (Kubernetes' well-known label).
 pub const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// On ReplicaSets and pods of a Deployment: the hash of the pod template.

@@ -38,10 +38,6 @@ use sandbox::SandboxFragment;
 use service::ServiceFragment;
 use slice::SliceFragment;
 
-/// On an EndpointSlice: the workload of each of its pods, as the JSON object
-/// `{"<pod>": "<workload>"}`.
-pub(crate) const WORKLOADS: &str = "spur.dev/workloads";
-
 /// What one object says about routing. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment(Content);

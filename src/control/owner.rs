@@ -1,8 +1,9 @@
 //! Who owns what: owner references, and the hash that names a pod template.
 
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
+use spur_api::labels;
 
 /// The reference that makes `owner` the controller of an object.
 pub(crate) fn controlled_by<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
@@ -24,6 +25,19 @@ pub(crate) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
 /// Whether the object with this uid controls the other.
 pub(crate) fn is_controlled_by(meta: &ObjectMeta, uid: &str) -> bool {
     controller(meta).is_some_and(|owner| owner.uid == uid)
+}
+
+/// The workload that a pod belongs to. A fork counts as its baseline; a Deployment's pod as
+/// the Deployment, whose name is its ReplicaSet's without the template's hash; a pod of nobody
+/// as itself.
+pub(crate) fn workload(pod: &Pod) -> String {
+    if let Some(baseline) = pod.labels().get(labels::FORK) {
+        return baseline.clone();
+    }
+    let Some(owner) = controller(&pod.metadata) else { return pod.name_any() };
+    let hash = pod.labels().get(labels::POD_TEMPLATE_HASH).filter(|_| owner.kind == "ReplicaSet");
+    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+    deployment.unwrap_or(&owner.name).to_owned()
 }
 
 /// The hash of a pod template, in characters that spell nothing: it names the

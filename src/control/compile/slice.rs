@@ -84,7 +84,7 @@ impl SliceFragment {
 
 /// The workload of each pod; an annotation that cannot be read names none.
 fn workloads(slice: &EndpointSlice) -> HashMap<String, Arc<str>> {
-    let Some(text) = slice.annotations().get(super::WORKLOADS) else { return HashMap::new() };
+    let Some(text) = slice.annotations().get(labels::WORKLOADS) else { return HashMap::new() };
     let workloads: HashMap<String, String> = serde_json::from_str(text).unwrap_or_default();
     workloads.into_iter().map(|(pod, workload)| (pod, workload.into())).collect()
 }

@@ -12,9 +12,6 @@ use spur_api::labels;
 
 use crate::owner;
 
-/// Which workload each pod of a slice belongs to: `{"<pod>": "<workload>"}`.
-pub(crate) const WORKLOADS: &str = "spur.dev/workloads";
-
 /// Endpoints in one slice, at most: what the API takes (`discovery.k8s.io/v1`).
 const ENDPOINTS_MAX: usize = 1000;
 
@@ -155,14 +152,14 @@ fn slice(
     publishes_unready: bool,
 ) -> EndpointSlice {
     let workloads: BTreeMap<String, String> =
-        pods.iter().map(|pod| (pod.name_any(), workload(pod))).collect();
+        pods.iter().map(|pod| (pod.name_any(), owner::workload(pod))).collect();
     let workloads = serde_json::to_string(&workloads).expect("a map of texts can always be written");
     EndpointSlice {
         metadata: ObjectMeta {
             name: Some(owner::suffixed(&service.name_any(), &ports_hash(service, (ports, idx)))),
             namespace: service.namespace(),
             labels: Some(labels_of(service)),
-            annotations: Some(BTreeMap::from([(WORKLOADS.to_owned(), workloads)])),
+            annotations: Some(BTreeMap::from([(labels::WORKLOADS.to_owned(), workloads)])),
             owner_references: Some(vec![owner::controlled_by(service)]),
             ..ObjectMeta::default()
         },
@@ -205,19 +202,6 @@ fn endpoint(pod: &Pod, publishes_unready: bool) -> Endpoint {
         }),
         ..Endpoint::default()
     }
-}
-
-/// The workload a pod belongs to: for a fork the baseline's, else the
-/// Deployment's, whose ReplicaSet is named after it and the template's hash.
-pub(crate) fn workload(pod: &Pod) -> String {
-    if let Some(baseline) = pod.labels().get(labels::FORK) {
-        return baseline.clone();
-    }
-    let Some(owner) = owner::controller(&pod.metadata) else { return pod.name_any() };
-    let hash = pod.labels().get(labels::POD_TEMPLATE_HASH);
-    let base =
-        hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())).and_then(|base| base.strip_suffix('-'));
-    base.unwrap_or(&owner.name).to_owned()
 }
 
 /// Names a slice: by the Service's uid too, so that one made anew under the same name, or with
@@ -300,7 +284,7 @@ mod tests {
             .filter_map(|endpoint| endpoint.target_ref.as_ref()?.name.clone())
             .collect();
         assert_eq!(names, ["a", "b"]);
-        assert_eq!(slices[0].annotations()[WORKLOADS], r#"{"a":"web","b":"web"}"#);
+        assert_eq!(slices[0].annotations()[labels::WORKLOADS], r#"{"a":"web","b":"web"}"#);
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub(super) fn naming(pod: &Pod) -> Naming {
 pub(super) fn caller(pod: &Pod) -> Caller {
     Caller {
         namespace: pod.namespace().unwrap_or_default().into(),
-        workload: workload(pod).into(),
+        workload: owner::workload(pod).into(),
         pod: pod.name_any().into(),
         sandbox: pod.labels().get(labels::SANDBOX).map(|name| name.as_str().into()),
     }
@@ -95,18 +95,6 @@ pub(super) fn caller(pod: &Pod) -> Caller {
 /// (`pkg/kubelet/envvars`, `makeEnvVariableName`).
 pub(super) fn variable_name(name: &str) -> String {
     name.to_uppercase().replace(['-', '.'], "_")
-}
-
-/// A fork counts as its baseline; a Deployment's pod as the Deployment, whose name
-/// is its ReplicaSet's without the template's hash; a pod of nobody as itself.
-fn workload(pod: &Pod) -> String {
-    if let Some(baseline) = pod.labels().get(labels::FORK) {
-        return baseline.clone();
-    }
-    let Some(owner) = owner::controller(&pod.metadata) else { return pod.name_any() };
-    let hash = pod.labels().get(labels::POD_TEMPLATE_HASH).filter(|_| owner.kind == "ReplicaSet");
-    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
-    deployment.unwrap_or(&owner.name).to_owned()
 }
 
 fn link(service: &Service) -> Option<Link> {
