@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::backend::Gated;
 use crate::disk::Disk;
 use crate::open;
-use crate::tables::{self, Identity};
+use crate::tables::{self, Fault, Identity};
 use crate::{Options, Store};
 
 /// What a file system gives out at once.
@@ -33,6 +33,8 @@ pub(crate) struct Faults {
     pub(crate) operation: Option<u32>,
     /// So many openings fail.
     pub(crate) openings: u32,
+    /// Whether what fails says that the disk is full, instead of an error of the device.
+    pub(crate) is_full: bool,
 }
 
 /// What a power cut at one moment would leave, and what was acknowledged by then.
@@ -83,9 +85,14 @@ impl FaultyDisk {
 
     /// Opens a store on the disk.
     pub(crate) fn open(&self, options: &Options) -> Store {
-        let attached = open::attach(self, options, None).expect("the disk has a database");
-        attached.opened.gated.release().unwrap();
-        Store::start(attached, Arc::new(self.clone()), options.clone()).unwrap()
+        self.try_open(options).expect("the disk has a database")
+    }
+
+    /// Opens a store on the disk, where the disk lets us.
+    pub(crate) fn try_open(&self, options: &Options) -> Result<Store, Fault> {
+        let attached = open::attach(self, options, None)?;
+        attached.opened.gated.release()?;
+        Store::start(attached, Arc::new(self.clone()), options.clone())
     }
 
     pub(crate) fn fail(&self, faults: Faults) {
@@ -127,7 +134,7 @@ impl FaultyDisk {
         match faults.operation {
             Some(0) => {
                 faults.operation = None;
-                Err(io::Error::other("injected"))
+                Err(faults.error())
             }
             Some(left) => {
                 faults.operation = Some(left - 1);
@@ -138,12 +145,24 @@ impl FaultyDisk {
     }
 }
 
+// === impl Faults ===
+
+impl Faults {
+    fn error(self) -> io::Error {
+        match self.is_full {
+            true => ErrorKind::StorageFull.into(),
+            // EIO has no kind of its own.
+            false => io::Error::other("injected input/output error"),
+        }
+    }
+}
+
 impl Disk for FaultyDisk {
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
         let mut faults = self.faults.write().unwrap();
         if faults.openings > 0 {
             faults.openings -= 1;
-            return Err(io::Error::other("injected"));
+            return Err(faults.error());
         }
         Ok(Box::new(self.clone()))
     }

@@ -215,6 +215,7 @@ mod tests {
     }
 
     proptest! {
+        /// AP-6: no name reaches into another key.
         #[test]
         fn encoding_round_trips_and_keeps_the_order(a in key(), b in key()) {
             prop_assert_eq!(Key::decode(&a.encode()), Some(a.clone()));

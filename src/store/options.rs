@@ -1,5 +1,7 @@
 //! The store's bounds.
 
+use std::time::Duration;
+
 /// Bounds of a store; [`Options::default`] suits a laptop and a small team's VM.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -31,6 +33,11 @@ pub struct Options {
     /// (copy-on-write needs room for those too) have space. 4 MiB: redb grows a small file by
     /// less, and a delete with its log entry rewrites a few dozen 4 KiB pages.
     pub ballast_bytes: u64,
+    /// Pauses before the second and the third attempt to open the database again after an
+    /// input/output error; the first is made at once, and after the third the store gives up.
+    /// 1 s and 10 s: a disk that was reset is back by then (the kernel gives a command 30 s,
+    /// `/sys/block/*/device/timeout`, and those had passed before the error came).
+    pub reopen_pauses: [Duration; 2],
 }
 
 // === impl Options ===
@@ -47,6 +54,7 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             fast_recovery_bytes: 256 << 20,
             ballast_bytes: 4 << 20,
+            reopen_pauses: [Duration::from_secs(1), Duration::from_secs(10)],
         }
     }
 }

@@ -261,7 +261,7 @@ impl Store {
         answer_rx.await.unwrap_or(Err(WriteError::Closed))
     }
 
-    fn snapshot(&self) -> Result<Arc<Snapshot>, ReadError> {
+    pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, ReadError> {
         self.shared.published().snapshot.clone().ok_or(ReadError::Closed)
     }
 

@@ -58,10 +58,16 @@ pub enum WriteError {
         max: usize,
     },
     /// The disk is full; nothing was written.
-    #[error("disk is full at `{}`{}", path.display(), available(*available_bytes))]
+    #[error(
+        "disk is full at `{}`: {wanted_bytes} bytes have to be free{}\nhint: free some space, or \
+         delete objects; writes are then taken again by themselves",
+        path.display(), available(*available_bytes)
+    )]
     DiskFull {
         /// The data directory.
         path: PathBuf,
+        /// What has to be free before writes are taken again.
+        wanted_bytes: u64,
         /// What the file system says is free.
         available_bytes: Option<u64>,
     },
@@ -87,5 +93,5 @@ pub enum WriteError {
 }
 
 fn available(bytes: Option<u64>) -> String {
-    bytes.map_or_else(String::new, |bytes| format!(": {bytes} bytes are free"))
+    bytes.map_or_else(String::new, |bytes| format!(", {bytes} are"))
 }

@@ -2,7 +2,7 @@
 //!
 //! The parent starts this executable again as a writer that prints what it tries and what was
 //! acknowledged, kills it after a random number of lines, opens the directory and compares.
-//! `SPUR_STORE_CRASH_ROUNDS` sets how often; `SPUR_STORE_CRASH_SEED` repeats a run.
+//! ST-1. `SPUR_STORE_CRASH_ROUNDS` sets how often; `SPUR_STORE_CRASH_SEED` repeats a run.
 
 #![expect(clippy::unwrap_used, reason = "a test, which clippy cannot tell without libtest")]
 
@@ -20,10 +20,10 @@ const CHILD: &str = "SPUR_STORE_CRASH_CHILD";
 const CLIENTS: usize = 6;
 /// Few keys per client, so that most are updated, deleted and created again.
 const KEYS_PER_CLIENT: u64 = 5;
-/// About 10 s with the debug build on two cores.
-const DEFAULT_ROUNDS: u64 = 20;
-/// The most lines read before the kill: from before the first commit to some hundred of them.
-const MAX_LINES: u64 = 400;
+/// As many as ST-1 asks for.
+const DEFAULT_ROUNDS: u64 = 40;
+/// The most lines read before the kill, two for a write: from before the first commit to 1,000.
+const MAX_LINES: u64 = 2_000;
 
 fn main() {
     if let Some(directory) = std::env::var_os(CHILD) {

@@ -21,13 +21,6 @@ const FULL_PROBE: Duration = Duration::from_secs(1);
 /// Puts are taken again when this many ballasts are free, so that one that was just laid is not
 /// given up again at once.
 const FULL_BALLASTS: u64 = 4;
-/// First pause before another attempt to open; doubles.
-const REOPEN_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause before another attempt.
-const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Attempts before opening is given up: at most 5 s apart they last a minute and a half, which
-/// outlives a storage failover; what still fails then needs a person.
-const REOPEN_MAX_ATTEMPTS: u32 = 20;
 
 /// What the writer takes.
 #[derive(Debug)]
@@ -42,7 +35,6 @@ pub(super) enum Mode {
         cause: Arc<str>,
         is_full: bool,
         attempts: u32,
-        pause: Duration,
         due: Instant,
     },
     /// Given up.
@@ -89,9 +81,9 @@ impl Writer {
         match std::mem::replace(&mut self.mode, Mode::Ready) {
             mode @ (Mode::Ready | Mode::Failed { .. }) => self.mode = mode,
             Mode::Full { .. } => self.look_for_room(),
-            Mode::Reopening { is_full, attempts, pause, .. } => {
+            Mode::Reopening { is_full, attempts, .. } => {
                 // The result is in the mode; nobody waits for this attempt.
-                let _ = self.reopen(is_full, attempts, pause);
+                let _ = self.reopen(is_full, attempts);
             }
         }
     }
@@ -108,7 +100,7 @@ impl Writer {
             tracing::warn!(store.path = %path, "cannot give up the ballast at `{path}`: {error}");
         }
         let before = self.state.revision;
-        let reopened = self.reopen(is_full, 0, REOPEN_PAUSE);
+        let reopened = self.reopen(is_full, 0);
         match (stage, reopened) {
             // Read back: it did not take place.
             (Stage::Before | Stage::Commit, Some(revision)) if revision == before => {
@@ -138,22 +130,24 @@ impl Writer {
     }
 
     /// One attempt. Gives the revision that the database turned out to be at.
-    fn reopen(&mut self, is_full: bool, attempts: u32, pause: Duration) -> Option<Revision> {
+    fn reopen(&mut self, is_full: bool, attempts: u32) -> Option<Revision> {
         // What the old handle would still like to write must never reach the file.
         self.opened.gated.fence();
         let attached = open::attach(&*self.disk, &self.options, self.opened.lock.clone());
         match attached.and_then(|attached| self.switch(attached)) {
             Ok(revision) => {
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
-                self.mode = Mode::Ready;
-                self.shared.set_health(Health::Ready);
                 if is_full {
+                    // Whoever waits for `Ready` must not see it for a moment.
                     self.enter_full();
+                } else {
+                    self.mode = Mode::Ready;
+                    self.shared.set_health(Health::Ready);
                 }
                 Some(revision)
             }
             Err(fault) => {
-                self.postpone(fault, is_full, attempts + 1, pause);
+                self.postpone(fault, is_full, attempts);
                 None
             }
         }
@@ -194,27 +188,33 @@ impl Writer {
         Ok(revision)
     }
 
-    fn postpone(&mut self, fault: Fault, is_full: bool, attempts: u32, pause: Duration) {
+    /// After an attempt that failed: when the next one is, if there is one. A lack of room is
+    /// waited out for as long as it takes, since somebody else has to end it.
+    fn postpone(&mut self, fault: Fault, is_full: bool, failed_before: u32) {
         let path = self.disk.path().display().to_string();
         let cause: Arc<str> = fault.to_string().into();
-        if attempts >= REOPEN_MAX_ATTEMPTS {
-            tracing::error!(
-                store.path = %path,
-                "gave up opening `{path}` after {attempts} attempts: {cause}; restart"
-            );
-            self.shared.set_health(Health::Failed { cause: cause.clone() });
-            self.mode = Mode::Failed { cause };
-            return;
-        }
+        let lacks_room = matches!(fault, Fault::DiskFull);
+        let attempts = failed_before + u32::from(!lacks_room);
+        let pause = if lacks_room {
+            FULL_PROBE
+        } else if let Some(pause) = self.options.reopen_pauses.get(failed_before as usize) {
+            *pause
+        } else {
+            return self.give_up(&format!("gave up opening it after {attempts} attempts"), &cause);
+        };
         tracing::warn!(store.path = %path, attempts, "failed to open `{path}` again: {cause}");
         self.shared.set_health(Health::Reopening { cause: cause.clone(), attempts });
-        self.mode = Mode::Reopening {
-            cause,
-            is_full: is_full || matches!(fault, Fault::DiskFull),
-            attempts,
-            pause: (pause * 2).min(REOPEN_PAUSE_MAX),
-            due: Instant::now() + pause,
-        };
+        self.mode =
+            Mode::Reopening { cause, is_full: is_full || lacks_room, attempts, due: Instant::now() + pause };
+    }
+
+    /// Takes no write any more, and touches the file no more; reads go on.
+    fn give_up(&mut self, what: &str, cause: &Arc<str>) {
+        let path = self.disk.path().display().to_string();
+        tracing::error!(store.path = %path, "no writes to `{path}` any more, {what}: {cause}; restart");
+        self.opened.gated.fence();
+        self.shared.set_health(Health::Failed { cause: cause.clone() });
+        self.mode = Mode::Failed { cause: cause.clone() };
     }
 
     fn enter_full(&mut self) {
@@ -223,7 +223,7 @@ impl Writer {
     }
 
     fn look_for_room(&mut self) {
-        let wanted = self.options.ballast_bytes * FULL_BALLASTS;
+        let wanted = self.wanted_bytes();
         let has_room = self.disk.available_bytes().is_none_or(|available| available >= wanted);
         if has_room && self.disk.lay_ballast().is_ok() {
             let path = self.disk.path().display();
@@ -233,6 +233,11 @@ impl Writer {
         } else {
             self.enter_full();
         }
+    }
+
+    /// What has to be free before puts are taken again.
+    fn wanted_bytes(&self) -> u64 {
+        self.options.ballast_bytes * FULL_BALLASTS
     }
 
     fn refuse_puts(&self, group: Vec<Waiting>) -> Vec<Waiting> {
@@ -245,6 +250,7 @@ impl Writer {
     fn disk_full(&self) -> WriteError {
         WriteError::DiskFull {
             path: self.disk.path().to_owned(),
+            wanted_bytes: self.wanted_bytes(),
             available_bytes: self.disk.available_bytes(),
         }
     }

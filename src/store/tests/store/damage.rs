@@ -43,6 +43,7 @@ fn flip(path: &Path, what: &[u8]) {
     fs::write(&database, content).unwrap();
 }
 
+/// ST-5: its checksum does not fit.
 #[tokio::test]
 async fn a_flipped_bit_in_a_value_is_reported_for_that_object_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -121,6 +122,7 @@ enum Outcome {
     Intact,
 }
 
+/// ST-6: every page, one after the other.
 #[tokio::test]
 async fn zeroed_and_garbled_pages_are_refused_or_reported_and_never_read_as_something_else() {
     let directory = tempfile::tempdir().unwrap();

@@ -54,6 +54,7 @@ async fn a_deletion_gives_what_was_stored_and_an_object_can_come_back() {
     assert_eq!(store.put(cart, Expect::Absent, bytes("b")).await, Ok(Revision(4)));
 }
 
+/// ST-13: the limit is in the text.
 #[tokio::test]
 async fn too_large_a_value_or_key_is_refused_with_the_limit() {
     let options = Options { value_max_bytes: 10, ..Options::default() };
@@ -239,4 +240,49 @@ async fn the_queue_takes_more_than_it_holds_by_making_callers_wait() {
         put.await.unwrap().unwrap();
     }
     assert_eq!(store.revision(), Revision(41));
+}
+
+/// ST-13: a hundred thousand objects are listed page by page, and what is kept of their writes is
+/// bounded.
+#[tokio::test]
+async fn st_13_a_hundred_thousand_objects_come_in_pages() {
+    const N_OBJECTS: usize = 100_000;
+    const PAGE: usize = 5_000;
+    let options = Options { window_max_changes: 1_000, ..Options::default() };
+    let store = Arc::new(Store::in_memory(options));
+    // As many at once as one commit takes.
+    let writers: Vec<_> = (0..1_000)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for n in (writer..N_OBJECTS).step_by(1_000) {
+                    let pod = key("pods", &format!("shop/pod-{n:06}"));
+                    store.put(pod, Expect::Absent, bytes("a")).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let newest = store.revision();
+    let (mut n_listed, mut last) = (0, String::new());
+    loop {
+        let after = Some(("shop", &*last)).filter(|_| n_listed > 0);
+        let range = ListRange { after, limit: Some(PAGE), at: Some(newest), ..ListRange::default() };
+        let page = store.list("pods", range).unwrap();
+        assert!(page.items.len() <= PAGE);
+        for stored in &page.items {
+            assert_eq!(*stored.key.name, format!("pod-{n_listed:06}"));
+            n_listed += 1;
+        }
+        if !page.has_more {
+            break;
+        }
+        last = page.items.last().unwrap().key.name.to_string();
+    }
+    assert_eq!(n_listed, N_OBJECTS);
+    // The window holds the last thousand changes and nothing of the others.
+    store.watch("pods", None, Revision(newest.0 - 1_000)).unwrap();
+    store.watch("pods", None, Revision(newest.0 - 1_001)).unwrap_err();
 }

@@ -77,6 +77,7 @@ async fn a_watch_of_a_future_revision_tells_nothing_older() {
     assert_eq!(revisions, [4, 5]);
 }
 
+/// ST-15: told, and never a gap.
 #[tokio::test]
 async fn a_slow_watch_is_told_that_it_lagged_and_a_quiet_one_does_not_suffer() {
     let options = Options { window_max_changes: 10, ..Options::default() };
@@ -103,6 +104,7 @@ async fn a_slow_watch_is_told_that_it_lagged_and_a_quiet_one_does_not_suffer() {
     assert_eq!(quiet.next().await.unwrap().len(), 1);
 }
 
+/// AP-1: what watchers can be behind is bounded, however large the objects.
 #[tokio::test]
 async fn the_window_is_bounded_in_bytes_too() {
     let options = Options { window_max_bytes: 10_000, ..Options::default() };
@@ -117,6 +119,7 @@ async fn the_window_is_bounded_in_bytes_too() {
     assert_eq!(oldest, Revision(13));
 }
 
+/// AP-1: an idle watcher costs no time.
 #[tokio::test]
 async fn a_change_wakes_only_watches_of_its_resource() {
     let store = in_memory();
@@ -187,6 +190,7 @@ fn check_history(resource: &str, changes: &[Change], acknowledged: &BTreeMap<Rev
     }
 }
 
+/// AP-2: ordered, unique, reliable, atomic and resumable, with and without a resumption at every batch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watches_under_concurrent_writers_tell_every_acknowledged_write_once_and_in_order() {
     const RESOURCES: [&str; 3] = ["pods", "nodes", "leases"];
