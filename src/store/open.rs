@@ -14,7 +14,10 @@ use crate::disk::{Disk, FileDisk, MemoryDisk};
 use crate::history::History;
 use crate::snapshot::Opened;
 use crate::tables::{self, Fault, Identity};
-use crate::{Options, Revision};
+use crate::{Options, Revision, restored};
+
+/// What helps where the database is lost; `restored` says what comes of it.
+const RESTORE: &str = "put a backup in its place and delete `cluster` beside it";
 
 /// A data directory that cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,19 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
+    /// Locks of such a file system may not keep other machines out, and what it has acknowledged
+    /// may be lost with its server.
+    #[error(
+        "data directory `{}` is on a network file system ({name})\nhint: give a directory on a \
+         disk of this machine",
+        path.display()
+    )]
+    OnNetwork {
+        /// The directory.
+        path: PathBuf,
+        /// Which file system.
+        name: &'static str,
+    },
     /// It cannot be written to.
     #[error(
         "data directory `{}` cannot be written: {source}\nhint: check its owner and whether its \
@@ -64,7 +80,8 @@ pub enum OpenError {
     /// There is a marker, but no database.
     #[error(
         "data directory was initialised as cluster {cluster}, but its database `{}` is \
-         missing\nhint: restore it from a backup, or give an empty directory to start anew",
+         missing\nhint: {RESTORE}, or give an empty directory to start \
+         anew",
         path.display()
     )]
     Missing {
@@ -75,8 +92,8 @@ pub enum OpenError {
     },
     /// The database has no bytes.
     #[error(
-        "database `{}`{} is empty: 0 bytes\nhint: restore it from a backup, or give an empty \
-         directory to start anew",
+        "database `{}`{} is empty: 0 bytes\nhint: {RESTORE}, or give an empty directory to \
+         start anew",
         path.display(), owner(*cluster)
     )]
     Empty {
@@ -87,7 +104,7 @@ pub enum OpenError {
     },
     /// The file is something else.
     #[error(
-        "`{}` is not a database: it does not begin as one\nhint: restore it from a backup",
+        "`{}` is not a database: it does not begin as one\nhint: {RESTORE}",
         path.display()
     )]
     NotADatabase {
@@ -139,7 +156,7 @@ pub enum OpenError {
     },
     /// Its content is damaged.
     #[error(
-        "database `{}` is damaged: {cause}\nhint: it was left as it is; restore a backup",
+        "database `{}` is damaged: {cause}\nhint: it was left as it is; {RESTORE}",
         path.display()
     )]
     Damaged {
@@ -181,14 +198,23 @@ pub(crate) fn open_directory(path: &Path, options: &Options) -> Result<(Attached
     let database = directory.database();
     let disk = FileDisk::new(path, database.clone(), options.ballast_bytes);
     let fail = |fault| OpenError::of_fault(&database, fault);
-    let attached = attach(&disk, options, Some(directory.lock.clone())).map_err(fail)?;
-    let found = attached.history.state.identity;
+    let mut attached = attach(&disk, options, Some(directory.lock.clone())).map_err(fail)?;
     match marker {
-        // A first start that did not finish, or a marker that was removed on purpose.
-        None => directory.write_marker(found)?,
-        Some(expected) => compare(&database, found, expected)?,
+        None => {
+            // Without a marker a database was put here on purpose, unless nothing is in it yet:
+            // then a first start did not finish.
+            if attached.revision() > Revision::FIRST {
+                attached.history =
+                    tables::guarded(|| restored::adopt(attached.opened.database())).map_err(fail)?;
+            }
+            attached.release().map_err(fail)?;
+            directory.write_marker(attached.history.state.identity)?;
+        }
+        Some(expected) => {
+            compare(&database, attached.history.state.identity, expected)?;
+            attached.release().map_err(fail)?;
+        }
     }
-    attached.opened.gated.release().map_err(|error| fail(error.into()))?;
     Ok((attached, Arc::new(disk)))
 }
 
@@ -250,6 +276,10 @@ impl Attached {
     /// The revision of the last commit.
     pub(crate) fn revision(&self) -> Revision {
         self.history.state.revision
+    }
+
+    fn release(&self) -> Result<(), Fault> {
+        self.opened.gated.release().map_err(Fault::from)
     }
 }
 

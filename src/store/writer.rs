@@ -99,6 +99,8 @@ impl Writer {
                 break;
             }
         }
+        // Closing writes too.
+        self.check_directory();
         // Callers that come now find the queue closed; what they sent is dropped unexecuted.
         drop(queue_rx);
         self.shared.close();
@@ -130,6 +132,7 @@ impl Writer {
     }
 
     fn write(&mut self, group: Vec<Waiting>) {
+        self.check_directory();
         let Some(group) = self.admit(group) else { return };
         match self.commit(&group) {
             Ok(answers) => {

@@ -217,6 +217,17 @@ impl Writer {
         self.mode = Mode::Failed { cause: cause.clone() };
     }
 
+    /// Gives up where another process has made the directory its own: two writers would ruin
+    /// the file. Locks can fail to keep the other one out, when somebody deletes the lock file.
+    pub(super) fn check_directory(&mut self) {
+        let Some(lock) = &self.opened.lock else { return };
+        if !matches!(self.mode, Mode::Failed { .. })
+            && let Some(taken) = lock.taken_over()
+        {
+            self.give_up("the directory is another's", &taken.into());
+        }
+    }
+
     fn enter_full(&mut self) {
         self.mode = Mode::Full { due: Instant::now() + FULL_PROBE };
         self.shared.set_health(Health::DiskFull);
