@@ -64,6 +64,7 @@ mod tests {
         assert_ne!(address.port(), 0);
     }
 
+    /// AP-16: by process id and name.
     #[test]
     fn a_port_in_use_names_its_holder() {
         let held = bind_loopback().unwrap();

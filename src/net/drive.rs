@@ -59,7 +59,8 @@ where
         () = drain.cancelled() => None,
     };
     match overdue {
-        Some(Overdue::Head) => Ended::Overdue(Overdue::Head),
+        // There is nobody to say goodbye to.
+        Some(missed @ (Overdue::Head | Overdue::Unread)) => Ended::Overdue(missed),
         Some(Overdue::Idle) => {
             // HTTP/2 says GOAWAY and waits for the peer, who gets one head's time.
             graceful(connection.as_mut());

@@ -21,6 +21,9 @@ pub struct Limits {
     /// 90 s, hyper-util 90 s), so that they, not we, close first and no request meets
     /// a closing connection.
     pub idle_timeout: Duration,
+    /// A connection whose peer takes nothing of an answer is closed after this long; `None`: it is
+    /// waited for. The proxy waits: a program that stands at a breakpoint reads on later.
+    pub unread_timeout: Option<Duration>,
     /// How long requests may go on once a drain has begun. 25 s: below the 30 s
     /// of a pod's default termination grace.
     pub drain_timeout: Duration,
@@ -48,6 +51,7 @@ impl Default for Limits {
             first_bytes_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
+            unread_timeout: None,
             drain_timeout: Duration::from_secs(25),
             h1_buffer_max_bytes: 64 * 1024,
             h2_header_list_max_bytes: 64 * 1024,

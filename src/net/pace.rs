@@ -1,4 +1,5 @@
-//! Deadlines of a connection between requests: idle for too long, or a head that drips.
+//! Deadlines of a connection: idle for too long between requests, a head that drips, or a peer
+//! that does not read.
 //!
 //! hyper's header timer cannot tell the two apart and costs an allocation for
 //! each request; this watches the bytes from below ([`Paced`]) and the requests
@@ -40,6 +41,8 @@ pub enum Overdue {
     Head,
     /// No request came.
     Idle,
+    /// The peer took none of what was to be written.
+    Unread,
 }
 
 /// A stream that tells its [`Pace`] when bytes come, and lingers when it is shut
@@ -60,6 +63,8 @@ struct Shared {
     phase: AtomicU8,
     /// Milliseconds from `started` to the beginning of the phase.
     since_ms: AtomicU64,
+    /// Milliseconds from `started` to the write that the peer did not take, or [`FLOWING`].
+    stuck_ms: AtomicU64,
     /// HTTP is over on this connection: it was upgraded.
     is_released: AtomicBool,
     /// A head has begun and not all of it is here: the driver must look again.
@@ -68,6 +73,9 @@ struct Shared {
 
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
+
+/// What is written is taken.
+const FLOWING: u64 = u64::MAX;
 
 // === impl Pace ===
 
@@ -80,6 +88,7 @@ impl Pace {
             n_busy: AtomicUsize::new(0),
             phase: AtomicU8::new(IDLE),
             since_ms: AtomicU64::new(0),
+            stuck_ms: AtomicU64::new(FLOWING),
             is_released: AtomicBool::new(false),
             head_is_partial: Notify::new(),
         }))
@@ -113,6 +122,20 @@ impl Pace {
 
     /// When to look next, and what has been missed if that is not after `now`.
     fn due(&self, now: Instant, limits: &Limits) -> (Instant, Overdue) {
+        let Some(patience) = limits.unread_timeout else {
+            return self.due_between_requests(now, limits);
+        };
+        match self.0.stuck_ms.load(Ordering::Acquire) {
+            FLOWING => {
+                let (due, overdue) = self.due_between_requests(now, limits);
+                // To be looked at earlier: a write may get stuck right after this look.
+                (due.min(now + patience), overdue)
+            }
+            since_ms => (self.0.started + Duration::from_millis(since_ms) + patience, Overdue::Unread),
+        }
+    }
+
+    fn due_between_requests(&self, now: Instant, limits: &Limits) -> (Instant, Overdue) {
         let since = self.0.started + Duration::from_millis(self.0.since_ms.load(Ordering::Acquire));
         if self.0.n_busy.load(Ordering::Acquire) > 0 {
             // Not before a whole idle time from now can it be overdue.
@@ -136,6 +159,16 @@ impl Pace {
         }
     }
 
+    /// A write was tried: the peer took some of it, or none.
+    fn tried_to_write<T>(&self, polled: &Poll<T>) {
+        let is_stuck = self.0.stuck_ms.load(Ordering::Relaxed) != FLOWING;
+        match (polled.is_pending(), is_stuck) {
+            (true, false) => self.0.stuck_ms.store(self.0.elapsed_ms(), Ordering::Release),
+            (false, true) => self.0.stuck_ms.store(FLOWING, Ordering::Release),
+            _ => {}
+        }
+    }
+
     /// The reader wants more than has come.
     fn wants_more(&self) {
         if self.0.phase.load(Ordering::Acquire) == HEAD && self.0.n_busy.load(Ordering::Acquire) == 0 {
@@ -148,9 +181,12 @@ impl Pace {
 
 impl Shared {
     fn enter(&self, phase: u8) {
-        let since_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.since_ms.store(since_ms, Ordering::Release);
+        self.since_ms.store(self.elapsed_ms(), Ordering::Release);
         self.phase.store(phase, Ordering::Release);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -196,7 +232,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.pace.tried_to_write(&polled);
+        polled
     }
 
     fn poll_write_vectored(
@@ -204,7 +242,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.pace.tried_to_write(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -212,7 +252,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        // A flush that is done says nothing about a write that waits.
+        if polled.is_pending() {
+            self.pace.tried_to_write(&polled);
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
