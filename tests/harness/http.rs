@@ -50,7 +50,8 @@ pub(crate) struct Answer {
 /// A connection that is kept from one request to the next.
 pub(crate) struct Connection {
     site: Site,
-    sender: SendRequest<Full<Bytes>>,
+    /// For answers that come piece by piece.
+    pub(crate) sender: SendRequest<Full<Bytes>>,
 }
 
 // === impl Site ===
@@ -87,7 +88,12 @@ impl Site {
 
     /// A connection of one's own.
     pub(crate) async fn connect(&self) -> Connection {
-        Connection { site: self.clone(), sender: connect(self).await.unwrap() }
+        self.try_connect().await.unwrap()
+    }
+
+    /// A connection of one's own, where somebody listens.
+    pub(crate) async fn try_connect(&self) -> std::io::Result<Connection> {
+        Ok(Connection { site: self.clone(), sender: connect(self).await? })
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

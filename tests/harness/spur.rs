@@ -28,6 +28,7 @@ const TAIL_LINES: usize = 40;
 pub(crate) struct Builder {
     data: Data,
     files: Vec<PathBuf>,
+    environment: Vec<(String, String)>,
 }
 
 /// A data directory; it outlives the servers on it.
@@ -103,6 +104,13 @@ impl Builder {
         self
     }
 
+    /// With one more variable in its environment.
+    #[allow(dead_code, reason = "not every test binary has one to set")]
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(self) -> impl Future<Output = Spur> {
@@ -116,13 +124,14 @@ impl Builder {
     }
 
     fn start_blocking(self) -> Result<Spur, String> {
-        let Self { data, files } = self;
+        let Self { data, files, environment } = self;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(data.log()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_spur"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", data.home()).env("TMPDIR", data.home()).env("SPUR_LOG", "warn");
         // What no pod may inherit.
         command.env("SPUR_E2E_PRIVATE", "of the developer's shell");
+        command.envs(environment);
         command.args([
             "up",
             "-o",
@@ -167,7 +176,7 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
 impl Spur {
     /// A Spur with its own directory and free ports.
     pub(crate) fn up() -> Builder {
-        Builder { data: Data::new(), files: Vec::new() }
+        Builder { data: Data::new(), files: Vec::new(), environment: Vec::new() }
     }
 
     /// The demo's shop, ready.

@@ -1,0 +1,220 @@
+//! What is done to the server, one fault after the other, each ended before the
+//! next. The nemesis owns the server, and leaves it well.
+
+use std::time::Instant;
+
+use rustix::process::Signal;
+use tokio::sync::watch;
+
+use crate::disk::{FaultyDisk, Mode};
+use crate::harness::{Data, Site, Spur, until};
+use crate::history::Moment;
+use crate::random::Random;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// kill -9, then a new server on the same data.
+    Kill,
+    /// SIGSTOP, then SIGCONT, or kill -9 while it is stopped.
+    Pause,
+    /// ENOSPC.
+    DiskFull,
+    /// EIO.
+    DiskError,
+}
+
+/// Calm between two faults: enough for some tens of writes.
+const CALM_MS: (usize, usize) = (100, 800);
+/// How long a server is stopped: beyond many timers, below the clients' deadlines.
+const PAUSE_MS: (usize, usize) = (50, 1_000);
+/// How long a disk fails, from the first call that it let fail on: through several
+/// of the store's attempts to open it again, which begin 100 ms apart and double.
+const DISK_MS: (usize, usize) = (0, 1_200);
+
+pub(crate) struct Nemesis {
+    random: Random,
+    data: Data,
+    disk: Option<FaultyDisk>,
+    /// `None` only while it is replaced.
+    spur: Option<Spur>,
+    started: Instant,
+    done: Vec<(Moment, String)>,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    pub(crate) fn needs_a_disk(self) -> bool {
+        match self {
+            Self::DiskFull | Self::DiskError => true,
+            Self::Kill | Self::Pause => false,
+        }
+    }
+}
+
+// === impl Nemesis ===
+
+impl Nemesis {
+    /// Starts the server; with a disk that can fail where there is one.
+    pub(crate) async fn start(random: Random, data: Data, disk: Option<FaultyDisk>) -> Self {
+        let mut nemesis = Self { random, data, disk, spur: None, started: Instant::now(), done: Vec::new() };
+        nemesis.start_server().await;
+        nemesis
+    }
+
+    pub(crate) fn spur(&self) -> &Spur {
+        self.spur.as_ref().expect("it is missing only while it is replaced")
+    }
+
+    pub(crate) fn site(&self) -> Site {
+        Site::of_kubeconfig(self.spur().kubeconfig())
+    }
+
+    /// When the run began.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Does one fault after the other until the time is over, each at least once.
+    pub(crate) async fn run(
+        &mut self,
+        faults: &[Fault],
+        sites_tx: &watch::Sender<Option<Site>>,
+        end: Instant,
+    ) {
+        let mut left = Vec::new();
+        let mut n_done = 0;
+        while n_done < faults.len() || Instant::now() < end {
+            if left.is_empty() {
+                left = faults.to_vec();
+            }
+            let fault = left.swap_remove(self.random.below(left.len()));
+            tokio::time::sleep(self.random.millis(CALM_MS.0, CALM_MS.1)).await;
+            self.note(format!("{fault:?} begins"));
+            let is_mixed = faults.len() > 1;
+            match fault {
+                Fault::Kill => self.replace(sites_tx).await,
+                Fault::Pause => self.pause(is_mixed, sites_tx).await,
+                Fault::DiskFull => self.break_disk(Mode::Full, is_mixed, sites_tx).await,
+                Fault::DiskError => {
+                    let modes = [Mode::FailingWrites, Mode::FailingSyncs, Mode::Failing];
+                    let mode = *self.random.choose(&modes);
+                    self.break_disk(mode, is_mixed, sites_tx).await;
+                }
+            }
+            self.note(format!("{fault:?} is over"));
+            n_done += 1;
+        }
+    }
+
+    /// What was done, and when.
+    pub(crate) fn done(&self) -> Vec<(Moment, String)> {
+        self.done.clone()
+    }
+
+    /// Calls that the disk let fail.
+    pub(crate) fn n_failed_calls(&self) -> u32 {
+        self.disk.as_ref().map_or(0, FaultyDisk::n_failed)
+    }
+
+    /// Ends the server as a user does.
+    pub(crate) async fn end(mut self) {
+        self.spur.take().expect("it is missing only while it is replaced").end().await;
+    }
+
+    async fn pause(&mut self, is_mixed: bool, sites_tx: &watch::Sender<Option<Site>>) {
+        self.spur().signal(Signal::STOP);
+        tokio::time::sleep(self.random.millis(PAUSE_MS.0, PAUSE_MS.1)).await;
+        if is_mixed && self.random.is_one_in(3) {
+            return self.replace(sites_tx).await;
+        }
+        self.spur().signal(Signal::CONT);
+        self.until_ready().await;
+    }
+
+    async fn break_disk(&mut self, mode: Mode, is_mixed: bool, sites_tx: &watch::Sender<Option<Site>>) {
+        self.note(format!("the disk is {mode:?}"));
+        let disk = self.disk.as_ref().expect("a trial with this fault has a disk");
+        let before = disk.n_failed();
+        disk.set(mode);
+        // The clients go on writing.
+        until("a call has failed", async || match disk.n_failed() {
+            n if n > before => Ok(()),
+            n => Err(format!("{n} failed so far")),
+        })
+        .await;
+        tokio::time::sleep(self.random.millis(DISK_MS.0, DISK_MS.1)).await;
+        let is_killed = is_mixed && self.random.is_one_in(3);
+        if is_killed {
+            self.replace(sites_tx).await;
+        } else {
+            self.mend_disk();
+            self.recover(sites_tx).await;
+        }
+    }
+
+    fn mend_disk(&mut self) {
+        if let Some(disk) = &self.disk {
+            disk.set(Mode::Sound);
+        }
+        self.note("the disk is sound".to_owned());
+    }
+
+    /// Waits until the server takes writes again. One that has given up ends, and is
+    /// started anew.
+    async fn recover(&mut self, sites_tx: &watch::Sender<Option<Site>>) {
+        if has_ended(self.spur().pid()) {
+            self.note("the server has ended by itself".to_owned());
+            let status = self.spur.as_mut().expect("it was asked for its pid").wait().await;
+            assert!(status.code().is_some_and(|code| code != 0), "it gave up with {status}");
+            return self.replace(sites_tx).await;
+        }
+        self.until_ready().await;
+    }
+
+    /// Kills the server, whatever its state, and starts another one on its data and
+    /// on a sound disk.
+    async fn replace(&mut self, sites_tx: &watch::Sender<Option<Site>>) {
+        let spur = self.spur.take().expect("it is missing only here");
+        spur.kill().await;
+        self.note("the server is dead".to_owned());
+        sites_tx.send_replace(None);
+        self.mend_disk();
+        self.start_server().await;
+        sites_tx.send_replace(Some(self.site()));
+    }
+
+    async fn start_server(&mut self) {
+        let mut builder = Spur::up().on(&self.data);
+        let n_loaded = self.disk.as_ref().map(FaultyDisk::n_loaded);
+        for (name, value) in self.disk.iter().flat_map(FaultyDisk::environment) {
+            builder = builder.env(name, &value);
+        }
+        self.spur = Some(builder.start().await);
+        if let Some((disk, before)) = self.disk.as_ref().zip(n_loaded) {
+            assert!(disk.n_loaded() > before, "the server runs without the disk that can fail");
+        }
+        self.note("a server is ready".to_owned());
+    }
+
+    async fn until_ready(&self) {
+        let site = self.site();
+        until("the server is ready", async || match site.get("/readyz").try_send().await {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) => Err(answer.text()),
+            Err(error) => Err(error),
+        })
+        .await;
+    }
+
+    fn note(&mut self, what: String) {
+        self.done.push((self.started.elapsed(), what));
+    }
+}
+
+/// Whether a child of ours has ended and was not waited for (proc_pid_stat(5): the
+/// state comes after the name, which is in brackets).
+fn has_ended(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+}
