@@ -38,8 +38,6 @@ struct Gate {
 struct Held {
     operations: Vec<Operation>,
     bytes: usize,
-    /// Length of the file itself, which no one else changes meanwhile.
-    len_on_file: u64,
     /// Length of the file as redb sees it.
     len: u64,
 }
@@ -57,23 +55,38 @@ impl Gated {
     /// Holds all writes back until [`Gated::release`].
     pub(crate) fn hold(inner: Box<dyn StorageBackend>) -> io::Result<Self> {
         let len = inner.len()?;
-        let held = Held { operations: Vec::new(), bytes: 0, len_on_file: len, len };
+        let held = Held { operations: Vec::new(), bytes: 0, len };
         Ok(Self(Arc::new(Gate { inner, mode: AtomicU8::new(HELD), held: Mutex::new(held) })))
     }
 
     /// Performs what was held back, in its order and with its syncs, and holds nothing any more.
     /// The order makes a crash in here the same as a crash during an ordinary opening.
+    ///
+    /// Where that fails, all is still held back: laid over a file that has some of it already it
+    /// reads the same, so reads go on, and all of it can be performed again. Again from the
+    /// start, since a failed sync leaves open what became of the writes before it.
     pub(crate) fn release(&self) -> io::Result<()> {
         let mut held = self.held();
-        for operation in std::mem::take(&mut held.operations) {
+        for operation in &held.operations {
             match operation {
-                Operation::Write { offset, data } => self.0.inner.write(offset, &data)?,
-                Operation::SetLen(len) => self.0.inner.set_len(len)?,
+                Operation::Write { offset, data } => self.0.inner.write(*offset, data)?,
+                Operation::SetLen(len) => self.0.inner.set_len(*len)?,
                 Operation::Sync => self.0.inner.sync_data()?,
             }
         }
+        held.operations = Vec::new();
         self.0.mode.store(THROUGH, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Whether writes are still held back.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.0.mode.load(Ordering::SeqCst) == HELD
+    }
+
+    /// Makes durable what is in the file, without what is held back.
+    pub(crate) fn sync_file(&self) -> io::Result<()> {
+        self.0.inner.sync_data()
     }
 
     /// Refuses every write from here on; reads go on.
@@ -166,7 +179,8 @@ impl Held {
         if offset + out.len() as u64 > self.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let on_file = self.len_on_file.saturating_sub(offset).min(out.len() as u64);
+        // Asked anew, since a release that failed may have changed it.
+        let on_file = inner.len()?.saturating_sub(offset).min(out.len() as u64);
         let on_file = usize::try_from(on_file).expect("it is at most a slice's length");
         let (file, beyond) = out.split_at_mut(on_file);
         if !file.is_empty() {

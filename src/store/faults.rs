@@ -29,8 +29,10 @@ pub(crate) struct FaultyDisk {
 /// Operations that are going to fail.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
-    /// The write or sync that fails, counted from now on; once.
+    /// The write or sync that fails, counted from now on.
     pub(crate) operation: Option<u32>,
+    /// Whether all after it fail too.
+    pub(crate) lasts: bool,
     /// So many openings fail.
     pub(crate) openings: u32,
     /// Whether what fails says that the disk is full, instead of an error of the device.
@@ -133,7 +135,7 @@ impl FaultyDisk {
         let mut faults = self.faults.write().unwrap();
         match faults.operation {
             Some(0) => {
-                faults.operation = None;
+                faults.operation = faults.operation.filter(|_| faults.lasts);
                 Err(faults.error())
             }
             Some(left) => {

@@ -1,5 +1,7 @@
 //! The gate against a backend without one.
 
+use std::sync::atomic::AtomicUsize;
+
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 
@@ -7,14 +9,28 @@ use super::*;
 
 /// A backend whose content can be looked at from outside.
 #[derive(Clone, Debug)]
-struct Shared(Arc<InMemoryBackend>);
+struct Shared {
+    content: Arc<InMemoryBackend>,
+    /// Operations that still succeed.
+    n_left: Arc<AtomicUsize>,
+}
 
 impl Shared {
     fn holding(content: &[u8]) -> Self {
-        let backend = Self(Arc::default());
+        let backend = Self { content: Arc::default(), n_left: Arc::new(AtomicUsize::new(usize::MAX)) };
         backend.set_len(content.len() as u64).unwrap();
         backend.write(0, content).unwrap();
         backend
+    }
+
+    fn fail_after(&self, n_operations: usize) {
+        self.n_left.store(n_operations, Ordering::SeqCst);
+    }
+
+    fn count(&self) -> io::Result<()> {
+        let counted = |n_left: usize| n_left.checked_sub(1);
+        let counted = self.n_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, counted);
+        counted.map(drop).map_err(|_| io::Error::other("injected"))
     }
 
     fn content(&self) -> Vec<u8> {
@@ -26,23 +42,31 @@ impl Shared {
 
 impl StorageBackend for Shared {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.content.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        StorageBackend::read(&*self.0, offset, out)
+        StorageBackend::read(&*self.content, offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.count()?;
+        self.content.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.count()?;
+        self.content.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        StorageBackend::write(&*self.0, offset, data)
+        self.count()?;
+        // As a file does: where a release is repeated, its end may be further on by now.
+        let end = offset + data.len() as u64;
+        if end > self.content.len()? {
+            self.content.set_len(end)?;
+        }
+        StorageBackend::write(&*self.content, offset, data)
     }
 }
 
@@ -76,6 +100,7 @@ proptest! {
     fn held_writes_read_as_written_and_reach_the_file_only_when_released(
         content in proptest::collection::vec(any::<u8>(), 0..64),
         steps in proptest::collection::vec(step(), 0..20),
+        fails_after in 0..20usize,
     ) {
         let direct = Shared::holding(&content);
         let behind = Shared::holding(&content);
@@ -92,7 +117,17 @@ proptest! {
             }
             prop_assert_eq!(behind.content(), content.clone());
         }
-        gated.release().unwrap();
+        // A release that fails on the way changes nothing for readers, and can be had again.
+        behind.fail_after(fails_after);
+        let released = gated.release();
+        prop_assert_eq!(gated.is_holding(), released.is_err());
+        let mut whole = vec![0; direct.content().len()];
+        gated.read(0, &mut whole).unwrap();
+        prop_assert_eq!(&whole, &direct.content());
+        behind.fail_after(usize::MAX);
+        if released.is_err() {
+            gated.release().unwrap();
+        }
         prop_assert_eq!(behind.content(), direct.content());
     }
 }

@@ -203,6 +203,41 @@ async fn reads_go_on_while_the_database_cannot_be_opened_again() {
     store.put(pod(2), Expect::Absent, value(2)).await.unwrap();
 }
 
+#[tokio::test]
+async fn reads_go_on_while_every_write_to_the_disk_fails() {
+    let options = options();
+    for operation in 0.. {
+        let disk = FaultyDisk::formatted(&options);
+        let store = disk.open(&options);
+        let mut watch = store.watch("pods", None, Revision(1)).unwrap();
+        for n in 0..5 {
+            store.put(pod(n), Expect::Absent, value(n)).await.unwrap();
+        }
+        let before = listed(&store);
+        disk.fail(Faults { operation: Some(operation), lasts: true, ..Faults::default() });
+        let put = store.put(pod(0), Expect::Any, value(77)).await;
+        if put.is_ok() {
+            assert!(operation > 5, "a commit takes some operations");
+            break;
+        }
+        let mut health_rx = store.health_changes();
+        let has_failed_again = |health: &Health| matches!(health, Health::Reopening { attempts: 2.., .. });
+        let waited = tokio::time::timeout(PATIENCE, health_rx.wait_for(has_failed_again)).await;
+        drop(waited.expect("it is tried again").expect("the store is open"));
+        assert_eq!(listed(&store), before, "operation {operation}: what is not durable is not shown");
+        assert_eq!(store.get(&pod(0)).unwrap().as_ref(), before.first(), "operation {operation}");
+
+        disk.fail(Faults::default());
+        healthy(&store).await;
+        store.put(pod(9), Expect::Absent, value(9)).await.expect("writes work again");
+        let state = listed(&store);
+        assert_eq!(told(&mut watch, store.revision()).await, state, "operation {operation}");
+        drop(store);
+        let store = disk.open(&options);
+        assert_eq!(listed(&store), state, "operation {operation}, after a restart");
+    }
+}
+
 /// ST-4: a reader sees every state whole while handles change beneath it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_never_notice_that_the_database_is_opened_again() {

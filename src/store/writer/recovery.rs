@@ -131,10 +131,7 @@ impl Writer {
 
     /// One attempt. Gives the revision that the database turned out to be at.
     fn reopen(&mut self, is_full: bool, attempts: u32) -> Option<Revision> {
-        // What the old handle would still like to write must never reach the file.
-        self.opened.gated.fence();
-        let attached = open::attach(&*self.disk, &self.options, self.opened.lock.clone());
-        match attached.and_then(|attached| self.switch(attached)) {
+        match self.open_again() {
             Ok(revision) => {
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
                 if is_full {
@@ -153,8 +150,21 @@ impl Writer {
         }
     }
 
-    /// Puts a freshly opened handle in place of the old one.
-    fn switch(&mut self, attached: Attached) -> Result<Revision, Fault> {
+    /// Reads from a fresh handle first, and only then lets it write: where the disk takes no
+    /// writes, an earlier attempt got as far as reading, and readers stay there.
+    fn open_again(&mut self) -> Result<Revision, Fault> {
+        if !self.opened.gated.is_holding() {
+            // What the old handle would still like to write must never reach the file.
+            self.opened.gated.fence();
+            let attached = open::attach(&*self.disk, &self.options, self.opened.lock.clone())?;
+            self.switch(attached)?;
+        }
+        self.opened.gated.release()?;
+        Ok(self.state.revision)
+    }
+
+    /// Puts a freshly opened handle in place of the old one, for reading.
+    fn switch(&mut self, attached: Attached) -> Result<(), Fault> {
         let revision = attached.revision();
         let published = self.shared.published().window.revision();
         if revision < published || attached.history.state.identity != self.state.identity {
@@ -163,15 +173,10 @@ impl Writer {
             )));
         }
         let Attached { opened, history } = attached;
+        // What was read back may only be the operating system's memory of a commit whose sync
+        // failed, and nothing is shown that is not durable.
+        opened.gated.sync_file()?;
         let snapshot = tables::guarded(|| Ok(Snapshot::take(opened.clone(), revision)?))?;
-        // From here on pages change under the old handle, so its readers have to be out.
-        let old = std::mem::replace(&mut self.opened, opened);
-        let mut in_use = old.exclude_readers();
-        if let Err(error) = self.opened.gated.release() {
-            let fault = Fault::from(error);
-            *in_use = InUse::Broken(fault.to_string().into());
-            return Err(fault);
-        }
         // Present but never published: a commit whose outcome was unknown.
         let base = history.base;
         let missed: Vec<_> =
@@ -181,11 +186,13 @@ impl Writer {
         } else {
             self.shared.publish(missed, snapshot);
         }
-        *in_use = InUse::Retired;
-        drop(in_use);
+        // Once the new handle may write, pages change under the old one: its readers have to be
+        // out by then.
+        let old = std::mem::replace(&mut self.opened, opened);
+        *old.exclude_readers() = InUse::Retired;
         self.state = history.state;
         self.ledger = history.ledger;
-        Ok(revision)
+        Ok(())
     }
 
     /// After an attempt that failed: when the next one is, if there is one. A lack of room is
@@ -212,7 +219,11 @@ impl Writer {
     fn give_up(&mut self, what: &str, cause: &Arc<str>) {
         let path = self.disk.path().display().to_string();
         tracing::error!(store.path = %path, "no writes to `{path}` any more, {what}: {cause}; restart");
-        self.opened.gated.fence();
+        // A gate that still holds its writes back reaches the file no more either, and what it
+        // holds is what reads see.
+        if !self.opened.gated.is_holding() {
+            self.opened.gated.fence();
+        }
         self.shared.set_health(Health::Failed { cause: cause.clone() });
         self.mode = Mode::Failed { cause: cause.clone() };
     }
