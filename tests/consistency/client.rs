@@ -75,23 +75,23 @@ impl Client {
     fn next_call(&mut self) -> Call {
         let key = (*self.random.choose(&KEYS)).to_owned();
         match self.random.below(100) {
-            0..15 => Call::Write(self.plain(key, Change::Create)),
-            15..40 => {
+            0..12 => Call::Write(self.plain(key, Change::Create)),
+            12..37 => {
                 let write = self.plain(key, Change::Replace);
                 Call::Write(self.with_preconditions(write))
             }
-            40..52 => Call::Write(self.plain(key, Change::Patch)),
-            52..56 => {
+            37..57 => Call::Write(self.plain(key, Change::Patch)),
+            57..61 => {
                 let mut write = self.plain(key, Change::Patch);
                 write.only_uid = self.known.get(&write.key).map(|seen| seen.uid.clone());
                 Call::Write(write)
             }
-            56..70 => {
+            61..68 => {
                 let write = Write { key, change: Change::Delete, only_at: None, only_uid: None };
                 Call::Write(self.with_preconditions(write))
             }
-            70..90 => Call::Get(key),
-            90..97 => Call::List { shade: self.random.is_one_in(3).then(|| self.shade()), at: None },
+            68..88 => Call::Get(key),
+            88..96 => Call::List { shade: self.random.is_one_in(3).then(|| self.shade()), at: None },
             _ => Call::List { shade: None, at: self.known.get(&key).map(|seen| seen.revision) },
         }
     }

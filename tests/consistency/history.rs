@@ -85,7 +85,7 @@ pub(crate) enum Answer {
     Expired,
     /// The server says that nothing was written.
     NotWritten(String),
-    /// A write that may or may not have taken place; a read that failed.
+    /// A write that may or may not have taken place; a read whose connection was lost.
     Unknown(String),
     /// What no server in these states may say.
     Odd(String),
@@ -183,7 +183,7 @@ impl Operation {
         self.write().is_some() && matches!(self.answer, Answer::Unknown(_))
     }
 
-    pub(crate) fn is_failed_read(&self) -> bool {
+    pub(crate) fn is_lost_read(&self) -> bool {
         self.write().is_none() && matches!(self.answer, Answer::Unknown(_))
     }
 }

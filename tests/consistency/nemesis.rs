@@ -23,8 +23,8 @@ pub(crate) enum Fault {
     DiskError,
 }
 
-/// Calm between two faults: enough for some tens of writes.
-const CALM_MS: (usize, usize) = (100, 800);
+/// Calm between two faults: sometimes long enough for a watch to end with a bookmark.
+const CALM_MS: (usize, usize) = (100, 1_500);
 /// How long a server is stopped: beyond many timers, below the clients' deadlines.
 const PAUSE_MS: (usize, usize) = (50, 1_000);
 /// How long a disk fails, from the first call that it let fail on: through several

@@ -130,10 +130,10 @@ fn circumstances(name: &str, history: &History) -> String {
     let count = |is_it: fn(&Operation) -> bool| history.operations.iter().filter(|o| is_it(o)).count();
     format!(
         "consistency: {name}: {n_faults} faults, {n_restarts} restarts, {} writes acknowledged, {} refused \
-         by the disk, {} reads failed, {} revisions expired",
+         by the disk, {} reads lost, {} revisions expired",
         count(|o| o.write().is_some() && matches!(o.answer, Answer::Object(_) | Answer::Deleted(_))),
         count(|o| matches!(o.answer, Answer::NotWritten(_))),
-        count(Operation::is_failed_read),
+        count(Operation::is_lost_read),
         history.count(|notice| matches!(notice, Notice::Expired(_))),
     )
 }

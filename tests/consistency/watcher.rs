@@ -109,7 +109,6 @@ impl Watcher {
         let response = connection.send(wire::request(site, &call)).await?;
         match wire::answer(&call, &response) {
             Answer::Listing(revision, items) => self.begin(revision, items),
-            Answer::Unknown(why) => return Err(why),
             other => self.note(Notice::Odd(format!("{other:?} for a list"))),
         }
         Ok(())
@@ -123,19 +122,14 @@ impl Watcher {
         if !status.is_success() {
             let body = response.into_body().collect().await.map_err(|error| format!("{error:?}"))?;
             let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-            // A failed read is allowed; anything else than that is not.
-            if status != http::StatusCode::INTERNAL_SERVER_ERROR {
-                self.note(Notice::Odd(format!("{status} {text}")));
-            }
+            self.note(Notice::Odd(format!("{status} {text}")));
             return Err(text);
         }
         let mut lines = Lines { body: response.into_body(), rest: BytesMut::new() };
-        let initial = self.style.has_initial_events && !self.initial_events(&mut lines).await?;
-        if initial {
-            return Ok(());
-        }
         if !self.style.has_initial_events {
             self.note(Notice::Resumed(self.position.expect("a list came before")));
+        } else if !self.initial_events(&mut lines).await? {
+            return Ok(());
         }
         self.events(&mut lines).await
     }

@@ -91,7 +91,10 @@ pub(crate) fn answer(call: &Call, response: &Response) -> Answer {
         (StatusCode::NOT_FOUND, "NotFound") => Answer::NotFound,
         (StatusCode::GONE, "Expired") => Answer::Expired,
         (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage") => Answer::NotWritten(text(&body)),
-        (StatusCode::INTERNAL_SERVER_ERROR, "InternalError") => failure(text(&body)),
+        // Reads go on whatever the disk does.
+        (StatusCode::INTERNAL_SERVER_ERROR, "InternalError") if matches!(call, Call::Write(_)) => {
+            failure(text(&body))
+        }
         _ => odd(),
     }
 }
@@ -204,6 +207,8 @@ fn statuses_are_read_by_their_own_words() {
     for (code, reason) in [(418, ""), (500, "StorageCorrupt"), (422, "Invalid"), (404, "")] {
         assert!(matches!(of(code, reason, ""), Answer::Odd(_)), "{code} {reason}");
     }
+    let failed = response(500, &json!({"reason": "InternalError", "message": unknown}));
+    assert!(matches!(answer(&Call::Get("k".to_owned()), &failed), Answer::Odd(_)), "reads go on");
     let deleted = response(200, &json!({"status": "Success", "details": {"uid": "u"}}));
     assert_eq!(answer(&delete(), &deleted), Answer::Deleted("u".to_owned()));
     assert!(matches!(answer(&delete(), &response(200, &json!({}))), Answer::Odd(_)));
