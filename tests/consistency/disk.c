@@ -30,6 +30,8 @@ struct control {
     _Atomic uint32_t loaded; /* processes that have this library */
     _Atomic uint32_t failed; /* calls that were made to fail */
     _Atomic int32_t room;    /* bytes that a full disk still takes */
+    _Atomic int32_t passing; /* calls that still succeed before the first one fails */
+    _Atomic int32_t failing; /* calls that then fail */
 };
 
 enum { SOUND = 0, FULL = 1, FAILING_WRITES = 2, FAILING_SYNCS = 3, FAILING = 4 };
@@ -73,6 +75,11 @@ static int is_in_directory(const char *path) {
     return strncmp(path, directory, length) == 0 && path[length] == '/';
 }
 
+/* Whether it is this call's turn to fail. */
+static int is_due(void) {
+    return atomic_fetch_sub(&control->passing, 1) <= 0 && atomic_fetch_sub(&control->failing, 1) > 0;
+}
+
 static int fail(int error) {
     atomic_fetch_add(&control->failed, 1);
     errno = error;
@@ -100,7 +107,7 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
         break;
     case FAILING_WRITES:
     case FAILING:
-        if (is_file(fd))
+        if (is_file(fd) && is_due())
             return fail(EIO);
         break;
     }
@@ -112,7 +119,7 @@ int ftruncate64(int fd, off64_t length) {
     if (real == NULL)
         real = dlsym(RTLD_NEXT, "ftruncate64");
     uint32_t now = mode();
-    if ((now == FAILING_WRITES || now == FAILING) && is_file(fd))
+    if ((now == FAILING_WRITES || now == FAILING) && is_file(fd) && is_due())
         return fail(EIO);
     return real(fd, length);
 }
@@ -120,10 +127,8 @@ int ftruncate64(int fd, off64_t length) {
 static int sync_of(const char *name, int fd) {
     int (*real)(int) = dlsym(RTLD_NEXT, name);
     uint32_t now = mode();
-    if ((now == FAILING_SYNCS || now == FAILING) && is_file(fd)) {
-        /* As on a disk that lost what it was given: nobody can tell how much of it. */
+    if ((now == FAILING_SYNCS || now == FAILING) && is_file(fd) && is_due())
         return fail(EIO);
-    }
     return real(fd);
 }
 

@@ -59,7 +59,7 @@ impl FaultyDisk {
         compile(&library);
         let control_path = data.write("disk.control", "");
         let control = File::options().read(true).write(true).open(&control_path).expect("it was just made");
-        control.set_len(16).expect("four numbers");
+        control.set_len(24).expect("six numbers");
         Self { library, control_path, control, file: data.path().join("store/store.redb") }
     }
 
@@ -73,10 +73,22 @@ impl FaultyDisk {
         ]
     }
 
-    pub(crate) fn set(&self, mode: Mode) {
-        // No room is left of an earlier fault.
+    /// Full from now on.
+    pub(crate) fn fill(&self) {
+        // No room is left of an earlier time.
         self.write(3, 0);
+        self.write(0, Mode::Full as u32);
+    }
+
+    /// Lets some calls pass, and so many after them fail.
+    pub(crate) fn fail(&self, mode: Mode, n_passing: u32, n_failing: u32) {
+        self.write(4, n_passing);
+        self.write(5, n_failing);
         self.write(0, mode as u32);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.write(0, Mode::Sound as u32);
     }
 
     /// Servers that have had it.

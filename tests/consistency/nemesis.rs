@@ -23,13 +23,23 @@ pub(crate) enum Fault {
     DiskError,
 }
 
-/// Calm between two faults: sometimes long enough for a watch to end with a bookmark.
-const CALM_MS: (usize, usize) = (100, 1_500);
+/// Calm between two faults: short, so that one meets what another has left, or long
+/// enough for watches to end with a bookmark.
+const CALM_MS: [(usize, usize); 2] = [(20, 300), (300, 1_500)];
 /// How long a server is stopped: beyond many timers, below the clients' deadlines.
 const PAUSE_MS: (usize, usize) = (50, 1_000);
 /// How long a disk fails, from the first call that it let fail on: through several
 /// of the store's attempts to open it again, which begin 100 ms apart and double.
 const DISK_MS: (usize, usize) = (0, 1_200);
+
+/// Calls that succeed before a disk begins to fail, at most: a commit has two syncs,
+/// and about ten writes, so that the first failure comes anywhere in one. After the
+/// last sync but one a commit is there, though nobody can say that it is durable.
+const CALLS_PASSING: usize = 24;
+/// Calls that fail: one, those of one attempt to open the store again, or all.
+const CALLS_FAILING: [u32; 3] = [1, 8, LASTING];
+/// More than there are calls in the time that a disk fails.
+const LASTING: u32 = 1_000_000;
 
 pub(crate) struct Nemesis {
     random: Random,
@@ -89,18 +99,14 @@ impl Nemesis {
                 left = faults.to_vec();
             }
             let fault = left.swap_remove(self.random.below(left.len()));
-            tokio::time::sleep(self.random.millis(CALM_MS.0, CALM_MS.1)).await;
+            let calm = *self.random.choose(&CALM_MS);
+            tokio::time::sleep(self.random.millis(calm.0, calm.1)).await;
             self.note(format!("{fault:?} begins"));
             let is_mixed = faults.len() > 1;
             match fault {
                 Fault::Kill => self.replace(sites_tx).await,
                 Fault::Pause => self.pause(is_mixed, sites_tx).await,
-                Fault::DiskFull => self.break_disk(Mode::Full, is_mixed, sites_tx).await,
-                Fault::DiskError => {
-                    let modes = [Mode::FailingWrites, Mode::FailingSyncs, Mode::Failing];
-                    let mode = *self.random.choose(&modes);
-                    self.break_disk(mode, is_mixed, sites_tx).await;
-                }
+                Fault::DiskFull | Fault::DiskError => self.break_disk(fault, is_mixed, sites_tx).await,
             }
             self.note(format!("{fault:?} is over"));
             n_done += 1;
@@ -132,18 +138,29 @@ impl Nemesis {
         self.until_ready().await;
     }
 
-    async fn break_disk(&mut self, mode: Mode, is_mixed: bool, sites_tx: &watch::Sender<Option<Site>>) {
-        self.note(format!("the disk is {mode:?}"));
+    async fn break_disk(&mut self, fault: Fault, is_mixed: bool, sites_tx: &watch::Sender<Option<Site>>) {
+        let modes = [Mode::FailingWrites, Mode::FailingSyncs, Mode::Failing];
+        let mode = *self.random.choose(&modes);
+        let n_passing = u32::try_from(self.random.below(CALLS_PASSING)).expect("a small number");
+        let n_failing = *self.random.choose(&CALLS_FAILING);
+        if fault == Fault::DiskError {
+            self.note(format!("the disk is {mode:?} for {n_failing} calls after {n_passing}"));
+        }
         let disk = self.disk.as_ref().expect("a trial with this fault has a disk");
         let before = disk.n_failed();
-        disk.set(mode);
+        match fault {
+            Fault::DiskFull => disk.fill(),
+            _ => disk.fail(mode, n_passing, n_failing),
+        }
         // The clients go on writing.
         until("a call has failed", async || match disk.n_failed() {
             n if n > before => Ok(()),
             n => Err(format!("{n} failed so far")),
         })
         .await;
-        tokio::time::sleep(self.random.millis(DISK_MS.0, DISK_MS.1)).await;
+        if fault == Fault::DiskFull || n_failing == LASTING {
+            tokio::time::sleep(self.random.millis(DISK_MS.0, DISK_MS.1)).await;
+        }
         let is_killed = is_mixed && self.random.is_one_in(3);
         if is_killed {
             self.replace(sites_tx).await;
@@ -155,7 +172,7 @@ impl Nemesis {
 
     fn mend_disk(&mut self) {
         if let Some(disk) = &self.disk {
-            disk.set(Mode::Sound);
+            disk.mend();
         }
         self.note("the disk is sound".to_owned());
     }
