@@ -5,14 +5,16 @@
 //! tells its revision, so the order of writes is given, and what remains is easy.
 //! A read, and a refusal, takes place after some revision; the earliest one that
 //! explains it and is not before what had been seen when it began is as good as
-//! any, since a later one only leaves less room to those that follow. Then each
-//! write has to be past everything that had been seen when *it* began.
+//! any, since a later one only leaves less room to those that follow; it has to be
+//! before the writes that began after the end. Then each write has to be past
+//! everything that had been seen when *it* began.
 //!
 //! A write of unknown outcome took place if its value, or the deletion, is in the
 //! truth, at any time after it began.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::ops::Range;
 
 use crate::history::{Answer, Call, Change, Moment, Operation, Revision, Seen, Write};
 use crate::truth::{Step, Truth};
@@ -140,10 +142,13 @@ impl Findings {
         truth: &Truth,
     ) -> Vec<Revision> {
         let mut floor = Floor::of(sightings);
+        let ceilings = ceilings(took_place);
         let mut all_seen = Vec::with_capacity(order.len());
         for (operation, took_place) in order.iter().zip(took_place) {
             let seen = floor.at(operation.invoked);
             all_seen.push(seen);
+            let n_before_end = order.partition_point(|other| other.invoked <= operation.returned);
+            let span = seen..ceilings[n_before_end];
             let place = match (took_place, operation.write()) {
                 (Some(revision), _) => {
                     if *revision <= seen {
@@ -153,8 +158,8 @@ impl Findings {
                     }
                     Some(*revision)
                 }
-                (None, Some(write)) => self.place_refusal(operation, write, seen, truth),
-                (None, None) => self.place_read(operation, seen, truth),
+                (None, Some(write)) => self.place_refusal(operation, write, &span, truth),
+                (None, None) => self.place_read(operation, &span, truth),
             };
             // Of a write without an answer nobody knows when it ended.
             if let Some(place) = place.filter(|_| !operation.is_unknown_write()) {
@@ -168,14 +173,14 @@ impl Findings {
         &mut self,
         operation: &Operation,
         write: &Write,
-        seen: Revision,
+        span: &Range<Revision>,
         truth: &Truth,
     ) -> Option<Revision> {
         let is_create = matches!(write.change, Change::Create(_));
         let place = match operation.answer {
-            Answer::Exists if is_create => earliest(&write.key, seen, truth, |state| state.is_some()),
-            Answer::NotFound if !is_create => earliest(&write.key, seen, truth, |state| state.is_none()),
-            Answer::Conflict if !is_create => earliest(&write.key, seen, truth, |state| {
+            Answer::Exists if is_create => earliest(&write.key, span, truth, |state| state.is_some()),
+            Answer::NotFound if !is_create => earliest(&write.key, span, truth, |state| state.is_none()),
+            Answer::Conflict if !is_create => earliest(&write.key, span, truth, |state| {
                 state.is_some_and(|state| !meets_preconditions(write, state))
             }),
             // What was acknowledged is looked for elsewhere.
@@ -185,18 +190,23 @@ impl Findings {
             Answer::Exists | Answer::NotFound | Answer::Conflict => None,
             Answer::Listing(..) | Answer::Expired | Answer::Odd(_) => None,
         };
-        self.placed(place, operation, seen)
+        self.placed(place, operation, span)
     }
 
-    fn place_read(&mut self, operation: &Operation, seen: Revision, truth: &Truth) -> Option<Revision> {
+    fn place_read(
+        &mut self,
+        operation: &Operation,
+        span: &Range<Revision>,
+        truth: &Truth,
+    ) -> Option<Revision> {
         let place = match (&operation.call, &operation.answer) {
             (Call::Get(key), Answer::Object(found)) => {
-                earliest(key, seen, truth, |state| state == Some(found))
+                earliest(key, span, truth, |state| state == Some(found))
             }
-            (Call::Get(key), Answer::NotFound) => earliest(key, seen, truth, |state| state.is_none()),
+            (Call::Get(key), Answer::NotFound) => earliest(key, span, truth, |state| state.is_none()),
             // What it holds is a matter of atomicity.
             (Call::List { at: None, .. }, Answer::Listing(revision, _)) => {
-                Some(*revision).filter(|revision| *revision >= seen)
+                Some(*revision).filter(|revision| span.contains(revision))
             }
             // The past is the same whenever it is read.
             (Call::List { at: Some(at), .. }, Answer::Listing(revision, _)) if at == revision => return None,
@@ -204,17 +214,36 @@ impl Findings {
             (_, Answer::Unknown(_)) => return None,
             _ => None,
         };
-        self.placed(place, operation, seen)
+        self.placed(place, operation, span)
     }
 
-    fn placed(&mut self, place: Option<Revision>, operation: &Operation, seen: Revision) -> Option<Revision> {
+    fn placed(
+        &mut self,
+        place: Option<Revision>,
+        operation: &Operation,
+        span: &Range<Revision>,
+    ) -> Option<Revision> {
         if place.is_none() {
+            let Range { start, end } = span;
             self.note(format!(
-                "no state from revision {seen} on, which had been seen, explains {operation:?}"
+                "{operation:?}: no state explains it from {start}, which had been seen before it began, to \
+                 {end}, which was written after it ended"
             ));
         }
         place
     }
+}
+
+/// For each number of operations: the first revision among the writes that began
+/// after so many.
+fn ceilings(took_place: &[Option<Revision>]) -> Vec<Revision> {
+    let mut ceilings = vec![Revision::MAX];
+    for revision in took_place.iter().rev() {
+        let later = ceilings[ceilings.len() - 1];
+        ceilings.push(revision.map_or(later, |revision| revision.min(later)));
+    }
+    ceilings.reverse();
+    ceilings
 }
 
 /// The value that a write brings.
@@ -242,15 +271,17 @@ fn meets_preconditions(write: &Write, state: &Seen) -> bool {
         && write.only_uid.as_ref().is_none_or(|uid| *uid == state.uid)
 }
 
-/// The earliest revision from `floor` on after which the key is as wanted.
+/// The earliest revision of a span after which the key is as wanted.
 fn earliest(
     key: &str,
-    floor: Revision,
+    span: &Range<Revision>,
     truth: &Truth,
     is_wanted: impl Fn(Option<&Seen>) -> bool,
 ) -> Option<Revision> {
-    let later = truth.chain(key).iter().map(|step| step.revision).filter(|revision| *revision > floor);
-    std::iter::once(floor).chain(later).find(|at| is_wanted(truth.state(key, *at).as_ref()))
+    let chain = truth.chain(key).iter().map(|step| step.revision);
+    let later = chain.filter(|revision| *revision > span.start);
+    let mut places = std::iter::once(span.start).chain(later).take_while(|at| span.contains(at));
+    places.find(|at| is_wanted(truth.state(key, *at).as_ref()))
 }
 
 /// The newest revision that anybody had seen by a moment; moments only rise.
