@@ -203,9 +203,12 @@ async fn reads_go_on_while_the_database_cannot_be_opened_again() {
     store.put(pod(2), Expect::Absent, value(2)).await.unwrap();
 }
 
+/// ST-4: nor on whether what an opening writes can be written.
 #[tokio::test]
 async fn reads_go_on_while_every_write_to_the_disk_fails() {
-    let options = options();
+    // The disk is well again before the third attempt, the last one.
+    let reopen_pauses = [Duration::from_millis(20), Duration::from_millis(500)];
+    let options = Options { reopen_pauses, ..options() };
     for operation in 0.. {
         let disk = FaultyDisk::formatted(&options);
         let store = disk.open(&options);

@@ -48,7 +48,7 @@ async fn st_4_two_failed_openings_are_survived() {
 /// often than a broken disk is tried.
 #[tokio::test]
 async fn st_3_a_disk_too_full_to_open_is_waited_for() {
-    let faults = Faults { operation: Some(0), openings: 4, is_full: true };
+    let faults = Faults { operation: Some(0), openings: 4, is_full: true, ..Faults::default() };
     let (_disk, store, failed) = broken(&options(), faults).await;
     // What cannot be read back may have been written.
     assert!(matches!(failed, WriteError::DiskFull { .. } | WriteError::Unknown { .. }), "{failed}");
