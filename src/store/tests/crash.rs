@@ -31,6 +31,7 @@ fn main() {
     }
     let arguments = Arguments::from_args();
     let trials = vec![
+        // ST-1: at any moment of up to 1,000 writes.
         Trial::test("kill_9_loses_nothing_acknowledged_and_reuses_no_revision", || {
             kill_rounds(number("SPUR_STORE_CRASH_ROUNDS").unwrap_or(DEFAULT_ROUNDS));
             Ok(())
