@@ -156,6 +156,7 @@ fn is_qualified_part(part: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// AP-6: names that look like directions.
     #[test]
     fn dots_and_slashes_never_become_names() {
         for name in ["", ".", "..", "a/b", "%2e%2e", "A", "a_b", "-a", "a-", "a..b", "ä", "a\0"] {

@@ -102,6 +102,7 @@ mod tests {
         assert_eq!(document(&to_string(&value)).unwrap(), value);
     }
 
+    /// AP-4: before it takes memory.
     #[test]
     fn an_alias_bomb_is_refused() {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();

@@ -184,6 +184,7 @@ mod tests {
         assert_eq!((error.line, error.column), (2, 8));
     }
 
+    /// AP-4: before it becomes a stack.
     #[test]
     fn deep_nesting_is_refused_without_exhausting_the_stack() {
         for text in ["[".repeat(100_000), "{\"a\":".repeat(100_000)] {

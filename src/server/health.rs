@@ -15,9 +15,9 @@ pub(crate) fn livez() -> Answer {
     answer::text(StatusCode::OK, "ok")
 }
 
-/// Whether requests can be served: the store takes writes and nothing drains.
+/// Whether requests can be served: the store takes writes and the end has not begun.
 pub(crate) fn readyz(state: &State) -> Answer {
-    if state.draining.is_cancelled() {
+    if state.is_ending() {
         return answer::text(
             StatusCode::SERVICE_UNAVAILABLE,
             "[-]shutdown failed: draining\nreadyz check failed\n",

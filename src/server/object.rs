@@ -158,3 +158,42 @@ pub(crate) fn unwritten(error: &WriteError, kind: &Served, name: &str) -> Status
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: &WriteError) -> (u16, &'static str, String) {
+        let kind = Served::bundled("", "v1", "configmaps");
+        let status = unwritten(error, &kind, "a");
+        (status.code, status.reason, status.message)
+    }
+
+    /// ST-3: 507, with what has to be free and what is.
+    #[test]
+    fn st_3_a_full_disk_is_insufficient_storage() {
+        let error = WriteError::DiskFull {
+            path: "/data/store".into(),
+            wanted_bytes: 16 << 20,
+            available_bytes: Some(4_096),
+        };
+        let (code, reason, message) = told(&error);
+        assert_eq!((code, reason), (507, "InsufficientStorage"));
+        let wanted = "disk is full at `/data/store`: 16777216 bytes have to be free, 4096 are\nhint: ";
+        assert!(message.starts_with(wanted), "{message}");
+    }
+
+    /// ST-4: 500, and whether the write may have taken place.
+    #[test]
+    fn st_4_a_broken_disk_says_whether_the_write_may_have_taken_place() {
+        let (key, cause) = (Key::namespaced("configmaps", "default", "a"), "input/output error".into());
+        let (code, reason, message) = told(&WriteError::Unknown { key, cause });
+        assert_eq!((code, reason), (500, "InternalError"));
+        let wanted = "outcome of writing `configmaps/default/a` is unknown, read it back before retrying";
+        assert!(message.contains(wanted) && message.contains("input/output error"), "{message}");
+        let (key, cause) = (Key::namespaced("configmaps", "default", "a"), "input/output error".into());
+        let (code, _, message) = told(&WriteError::NotWritten { key, cause });
+        assert_eq!(code, 500);
+        assert!(message.contains("nothing was written"), "{message}");
+    }
+}

@@ -45,6 +45,12 @@ impl Server {
         Self { state: State::new(parts) }
     }
 
+    /// From now on `/readyz` says that the end has begun. Everything else goes on until
+    /// [`Parts::draining`]: until then, controllers need what they watch.
+    pub fn begin_ending(&self) {
+        self.state.begin_ending();
+    }
+
     /// The API in process, as this user.
     pub fn acting_as(&self, user: User) -> Router {
         self.router(Door::InProcess(Arc::new(user)))
@@ -264,6 +270,7 @@ fn one_object(request: &Request) -> Request {
 mod tests {
     use super::*;
 
+    /// AP-18: the process lives, and the client gets a `Status`.
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500_of_its_own_request() {
         let answer = guarded(async { panic!("on purpose") }).await;

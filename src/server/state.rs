@@ -1,6 +1,7 @@
 //! What every request works with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
@@ -47,6 +48,7 @@ struct Shared {
     /// What is served now.
     kinds: ArcSwap<Kinds>,
     in_flight: InFlight,
+    is_ending: AtomicBool,
 }
 
 // === impl State ===
@@ -63,6 +65,7 @@ impl State {
             definitions: lock(),
             kinds,
             in_flight: InFlight::new(),
+            is_ending: AtomicBool::new(false),
         }))
     }
 
@@ -74,6 +77,16 @@ impl State {
     /// Taken by who writes a CustomResourceDefinition, until what it defines is served.
     pub(crate) fn definitions(&self) -> &tokio::sync::Mutex<()> {
         &self.0.definitions
+    }
+
+    /// Makes `/readyz` say no.
+    pub(crate) fn begin_ending(&self) {
+        self.0.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the end has begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.0.is_ending.load(Ordering::Relaxed) || self.draining.is_cancelled()
     }
 
     /// Serves the kinds of these definitions beside the bundled ones.

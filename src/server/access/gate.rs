@@ -87,6 +87,7 @@ mod tests {
         }
     }
 
+    /// AP-15: DNS rebinding.
     #[test]
     fn ap_15_only_our_own_names_are_hosts() {
         for host in ["localhost:6443", "127.0.0.1:1", "[::1]:6443", "LOCALHOST", "spur.example:6443"] {
@@ -100,6 +101,7 @@ mod tests {
         assert_eq!(outcome(&[("host", "a b")]), 400);
     }
 
+    /// AP-15: pages of other sites, also those that open a WebSocket.
     #[test]
     fn ap_15_only_our_own_pages_have_an_origin() {
         let from = |origin: &str| outcome(&[("host", "localhost:6443"), ("origin", origin)]);
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!(outcome(&[("host", "localhost"), ("sec-fetch-site", "same-origin")]), 200);
     }
 
+    /// AP-15: over HTTP/2, too.
     #[test]
     fn over_http2_the_authority_is_the_host() {
         let request = Request::builder().uri("https://evil.com/api").header("host", "localhost");

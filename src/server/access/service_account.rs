@@ -154,6 +154,7 @@ mod tests {
         }
     }
 
+    /// ST-11: a token's times are the clock's (RFC 7519), whatever made it jump.
     #[test]
     fn a_token_holds_from_its_first_to_its_last_second() {
         let claims = json!({"nbf": 10, "exp": 20});

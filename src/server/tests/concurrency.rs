@@ -40,6 +40,7 @@ fn n_keys(object: &Value) -> usize {
     object["data"].as_object().map_or(0, serde_json::Map::len)
 }
 
+/// AP-3: who names no version never meets a conflict.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn patches_without_a_version_all_arrive() {
     let (_directory, world) = on_disk().await;
@@ -66,6 +67,7 @@ async fn applies_of_many_managers_all_arrive() {
     assert_eq!(n_keys(&world.get(&path()).await.expect(200)), N_WRITERS);
 }
 
+/// AP-3: losers are told 409 and try again; no update is lost, and all see one history.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn read_change_write_loses_no_update_and_its_history_has_no_gap() {
     let (_directory, world) = on_disk().await;
@@ -98,6 +100,7 @@ async fn read_change_write_loses_no_update_and_its_history_has_no_gap() {
     }
 }
 
+/// AP-3: one 201, and 409 for all others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_creators_of_one_name_one_wins() {
     let (_directory, world) = on_disk().await;

@@ -46,6 +46,7 @@ fn names(list: &Value) -> Vec<&str> {
     items.iter().map(|item| item["metadata"]["name"].as_str().expect("a name")).collect()
 }
 
+/// ST-5: a 500 with its name, and a list of the others with a warning.
 #[tokio::test]
 async fn a_damaged_object_is_named_and_the_others_are_served() {
     let directory = tempfile::tempdir().expect("a directory");

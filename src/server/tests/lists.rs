@@ -50,6 +50,7 @@ async fn pages_show_one_snapshot() {
     world.get(&format!("{CONFIG_MAPS}?continue=nonsense")).await.expect(400);
 }
 
+/// ST-12: a continue token lives as long as the window, then it is a 410 with a token for now.
 #[tokio::test]
 async fn a_page_that_came_too_late_says_how_to_go_on() {
     let world = world_with(Options { window_max_changes: 3, ..Options::default() }).await;

@@ -76,6 +76,7 @@ async fn any_spelling_of_json_is_accepted() {
     world.get_as("/api/v1/namespaces/default", "text/html").await.expect(406);
 }
 
+/// AP-15: a form of another site cannot write.
 #[tokio::test]
 async fn writes_need_a_type_that_no_web_form_can_send() {
     let world = world().await;

@@ -72,6 +72,7 @@ async fn a_watch_ends_at_its_timeout_with_a_last_bookmark() {
     assert_eq!(events.next_raw().await, None);
 }
 
+/// ST-15: 410, and nothing that came after the gap.
 #[tokio::test]
 async fn a_watch_from_a_forgotten_version_is_told_to_list_again() {
     let world = world_with(Options { window_max_changes: 3, ..Options::default() }).await;
@@ -84,6 +85,7 @@ async fn a_watch_from_a_forgotten_version_is_told_to_list_again() {
     assert_eq!(events.next_raw().await, None);
 }
 
+/// ST-15: also in the middle of a watch.
 #[tokio::test]
 async fn a_reader_that_falls_behind_is_cut_and_not_waited_for() {
     let world = world_with(Options { window_max_changes: 3, ..Options::default() }).await;

@@ -28,6 +28,7 @@ async fn slow() -> (Upstream, watch::Sender<bool>) {
     (upstream.run().await, go_tx)
 }
 
+/// AP-17: over both protocols.
 #[tokio::test]
 async fn a_drain_finishes_what_has_begun_and_takes_nothing_new() {
     let (slow, go) = slow().await;

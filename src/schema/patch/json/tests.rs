@@ -124,6 +124,7 @@ fn faults_are_described_as_upstream_describes_them() {
     check_fault(document, json!({}), "json: cannot unmarshal object into Go value of type jsonpatch.Patch");
 }
 
+/// AP-5: 10,000 operations, 3 MiB of copies.
 #[test]
 fn patches_are_bounded() {
     let many = vec![json!({"op": "test", "path": "/a", "value": 1}); OPERATIONS_MAX + 1];
