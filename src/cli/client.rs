@@ -167,6 +167,12 @@ impl ApiError {
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Refused { .. } => "start one with `spur up`",
+            Self::Unreachable { cause, .. } if is_about_time(cause) => {
+                return Some(format!(
+                    "the clock of this machine says {}: set it right, or start the server anew, whose certificate is made at each start and lasts a year",
+                    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC")
+                ));
+            }
             Self::Unreachable { cause, .. } if cause.contains("certificate") => {
                 "use the kubeconfig of that server: `spur kubeconfig --path` names the one of `spur up`"
             }
@@ -217,6 +223,12 @@ fn warning_text(value: &str) -> String {
     inner.replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
+/// Whether a certificate is refused for its time (rustls' words for `CertificateError::Expired…`
+/// and `NotValidYet…`): the clock may be wrong as well as the certificate.
+fn is_about_time(cause: &str) -> bool {
+    cause.contains("certificate expired") || cause.contains("certificate not valid yet")
+}
+
 fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -246,6 +258,26 @@ mod tests {
         assert_eq!(found.message, "the server answered 502: bad gateway");
         let found = Status::read(404, br#"{"kind":"Status","reason":"NotFound","message":"gone"}"#);
         assert_eq!((found.reason.as_str(), found.message.as_str()), ("NotFound", "gone"));
+    }
+
+    /// ST-11: a certificate that is out of its time says what the clock says.
+    #[test]
+    fn st_11_a_certificate_out_of_its_time_is_told_with_the_clock() {
+        let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+        for cause in [
+            "invalid peer certificate: certificate expired: verification time 1 (UNIX), but …",
+            "invalid peer certificate: certificate not valid yet: verification time 1 (UNIX), but …",
+        ] {
+            let error = ApiError::Unreachable { url: "https://x".to_owned(), cause: cause.to_owned() };
+            let hint = error.hint().unwrap();
+            // Midnight may pass in between.
+            let tomorrow = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+            assert!(hint.contains(&today) || hint.contains(&tomorrow), "{hint}");
+            assert!(hint.starts_with("the clock of this machine says"), "{hint}");
+        }
+        let other = "invalid peer certificate: UnknownIssuer".to_owned();
+        let error = ApiError::Unreachable { url: "https://x".to_owned(), cause: other };
+        assert!(error.hint().unwrap().contains("kubeconfig"));
     }
 
     #[test]
