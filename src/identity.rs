@@ -2,13 +2,18 @@
 //! `<data>/identity`, made at the first start, readable by its owner only.
 
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use spur_net::{Authority, Credential, Tls};
 use spur_server::{Identity, Secrets, User};
+
+/// The files that hold secrets.
+const AUTHORITY: &str = "authority.pem";
+const SERVICE_ACCOUNT_KEY: &str = "service-account.key";
+const ADMIN_TOKEN: &str = "admin.token";
 
 /// Names and addresses that the server's certificate is for: this machine's, and those
 /// under which clients inside an environment know the API.
@@ -46,12 +51,13 @@ pub(crate) fn open(dir: &Path) -> Result<Opened> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("failed to make the directory `{}`", dir.display()))?;
-    let authority = kept(&dir.join("authority.pem"), || Ok(Authority::generate()?.to_pem().into_bytes()))?;
-    let authority = Authority::from_pem(&text(authority, "authority.pem")?)
-        .with_context(|| unusable(&dir.join("authority.pem")))?;
-    let key = kept(&dir.join("service-account.key"), || Ok(Secrets::generate_key()?))?;
-    let token = kept(&dir.join("admin.token"), || Ok(Secrets::generate_token()?.into_bytes()))?;
-    let secrets = Secrets { service_account_key: key, admin_token: text(token, "admin.token")? };
+    check(dir)?;
+    let authority = kept(&dir.join(AUTHORITY), || Ok(Authority::generate()?.to_pem().into_bytes()))?;
+    let authority =
+        Authority::from_pem(&text(authority, AUTHORITY)?).with_context(|| unusable(&dir.join(AUTHORITY)))?;
+    let key = kept(&dir.join(SERVICE_ACCOUNT_KEY), || Ok(Secrets::generate_key()?))?;
+    let token = kept(&dir.join(ADMIN_TOKEN), || Ok(Secrets::generate_token()?.into_bytes()))?;
+    let secrets = Secrets { service_account_key: key, admin_token: text(token, ADMIN_TOKEN)? };
     let identity = Identity::new(&secrets).with_context(|| unusable(dir))?;
     // For `curl --cacert`; it follows from the authority.
     write_private(&dir.join("ca.crt"), authority.certificate_pem().as_bytes())?;
@@ -92,6 +98,25 @@ fn kept(path: &Path, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> 
     }
 }
 
+/// Refuses keys that others can read: those are theirs too, and not used further. For whoever
+/// wants to know before anything is opened.
+pub(crate) fn check(dir: &Path) -> Result<()> {
+    for name in [AUTHORITY, SERVICE_ACCOUNT_KEY, ADMIN_TOKEN] {
+        let path = dir.join(name);
+        // What cannot be looked at is told when it is read.
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        let mode = found.permissions().mode() & 0o777;
+        if mode & 0o077 == 0 {
+            continue;
+        }
+        let path = path.display();
+        bail!(
+            "`{path}` is open to other users: mode {mode:03o}, expected 600\nhint: chmod 600 '{path}'; where others may have read it, delete it, and a new one is made"
+        );
+    }
+    Ok(())
+}
+
 fn text(bytes: Vec<u8>, name: &str) -> Result<String> {
     String::from_utf8(bytes).with_context(|| format!("`{name}` is no text"))
 }
@@ -120,6 +145,27 @@ mod tests {
             let file = file.unwrap();
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
         }
+    }
+
+    /// ST-9: key files that others may read are refused.
+    #[test]
+    fn st_9_a_key_that_others_may_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path()).unwrap();
+        for (name, mode) in [("authority.pem", 0o644), ("service-account.key", 0o640), ("admin.token", 0o604)]
+        {
+            let permit = |mode| {
+                std::fs::set_permissions(dir.path().join(name), std::fs::Permissions::from_mode(mode))
+                    .unwrap();
+            };
+            permit(mode);
+            let error = format!("{:#}", open(dir.path()).err().unwrap());
+            for part in [name, &format!("{mode:o}"), "hint: chmod 600"] {
+                assert!(error.contains(part), "{part}: {error}");
+            }
+            permit(0o600);
+        }
+        open(dir.path()).unwrap();
     }
 
     #[test]

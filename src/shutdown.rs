@@ -1,13 +1,23 @@
-//! Waiting for the end: a signal, or the end of standard input.
+//! Waiting for the end: a signal, the end of standard input, or a store that has given up.
 
+use std::sync::Arc;
+
+use spur_store::Health;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+
+/// `SIGXFSZ`, on Linux (but for MIPS and PA-RISC) and macOS: a file has reached `ulimit -f`.
+const FILE_SIZE: i32 = 25;
 
 /// The signals that end `spur up`.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// Taken so that a write beyond the limit fails, as on a full disk, and does not kill us; nobody
+    /// waits for it. PostgreSQL does the same (`postmaster.c`: "ignore SIGXFSZ, so that ulimit
+    /// violations work like disk full").
+    _file_size: Signal,
 }
 
 // === impl Signals ===
@@ -22,6 +32,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 
@@ -31,6 +42,19 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// Waits until the store has given up, and gives why.
+pub(crate) async fn store_failed(mut health_rx: watch::Receiver<Health>) -> Arc<str> {
+    let failed = health_rx.wait_for(|health| matches!(health, Health::Failed { .. })).await;
+    match failed.as_deref() {
+        Ok(Health::Failed { cause }) => cause.clone(),
+        // The store is gone, which is somebody else's doing: they end us in their way.
+        _ => {
+            drop(failed);
+            std::future::pending().await
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `spur up`: build every part, connect them, run, drain.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,19 +27,23 @@ use tokio_util::sync::CancellationToken;
 use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
 use crate::identity;
-use crate::shutdown::{Signals, stdin_ended};
+use crate::shutdown::{Signals, stdin_ended, store_failed};
 
 /// What pods get to end after SIGTERM when all of Spur ends. Shorter than
 /// Kubernetes' 30 s: a developer waits for the prompt.
 const POD_GRACE: Duration = Duration::from_secs(5);
 /// What requests get to end.
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
+/// How long a client of the API may leave an answer unread: nginx' `send_timeout`. Whoever watches
+/// comes back with what it has seen last.
+const UNREAD_FOR: Duration = Duration::from_secs(60);
 
 /// Everything that runs, and what ends it.
 struct Running {
     store: Arc<Store>,
     runtime: Arc<ProcessRuntime>,
     proxy: spur_proxy::Handle,
+    api: Server,
     /// Ends controllers, then the server.
     stop_control: CancellationToken,
     stop_server: CancellationToken,
@@ -78,27 +82,37 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let mut signals = Signals::listen().context("failed to take over signals")?;
     let data = data.unwrap_or_else(|| config.data_dir.clone());
     make_private(&data)?;
+    let identity = data.join("identity");
+    identity::check(&identity)?;
     let (store, runtime) = open(&data, &config).await?;
+    let identity = identity::open(&identity)?;
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
     let workers =
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let running = start(&data, &config, Bound { store, runtime, api, entry, workers }).await?;
+    let running = start(&data, &config, Bound { store, runtime, identity, api, entry, workers }).await?;
     let applied = if filename.is_empty() {
         ExitCode::SUCCESS
     } else {
         apply(&running.addresses, filename, &config).await
     };
-    let is_applied = applied == ExitCode::SUCCESS;
-    if is_applied {
+    let mut code = applied;
+    if applied == ExitCode::SUCCESS {
         announce(&running.addresses, output);
         tokio::select! {
             () = signals.next() => {}
             () = stdin_ended(), if until_stdin_ends => {}
+            cause = store_failed(running.store.health_changes()) => {
+                let data = data.display();
+                eprintln!(
+                    "error: the store in `{data}` takes no writes any more: {cause}\nhint: see to the disk, then start again: nothing acknowledged is lost"
+                );
+                code = ExitCode::FAILURE;
+            }
         }
     }
     tokio::select! {
-        () = running.end() => Ok(applied),
+        () = running.end() => Ok(code),
         () = signals.next() => {
             eprintln!("second signal: ending at once");
             Ok(ExitCode::FAILURE)
@@ -121,9 +135,20 @@ fn check_supported(runtime: RuntimeChoice, listen: IpAddr) -> Result<()> {
 
 fn make_private(dir: &Path) -> Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.with_context(|| {
+    let found = made.and_then(|()| std::fs::metadata(dir));
+    let found = found.with_context(|| {
         format!("failed to make the data directory `{}` (choose another with --data)", dir.display())
-    })
+    })?;
+    // Others may look: what is secret lies in directories of its own. Who may write could put
+    // directories of theirs in the place of those (`sshd_config`, StrictModes, for the same reason).
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o022 != 0 {
+        let dir = dir.display();
+        bail!(
+            "data directory `{dir}` can be written by other users: mode {mode:03o}, expected 700\nhint: chmod 700 '{dir}'"
+        );
+    }
+    Ok(())
 }
 
 /// Opens the store, then the runtime: whoever holds the store owns the processes.
@@ -157,13 +182,14 @@ fn bind(listen: IpAddr, asked: Option<u16>, usual: u16, output: UpOutput, flag: 
 struct Bound {
     store: Arc<Store>,
     runtime: Arc<ProcessRuntime>,
+    identity: identity::Opened,
     api: TcpListener,
     entry: TcpListener,
     workers: usize,
 }
 
 async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
-    let Bound { store, runtime, api, entry, workers } = bound;
+    let Bound { store, runtime, identity, api, entry, workers } = bound;
     let api_address = api.local_addr()?;
     let entry_address = entry.local_addr()?;
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
@@ -192,7 +218,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let stop_server = CancellationToken::new();
     // At once, so that they share a transaction and its fsyncs.
     tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
-    let identity::Opened { identity, tls, admin } = identity::open(&data.join("identity"))?;
+    let identity::Opened { identity, tls, admin } = identity;
     let server = Server::new(spur_server::Parts {
         store: store.clone(),
         runtime: runtime.clone(),
@@ -205,7 +231,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     api.set_nonblocking(true)?;
     let listening = Listening { tcp: tokio::net::TcpListener::from_std(api)?, tls: Some(tls) };
     let service = TowerToHyperService::new(server.on_network(&[]));
-    let limits = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
+    let limits =
+        Limits { drain_timeout: REQUEST_GRACE, unread_timeout: Some(UNREAD_FOR), ..Limits::default() };
     let serving = tokio::spawn(spur_net::serve(listening, service, limits, stop_server.clone()));
     write_kubeconfig(&addresses, &admin)?;
 
@@ -229,6 +256,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         store,
         runtime,
         proxy,
+        api: server,
         stop_control,
         stop_server,
         stop_collector,
@@ -271,12 +299,13 @@ async fn apply(addresses: &Addresses, filename: Vec<PathBuf>, config: &Config) -
 
 impl Running {
     /// Ends everything, in the order in which the parts depend on each other:
-    /// no new requests, no new pods, then pods, then the server and the store.
+    /// `/readyz` says no, no new requests, no new pods, then pods, then the server and the store.
     async fn end(self) {
         let Self {
             store,
             runtime,
             proxy,
+            api,
             stop_control,
             stop_server,
             stop_collector,
@@ -285,6 +314,7 @@ impl Running {
             collector,
             addresses: _,
         } = self;
+        api.begin_ending();
         let drained = proxy.drain(REQUEST_GRACE).await;
         tracing::info!(?drained, "the proxy has ended");
         stop_control.cancel();

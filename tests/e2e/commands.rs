@@ -37,6 +37,7 @@ async fn up_tells_scripts_where_everything_is() {
     spur.end().await;
 }
 
+/// AP-16: for people, too.
 #[tokio::test]
 async fn up_on_its_usual_ports_names_who_holds_one() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -33,6 +33,7 @@ fn rounds() -> usize {
     rounds.map_or(5, |rounds| rounds.parse().expect("SPUR_KILL_ROUNDS is a number"))
 }
 
+/// ST-1: through the API.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_writes_loses_nothing_acknowledged() {
     let data = Data::new();
@@ -154,6 +155,7 @@ impl Acknowledged {
     }
 }
 
+/// ST-8: told who is there, and the first goes on.
 #[tokio::test]
 async fn a_second_spur_on_one_directory_is_refused_with_the_firsts_pid() {
     let spur = Spur::up().start().await;
@@ -181,6 +183,7 @@ async fn objects_and_their_revisions_survive_a_restart() {
     spur.end().await;
 }
 
+/// ST-6: rubbish is kept for whoever may rescue it.
 #[tokio::test]
 async fn a_damaged_store_is_named_and_not_overwritten() {
     let spur = Spur::up().start().await;

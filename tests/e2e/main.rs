@@ -4,6 +4,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `durability` | nothing acknowledged is lost; one Spur a directory |
+//! | `resumed`, `restored` | watches over `kill -9`, and over a backup that was put in place |
+//! | `refusals` | starts that are refused, with everything left as it was |
+//! | `endings` | signals, and a disk that does not come back |
 //! | `pods` | processes: environment, ends, probes, restarts, no orphans |
 //! | `rollouts` | Deployments: scale, rolling update, without a lost request |
 //! | `sandboxes` | every field of a Sandbox; what is left when it is gone |
@@ -20,15 +23,20 @@
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception knows no functions beside the tests")]
 
+#[expect(dead_code, reason = "the other test binaries use more of it")]
 #[path = "../harness/harness.rs"]
 mod harness;
 
 mod commands;
 mod demo;
 mod durability;
+mod endings;
 mod failures;
 mod mistakes;
 mod pods;
+mod refusals;
+mod restored;
+mod resumed;
 mod rollouts;
 mod routing;
 mod runs;

@@ -122,6 +122,7 @@ async fn a_sandbox_that_cannot_be_is_refused_or_says_why() {
     spur.end().await;
 }
 
+/// ST-9: below a file.
 #[tokio::test]
 async fn a_data_directory_that_cannot_be_used_is_named() {
     let home = Data::new();
@@ -141,6 +142,7 @@ async fn up_with_a_bad_file_says_so_and_ends() {
     command::run(up).await.code(2).prints_nothing().tells(&["bad.yaml:1:"]);
 }
 
+/// AP-16: no listening for other machines without authentication.
 #[tokio::test]
 async fn what_is_not_supported_is_refused_and_not_done_otherwise() {
     let home = Data::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -45,6 +46,14 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+/// An answer whose lines come over time.
+pub(crate) struct Lines {
+    body: Incoming,
+    seen: Vec<u8>,
+    /// The connection ends with it.
+    _sender: SendRequest<Full<Bytes>>,
 }
 
 /// A connection that is kept from one request to the next.
@@ -136,6 +145,17 @@ impl Ask {
         exchange(&mut sender, self.request()).await
     }
 
+    /// The answer, line by line, which has to be a success.
+    pub(crate) async fn lines(self) -> Result<Lines, String> {
+        let mut sender = connect(&self.site).await.map_err(|error| error.to_string())?;
+        let rsp = timeout(ANSWER_WITHIN, sender.send_request(self.request())).await;
+        let rsp = rsp.map_err(|_| "no answer in time")?.map_err(|error| format!("{error:?}"))?;
+        if !rsp.status().is_success() {
+            return Err(format!("the answer is a {}", rsp.status()));
+        }
+        Ok(Lines { body: rsp.into_body(), seen: Vec::new(), _sender: sender })
+    }
+
     pub(crate) fn request(self) -> Request<Full<Bytes>> {
         let Self { site, method, path, headers, body } = self;
         let mut req = Request::new(Full::new(body));
@@ -170,6 +190,27 @@ impl Answer {
     pub(crate) fn ok(self) -> Self {
         assert!(self.status.is_success(), "{} {:?}", self.status, self.text());
         self
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    /// The next line; `None` at an end that is one, and an error where the answer broke off.
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, String> {
+        loop {
+            if let Some(end) = self.seen.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.seen.drain(..=end).collect();
+                return Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()));
+            }
+            let frame = timeout(ANSWER_WITHIN, self.body.frame()).await;
+            match frame.map_err(|_| format!("nothing more within {ANSWER_WITHIN:?}"))? {
+                None if self.seen.is_empty() => return Ok(None),
+                None => return Err("it ended within a line".to_owned()),
+                Some(Ok(frame)) => self.seen.extend(frame.into_data().unwrap_or_default()),
+                Some(Err(error)) => return Err(format!("it broke off: {error:?}")),
+            }
+        }
     }
 }
 

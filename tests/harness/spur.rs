@@ -29,6 +29,8 @@ pub(crate) struct Builder {
     data: Data,
     files: Vec<PathBuf>,
     environment: Vec<(String, String)>,
+    /// A command that runs it, with its arguments; empty where none does.
+    under: Vec<String>,
 }
 
 /// A data directory; it outlives the servers on it.
@@ -72,6 +74,14 @@ impl Data {
         path
     }
 
+    /// Another directory with the same in it, down to owners and modes.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        let copied = Command::new("cp").arg("-a").arg(self.path()).arg(copy.path()).status();
+        assert!(copied.unwrap().success(), "cp -a");
+        copy
+    }
+
     fn log(&self) -> PathBuf {
         self.0.path().join("stderr")
     }
@@ -111,6 +121,12 @@ impl Builder {
         self
     }
 
+    /// Started by a command that becomes it, so that their process is one.
+    pub(crate) fn under(mut self, command: &[&str]) -> Self {
+        self.under = command.iter().map(|part| (*part).to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(self) -> impl Future<Output = Spur> {
@@ -124,10 +140,12 @@ impl Builder {
     }
 
     fn start_blocking(self) -> Result<Spur, String> {
-        let Self { data, files, environment } = self;
+        let Self { data, files, environment, under } = self;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(data.log()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_spur"));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let binary = env!("CARGO_BIN_EXE_spur").to_owned();
+        let mut program = under.into_iter().chain([binary]);
+        let mut command = Command::new(program.next().expect("there is the binary at least"));
+        command.args(program).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", data.home()).env("TMPDIR", data.home()).env("SPUR_LOG", "warn");
         // What no pod may inherit.
         command.env("SPUR_E2E_PRIVATE", "of the developer's shell");
@@ -176,7 +194,7 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
 impl Spur {
     /// A Spur with its own directory and free ports.
     pub(crate) fn up() -> Builder {
-        Builder { data: Data::new(), files: Vec::new(), environment: Vec::new() }
+        Builder { data: Data::new(), files: Vec::new(), environment: Vec::new(), under: Vec::new() }
     }
 
     /// The demo's shop, ready.
