@@ -40,7 +40,7 @@ async fn ap_17_on_sigterm_requests_finish_and_watches_end_well() {
     spur.api().create(&map).await.ok();
     let mut watches = Vec::new();
     for _ in 0..N_WATCHES {
-        let path = "/api/v1/namespaces/default/configmaps?watch=true";
+        let path = "/api/v1/namespaces/default/configmaps?watch=true&fieldSelector=metadata.name%3Dseen";
         let mut watch = spur.api().ask(Method::GET, path).lines().await.unwrap();
         assert!(watch.next().await.unwrap().unwrap().contains("\"seen\""), "it has begun");
         watches.push(watch);

@@ -30,7 +30,8 @@ struct Watcher {
 
 impl Watcher {
     async fn resume(&mut self, spur: &Spur) {
-        let path = format!("{PATH}?watch=true&resourceVersion={}", self.seen);
+        // Beside the counters there is what every namespace is given.
+        let path = format!("{PATH}?watch=true&labelSelector=counter&resourceVersion={}", self.seen);
         self.lines = Some(spur.api().ask(Method::GET, &path).lines().await.unwrap());
     }
 
@@ -67,7 +68,7 @@ fn value_of(object: &Value) -> u64 {
 /// One more than there is, whatever a write that nobody acknowledged has left.
 async fn count_up(spur: &Spur, name: &str) -> u64 {
     let value = spur.api().find("configmaps", name).await.map_or(0, |found| value_of(&found)) + 1;
-    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value.to_string()}});
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"counter": ""}}, "data": {"value": value.to_string()}});
     let path = format!("{PATH}/{name}?fieldManager=e2e");
     let apply = spur.api().ask(Method::PATCH, &path).body("application/apply-patch+yaml", object.to_string());
     let applied = apply.send().await.ok().json();
