@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::Site;
 use crate::harness::http::Connection;
-use crate::history::{Answer, Call, Change, Content, Operation, Seen, Shade, Write};
+use crate::history::{Answer, Call, Change, Content, Extent, Operation, Seen, Shade, Write};
 use crate::random::Random;
 use crate::site::SiteRx;
 use crate::wire;
@@ -58,15 +58,11 @@ impl Client {
     /// Makes one call; false where the connection is lost.
     async fn call(&mut self, site: &Site, connection: &mut Connection) -> bool {
         let call = self.next_call();
-        let ask = wire::request(site, &call).header("user-agent", &format!("client-{}", self.id));
         let invoked = self.started.elapsed();
-        let sent = connection.send(ask).await;
+        let answered = answer(site, connection, &call).await;
         let returned = self.started.elapsed();
-        let is_connected = sent.is_ok();
-        let answer = match sent {
-            Ok(response) => wire::answer(&call, &response),
-            Err(lost) => Answer::Unknown(lost),
-        };
+        let is_connected = answered.is_ok();
+        let answer = answered.unwrap_or_else(Answer::Unknown);
         self.learn(&call, &answer);
         self.operations.push(Operation { client: self.id, invoked, returned, call, answer });
         is_connected
@@ -91,8 +87,13 @@ impl Client {
                 Call::Write(self.with_preconditions(write))
             }
             68..88 => Call::Get(key),
-            88..96 => Call::List { shade: self.random.is_one_in(3).then(|| self.shade()), at: None },
-            _ => Call::List { shade: None, at: self.known.get(&key).map(|seen| seen.revision) },
+            88..96 => {
+                let shade = self.random.is_one_in(3).then(|| self.shade());
+                Call::List(shade, *self.random.choose(&[Extent::Whole, Extent::Pages]))
+            }
+            _ => {
+                Call::List(None, self.known.get(&key).map_or(Extent::Whole, |seen| Extent::At(seen.revision)))
+            }
         }
     }
 
@@ -118,7 +119,7 @@ impl Client {
 
     fn learn(&mut self, call: &Call, answer: &Answer) {
         match (call, answer) {
-            (Call::List { at: None, .. }, Answer::Listing(_, items)) => {
+            (Call::List(_, Extent::Whole | Extent::Pages), Answer::Listing(_, items)) => {
                 self.known.extend(items.iter().map(|seen| (seen.key.clone(), seen.clone())));
             }
             (_, Answer::Object(seen)) => {
@@ -127,4 +128,15 @@ impl Client {
             _ => {}
         }
     }
+}
+
+/// Asks and waits for the whole answer; fails where the connection is lost.
+async fn answer(site: &Site, connection: &mut Connection, call: &Call) -> Result<Answer, String> {
+    let mut response = connection.send(wire::request(site, call)).await?;
+    let mut answer = wire::answer(call, &response);
+    while let Some(ask) = wire::next_page(site, call, &response) {
+        response = connection.send(ask).await?;
+        answer = wire::with_page(answer, wire::answer(call, &response));
+    }
+    Ok(answer)
 }

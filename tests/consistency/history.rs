@@ -61,11 +61,18 @@ pub(crate) struct Write {
 pub(crate) enum Call {
     Write(Write),
     Get(String),
-    /// The newest state, or the one at an older revision.
-    List {
-        shade: Option<Shade>,
-        at: Option<Revision>,
-    },
+    List(Option<Shade>, Extent),
+}
+
+/// Which state a list is of, and how it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The newest state.
+    Whole,
+    /// The newest state when the first page was asked for, in pages.
+    Pages,
+    /// The state at an older revision.
+    At(Revision),
 }
 
 /// What it was told.
@@ -175,7 +182,7 @@ impl Operation {
     pub(crate) fn write(&self) -> Option<&Write> {
         match &self.call {
             Call::Write(write) => Some(write),
-            Call::Get(_) | Call::List { .. } => None,
+            Call::Get(_) | Call::List(..) => None,
         }
     }
 

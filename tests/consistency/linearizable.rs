@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::ops::Range;
 
-use crate::history::{Answer, Call, Change, Moment, Operation, Revision, Seen, Write};
+use crate::history::{Answer, Call, Change, Extent, Moment, Operation, Revision, Seen, Write};
 use crate::truth::{Step, Truth};
 use crate::violation::{Guarantee, Violation};
 
@@ -205,12 +205,12 @@ impl Findings {
             }
             (Call::Get(key), Answer::NotFound) => earliest(key, span, truth, |state| state.is_none()),
             // What it holds is a matter of atomicity.
-            (Call::List { at: None, .. }, Answer::Listing(revision, _)) => {
+            (Call::List(_, Extent::Whole | Extent::Pages), Answer::Listing(revision, _)) => {
                 Some(*revision).filter(|revision| span.contains(revision))
             }
             // The past is the same whenever it is read.
-            (Call::List { at: Some(at), .. }, Answer::Listing(revision, _)) if at == revision => return None,
-            (Call::List { at: Some(_), .. }, Answer::Expired) => return None,
+            (Call::List(_, Extent::At(at)), Answer::Listing(revision, _)) if at == revision => return None,
+            (Call::List(_, Extent::At(_) | Extent::Pages), Answer::Expired) => return None,
             (_, Answer::Unknown(_)) => return None,
             _ => None,
         };

@@ -1,7 +1,7 @@
 //! What is done to the server, one fault after the other, each ended before the
 //! next. The nemesis owns the server, and leaves it well.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tokio::sync::watch;
@@ -49,6 +49,8 @@ pub(crate) struct Nemesis {
     spur: Option<Spur>,
     started: Instant,
     done: Vec<(Moment, String)>,
+    /// From a sound disk to a server that takes writes again, at most.
+    slowest_recovery: Duration,
 }
 
 // === impl Fault ===
@@ -67,7 +69,15 @@ impl Fault {
 impl Nemesis {
     /// Starts the server; with a disk that can fail where there is one.
     pub(crate) async fn start(random: Random, data: Data, disk: Option<FaultyDisk>) -> Self {
-        let mut nemesis = Self { random, data, disk, spur: None, started: Instant::now(), done: Vec::new() };
+        let mut nemesis = Self {
+            random,
+            data,
+            disk,
+            spur: None,
+            started: Instant::now(),
+            done: Vec::new(),
+            slowest_recovery: Duration::ZERO,
+        };
         nemesis.start_server().await;
         nemesis
     }
@@ -116,6 +126,11 @@ impl Nemesis {
     /// What was done, and when.
     pub(crate) fn done(&self) -> Vec<(Moment, String)> {
         self.done.clone()
+    }
+
+    /// The longest that the server took, once the disk was sound, to take writes again.
+    pub(crate) fn slowest_recovery(&self) -> Duration {
+        self.slowest_recovery
     }
 
     /// Calls that the disk let fail.
@@ -186,7 +201,9 @@ impl Nemesis {
             assert!(status.code().is_some_and(|code| code != 0), "it gave up with {status}");
             return self.replace(sites_tx).await;
         }
+        let sound = Instant::now();
         self.until_ready().await;
+        self.slowest_recovery = self.slowest_recovery.max(sound.elapsed());
     }
 
     /// Kills the server, whatever its state, and starts another one on its data and

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::history::{Answer, Call, Change, EventKind, History, Notice, Operation, Seen, Shade, Watching};
+use crate::history::{
+    Answer, Call, Change, EventKind, Extent, History, Notice, Operation, Seen, Shade, Watching,
+};
 use crate::story::{content, plain, without_a_fault};
 use crate::truth::Truth;
 use crate::verdict::judge;
@@ -53,7 +55,7 @@ pub(crate) const FAULTS: &[Planted] = &[
         (late.invoked, late.returned) = (after, after);
     }),
     ("a_list_is_stale", Linearizable, |history| {
-        let list = operation(history, |operation| matches!(operation.call, Call::List { .. }));
+        let list = operation(history, |operation| matches!(operation.call, Call::List(..)));
         let Answer::Listing(revision, _) = &mut list.answer else { panic!("{list:?}") };
         *revision = 1;
     }),
@@ -106,13 +108,13 @@ pub(crate) const FAULTS: &[Planted] = &[
         light.notices.retain(|(_, notice)| !matches!(notice, Notice::Event(EventKind::Deleted, _)));
     }),
     ("a_list_is_of_two_states", Atomic, |history| {
-        let list = operation(history, |operation| matches!(operation.call, Call::List { .. }));
+        let list = operation(history, |operation| matches!(operation.call, Call::List(..)));
         let Answer::Listing(_, items) = &mut list.answer else { panic!("{list:?}") };
         items.remove(0);
     }),
     ("a_list_shows_what_it_does_not_select", Atomic, |history| {
-        let list = operation(history, |operation| matches!(operation.call, Call::List { .. }));
-        list.call = Call::List { shade: Some(Shade::Light), at: None };
+        let list = operation(history, |operation| matches!(operation.call, Call::List(..)));
+        list.call = Call::List(Some(Shade::Light), Extent::Whole);
     }),
     ("the_first_state_has_too_much", Atomic, |history| {
         let at = event_of(all(history), "a1");

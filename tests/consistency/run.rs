@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, KEYS};
 use crate::disk::FaultyDisk;
-use crate::harness::{DEADLINE, Data, Site};
-use crate::history::{Answer, Call, Change, Content, History, Moment, Notice, Operation, Shade, Write};
+use crate::harness::{DEADLINE, Data, Site, until};
+use crate::history::{
+    Answer, Call, Change, Content, History, Moment, Notice, Operation, Shade, Watching, Write,
+};
 use crate::nemesis::{Fault, Nemesis};
 use crate::random::Random;
 use crate::site::SiteRx;
@@ -65,18 +67,22 @@ pub(crate) async fn run(plan: Plan) -> Result<(), Failed> {
     }
 
     // A server that does not come back fails the trial, with its history kept.
-    let raging = nemesis.run(faults, &sites_tx, started + lasts);
+    let raging = async {
+        nemesis.run(faults, &sites_tx, started + lasts).await;
+        until_bookmarks(&watchings).await;
+    };
     let survived = AssertUnwindSafe(raging).catch_unwind().await;
     stop_clients.cancel();
     let mut operations = clients.join_all().await.concat();
     let mut problems = Vec::new();
     let mut history = History { faults: nemesis.done(), ..History::default() };
-    let mut until = 0;
+    let mut last_revision = 0;
+    let slowest_recovery = nemesis.slowest_recovery();
     match survived {
         Ok(()) => {
             let last = write_last(&nemesis.site(), started).await;
             match &last.answer {
-                Answer::Object(seen) => until = seen.revision,
+                Answer::Object(seen) => last_revision = seen.revision,
                 other => problems.push(format!("a server without faults answers {other:?}")),
             }
             operations.push(last);
@@ -93,13 +99,28 @@ pub(crate) async fn run(plan: Plan) -> Result<(), Failed> {
     stop_watchers.cancel();
     history.operations = operations;
     history.watchings = watchings.iter().map(|watching| lock(watching).clone()).collect();
-    problems.extend(verdict::judge(&history, until).iter().map(Violation::to_string));
+    problems.extend(verdict::judge(&history, last_revision).iter().map(Violation::to_string));
     if !problems.is_empty() {
         return Err(failure(plan, &history, &problems));
     }
     println!("{}", verdict::summary(name, &history, KEYS.len()));
-    println!("{}", circumstances(name, &history));
+    println!("{}; ready again {slowest_recovery:.1?} after the disk", circumstances(name, &history));
     Ok(())
+}
+
+/// Waits until each watch that the server ends has had a bookmark: where faults come
+/// in quick succession none may have.
+async fn until_bookmarks(watchings: &[Arc<Mutex<Watching>>]) {
+    let is_bookmark = |(_, notice): &(Moment, Notice)| matches!(notice, Notice::Bookmark(_));
+    for (style, watching) in STYLES.iter().zip(watchings).filter(|(style, _)| style.timeout_s.is_some()) {
+        until("a watch has ended with a bookmark", async || {
+            match lock(watching).notices.iter().any(is_bookmark) {
+                true => Ok(()),
+                false => Err(format!("{} has had none", style.name)),
+            }
+        })
+        .await;
+    }
 }
 
 async fn make_namespace(site: &Site) {

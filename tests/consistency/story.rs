@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::history::{
-    Answer, Call, Change, Content, EventKind, History, Moment, Notice, Operation, Revision, Seen, Shade,
-    Watching, Write,
+    Answer, Call, Change, Content, EventKind, Extent, History, Moment, Notice, Operation, Revision, Seen,
+    Shade, Watching, Write,
 };
 
 /// A model server with one client, and two watchers that are told at once.
@@ -100,7 +100,7 @@ impl Story {
     fn list(&mut self, shade: Option<Shade>) {
         let matches = |seen: &&Seen| shade.is_none_or(|shade| seen.content.shade == shade);
         let items = self.objects.values().filter(matches).cloned().collect();
-        self.note(Call::List { shade, at: None }, Answer::Listing(self.revision, items));
+        self.note(Call::List(shade, Extent::Whole), Answer::Listing(self.revision, items));
     }
 
     fn bookmark(&mut self) {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::Site;
 use crate::harness::http::Connection;
-use crate::history::{Answer, Call, EventKind, Notice, Revision, Seen, Shade, Watching};
+use crate::history::{Answer, Call, EventKind, Extent, Notice, Revision, Seen, Shade, Watching};
 use crate::random::Random;
 use crate::site::SiteRx;
 use crate::wire::{self, Line};
@@ -27,7 +27,7 @@ pub(crate) struct Style {
     /// Over all namespaces.
     is_cluster_wide: bool,
     /// The server ends the watch then, with a bookmark.
-    timeout_s: Option<u32>,
+    pub(crate) timeout_s: Option<u32>,
     /// The watcher leaves by itself after some events.
     hangs_up: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) const STYLES: [Style; 5] = [
     Style { name: "plain", ..PLAIN },
     Style { name: "bookmarks", timeout_s: Some(1), ..PLAIN },
     Style { name: "initial-events", has_initial_events: true, timeout_s: Some(2), ..PLAIN },
-    Style { name: "selection", shade: Some(Shade::Light), timeout_s: Some(3), ..PLAIN },
+    Style { name: "selection", shade: Some(Shade::Light), timeout_s: Some(2), ..PLAIN },
     Style { name: "cluster-wide", is_cluster_wide: true, hangs_up: true, ..PLAIN },
 ];
 
@@ -105,7 +105,7 @@ impl Watcher {
     }
 
     async fn list(&mut self, site: &Site, connection: &mut Connection) -> Result<(), String> {
-        let call = Call::List { shade: self.style.shade, at: None };
+        let call = Call::List(self.style.shade, Extent::Whole);
         let response = connection.send(wire::request(site, &call)).await?;
         match wire::answer(&call, &response) {
             Answer::Listing(revision, items) => self.begin(revision, items),

@@ -24,9 +24,7 @@ pub(crate) fn check(watching: &Watching, until: Revision, truth: &Truth) -> Vec<
 /// Checks that every list is the whole state of its revision.
 pub(crate) fn check_lists(operations: &[Operation], truth: &Truth) -> Vec<Violation> {
     let wrong = operations.iter().filter(|operation| match (&operation.call, &operation.answer) {
-        (Call::List { shade, .. }, Answer::Listing(revision, items)) => {
-            *items != truth.states(*revision, *shade)
-        }
+        (Call::List(shade, _), Answer::Listing(revision, items)) => *items != truth.states(*revision, *shade),
         _ => false,
     });
     wrong.map(|operation| Violation::new(Guarantee::Atomic, format!("{operation:?}"))).collect()

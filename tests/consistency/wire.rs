@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::http::Ask;
 use crate::harness::{Answer as Response, Site};
-use crate::history::{Answer, Call, Change, Content, EventKind, Notice, Seen, Shade, Write};
+use crate::history::{Answer, Call, Change, Content, EventKind, Extent, Notice, Seen, Shade, Write};
 
 /// The namespace that a run has to itself.
 pub(crate) const NAMESPACE: &str = "consistency";
@@ -17,16 +17,45 @@ pub(crate) const LAST: &str = "z-last";
 /// ConfigMaps of the namespace.
 pub(crate) const PATH: &str = "/api/v1/namespaces/consistency/configmaps";
 
-/// The request for a call.
+/// Objects in a page: the keys that live are up to five.
+const PAGE: usize = 2;
+
+/// The request for a call; of a list in pages the first.
 pub(crate) fn request(site: &Site, call: &Call) -> Ask {
     match call {
         Call::Write(write) => write_request(site, write),
         Call::Get(key) => site.ask(Method::GET, &format!("{PATH}/{key}")),
-        Call::List { shade, at } => {
-            let at = at.map(|at| format!("resourceVersion={at}&resourceVersionMatch=Exact"));
-            let query: Vec<String> = shade.map(selector).into_iter().chain(at).collect();
+        Call::List(shade, extent) => {
+            let extent = match extent {
+                Extent::Whole => None,
+                Extent::Pages => Some(format!("limit={PAGE}")),
+                Extent::At(at) => Some(format!("resourceVersion={at}&resourceVersionMatch=Exact")),
+            };
+            let query: Vec<String> = shade.map(selector).into_iter().chain(extent).collect();
             site.ask(Method::GET, &format!("{PATH}?{}", query.join("&")))
         }
+    }
+}
+
+/// The request for the page of a list after this one, where there is another.
+pub(crate) fn next_page(site: &Site, call: &Call, page: &Response) -> Option<Ask> {
+    let Call::List(shade, Extent::Pages) = call else { return None };
+    let body: Value = serde_json::from_slice(&page.body).ok()?;
+    let token = body["metadata"]["continue"].as_str().filter(|token| !token.is_empty())?;
+    let mut query: Vec<String> = shade.map(selector).into_iter().collect();
+    query.push(format!("limit={PAGE}&continue={token}"));
+    Some(site.ask(Method::GET, &format!("{PATH}?{}", query.join("&"))))
+}
+
+/// A list with one more page, which has to be of the same state.
+pub(crate) fn with_page(list: Answer, page: Answer) -> Answer {
+    match (list, page) {
+        (Answer::Listing(revision, mut items), Answer::Listing(same, more)) if revision == same => {
+            items.extend(more);
+            Answer::Listing(revision, items)
+        }
+        (Answer::Listing(..), Answer::Expired) => Answer::Expired,
+        (list, page) => Answer::Odd(format!("{page:?} as a page after {list:?}")),
     }
 }
 
@@ -116,7 +145,7 @@ fn success(call: &Call, body: &Value) -> Option<Answer> {
             Some(Answer::Deleted(body["details"]["uid"].as_str()?.to_owned()))
         }
         Call::Write(_) | Call::Get(_) => Some(Answer::Object(seen(body)?)),
-        Call::List { .. } => {
+        Call::List(..) => {
             let items = body["items"].as_array()?.iter().map(seen).collect::<Option<_>>()?;
             Some(Answer::Listing(revision(body)?, items))
         }
@@ -180,6 +209,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("statuses_are_read_by_their_own_words", statuses_are_read_by_their_own_words),
     ("an_object_is_read_as_it_was_written", an_object_is_read_as_it_was_written),
     ("lines_of_a_watch_are_read", lines_of_a_watch_are_read),
+    ("pages_are_of_one_state", pages_are_of_one_state),
 ];
 
 fn delete() -> Call {
@@ -227,7 +257,7 @@ fn an_object_is_read_as_it_was_written() {
     let (write, object, expected) = sample();
     assert_eq!(answer(&Call::Write(write), &response(200, &object)), Answer::Object(expected.clone()));
     let list = json!({"metadata": {"resourceVersion": "9"}, "items": [object]});
-    let call = Call::List { shade: None, at: None };
+    let call = Call::List(None, Extent::Whole);
     assert_eq!(answer(&call, &response(200, &list)), Answer::Listing(9, vec![expected]));
 }
 
@@ -247,4 +277,13 @@ fn lines_of_a_watch_are_read() {
     assert_eq!(read("ERROR", &json!({"code": 410})), Some(Line::Gone));
     assert!(matches!(read("ERROR", &json!({"code": 500})), Some(Line::Notice(Notice::Odd(_)))));
     assert!(matches!(line(b"{"), Some(Line::Notice(Notice::Odd(_)))));
+}
+
+fn pages_are_of_one_state() {
+    let (_, _, seen) = sample();
+    let page = |revision| Answer::Listing(revision, vec![seen.clone()]);
+    let both = Answer::Listing(9, vec![seen.clone(), seen.clone()]);
+    assert_eq!(with_page(page(9), page(9)), both);
+    assert!(matches!(with_page(page(9), page(10)), Answer::Odd(_)));
+    assert_eq!(with_page(page(9), Answer::Expired), Answer::Expired);
 }
