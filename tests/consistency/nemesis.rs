@@ -154,20 +154,14 @@ impl Nemesis {
     }
 
     async fn break_disk(&mut self, fault: Fault, is_mixed: bool, sites_tx: &watch::Sender<Option<Site>>) {
-        let modes = [Mode::FailingWrites, Mode::FailingSyncs, Mode::Failing];
-        let mode = *self.random.choose(&modes);
-        let n_passing = u32::try_from(self.random.below(CALLS_PASSING)).expect("a small number");
         let n_failing = *self.random.choose(&CALLS_FAILING);
-        if fault == Fault::DiskError {
-            self.note(format!("the disk is {mode:?} for {n_failing} calls after {n_passing}"));
-        }
-        let disk = self.disk.as_ref().expect("a trial with this fault has a disk");
-        let before = disk.n_failed();
+        let before = self.disk().n_failed();
         match fault {
-            Fault::DiskFull => disk.fill(),
-            _ => disk.fail(mode, n_passing, n_failing),
+            Fault::DiskFull => self.disk().fill(),
+            _ => self.fail_disk(n_failing),
         }
         // The clients go on writing.
+        let disk = self.disk();
         until("a call has failed", async || match disk.n_failed() {
             n if n > before => Ok(()),
             n => Err(format!("{n} failed so far")),
@@ -176,13 +170,25 @@ impl Nemesis {
         if fault == Fault::DiskFull || n_failing == LASTING {
             tokio::time::sleep(self.random.millis(DISK_MS.0, DISK_MS.1)).await;
         }
-        let is_killed = is_mixed && self.random.is_one_in(3);
-        if is_killed {
+        if is_mixed && self.random.is_one_in(3) {
             self.replace(sites_tx).await;
         } else {
             self.mend_disk();
             self.recover(sites_tx).await;
         }
+    }
+
+    /// Lets the disk fail for so many calls, after some that pass.
+    fn fail_disk(&mut self, n_failing: u32) {
+        let modes = [Mode::FailingWrites, Mode::FailingSyncs, Mode::Failing];
+        let mode = *self.random.choose(&modes);
+        let n_passing = u32::try_from(self.random.below(CALLS_PASSING)).expect("a small number");
+        self.note(format!("the disk is {mode:?} for {n_failing} calls after {n_passing}"));
+        self.disk().fail(mode, n_passing, n_failing);
+    }
+
+    fn disk(&self) -> &FaultyDisk {
+        self.disk.as_ref().expect("a trial with faults of the disk has one")
     }
 
     fn mend_disk(&mut self) {
@@ -206,29 +212,46 @@ impl Nemesis {
         self.slowest_recovery = self.slowest_recovery.max(sound.elapsed());
     }
 
-    /// Kills the server, whatever its state, and starts another one on its data and
-    /// on a sound disk.
+    /// Kills the server, whatever its state, and starts another one on its data. Where
+    /// the disk can fail it sometimes does so again meanwhile.
     async fn replace(&mut self, sites_tx: &watch::Sender<Option<Site>>) {
         let spur = self.spur.take().expect("it is missing only here");
         spur.kill().await;
         self.note("the server is dead".to_owned());
         sites_tx.send_replace(None);
         self.mend_disk();
-        self.start_server().await;
+        if self.disk.is_some() && self.random.is_one_in(2) {
+            let n_failing = *self.random.choose(&CALLS_FAILING);
+            self.fail_disk(n_failing);
+            if let Err(why) = self.try_start_server().await {
+                self.note(format!("the server did not start: {why}"));
+            }
+            self.mend_disk();
+        }
+        if self.spur.is_none() {
+            self.start_server().await;
+        }
+        self.until_ready().await;
         sites_tx.send_replace(Some(self.site()));
     }
 
     async fn start_server(&mut self) {
+        let started = self.try_start_server().await;
+        started.unwrap_or_else(|why| panic!("a server without faults does not start: {why}"));
+    }
+
+    async fn try_start_server(&mut self) -> Result<(), String> {
         let mut builder = Spur::up().on(&self.data);
         let n_loaded = self.disk.as_ref().map(FaultyDisk::n_loaded);
         for (name, value) in self.disk.iter().flat_map(FaultyDisk::environment) {
             builder = builder.env(name, &value);
         }
-        self.spur = Some(builder.start().await);
+        self.spur = Some(builder.try_start().await?);
         if let Some((disk, before)) = self.disk.as_ref().zip(n_loaded) {
             assert!(disk.n_loaded() > before, "the server runs without the disk that can fail");
         }
         self.note("a server is ready".to_owned());
+        Ok(())
     }
 
     async fn until_ready(&self) {

@@ -131,12 +131,12 @@ impl Builder {
     #[track_caller]
     pub(crate) fn start(self) -> impl Future<Output = Spur> {
         let place = std::panic::Location::caller();
-        async move {
-            tokio::task::spawn_blocking(move || self.start_blocking())
-                .await
-                .unwrap()
-                .unwrap_or_else(|error| panic!("{place}: {error}"))
-        }
+        async move { self.try_start().await.unwrap_or_else(|error| panic!("{place}: {error}")) }
+    }
+
+    /// Starts it, where it can, and waits until it is ready.
+    pub(crate) async fn try_start(self) -> Result<Spur, String> {
+        tokio::task::spawn_blocking(move || self.start_blocking()).await.unwrap()
     }
 
     fn start_blocking(self) -> Result<Spur, String> {
