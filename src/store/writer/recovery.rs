@@ -174,7 +174,9 @@ impl Writer {
         }
         let Attached { opened, history } = attached;
         // What was read back may only be the operating system's memory of a commit whose sync
-        // failed, and nothing is shown that is not durable.
+        // failed, and nothing is shown that is not durable. A disk that refuses this sync too is
+        // found here; that one which takes it has what the first one lost, Linux does not promise
+        // (https://lwn.net/Articles/752063/), which is why the outcome stays unknown.
         opened.gated.sync_file()?;
         let snapshot = tables::guarded(|| Ok(Snapshot::take(opened.clone(), revision)?))?;
         // Present but never published: a commit whose outcome was unknown.
