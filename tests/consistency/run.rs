@@ -104,7 +104,10 @@ pub(crate) async fn run(plan: Plan) -> Result<(), Failed> {
         return Err(failure(plan, &history, &problems));
     }
     println!("{}", verdict::summary(name, &history, KEYS.len()));
-    println!("{}; ready again {slowest_recovery:.1?} after the disk", circumstances(name, &history));
+    println!("{}", circumstances(name, &history));
+    if !slowest_recovery.is_zero() {
+        println!("consistency: {name}: took writes {slowest_recovery:.1?} after the disk was sound, at most");
+    }
     Ok(())
 }
 
