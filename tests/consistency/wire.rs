@@ -11,6 +11,9 @@ use crate::history::{Answer, Call, Change, Content, EventKind, Extent, Notice, S
 /// The namespace that a run has to itself.
 pub(crate) const NAMESPACE: &str = "consistency";
 
+/// What the namespace controller puts into every namespace.
+const FOREIGN: &str = "kube-root-ca.crt";
+
 /// The one write after everything else; watchers end with it.
 pub(crate) const LAST: &str = "z-last";
 
@@ -146,7 +149,8 @@ fn success(call: &Call, body: &Value) -> Option<Answer> {
         }
         Call::Write(_) | Call::Get(_) => Some(Answer::Object(seen(body)?)),
         Call::List(..) => {
-            let items = body["items"].as_array()?.iter().map(seen).collect::<Option<_>>()?;
+            let ours = body["items"].as_array()?.iter().filter(|object| !is_foreign(object));
+            let items = ours.map(seen).collect::<Option<_>>()?;
             Some(Answer::Listing(revision(body)?, items))
         }
     }
@@ -154,6 +158,12 @@ fn success(call: &Call, body: &Value) -> Option<Answer> {
 
 fn revision(object: &Value) -> Option<u64> {
     object["metadata"]["resourceVersion"].as_str()?.parse().ok()
+}
+
+/// Whether no client of a run wrote it.
+fn is_foreign(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    metadata["namespace"] != NAMESPACE || metadata["name"] == FOREIGN
 }
 
 /// A ConfigMap as a checker knows it.
@@ -178,7 +188,7 @@ pub(crate) enum Line {
     Gone,
 }
 
-/// Reads a line of a watch; what is not of this namespace is `None`.
+/// Reads a line of a watch; what is not ours is `None`.
 pub(crate) fn line(line: &[u8]) -> Option<Line> {
     let odd = || Some(Line::Notice(Notice::Odd(String::from_utf8_lossy(line).into_owned())));
     let Ok(event) = serde_json::from_slice::<Value>(line) else { return odd() };
@@ -198,7 +208,7 @@ pub(crate) fn line(line: &[u8]) -> Option<Line> {
         Some("ERROR") if object["code"] == 410 => return Some(Line::Gone),
         _ => return odd(),
     };
-    if object["metadata"]["namespace"] != NAMESPACE {
+    if is_foreign(object) {
         return None;
     }
     seen(object).map_or_else(odd, |seen| Some(Line::Notice(Notice::Event(kind, seen))))
@@ -256,7 +266,8 @@ fn sample() -> (Write, Value, Seen) {
 fn an_object_is_read_as_it_was_written() {
     let (write, object, expected) = sample();
     assert_eq!(answer(&Call::Write(write), &response(200, &object)), Answer::Object(expected.clone()));
-    let list = json!({"metadata": {"resourceVersion": "9"}, "items": [object]});
+    let foreign = json!({"metadata": {"name": FOREIGN, "namespace": NAMESPACE}});
+    let list = json!({"metadata": {"resourceVersion": "9"}, "items": [object, foreign]});
     let call = Call::List(None, Extent::Whole);
     assert_eq!(answer(&call, &response(200, &list)), Answer::Listing(9, vec![expected]));
 }
@@ -270,6 +281,9 @@ fn lines_of_a_watch_are_read() {
     let mut elsewhere = object.clone();
     elsewhere["metadata"]["namespace"] = json!("default");
     assert_eq!(read("ADDED", &elsewhere), None);
+    let mut foreign = object.clone();
+    foreign["metadata"]["name"] = json!(FOREIGN);
+    assert_eq!(read("ADDED", &foreign), None);
     let mut bookmark = json!({"metadata": {"resourceVersion": "9"}});
     assert_eq!(read("BOOKMARK", &bookmark), Some(Line::Notice(Notice::Bookmark(9))));
     bookmark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
