@@ -28,9 +28,13 @@ pub(crate) enum Fault {
 const CALM_MS: [(usize, usize); 2] = [(20, 300), (300, 1_500)];
 /// How long a server is stopped: beyond many timers, below the clients' deadlines.
 const PAUSE_MS: (usize, usize) = (50, 1_000);
-/// How long a disk fails, from the first call that it let fail on: through several
-/// of the store's attempts to open it again, which begin 100 ms apart and double.
-const DISK_MS: (usize, usize) = (0, 1_200);
+/// How long a disk fails, from the first call that it let fail on: through the
+/// store's first attempt to open it again, and not through the second, a second
+/// later, after which it waits for ten.
+const DISK_MS: (usize, usize) = (0, 900);
+/// Where so much time is left a disk may fail until the store gives up: after
+/// three attempts, in eleven seconds.
+const GIVES_UP_WITHIN: Duration = Duration::from_secs(15);
 
 /// Calls that succeed before a disk begins to fail, at most: a commit has two syncs,
 /// and about ten writes, so that the first failure comes anywhere in one. After the
@@ -40,6 +44,22 @@ const CALLS_PASSING: usize = 24;
 const CALLS_FAILING: [u32; 3] = [1, 8, LASTING];
 /// More than there are calls in the time that a disk fails.
 const LASTING: u32 = 1_000_000;
+
+/// What a trial allows.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    /// Faults may meet.
+    is_mixed: bool,
+    /// There is time for the store to give up.
+    is_long: bool,
+}
+
+/// How a server that had a fault comes out of it.
+#[derive(Clone, Copy, Debug)]
+enum Settled {
+    Ready,
+    Ended,
+}
 
 pub(crate) struct Nemesis {
     random: Random,
@@ -112,11 +132,14 @@ impl Nemesis {
             let calm = *self.random.choose(&CALM_MS);
             tokio::time::sleep(self.random.millis(calm.0, calm.1)).await;
             self.note(format!("{fault:?} begins"));
-            let is_mixed = faults.len() > 1;
+            let setting = Setting {
+                is_mixed: faults.len() > 1,
+                is_long: end.saturating_duration_since(Instant::now()) > GIVES_UP_WITHIN,
+            };
             match fault {
                 Fault::Kill => self.replace(sites_tx).await,
-                Fault::Pause => self.pause(is_mixed, sites_tx).await,
-                Fault::DiskFull | Fault::DiskError => self.break_disk(fault, is_mixed, sites_tx).await,
+                Fault::Pause => self.pause(setting, sites_tx).await,
+                Fault::DiskFull | Fault::DiskError => self.break_disk(fault, setting, sites_tx).await,
             }
             self.note(format!("{fault:?} is over"));
             n_done += 1;
@@ -143,17 +166,17 @@ impl Nemesis {
         self.spur.take().expect("it is missing only while it is replaced").end().await;
     }
 
-    async fn pause(&mut self, is_mixed: bool, sites_tx: &watch::Sender<Option<Site>>) {
+    async fn pause(&mut self, setting: Setting, sites_tx: &watch::Sender<Option<Site>>) {
         self.spur().signal(Signal::STOP);
         tokio::time::sleep(self.random.millis(PAUSE_MS.0, PAUSE_MS.1)).await;
-        if is_mixed && self.random.is_one_in(3) {
+        if setting.is_mixed && self.random.is_one_in(3) {
             return self.replace(sites_tx).await;
         }
         self.spur().signal(Signal::CONT);
         self.until_ready().await;
     }
 
-    async fn break_disk(&mut self, fault: Fault, is_mixed: bool, sites_tx: &watch::Sender<Option<Site>>) {
+    async fn break_disk(&mut self, fault: Fault, setting: Setting, sites_tx: &watch::Sender<Option<Site>>) {
         let n_failing = *self.random.choose(&CALLS_FAILING);
         let before = self.disk().n_failed();
         match fault {
@@ -167,14 +190,20 @@ impl Nemesis {
             n => Err(format!("{n} failed so far")),
         })
         .await;
-        if fault == Fault::DiskFull || n_failing == LASTING {
+        let lasts = fault == Fault::DiskFull || n_failing == LASTING;
+        if fault == Fault::DiskError && lasts && setting.is_long && self.random.is_one_in(4) {
+            self.until_given_up().await;
+        } else if lasts {
             tokio::time::sleep(self.random.millis(DISK_MS.0, DISK_MS.1)).await;
         }
-        if is_mixed && self.random.is_one_in(3) {
-            self.replace(sites_tx).await;
-        } else {
-            self.mend_disk();
-            self.recover(sites_tx).await;
+        if setting.is_mixed && self.random.is_one_in(3) {
+            return self.replace(sites_tx).await;
+        }
+        self.mend_disk();
+        let sound = Instant::now();
+        match self.until_settled().await {
+            Settled::Ready => self.slowest_recovery = self.slowest_recovery.max(sound.elapsed()),
+            Settled::Ended => self.replace(sites_tx).await,
         }
     }
 
@@ -198,25 +227,17 @@ impl Nemesis {
         self.note("the disk is sound".to_owned());
     }
 
-    /// Waits until the server takes writes again. One that has given up ends, and is
-    /// started anew.
-    async fn recover(&mut self, sites_tx: &watch::Sender<Option<Site>>) {
-        if has_ended(self.spur().pid()) {
-            self.note("the server has ended by itself".to_owned());
-            let status = self.spur.as_mut().expect("it was asked for its pid").wait().await;
-            assert!(status.code().is_some_and(|code| code != 0), "it gave up with {status}");
-            return self.replace(sites_tx).await;
-        }
-        let sound = Instant::now();
-        self.until_ready().await;
-        self.slowest_recovery = self.slowest_recovery.max(sound.elapsed());
-    }
-
     /// Kills the server, whatever its state, and starts another one on its data. Where
     /// the disk can fail it sometimes does so again meanwhile.
     async fn replace(&mut self, sites_tx: &watch::Sender<Option<Site>>) {
-        let spur = self.spur.take().expect("it is missing only here");
-        spur.kill().await;
+        let mut spur = self.spur.take().expect("it is missing only here");
+        if has_ended(spur.pid()) {
+            let status = spur.wait().await;
+            assert!(status.code().is_some_and(|code| code != 0), "it ended by itself with {status}");
+            self.note("the server has ended by itself".to_owned());
+        } else {
+            spur.kill().await;
+        }
         self.note("the server is dead".to_owned());
         sites_tx.send_replace(None);
         self.mend_disk();
@@ -255,11 +276,30 @@ impl Nemesis {
     }
 
     async fn until_ready(&self) {
-        let site = self.site();
+        match self.until_settled().await {
+            Settled::Ready => {}
+            Settled::Ended => panic!("the server has ended by itself on a sound disk"),
+        }
+    }
+
+    /// Waits until the server takes writes, or has ended by itself, as it does once it
+    /// has given up a disk.
+    async fn until_settled(&self) -> Settled {
+        let (site, pid) = (self.site(), self.spur().pid());
         until("the server is ready", async || match site.get("/readyz").try_send().await {
-            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) if answer.status == 200 => Ok(Settled::Ready),
+            _ if has_ended(pid) => Ok(Settled::Ended),
             Ok(answer) => Err(answer.text()),
             Err(error) => Err(error),
+        })
+        .await
+    }
+
+    async fn until_given_up(&self) {
+        let pid = self.spur().pid();
+        until("the server has given up", async || match has_ended(pid) {
+            true => Ok(()),
+            false => Err("it still runs"),
         })
         .await;
     }

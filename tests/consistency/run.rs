@@ -150,11 +150,12 @@ async fn write_last(site: &Site, started: Instant) -> Operation {
 /// What explains the numbers of a verdict.
 fn circumstances(name: &str, history: &History) -> String {
     let n_faults = history.faults.iter().filter(|(_, what)| what.ends_with("begins")).count();
-    let n_restarts = history.faults.iter().filter(|(_, what)| what == "the server is dead").count();
-    let n_unstarted = history.faults.iter().filter(|(_, what)| what.contains("did not start")).count();
+    let n_of = |text: &str| history.faults.iter().filter(|(_, what)| what.contains(text)).count();
+    let (n_restarts, n_given_up, n_unstarted) =
+        (n_of("the server is dead"), n_of("ended by itself"), n_of("did not start"));
     let count = |is_it: fn(&Operation) -> bool| history.operations.iter().filter(|o| is_it(o)).count();
     format!(
-        "consistency: {name}: {n_faults} faults, {n_restarts} restarts ({n_unstarted} starts failed), {} writes acknowledged, {} refused \
+        "consistency: {name}: {n_faults} faults, {n_restarts} restarts ({n_given_up} gave up, {n_unstarted} starts failed), {} writes acknowledged, {} refused \
          by the disk, {} reads lost, {} revisions expired",
         count(|o| o.write().is_some() && matches!(o.answer, Answer::Object(_) | Answer::Deleted(_))),
         count(|o| matches!(o.answer, Answer::NotWritten(_))),
