@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     match args.command {
         Command::Up(up) => {
             config::start_log(&config);
+            spur_store::quiet_caught_panics();
             runtime.block_on(up::up(up, config))
         }
         Command::Client(command) => {

@@ -29,6 +29,7 @@ mod write;
 mod backend;
 mod directory;
 mod disk;
+mod guard;
 mod history;
 mod network;
 mod published;
@@ -42,6 +43,7 @@ mod writer;
 #[cfg(test)]
 mod faults;
 
+pub use guard::quiet_caught_panics;
 pub use health::{Health, Stats};
 pub use key::Key;
 pub use list::{ListRange, Listing};

@@ -1,6 +1,5 @@
 //! One committed state of the database, shared by all readers until the next commit.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -10,8 +9,8 @@ use crate::backend::Gated;
 use crate::directory::DirectoryLock;
 use crate::key::EncodedRange;
 use crate::record::decode_object;
-use crate::tables::{self, OBJECTS};
-use crate::{Key, ReadError, Revision, Stored};
+use crate::tables::OBJECTS;
+use crate::{Key, ReadError, Revision, Stored, guard};
 
 /// An open database. Fields drop in order: the directory's lock goes last.
 #[derive(Debug)]
@@ -64,8 +63,7 @@ impl Drop for Opened {
     /// hold the last reference is not the one to suffer: the next opening says what is damaged.
     fn drop(&mut self) {
         let database = self.database.take();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(database))) {
-            let cause = tables::panic_text(&*panic);
+        if let Err(cause) = guard::guarded(|| drop(database)) {
             tracing::warn!("failed to close the database: {cause}");
         }
     }
@@ -93,9 +91,8 @@ impl Snapshot {
         }
         // Nothing of ours is left half-changed by a read that unwinds.
         Some(
-            catch_unwind(AssertUnwindSafe(|| read(self))).unwrap_or_else(|panic| {
-                Err(ReadError::Damaged { cause: tables::panic_text(&*panic).into() })
-            }),
+            guard::guarded(|| read(self))
+                .unwrap_or_else(|cause| Err(ReadError::Damaged { cause: cause.into() })),
         )
     }
 

@@ -1,14 +1,12 @@
 //! The tables, the state row, and what can be wrong with a database as a whole.
 
-use std::any::Any;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{Database, ReadTransaction, TableDefinition, WriteTransaction};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::Revision;
+use crate::{Revision, guard};
 
 /// Encoded key → revision, checksum, value.
 pub(crate) const OBJECTS: TableDefinition<'static, &'static [u8], &'static [u8]> =
@@ -117,16 +115,9 @@ pub(crate) fn initialise(database: &Database, identity: Identity) -> Result<(), 
     Ok(())
 }
 
-/// Runs something that may meet a damaged page: redb panics on some of them.
+/// Runs something that may meet a damaged page.
 pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(Fault::Damaged(panic_text(&*panic))))
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("a page makes no sense ({})", text.unwrap_or("no message"))
+    guard::guarded(run).unwrap_or_else(|cause| Err(Fault::Damaged(cause)))
 }
 
 // === impl Fault ===

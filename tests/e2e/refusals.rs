@@ -49,6 +49,7 @@ async fn check_refused(data: &Data, told: &[&str]) {
     let before = content(&data.path());
     let refused = up(data).await.code(1).prints_nothing().tells(told).tells(&["hint: "]);
     assert!(!refused.stderr.contains("held by"), "it came to listen: {}", refused.stderr);
+    assert!(!refused.stderr.contains("panicked"), "an error is no panic: {}", refused.stderr);
     assert!(content(&data.path()) == before, "something was changed");
 }
 

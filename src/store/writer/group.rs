@@ -1,7 +1,6 @@
 //! One transaction: each write checked against the state the ones before it left.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use redb::{ReadableTable, StorageBackend, Table, WriteTransaction};
@@ -58,8 +57,7 @@ pub(super) fn apply(
     let stage = Cell::new(Stage::Before);
     // A page that redb panics on fails the group; the database is then opened again, so nothing
     // half-changed is used further.
-    catch_unwind(AssertUnwindSafe(|| run(opened, state, ledger, group, options, &stage).map_err(Fault::from)))
-        .unwrap_or_else(|panic| Err(Fault::Damaged(tables::panic_text(&*panic))))
+    tables::guarded(|| run(opened, state, ledger, group, options, &stage).map_err(Fault::from))
         .map_err(|fault| Failure { fault, stage: stage.get() })
 }
 
