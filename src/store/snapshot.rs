@@ -162,6 +162,7 @@ mod tests {
         assert!(snapshot.read(|_| Ok(())).is_none(), "there is a newer one");
     }
 
+    /// AP-18: no lock is poisoned by a read that panics.
     #[test]
     fn a_panicking_page_is_an_error() {
         let snapshot = snapshot();
