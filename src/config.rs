@@ -60,6 +60,8 @@ pub(crate) fn start_log(config: &Config) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(is_coloured)
+        // It would say with `eprintln!` that it cannot write to standard error, and panic.
+        .log_internal_errors(false)
         .init();
 }
 

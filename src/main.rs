@@ -3,6 +3,7 @@
 mod addresses;
 mod config;
 mod identity;
+mod say;
 mod shutdown;
 mod up;
 

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
 use crate::identity;
+use crate::say::say;
 use crate::shutdown::{Signals, stdin_ended, store_failed};
 
 /// What pods get to end after SIGTERM when all of Spur ends. Shorter than
@@ -59,7 +60,7 @@ pub(crate) async fn up(args: UpArgs, config: Config) -> ExitCode {
     match run(args, config).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -104,9 +105,9 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             () = stdin_ended(), if until_stdin_ends => {}
             cause = store_failed(running.store.health_changes()) => {
                 let data = data.display();
-                eprintln!(
+                say(format_args!(
                     "error: the store in `{data}` takes no writes any more: {cause}\nhint: see to the disk, then start again: nothing acknowledged is lost"
-                );
+                ));
                 code = ExitCode::FAILURE;
             }
         }
@@ -114,7 +115,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     tokio::select! {
         () = running.end() => Ok(code),
         () = signals.next() => {
-            eprintln!("second signal: ending at once");
+            say("second signal: ending at once");
             Ok(ExitCode::FAILURE)
         }
     }
@@ -160,7 +161,7 @@ async fn open(data: &Path, config: &Config) -> Result<(Arc<Store>, Arc<ProcessRu
     let base_env = config.pod_env.clone();
     let (runtime, reaped) = ProcessRuntime::open(ProcessConfig { dir, base_env }).await?;
     if !reaped.is_empty() {
-        eprintln!("ended {} processes that an earlier spur left behind", reaped.len());
+        say(format_args!("ended {} processes that an earlier spur left behind", reaped.len()));
     }
     Ok((Arc::new(store), Arc::new(runtime)))
 }
@@ -321,7 +322,7 @@ impl Running {
         let _ = control.await;
         tracing::info!("the controllers have ended");
         if let Err(error) = runtime.shutdown(POD_GRACE).await {
-            eprintln!("warning: {error}");
+            say(format_args!("warning: {error}"));
         }
         tracing::info!("the pods have ended");
         stop_server.cancel();

@@ -102,6 +102,44 @@ pub(crate) async fn st_3_a_full_disk_refuses_writes_and_recovers_when_there_is_r
     spur.end().await;
 }
 
+/// ST-3: where the log is on the full disk too, what cannot be logged is lost, and nothing else.
+pub(crate) async fn st_3_a_log_on_the_full_disk_takes_nothing_along() {
+    let (data, store) = with_store();
+    let (at, log) = (store.display(), store.join("log"));
+    let mount = format!("mount -t tmpfs -o size=40m,mode=700 none '{at}'; exec \"$@\" 2>'{}'", log.display());
+    let spur = Spur::up().on(&data).under(&[&mounted(&mount)[..], &["sh"]].concat()).start().await;
+    let inside = PathBuf::from(format!("/proc/{}/root{at}", spur.pid()));
+    let api = spur.api();
+    api.create(&large("kept")).await.ok();
+    fill(&inside.join("filler"));
+    // Each refusal is a line of the log, more than what its last block still takes.
+    let mut n_refused = 0;
+    for n in 0..100 {
+        let answer = api.create(&large(&format!("more-{n}"))).await;
+        if !answer.status.is_success() {
+            refused(&answer);
+            n_refused += 1;
+            if n_refused == 1 {
+                // What the store has just given up for its own recovery.
+                fill(&inside.join("ballast's place"));
+            }
+        }
+    }
+    assert!(n_refused > 50, "{n_refused} were refused");
+    let logged = fs::read_to_string(inside.join("log")).unwrap();
+    assert!(logged.matches("request failed").count() < n_refused, "the log was full as well");
+    fs::remove_file(inside.join("filler")).unwrap();
+    fs::remove_file(inside.join("ballast's place")).unwrap();
+    until("writes are taken again", async || match api.create(&large("later")).await {
+        answer if answer.status.is_success() => Ok(()),
+        answer => Err(refused(&answer)),
+    })
+    .await;
+    let logged = fs::read_to_string(inside.join("log")).unwrap();
+    assert!(!logged.contains("panicked"), "{logged}");
+    spur.end().await;
+}
+
 /// ST-9: a read-only file system is named before anything listens.
 pub(crate) async fn st_9_a_read_only_file_system_is_refused() {
     let (data, store) = with_store();

@@ -35,6 +35,7 @@ macro_rules! cases {
 
 const ALL: &[(&str, Need, Case)] = cases![
     Namespaces disk::st_3_a_full_disk_refuses_writes_and_recovers_when_there_is_room,
+    Namespaces disk::st_3_a_log_on_the_full_disk_takes_nothing_along,
     Namespaces disk::st_9_a_read_only_file_system_is_refused,
     Namespaces user::ap_16_a_privileged_port_is_refused_with_what_helps,
     User user::st_9_a_directory_of_another_user_is_refused,
