@@ -67,6 +67,24 @@ pub fn drop_unknown_fields(definition: &str, object: &mut Value) -> Result<Vec<S
     Ok(spur_schema::unknown_fields(schema, object))
 }
 
+/// The status of a new object of this definition; `None` where it has none. In Go it is a struct,
+/// which is written even when it is empty, with a zero in each field that its type cannot leave out.
+pub fn new_status(definition: &str) -> Option<Value> {
+    let property = document().get(definition)?.pointer("/properties/status")?;
+    let reference = property.get("$ref").or_else(|| property.pointer("/allOf/0/$ref"))?.as_str()?;
+    let schema = document().get(reference.rsplit('/').next()?)?;
+    let zero = |field: &Value| {
+        let field = field.as_str()?;
+        match schema["properties"][field]["type"].as_str()? {
+            "integer" => Some((field.to_owned(), json!(0))),
+            "boolean" => Some((field.to_owned(), json!(false))),
+            _ => None,
+        }
+    };
+    let required = schema["required"].as_array().into_iter().flatten();
+    Some(Value::Object(required.filter_map(zero).collect()))
+}
+
 fn build() -> Map<String, Value> {
     let mut generator = schemars::generate::SchemaSettings::openapi3().into_generator();
     add_kubernetes(&mut generator);

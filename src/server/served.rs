@@ -213,7 +213,15 @@ impl Served {
     /// Sets what the server decides when an object is made.
     pub(crate) fn prepare_create(&self, object: &mut Value) {
         match self {
-            Bundled(kind) => (kind.rules.prepare_create)(object),
+            Bundled(kind) => {
+                if !kind.is_structural()
+                    && self.has(Subresource::Status)
+                    && let Some(status) = definitions::new_status(kind.definition)
+                {
+                    object["status"] = status;
+                }
+                (kind.rules.prepare_create)(object);
+            }
             Custom(_) => {}
         }
     }

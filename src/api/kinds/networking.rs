@@ -22,6 +22,9 @@ pub(crate) const INGRESS: Kind = Kind {
     definition: "io.k8s.api.networking.v1.Ingress",
     subresources: &[Subresource::Status],
     rules: Rules {
+        prepare_create: |object| {
+            meta::map_at(object, "status").insert("loadBalancer".to_owned(), json!({}));
+        },
         validate: validate_ingress,
         columns: &[
             Column::text("Class"),

@@ -15,6 +15,12 @@ pub(crate) const POD_DISRUPTION_BUDGET: Kind = Kind {
     definition: "io.k8s.api.policy.v1.PodDisruptionBudget",
     subresources: &[Subresource::Status],
     rules: Rules {
+        prepare_create: |object| {
+            // Optional in the schema, and never left out all the same.
+            object["status"] = json!({
+                "currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0,
+            });
+        },
         validate,
         columns: &[
             Column::text("Min Available"),

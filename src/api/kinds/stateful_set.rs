@@ -31,6 +31,10 @@ pub(crate) const KIND: Kind = Kind {
         // The pods' names, and their hostnames, begin with it.
         name: NameRule::Label,
         default,
+        prepare_create: |object| {
+            // Optional in the schema, and never left out all the same.
+            meta::map_at(object, "status").insert("availableReplicas".to_owned(), json!(0));
+        },
         validate,
         columns: &[Column::text("Ready"), Column::AGE, Column::wide("Containers"), Column::wide("Images")],
         cells: |object| {

@@ -17,10 +17,44 @@ async fn a_new_object_gets_its_identity_from_the_server() {
     assert_eq!(created["metadata"]["generation"], 1);
     assert_eq!(created["metadata"]["namespace"], "default");
     assert_eq!(created["spec"]["replicas"], 1, "defaults are filled in");
-    assert_eq!(created.get("status"), None, "status is not the creator's to write");
+    assert_eq!(created["status"], json!({}), "status is not the creator's to write");
     let read = world.get(&format!("{DEPLOYMENTS}/web")).await.expect(200);
     assert_eq!(read, created);
     assert_eq!(read.as_object().expect("a map").keys().next().map(String::as_str), Some("kind"));
+}
+
+/// Typed clients reach into `status` without a look whether it is there: in Go it is a struct,
+/// which is written even when it is empty, with the fields that its type cannot leave out.
+#[tokio::test]
+async fn a_status_is_there_from_the_beginning() {
+    let world = world().await;
+    let template = deployment("web")["spec"]["template"].clone();
+    let selector = deployment("web")["spec"]["selector"].clone();
+    let create = async |path: &str, kind: &str, spec: serde_json::Value| {
+        let (api_version, _) = path.trim_start_matches("/apis/").split_once("/namespaces").expect("a path");
+        let object =
+            json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "n"}, "spec": spec});
+        world.post(path, &object).await.expect(201)["status"].clone()
+    };
+    let workload = json!({"selector": selector, "template": template, "serviceName": "s"});
+    let apps = |plural: &str| format!("/apis/apps/v1/namespaces/default/{plural}");
+    let daemon_set = json!({
+        "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0,
+    });
+    let without_service = json!({"selector": workload["selector"], "template": workload["template"]});
+    let status = create(&apps("replicasets"), "ReplicaSet", without_service.clone()).await;
+    assert_eq!(status, json!({"replicas": 0}));
+    assert_eq!(create(&apps("daemonsets"), "DaemonSet", without_service).await, daemon_set);
+    let status = create(&apps("statefulsets"), "StatefulSet", workload).await;
+    assert_eq!(status, json!({"replicas": 0, "availableReplicas": 0}));
+    let ingress = json!({"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}});
+    let path = "/apis/networking.k8s.io/v1/namespaces/default/ingresses";
+    assert_eq!(create(path, "Ingress", ingress).await, json!({"loadBalancer": {}}));
+    let budget = json!({"minAvailable": 1, "selector": selector});
+    let path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let wanted =
+        json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
+    assert_eq!(create(path, "PodDisruptionBudget", budget).await, wanted);
 }
 
 #[tokio::test]
@@ -121,7 +155,7 @@ async fn spec_and_status_are_written_through_their_own_doors() {
     object["spec"]["replicas"] = json!(3);
     object["status"] = json!({"replicas": 9});
     let updated = world.put(&path, &object).await.expect(200);
-    assert_eq!((&updated["spec"]["replicas"], updated.get("status")), (&json!(3), None));
+    assert_eq!((&updated["spec"]["replicas"], &updated["status"]), (&json!(3), &json!({})));
     assert_eq!(updated["metadata"]["generation"], 2);
     let mut object = updated;
     object["spec"]["replicas"] = json!(5);
