@@ -26,6 +26,12 @@ pub(crate) enum Part {
 
 /// Makes a new object complete: identity, defaults, what the server decides.
 pub(crate) fn prepare_create(kind: &Served, value: &mut Value) {
+    identify(kind, value);
+    kind.prepare_create(value);
+}
+
+/// Gives a new object its identity and its defaults.
+pub(crate) fn identify(kind: &Served, value: &mut Value) {
     let metadata = meta::metadata_mut(value);
     for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         metadata.shift_remove(field);
@@ -42,7 +48,6 @@ pub(crate) fn prepare_create(kind: &Served, value: &mut Value) {
         map.shift_remove("status");
     }
     kind.default(value);
-    kind.prepare_create(value);
 }
 
 /// Keeps what an update may not change and counts the generation.

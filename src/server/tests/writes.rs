@@ -58,6 +58,26 @@ async fn a_status_is_there_from_the_beginning() {
 }
 
 #[tokio::test]
+async fn the_creator_owns_what_was_sent_and_not_what_the_server_decides() {
+    let world = world().await;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "main", "image": "none", "command": ["true"]}]},
+    });
+    let pods = "/api/v1/namespaces/default/pods";
+    let created = world.post(pods, &pod).await.expect(201);
+    assert_eq!(created["status"]["phase"], "Pending");
+    let fields = &created["metadata"]["managedFields"][0]["fieldsV1"];
+    assert_eq!(fields.get("f:status"), None, "{fields:#}");
+    assert_eq!(fields["f:spec"].get("f:nodeName"), None, "{fields:#}");
+    assert!(fields["f:spec"]["f:containers"].is_object(), "{fields:#}");
+    assert!(fields["f:spec"]["f:restartPolicy"].is_object(), "a default is as if it were sent: {fields:#}");
+    // So that whoever reports the status meets no conflict.
+    let status = json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": "Running"}});
+    world.patch(&format!("{pods}/p/status?fieldManager=node"), "apply-patch+yaml", &status).await.expect(200);
+}
+
+#[tokio::test]
 async fn names_are_generated_and_unique() {
     let world = world().await;
     let mut sent = config_map("");

@@ -43,7 +43,10 @@ pub(crate) async fn store_new(
     operation: Operation,
 ) -> Result<Value, Status> {
     let kind = request.kind();
-    pipeline::prepare_create(kind, &mut value);
+    pipeline::identify(kind, &mut value);
+    // Nobody owns what the server decides beyond that.
+    let sent = value.clone();
+    kind.prepare_create(&mut value);
     namespaces::admit_create(&request.state, &request.target, meta::name(&value))?;
     custom_definitions::admit_create(&request.state, kind)?;
     pod_admission::admit_create(&request.state, &request.target, &mut value)?;
@@ -60,8 +63,13 @@ pub(crate) async fn store_new(
         custom_definitions::settle(&request.state, kind, &mut named);
         if operation == Operation::Update {
             let manager = request.manager(operation);
-            named = apply::update(kind.schema(), None, &named, &manager)
+            let owned = apply::update(kind.schema(), None, &sent, &manager)
                 .map_err(|error| Status::bad_request(error.to_string()))?;
+            let metadata = meta::metadata_mut(&mut named);
+            match owned.pointer("/metadata/managedFields") {
+                Some(managed) => metadata.insert("managedFields".to_owned(), managed.clone()),
+                None => metadata.shift_remove("managedFields"),
+            };
         }
         match put_new(request, kind, named).await {
             Err(status) if is_generated && status.reason == "AlreadyExists" => {}
