@@ -94,9 +94,7 @@ pub(crate) fn validate(kind: &Served, new: &Value, old: Option<&Value>) -> Resul
     if let Some(old) = old {
         faults.extend(new_finalizers_while_deleting(new, old));
     }
-    if kind.is_structural() || faults.is_empty() {
-        faults.extend(kind.validate(new, old));
-    }
+    faults.extend(kind.validate(new, old));
     if faults.is_empty() { Ok(()) } else { Err(Status::invalid(kind.group(), kind.kind(), name, &faults)) }
 }
 

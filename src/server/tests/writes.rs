@@ -78,6 +78,16 @@ async fn the_creator_owns_what_was_sent_and_not_what_the_server_decides() {
 }
 
 #[tokio::test]
+async fn everything_wrong_is_told_at_once() {
+    let world = world().await;
+    let mut sent = deployment("Bad_Name");
+    sent["spec"]["replicas"] = json!(-1);
+    let message = world.post(DEPLOYMENTS, &sent).await.message(422);
+    assert!(message.contains("metadata.name: Invalid value"), "{message}");
+    assert!(message.contains("spec.replicas: Invalid value"), "{message}");
+}
+
+#[tokio::test]
 async fn names_are_generated_and_unique() {
     let world = world().await;
     let mut sent = config_map("");
