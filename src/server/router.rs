@@ -118,8 +118,8 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
     let time_limit = in_flight::time_limit(&query);
     let answered = async {
         let body = body::read(body).await?;
-        let request = Request { state: state.clone(), user, target, query, headers: parts.headers, body };
-        generic(&parts.method, &request).await
+        let (state, method, headers) = (state.clone(), parts.method, parts.headers);
+        generic(&Request { state, method, user, target, query, headers, body }).await
     };
     if is_long_running {
         return answered.await;
@@ -174,23 +174,23 @@ fn roots() -> Answer {
     answer::json(StatusCode::OK, &serde_json::json!({"paths": paths}))
 }
 
-async fn generic(method: &Method, request: &Request) -> Outcome {
+async fn generic(request: &Request) -> Outcome {
     let allowed = methods(&request.target);
-    if !allowed.contains(&method.as_str()) {
+    if !allowed.contains(&request.method.as_str()) {
         return Ok(answer::method_not_allowed(allowed));
     }
-    if method == Method::GET || !custom_definitions::is_of(request.kind()) {
-        return run(method, request).await;
+    if request.method == Method::GET || !custom_definitions::is_of(request.kind()) {
+        return run(request).await;
     }
-    write_definition(method.clone(), request.clone()).await
+    write_definition(request.clone()).await
 }
 
 /// Writes a CustomResourceDefinition, in a task of its own: a client that goes away must not
 /// leave one that is stored and not served.
-async fn write_definition(method: Method, request: Request) -> Outcome {
+async fn write_definition(request: Request) -> Outcome {
     let written = tokio::spawn(async move {
         let _turn = request.state.definitions().lock().await;
-        let outcome = run(&method, &request).await;
+        let outcome = run(&request).await;
         custom_definitions::refresh(&request.state).await;
         outcome
     });
@@ -201,17 +201,17 @@ async fn write_definition(method: Method, request: Request) -> Outcome {
     }
 }
 
-async fn run(method: &Method, request: &Request) -> Outcome {
-    let mut answer = verb(method, request).await?;
+async fn run(request: &Request) -> Outcome {
+    let mut answer = verb(request).await?;
     if let Some(warning) = request.kind().deprecation() {
         answer::warn(&mut answer, &[warning.to_owned()]);
     }
     Ok(answer)
 }
 
-async fn verb(method: &Method, request: &Request) -> Outcome {
+async fn verb(request: &Request) -> Outcome {
     let is_watch = request.query.is_watch;
-    match (method.as_str(), request.target.name.is_some(), request.target.subresource) {
+    match (request.method.as_str(), request.target.name.is_some(), request.target.subresource) {
         ("GET", true, None) if request.target.is_watch => verbs::watch::watch(&one_object(request)).await,
         ("GET", true, None | Some(Subresource::Status | Subresource::Approval)) => {
             verbs::get::get(request).await

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::USER_AGENT;
+use http::{HeaderMap, Method};
 use spur_api::{Status, Subresource, meta};
 use spur_schema::apply::{Manager, Operation};
 use tokio::time::Instant;
@@ -36,6 +36,7 @@ const TRY_FOR: Duration = Duration::from_secs(34);
 #[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) state: State,
+    pub(crate) method: Method,
     /// Who asks.
     pub(crate) user: Arc<User>,
     pub(crate) target: Target,

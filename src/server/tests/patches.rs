@@ -54,6 +54,29 @@ async fn a_patch_with_a_stale_version_is_a_conflict() {
     world.patch(&format!("{CONFIG_MAPS}/a"), "merge-patch+json", &patch).await.expect(409);
 }
 
+/// A PUT names the object that it means by its uid; a patch says what is to become of it
+/// (`rest/update.go`, `defaultUpdatedObjectInfo.Preconditions`).
+#[tokio::test]
+async fn a_uid_is_a_condition_of_an_update_and_cannot_be_patched() {
+    let world = world().await;
+    let mut object = world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let path = format!("{CONFIG_MAPS}/a");
+    object["metadata"]["uid"] = json!("another");
+    assert!(world.put(&path, &object).await.message(409).contains("UID in precondition: another"));
+    let patch = json!({"metadata": {"uid": "another"}});
+    let message = world.patch(&path, "merge-patch+json", &patch).await.message(422);
+    assert!(message.contains("metadata.uid: Invalid value: \"another\": field is immutable"), "{message}");
+}
+
+#[tokio::test]
+async fn an_apply_needs_a_manager() {
+    let world = world().await;
+    let refused = world.patch(&format!("{CONFIG_MAPS}/a"), "apply-patch+yaml", &config_map("a")).await;
+    let wanted = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: \
+                  is required for apply patch";
+    assert_eq!(refused.message(422), wanted);
+}
+
 #[tokio::test]
 async fn custom_kinds_take_no_strategic_patch() {
     let world = world().await;
@@ -82,7 +105,6 @@ async fn an_apply_makes_then_owns_and_conflicts() {
     without["data"] = json!({});
     let removed = world.patch(&by("two", ""), "apply-patch+yaml", &without).await.expect(200);
     assert_eq!(removed["data"].get("k"), None, "what its only owner no longer applies goes");
-    world.patch(&path, "apply-patch+yaml", &config_map("a")).await.expect(400);
 }
 
 #[tokio::test]
@@ -99,13 +121,14 @@ async fn an_applied_status_leaves_the_spec() {
 }
 
 #[tokio::test]
-async fn an_apply_to_another_object_of_that_name_is_a_conflict() {
+async fn an_apply_cannot_change_the_uid() {
     let world = world().await;
     world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
     let mut other = config_map("a");
     other["metadata"]["uid"] = json!("another");
     let path = format!("{CONFIG_MAPS}/a?fieldManager=m&force=true");
-    world.patch(&path, "apply-patch+yaml", &other).await.expect(409);
+    let message = world.patch(&path, "apply-patch+yaml", &other).await.message(422);
+    assert!(message.contains("metadata.uid: Invalid value"), "{message}");
 }
 
 #[tokio::test]

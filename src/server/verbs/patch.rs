@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::Value;
 use spur_api::status::Cause;
 use spur_api::{Status, Subresource, meta};
+use spur_schema::FieldError;
 use spur_schema::apply::{self, ApplyError, OnConflict, Operation};
 use spur_schema::decode::Decoded;
 use spur_schema::patch::{self, JsonPatchError};
@@ -80,9 +81,8 @@ fn check_is_object(value: &Value) -> Result<(), Status> {
 async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Outcome {
     let kind = request.kind();
     if request.query.field_manager.is_empty() {
-        return Err(Status::bad_request(
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-        ));
+        let fault = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", &[fault]));
     }
     let mut decoded = body::decode_object(Media::Apply, &request.body)?;
     incoming::check_names_its_kind(&decoded.value)?;

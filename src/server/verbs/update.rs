@@ -2,7 +2,8 @@
 //!
 //! Source: `apiserver/pkg/registry/generic/registry/store.go`, `Update`.
 
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 use spur_api::{Status, Subresource, meta};
 use spur_schema::apply::{self, Operation};
 use spur_schema::{ErrorKind, FieldError};
@@ -108,13 +109,18 @@ pub(crate) fn prepare(request: &Request, part: Part, old: &Found, new: &mut Valu
     pipeline::validate(request.kind(), new, Some(&old.value))
 }
 
-/// Who names a uid means that object and no other of its name.
+/// Who puts an object with a uid means that one and no other of its name; who patches would
+/// change it.
 fn check_uid(request: &Request, new: &Value, old: &Value) -> Result<(), Status> {
     let (sent, found) = (meta::uid(new), meta::uid(old));
     if sent.is_empty() || sent == found {
         return Ok(());
     }
     let (kind, name) = (request.kind(), request.target.object_name());
+    if request.method == Method::PATCH {
+        let fault = FieldError::invalid("metadata.uid", json!(sent), "field is immutable");
+        return Err(Status::invalid(kind.group(), kind.kind(), name, &[fault]));
+    }
     let why = format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {found}");
     Err(Status::conflict(kind.group(), kind.plural(), name, &why))
 }
