@@ -104,6 +104,7 @@ impl Kinds {
                 groups.push(kind.group());
             }
         }
+        groups.sort_by(|a, b| priority::compare_groups(a, b));
         groups
     }
 

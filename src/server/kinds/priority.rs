@@ -1,8 +1,38 @@
-//! Which of two versions is the better one: `v2`, `v1`, `v1beta2`, `v1alpha1`, then the others.
+//! Which of two versions is the better one: `v2`, `v1`, `v1beta2`, `v1alpha1`, then the others;
+//! and which of two groups stands first.
 //!
-//! Source: `apimachinery/pkg/version/helpers.go`, `CompareKubeAwareVersionStrings`.
+//! Sources: `apimachinery/pkg/version/helpers.go`, `CompareKubeAwareVersionStrings`;
+//! `pkg/controlplane/apiserver/aggregator.go`, `DefaultGenericAPIServicePriorities`.
 
 use std::cmp::Ordering;
+
+/// The groups of a cluster in their order; others come after them, by name.
+const GROUPS: [&str; 18] = [
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+];
+
+/// Orders the group first that clients are to prefer.
+pub(super) fn compare_groups(a: &str, b: &str) -> Ordering {
+    let rank = |group: &str| GROUPS.iter().position(|known| *known == group).unwrap_or(GROUPS.len());
+    rank(a).cmp(&rank(b)).then_with(|| a.cmp(b))
+}
 
 /// Orders the better version first.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {

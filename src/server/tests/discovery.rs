@@ -37,6 +37,25 @@ async fn every_kind_is_found_in_both_forms_of_discovery() {
     world.get("/apis/nothing.dev/v1").await.expect(404);
 }
 
+/// Where two groups have a kind of one name, clients take the one that stands first.
+#[tokio::test]
+async fn groups_stand_in_the_order_of_a_cluster() {
+    let world = world().await;
+    let groups = world.get("/apis").await.expect(200);
+    let names: Vec<&str> = groups["groups"]
+        .as_array()
+        .expect("groups")
+        .iter()
+        .filter_map(|group| group["name"].as_str())
+        .collect();
+    assert_eq!(names[..3], ["apiregistration.k8s.io", "apps", "events.k8s.io"]);
+    assert_eq!(names.last(), Some(&"spur.dev"), "what is no cluster's own comes last");
+    let aggregated = world.get_as("/apis", AGGREGATED).await.expect(200);
+    let items = aggregated["items"].as_array().expect("groups").iter();
+    let same: Vec<&str> = items.filter_map(|group| group["metadata"]["name"].as_str()).collect();
+    assert_eq!(same, names);
+}
+
 #[tokio::test]
 async fn a_known_document_is_not_sent_again() {
     let world = world().await;
