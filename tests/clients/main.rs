@@ -1,0 +1,35 @@
+//! Other people's clients against the built binary: each believes that it talks to Kubernetes.
+//!
+//! ```text
+//!   python/*.py      the `kubernetes` package      SPUR_PYTHON        or python3
+//!   node/*.mjs       @kubernetes/client-node       SPUR_NODE_MODULES, a `node_modules` folder
+//!   controller.rs    kube-rs: the example of sdk/rust
+//! ```
+//!
+//! A script has one subject and is one test: it gets a Spur of its own by `KUBECONFIG`, and ends
+//! with 0 where everything was as a cluster does it. Every file of the folder is run. What is
+//! absent is told, and fails where `SPUR_REQUIRE` lists `python-client`, `node-client` or
+//! `controller`; `.ci/run` installs the clients and shows how.
+
+#![expect(clippy::unwrap_used, reason = "a test without the test harness")]
+
+#[expect(dead_code, unused_imports, reason = "the other test binary uses more of it")]
+#[path = "../harness/harness.rs"]
+mod harness;
+#[path = "../harness/needs.rs"]
+mod needs;
+
+mod controller;
+mod forwarder;
+mod scripts;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    let mut trials = scripts::trials();
+    trials.extend(controller::trials());
+    libtest_mimic::run(&args, trials).exit_code()
+}
