@@ -4,22 +4,27 @@ use serde_json::Value;
 
 use crate::harness::{Data, Output, Spur, command};
 
-/// `faketime` with this clock, as a wrapper.
-fn at(clock: &str) -> [&str; 3] {
-    ["faketime", "-f", clock]
+/// What `faketime -f` does, by a command that becomes the one it runs: `faketime` itself stays
+/// between, and a signal would end it alone. The library is where it says, below ld.so's `$LIB`.
+async fn at(clock: &str) -> [String; 3] {
+    let asked =
+        tokio::process::Command::new("faketime").args(["-f", clock, "printenv", "LD_PRELOAD"]).output();
+    let library = String::from_utf8(asked.await.unwrap().stdout).unwrap();
+    ["env".to_owned(), format!("LD_PRELOAD={}", library.trim()), format!("FAKETIME={clock}")]
 }
 
 /// A command whose clock is the server's.
 async fn run_at(clock: &str, spur: &Spur, args: &[&str]) -> Output {
     let mut under = tokio::process::Command::new("faketime");
-    under.args(&at(clock)[1..]).arg(env!("CARGO_BIN_EXE_spur")).args(args);
+    under.args(["-f", clock]).arg(env!("CARGO_BIN_EXE_spur")).args(args);
     under.env("KUBECONFIG", spur.kubeconfig()).env("TZ", "UTC").kill_on_drop(true);
     command::run(under).await
 }
 
 /// A ConfigMap made by a server with this clock, and every one that was made before.
 async fn make_at(clock: &str, data: &Data, name: &str) -> (Value, Vec<Value>) {
-    let spur = Spur::up().on(data).under(&at(clock)).start().await;
+    let at = at(clock).await;
+    let spur = Spur::up().on(data).under(&at.each_ref().map(String::as_str)).start().await;
     let file =
         data.write("map.yaml", &format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"));
     run_at(clock, &spur, &["apply", "-f", &file.display().to_string()]).await.ok();
