@@ -12,8 +12,12 @@
 //! spur up &
 //! export KUBECONFIG=$(spur kubeconfig --path)
 //! cargo run -p spur-sdk --example controller
-//! kubectl apply -f - <<< '{apiVersion: example.spur.dev/v1, kind: Greeting,
-//!                          metadata: {name: ann}, spec: {who: Ann}}'
+//! kubectl apply -f - <<EOF
+//! apiVersion: example.spur.dev/v1
+//! kind: Greeting
+//! metadata: {name: ann}
+//! spec: {who: Ann}
+//! EOF
 //! kubectl get greetings,configmaps,events
 //! ```
 //!
