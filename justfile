@@ -32,6 +32,10 @@ up:
 bench-store:
     cargo run --release -p spur-store --example writes
 
+# The API server's figures beside the budgets; `just bench-api writes lists` for some.
+bench-api *SECTIONS:
+    cargo bench --bench api -- {{SECTIONS}}
+
 # The table of protobuf messages anew, from the sources of two crates (needs the network).
 protobuf-tables:
     #!/usr/bin/env bash

@@ -138,12 +138,23 @@ pub(crate) fn with_nulls(
     Ok(patch)
 }
 
-/// A write to an object that has gone meanwhile has nothing left to do.
+/// A write to an object that has gone meanwhile, or that another of its name has replaced, has
+/// nothing left to do.
 pub(crate) fn unless_gone<T>(outcome: Result<T, kube::Error>) -> Result<(), Failure> {
     match outcome {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 || is_of_another(&status) => Ok(()),
         outcome => outcome.map(drop).map_err(Failure::from),
     }
+}
+
+/// Whether a write named the uid of another object than the one that has the name now: a failed
+/// precondition of a PUT or DELETE (`registry/store.go`), an immutable field of a patch.
+pub(crate) fn is_of_another(status: &kube::core::Status) -> bool {
+    let is_patched = || {
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.field == "metadata.uid")
+    };
+    status.message.contains("UID in precondition") || status.code == 422 && is_patched()
 }
 
 // === impl Failure ===

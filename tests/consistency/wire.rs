@@ -120,6 +120,8 @@ pub(crate) fn answer(call: &Call, response: &Response) -> Answer {
         (status, _) if status.is_success() => success(call, &body).unwrap_or_else(odd),
         (StatusCode::CONFLICT, "AlreadyExists") => Answer::Exists,
         (StatusCode::CONFLICT, "Conflict") => Answer::Conflict,
+        // A patch that names another uid would change it, which is how it is refused.
+        (StatusCode::UNPROCESSABLE_ENTITY, "Invalid") if is_uid_refused(&body) => Answer::Conflict,
         (StatusCode::NOT_FOUND, "NotFound") => Answer::NotFound,
         (StatusCode::GONE, "Expired") => Answer::Expired,
         (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage") => Answer::NotWritten(text(&body)),
@@ -129,6 +131,10 @@ pub(crate) fn answer(call: &Call, response: &Response) -> Answer {
         }
         _ => odd(),
     }
+}
+
+fn is_uid_refused(body: &Value) -> bool {
+    body["details"]["causes"][0]["field"] == "metadata.uid"
 }
 
 /// The server's own words decide whether a failed write may have taken place

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::graph::{Graph, Node, Step};
 use super::{FOREGROUND, ORPHAN};
-use crate::run::Failure;
+use crate::run::{Failure, unless_gone};
 use crate::served::Served;
 
 /// Acts on the API.
@@ -172,16 +172,4 @@ impl Collector {
 
 fn owners(meta: &ObjectMeta) -> &[OwnerReference] {
     meta.owner_references.as_deref().unwrap_or(&[])
-}
-
-fn unless_gone<T>(outcome: Result<T, kube::Error>) -> Result<(), Failure> {
-    match outcome {
-        // Another object of the same name by now.
-        Err(kube::Error::Api(status))
-            if status.code == 409 && status.message.contains("UID in precondition") =>
-        {
-            Ok(())
-        }
-        outcome => crate::run::unless_gone(outcome),
-    }
 }

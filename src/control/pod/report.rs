@@ -8,6 +8,8 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use spur_api::labels;
 
+use crate::run::is_of_another;
+
 /// The name under which this worker writes.
 const MANAGER: &str = "spur-pod";
 
@@ -63,14 +65,7 @@ fn complete(status: &mut Value) {
 fn outcome<T>(result: Result<T, kube::Error>) -> Result<Written, kube::Error> {
     match result {
         Ok(_) => Ok(Written::Yes),
-        Err(kube::Error::Api(status)) if status.code == 404 || is_other_uid(&status.message) => {
-            Ok(Written::Gone)
-        }
+        Err(kube::Error::Api(status)) if status.code == 404 || is_of_another(&status) => Ok(Written::Gone),
         Err(error) => Err(error),
     }
-}
-
-/// Source of the wording: `apiserver/pkg/registry/generic/registry/store.go`.
-fn is_other_uid(message: &str) -> bool {
-    message.contains("Precondition failed: UID in precondition")
 }

@@ -92,10 +92,14 @@ pub(crate) fn read_page_as_sent(request: &Request, selection: &Selection) -> Res
     let splice = Splice::new(selection.kind());
     let spliced = |stored: &Stored| splice.object(&stored.value, stored.revision);
     read(request, selection, |stored| {
-        if selection.is_everything()
-            && let Some(sent) = spliced(stored)
-        {
-            return Ok(Some(sent));
+        match selection.matches_key(&stored.key) {
+            Some(false) => return Ok(None),
+            Some(true) => {
+                if let Some(sent) = spliced(stored) {
+                    return Ok(Some(sent));
+                }
+            }
+            None => {}
         }
         let found = object::found(selection.kind(), stored)?;
         let written = || serde_json::to_vec(&found.value).expect("a JSON value can always be written");

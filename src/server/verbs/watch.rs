@@ -234,7 +234,11 @@ impl Following {
     fn push_change(&mut self, change: &Arc<Change>) {
         let kind = self.request.kind();
         let is_deleted = change.kind == ChangeKind::Deleted;
-        if self.form == Form::Whole && self.selection.is_everything() {
+        let by_key = self.selection.matches_key(&change.key);
+        if by_key == Some(false) {
+            return;
+        }
+        if self.form == Form::Whole && by_key == Some(true) {
             let type_ = event_type(change.previous.is_some(), is_deleted);
             if let Some(line) = self.splice.event(type_, &change.value, change.revision) {
                 return self.lines.push_back(line);
@@ -244,7 +248,7 @@ impl Following {
             let why = format!("`{}` was written as no object at {}", change.key, change.revision);
             return self.fail(&Status::internal(why));
         };
-        if self.selection.is_everything() {
+        if by_key == Some(true) {
             return self.push(event_type(change.previous.is_some(), is_deleted), &now);
         }
         // What leaves the selection is shown as it was in it, under the new revision
