@@ -40,14 +40,52 @@ impl Splice {
         self.wrapped(&before, stored, revision, "}\n").map(Bytes::from)
     }
 
+    /// A line of a watch for who wants the metadata alone; `None` where the object has to be read.
+    pub(crate) fn metadata_event(&self, type_: &str, stored: &[u8], revision: Revision) -> Option<Bytes> {
+        let (_, rest) = self.split(stored)?;
+        let metadata = &rest[..end_of_object(rest)?];
+        let before = format!(
+            r#"{{"type":"{type_}","object":{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{{"resourceVersion":"{revision}","#
+        );
+        Some(Bytes::from([before.as_bytes(), metadata, b"}}\n"].concat()))
+    }
+
     fn wrapped(&self, before: &str, stored: &[u8], revision: Revision, after: &str) -> Option<Vec<u8>> {
-        let head = self.head.as_deref()?;
-        // Objects have a name and a uid at least, so there is a field to part from by a comma.
-        let rest = stored.strip_prefix(head.as_bytes()).filter(|rest| rest.starts_with(b"\""))?;
+        let (head, rest) = self.split(stored)?;
         let version = format!(r#""resourceVersion":"{revision}","#);
         let parts = [before.as_bytes(), head.as_bytes(), version.as_bytes(), rest, after.as_bytes()];
         Some(parts.concat())
     }
+
+    /// The head, and all that follows the brace that opens the metadata.
+    fn split<'a>(&'a self, stored: &'a [u8]) -> Option<(&'a str, &'a [u8])> {
+        let head = self.head.as_deref()?;
+        // Objects have a name and a uid at least, so there is a field to part from by a comma.
+        let rest = stored.strip_prefix(head.as_bytes()).filter(|rest| rest.starts_with(b"\""))?;
+        Some((head, rest))
+    }
+}
+
+/// How many bytes of JSON belong to an object that is open already, its closing brace included.
+fn end_of_object(json: &[u8]) -> Option<usize> {
+    let (mut depth, mut is_text, mut is_escaped) = (1_u32, false, false);
+    for (at, byte) in json.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -92,6 +130,22 @@ mod tests {
         ] {
             assert_eq!(splice.object(stored.as_bytes(), Revision(1)), None, "{stored}");
         }
+    }
+
+    #[test]
+    fn metadata_alone_is_as_if_the_object_was_read() {
+        let kind = Served::bundled("", "v1", "configmaps");
+        let object = json!({
+            "kind": "ConfigMap", "apiVersion": "v1", "data": {"a": "}"},
+            "metadata": {"name": "a", "uid": "u", "annotations": {"x": "\"}]\\", "y": "{["}, "finalizers": ["f"]},
+        });
+        let stored = object::encode(&kind, &object);
+        let line = Splice::new(&kind).metadata_event("ADDED", &stored, Revision(7)).expect("a line");
+        let event: Value = serde_json::from_slice(&line).expect("JSON");
+        let read = object::decode(&kind, &stored, Revision(7)).expect("what was encoded");
+        assert_eq!(event, json!({"type": "ADDED", "object": crate::table::metadata_only(&read)}));
+        assert!(line.ends_with(b"}\n"));
+        assert_eq!(end_of_object(br#""a":{"#), None, "what has no end");
     }
 
     #[test]

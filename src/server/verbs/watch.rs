@@ -238,9 +238,14 @@ impl Following {
         if by_key == Some(false) {
             return;
         }
-        if self.form == Form::Whole && by_key == Some(true) {
+        if by_key == Some(true) {
             let type_ = event_type(change.previous.is_some(), is_deleted);
-            if let Some(line) = self.splice.event(type_, &change.value, change.revision) {
+            let line = match self.form {
+                Form::Whole => self.splice.event(type_, &change.value, change.revision),
+                Form::Metadata => self.splice.metadata_event(type_, &change.value, change.revision),
+                Form::Table => None,
+            };
+            if let Some(line) = line {
                 return self.lines.push_back(line);
             }
         }
