@@ -9,7 +9,7 @@ pub use service::publish_address;
 
 use futures::future::try_join_all;
 use serde_json::{Value, json};
-use spur_api::{REGISTRY, meta};
+use spur_api::{meta, registry};
 use spur_store::{Expect, Key, Store, WriteError};
 
 use crate::served::Served;
@@ -76,8 +76,7 @@ async fn make(store: &Store, mut value: Value) -> Result<(), BootstrapError> {
 
 /// The bundled kind that an object says it is of.
 fn kind_of(value: &Value) -> Served {
-    let (api_version, kind) = (meta::text(value, "/apiVersion"), meta::text(value, "/kind"));
-    let found = REGISTRY.iter().find(|row| row.kind == kind && row.api_version() == api_version);
+    let found = registry::by_kind(meta::text(value, "/apiVersion"), meta::text(value, "/kind"));
     Served::Bundled(found.expect("first objects are of bundled kinds"))
 }
 
