@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("spur-api", &["spur-schema"]),
     ("spur-store", &["spur-api"]),
     ("spur-trace", &["spur-route"]),
+    ("spur-istio", &["spur-route", "spur-schema"]),
     ("spur-runtime", &["spur-net"]),
     ("spur-sdk", &["spur-api"]),
     ("spur-proxy", &["spur-route", "spur-trace", "spur-net"]),
@@ -21,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "spur-server",
         &["spur-api", "spur-schema", "spur-route", "spur-store", "spur-trace", "spur-runtime", "spur-net"],
     ),
-    ("spur-control", &["spur-sdk", "spur-api", "spur-route", "spur-runtime", "spur-net"]),
+    ("spur-control", &["spur-sdk", "spur-api", "spur-istio", "spur-route", "spur-runtime", "spur-net"]),
     ("spur-cli", &["spur-sdk", "spur-api", "spur-route", "spur-trace"]),
     ("sample-services", &["spur-sdk"]),
 ];

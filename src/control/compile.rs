@@ -2,10 +2,10 @@
 //! [`Fragment`], fragments become a [`RoutingTable`].
 //!
 //! ```text
-//!  Service ──────┐                       ┌─► ServiceSpec ─┐
-//!  EndpointSlice ┼─► Fragment ─► compile ┤                ├─► RoutingTable::build
-//!  Sandbox ──────┘   (cached by uid      └─► SandboxSpec ─┘
-//!                     and resourceVersion)
+//!  Service, EndpointSlice, Pod ┐                       ┌─► ServiceSpec ─┐
+//!  Sandbox ────────────────────┼─► Fragment ─► compile ┼─► SandboxSpec ─┼─► RoutingTable::of
+//!  VirtualService, … ──────────┘   (cached by uid      └─► RuleSpecs ───┘
+//!                                   and resourceVersion)
 //! ```
 //!
 //! A fragment is what an object says about routing, read once; [`FragmentCache`]
@@ -14,6 +14,8 @@
 //! the edge. Watching the API is left to `routes`, deciding to `spur-route`.
 
 mod cache;
+mod istio;
+mod pod;
 mod sandbox;
 mod service;
 mod slice;
@@ -21,19 +23,22 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use spur_api::sandbox::Sandbox;
-use spur_route::{ForkSpec, RoutingTable, SandboxSpec};
+use spur_route::{ForkSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
 pub use cache::FragmentCache;
+pub(crate) use istio::{DestinationRule, Gateway, Istio, ServiceEntry, VirtualService};
+use istio::{RuleContent, RuleFragment};
+use pod::PodFragment;
 use sandbox::SandboxFragment;
 use service::ServiceFragment;
 use slice::SliceFragment;
@@ -46,7 +51,9 @@ pub struct Fragment(Content);
 enum Content {
     Service(Arc<ServiceFragment>),
     Slice(Arc<SliceFragment>),
+    Pod(Arc<PodFragment>),
     Sandbox(Arc<SandboxFragment>),
+    Rules(Arc<RuleFragment>),
 }
 
 /// A kind of object that routing is made from.
@@ -66,8 +73,18 @@ pub enum SourceKind {
     Service,
     /// `discovery.k8s.io/v1 EndpointSlice`.
     EndpointSlice,
+    /// `v1 Pod`.
+    Pod,
     /// `spur.dev/v1alpha1 Sandbox`.
     Sandbox,
+    /// `networking.istio.io VirtualService`.
+    VirtualService,
+    /// `networking.istio.io DestinationRule`.
+    DestinationRule,
+    /// `networking.istio.io Gateway`.
+    Gateway,
+    /// `networking.istio.io ServiceEntry`.
+    ServiceEntry,
 }
 
 /// A fork as its own Service tells of it.
@@ -81,27 +98,35 @@ struct Fork {
 /// A namespace and a name in it.
 type At<'a> = (&'a str, &'a str);
 
+/// The labels of pods.
+type PodLabels<'a> = HashMap<At<'a>, &'a Arc<BTreeMap<String, String>>>;
+
 /// Makes the table that the fragments of all objects come to. Their order does
 /// not matter. The revision is the highest resourceVersion that they were read at.
 #[must_use]
 pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragment>) -> RoutingTable {
     let mut services = Vec::new();
     let mut slices: HashMap<At<'_>, Vec<&SliceFragment>> = HashMap::new();
+    let mut pods = PodLabels::new();
     let mut sandboxes = Vec::new();
+    let mut rules = Vec::new();
     for Fragment(content) in fragments {
         match content {
             Content::Service(service) => services.push(&**service),
             Content::Slice(slice) => {
                 slices.entry((&slice.namespace, &slice.service)).or_default().push(slice);
             }
+            Content::Pod(pod) => drop(pods.insert((&pod.namespace, &pod.name), &pod.labels)),
             Content::Sandbox(sandbox) => sandboxes.push(&**sandbox),
+            Content::Rules(rule) => rules.push(&**rule),
         }
     }
     let mut specs = Vec::with_capacity(services.len());
     let mut forks: HashMap<At<'_>, Vec<Fork>> = HashMap::new();
     for service in services {
         let slices = slices.get(&(&*service.namespace, &*service.name)).map_or(&[][..], Vec::as_slice);
-        let spec = service.spec(slices.iter().copied().filter(|slice| is_of(&slice.owner, &service.uid)));
+        let slices = slices.iter().copied().filter(|slice| is_of(&slice.owner, &service.uid));
+        let spec = service.spec(slices, &pods);
         if let Some(fork_of) = &service.fork_of {
             let fork =
                 Fork { service: spec.name.clone(), owner: fork_of.owner.clone(), spec: fork_of.spec(&spec) };
@@ -109,7 +134,24 @@ pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragme
         }
         specs.push(spec);
     }
-    RoutingTable::build(revision, specs, sandbox_specs(sandboxes, forks))
+    let rules = rule_specs(rules, &mut specs);
+    let sandboxes = sandbox_specs(sandboxes, forks);
+    RoutingTable::of(revision, Specs { services: specs, sandboxes, rules })
+}
+
+/// The rules, the older first; what ServiceEntries add to the Services goes to these.
+fn rule_specs(mut fragments: Vec<&RuleFragment>, services: &mut Vec<ServiceSpec>) -> RuleSpecs {
+    fragments.sort_by_key(|fragment| fragment.seniority());
+    let mut specs = RuleSpecs::default();
+    for fragment in fragments {
+        match &fragment.content {
+            RuleContent::VirtualService(spec) => specs.virtual_services.push(spec.clone()),
+            RuleContent::DestinationRule(spec) => specs.destination_rules.push(spec.clone()),
+            RuleContent::Gateway(spec) => specs.gateways.push(spec.clone()),
+            RuleContent::ServiceEntry(hosts) => services.extend(hosts.iter().cloned()),
+        }
+    }
+    specs
 }
 
 /// The sandboxes with their forks. Where two have one key, the older has it.
@@ -163,10 +205,34 @@ impl Fragment {
         match (text("apiVersion"), text("kind")) {
             ("v1", "Service") => read::<Service>(object),
             ("discovery.k8s.io/v1", "EndpointSlice") => read::<EndpointSlice>(object),
+            ("v1", "Pod") => read::<Pod>(object),
             ("spur.dev/v1alpha1", "Sandbox") => read::<Sandbox>(object),
+            (version, kind) if version.starts_with(spur_istio::GROUP) => match kind {
+                "VirtualService" => read::<Istio<VirtualService>>(object),
+                "DestinationRule" => read::<Istio<DestinationRule>>(object),
+                "Gateway" => read::<Istio<Gateway>>(object),
+                "ServiceEntry" => read::<Istio<ServiceEntry>>(object),
+                _ => Ok(None),
+            },
             _ => Ok(None),
         }
     }
+}
+
+// === impl SourceKind ===
+
+impl SourceKind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Pod,
+        Self::Sandbox,
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::Gateway,
+        Self::ServiceEntry,
+    ];
 }
 
 // === impl Source ===
@@ -184,6 +250,14 @@ impl Source for EndpointSlice {
 
     fn fragment(&self) -> Option<Fragment> {
         Some(Fragment(Content::Slice(Arc::new(SliceFragment::of(self)?))))
+    }
+}
+
+impl Source for Pod {
+    const KIND: SourceKind = SourceKind::Pod;
+
+    fn fragment(&self) -> Option<Fragment> {
+        Some(Fragment(Content::Pod(Arc::new(PodFragment::of(self)))))
     }
 }
 

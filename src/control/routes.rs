@@ -1,4 +1,4 @@
-//! Keeps the routing table what Services, EndpointSlices and Sandboxes say.
+//! Keeps the routing table what Services, EndpointSlices, Sandboxes and Istio's objects say.
 //!
 //! ```text
 //!  watches ──► FragmentCache ──► compile ──► table (swapped whole) ──► published_tx
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt, StreamExt};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
@@ -26,7 +26,9 @@ use spur_api::sandbox::Sandbox;
 use spur_route::RoutingTable;
 use tokio::sync::watch;
 
-use crate::compile::{FragmentCache, Source, SourceKind};
+use crate::compile::{
+    DestinationRule, FragmentCache, Gateway, Istio, ServiceEntry, Source, SourceKind, VirtualService,
+};
 use crate::run::Parts;
 
 /// Changes that one table is made from. 1,000: under endless change a table is
@@ -62,6 +64,14 @@ pub(crate) async fn keep(
 /// A change to the cache, whose answer says whether the table may be another.
 type Change = Box<dyn FnOnce(&mut FragmentCache) -> Effect + Send>;
 
+/// Whether a list was refused because there is no such kind.
+fn is_not_found(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.code == 404,
+        _ => false,
+    }
+}
+
 /// What a change comes to.
 enum Effect {
     /// Nothing that routing knows of.
@@ -85,7 +95,12 @@ fn changes(client: &Client) -> SelectAll<BoxStream<'static, Change>> {
     futures::stream::select_all([
         changes_of::<Service>(client),
         changes_of::<EndpointSlice>(client),
+        changes_of::<Pod>(client),
         changes_of::<Sandbox>(client),
+        changes_of::<Istio<VirtualService>>(client),
+        changes_of::<Istio<DestinationRule>>(client),
+        changes_of::<Istio<Gateway>>(client),
+        changes_of::<Istio<ServiceEntry>>(client),
     ])
 }
 
@@ -100,6 +115,11 @@ where
         .filter_map(|event| async {
             match event {
                 Ok(event) => Some(change(event)),
+                // The user's own definition of the kind does not have our version.
+                Err(error) if is_not_found(&error) => {
+                    let nothing: Change = Box::new(|_| Effect::Listed(K::KIND));
+                    Some(nothing)
+                }
                 Err(error) => {
                     tracing::warn!(kind = ?K::KIND, %error, "failed to watch for routes, trying again");
                     None
@@ -174,7 +194,7 @@ impl Keeper {
 
     /// Until every kind was listed once, a table would send keyed requests to the baseline.
     fn knows_all(&self) -> bool {
-        self.listed.len() == 3
+        self.listed.len() == SourceKind::ALL.len()
     }
 
     fn publish(&self) {
@@ -213,7 +233,12 @@ mod tests {
 
     fn nothing() -> Vec<Change> {
         let mut changes = listed::<EndpointSlice>([]);
+        changes.extend(listed::<Pod>([]));
         changes.extend(listed::<Sandbox>([]));
+        changes.extend(listed::<Istio<VirtualService>>([]));
+        changes.extend(listed::<Istio<DestinationRule>>([]));
+        changes.extend(listed::<Istio<Gateway>>([]));
+        changes.extend(listed::<Istio<ServiceEntry>>([]));
         changes
     }
 

@@ -4,6 +4,7 @@
 //! no caller; the proxy takes them all and knows no runtime. Which endpoints a
 //! destination has is the routing table's business.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,8 @@ pub struct Caller {
     pub workload: Arc<str>,
     /// The calling pod.
     pub pod: Arc<str>,
+    /// The pod's labels, which rules may ask for.
+    pub labels: Arc<BTreeMap<String, String>>,
     /// The sandbox that the calling pod is a member of, whose key its own calls carry.
     pub sandbox: Option<Arc<str>>,
 }

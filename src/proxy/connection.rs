@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use spur_net::{Destination, Ended, Pace, Paced, Protocol, Rewind, drive, sniff};
@@ -79,13 +79,10 @@ fn decide_wire(worker: &Worker, inlet: &Facts) -> Option<Verdict> {
     };
     Some(decide(
         &worker.table.load(),
-        &Ask {
-            destination: request::destination(&inlet.destination, ""),
-            source: inlet.caller.as_ref().map(request::source),
-            method: &Method::CONNECT,
-            uri: &Uri::default(),
-            headers: &HeaderMap::new(),
-        },
+        &Ask::connection(
+            request::destination(&inlet.destination, ""),
+            inlet.caller.as_ref().map(request::source),
+        ),
     ))
 }
 

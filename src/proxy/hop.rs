@@ -202,7 +202,7 @@ impl Drop for Hop {
 }
 
 fn source(caller: &Caller) -> HopSource {
-    let Caller { namespace, workload, pod, sandbox } = caller;
+    let Caller { namespace, workload, pod, labels: _, sandbox } = caller;
     HopSource {
         namespace: namespace.clone(),
         workload: workload.clone(),

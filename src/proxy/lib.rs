@@ -18,6 +18,7 @@
 //! runtimes.
 
 mod acceptor;
+mod apply;
 mod body;
 mod config;
 mod connect;

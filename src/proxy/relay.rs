@@ -37,7 +37,7 @@ where
 {
     let first_idx = match &verdict.outcome {
         Outcome::Forward { backends } => worker.picks.next(verdict.table_revision, backends),
-        Outcome::Refuse { .. } => 0,
+        Outcome::Respond { .. } | Outcome::Refuse { .. } => 0,
     };
     let hop = Hop::begin(
         worker,

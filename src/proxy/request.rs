@@ -9,6 +9,7 @@ use spur_route::{Ask, Outcome, Source, TraceParent, Verdict, Wire, decide};
 use spur_trace::HopError;
 
 use crate::{
+    apply,
     body::{Guard, RequestBody, ResponseBody, UpstreamBody},
     connection::Client,
     forward::{self, Answered, Outgoing},
@@ -26,7 +27,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     let on_upgrade = req.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut req));
     let (mut parts, body) = req.into_parts();
     let shape = Shape::of(&parts.headers);
-    let clean = match sanitise::clean(&mut parts) {
+    let mut clean = match sanitise::clean(&mut parts) {
         Ok(clean) => clean,
         Err(bad) => {
             count(&client.worker.stats.n_bad_requests);
@@ -36,7 +37,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     let verdict = verdict(client, &parts, &clean);
     let first_idx = match &verdict.outcome {
         Outcome::Forward { backends } => client.worker.picks.next(verdict.table_revision, backends),
-        Outcome::Refuse { .. } => 0,
+        Outcome::Respond { .. } | Outcome::Refuse { .. } => 0,
     };
     let incoming = TraceParent::from_headers(&parts.headers);
     let hop = Hop::begin(
@@ -52,9 +53,17 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
             busy: Some(busy),
         },
     );
+    if let Some(rsp) = apply::response(&verdict, Guard::Hop(Rc::clone(&hop))) {
+        return answered(&hop, rsp, None);
+    }
     let Outcome::Forward { backends } = &verdict.outcome else {
         return refuse(&hop, &Refusal::verdict(&verdict), shape);
     };
+    if let Some(applied) = &verdict.applied
+        && let Err(bad) = apply::to_request(applied, &mut parts, &mut clean)
+    {
+        return refuse(&hop, &Refusal::bad_request(bad), shape);
+    }
     let speak = speak(&verdict, parts.version, shape);
     if clean.upgrade == Upgrade::WebSocket && speak == Speak::Http2 {
         return refuse(&hop, &Refusal::websocket_over_h2(&verdict), shape);
@@ -93,7 +102,12 @@ pub(crate) fn destination<'a>(destination: &'a Destination, host: &'a str) -> sp
 
 /// The caller in route's words.
 pub(crate) fn source(caller: &Caller) -> Source<'_> {
-    Source { namespace: &caller.namespace, workload: &caller.workload, sandbox: caller.sandbox.as_deref() }
+    Source {
+        namespace: &caller.namespace,
+        workload: &caller.workload,
+        labels: Some(&caller.labels),
+        sandbox: caller.sandbox.as_deref(),
+    }
 }
 
 fn verdict(client: &Client, parts: &Parts, clean: &Clean) -> Verdict {
@@ -105,7 +119,11 @@ fn verdict(client: &Client, parts: &Parts, clean: &Clean) -> Verdict {
             source: client.inlet.caller.as_ref().map(source),
             method: &parts.method,
             uri: &parts.uri,
+            host,
             headers: &parts.headers,
+            is_tls: false,
+            lot: rand::random(),
+            is_connection: false,
         },
     )
 }
@@ -146,6 +164,9 @@ fn pass_on(
     sanitise::strip_response(&mut head.headers);
     hop.set_status(head.status);
     hop.set_grpc_status(&head.headers);
+    if let Some(applied) = &verdict.applied {
+        apply::to_response(applied, &mut head.headers);
+    }
     let mut rsp = Response::new(ResponseBody::Upstream(UpstreamBody::new(incoming, hop, lease)));
     *rsp.status_mut() = head.status;
     *rsp.headers_mut() = head.headers;
@@ -163,7 +184,11 @@ fn refuse_with(
     shape: Shape,
     error: Option<HopError>,
 ) -> Response<ResponseBody> {
-    let rsp = respond(refusal, shape, Guard::Hop(Rc::clone(hop)));
+    answered(hop, respond(refusal, shape, Guard::Hop(Rc::clone(hop))), error)
+}
+
+/// Ends the hop of a request that was answered by us.
+fn answered(hop: &Hop, rsp: Response<ResponseBody>, error: Option<HopError>) -> Response<ResponseBody> {
     hop.set_status(rsp.status());
     hop.set_grpc_status(rsp.headers());
     hop.end(error);

@@ -99,7 +99,7 @@ impl Refusal {
     pub(crate) fn verdict(verdict: &Verdict) -> Self {
         let status = match &verdict.outcome {
             Outcome::Refuse { status, .. } => StatusCode::from_u16(*status).ok(),
-            Outcome::Forward { .. } => None,
+            Outcome::Forward { .. } | Outcome::Respond { .. } => None,
         };
         Self {
             status: status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
@@ -191,6 +191,10 @@ fn verdict_hint(reason: Reason) -> &'static str {
         Reason::UnknownService | Reason::UnknownPort => {
             "check the Service and its ports; `kubectl get services -A` lists what is there"
         }
+        Reason::NoRoute => "look at the conditions of the rules: `spur explain` says which one fails",
+        Reason::UnknownDestination => {
+            "compare the rule's destination with the Services and the subsets of the DestinationRule"
+        }
         Reason::NoReadyEndpoints => {
             "look at the pods behind the Service: `kubectl get pods`, then `kubectl describe pod`"
         }
@@ -201,6 +205,8 @@ fn verdict_hint(reason: Reason) -> &'static str {
         | Reason::Forked
         | Reason::NotForked
         | Reason::UnknownKey
-        | Reason::ForkNotReadyFellBack => "try again",
+        | Reason::ForkNotReadyFellBack
+        | Reason::Redirected
+        | Reason::Responded => "try again",
     }
 }

@@ -1,20 +1,34 @@
 //! The decision: one function, run with a witness that looks away (`decide`)
 //! or writes down (`explain`).
 //!
-//! Host or listener → Service and port; carriers → key; key → version. On the
-//! way nothing is allocated, except a key that is nobody's and the words of a
-//! refusal.
+//! ```text
+//!  host or listener ─► Target ─► rule ─► destination ─┐
+//!  carriers ─► key ───────────────────────────────────┴─► version ─► Verdict
+//!              (`resolve`)      (`virtual_host`) (`choose`)
+//! ```
+//!
+//! Without rules nothing is allocated on the way, except a key that is nobody's and the words
+//! of a refusal.
 
+mod choose;
+mod resolve;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Uri};
 
+use self::choose::{Candidate, Drawn, candidate, draw, survey_destinations};
+use self::resolve::{HostRules, Target, resolve};
 use crate::carrier::{self, Carrier, Reading};
-use crate::explain::{Asked, CandidateFinding, CandidateOutcome, Explanation};
-use crate::host::{self, HostKind, HostName};
-use crate::spec::Fallback;
-use crate::table::{Backends, Fork, Port, RoutingTable, Sandbox, Service};
-use crate::verdict::{Outcome, Reason, RoutingKey, Verdict, Version};
+use crate::explain::{Asked, Explanation, RuleFinding};
+use crate::host;
+use crate::rules::{Action, Redirect, Redirected, RequestView};
+use crate::table::{RoutingTable, Sandbox};
+use crate::verdict::{Applied, Outcome, Reason, RoutingKey, Rule, RuleKind, Verdict, Version};
+use crate::virtual_host::Found;
 use crate::witness::{Recorder, Witness};
 
 /// What a request asks for.
@@ -31,6 +45,13 @@ pub enum Destination<'a> {
     },
     /// It came in on the entry listener: its Host, with or without a port.
     Host(&'a str),
+    /// It came in on a gateway's listener.
+    Gateway {
+        /// The gateway's port.
+        port: u16,
+        /// The Host, with or without a port.
+        host: &'a str,
+    },
 }
 
 /// The workload that is calling.
@@ -40,6 +61,8 @@ pub struct Source<'a> {
     pub namespace: &'a str,
     /// The workload's name.
     pub workload: &'a str,
+    /// The pod's labels, where they are known.
+    pub labels: Option<&'a BTreeMap<String, String>>,
     /// The sandbox that it is a fork or a member of.
     pub sandbox: Option<&'a str>,
 }
@@ -53,10 +76,18 @@ pub struct Ask<'a> {
     pub source: Option<Source<'a>>,
     /// Its method.
     pub method: &'a Method,
-    /// Its target.
+    /// Its target, with a normalised path.
     pub uri: &'a Uri,
+    /// The host that it names, with or without a port; empty where it names none.
+    pub host: &'a str,
     /// Its headers.
     pub headers: &'a HeaderMap,
+    /// Whether it came over TLS.
+    pub is_tls: bool,
+    /// Drawn from the whole range of numbers: which of several weighted destinations it falls to.
+    pub lot: u32,
+    /// Whether it is no request but a connection whose bytes are not read.
+    pub is_connection: bool,
 }
 
 /// Where this request goes.
@@ -71,20 +102,9 @@ pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Verdict {
 pub fn explain(table: &RoutingTable, ask: &Ask<'_>) -> Explanation {
     let mut recorder = Recorder::default();
     let verdict = settle(table, ask, &mut recorder);
-    Explanation {
-        asked: Asked::from(ask),
-        carriers: recorder.carriers,
-        candidates: recorder.candidates,
-        sentence: verdict.sentence(),
-        verdict,
-    }
-}
-
-/// The Service and port that were asked for, and the sandbox that the host names.
-struct Target<'t> {
-    service: &'t Service,
-    port: &'t Port,
-    preview: Option<&'t Arc<Sandbox>>,
+    let Recorder { carriers, rules, destinations, candidates } = recorder;
+    let sentence = verdict.sentence();
+    Explanation { asked: Asked::from(ask), carriers, rules, destinations, candidates, sentence, verdict }
 }
 
 /// A key with its owner.
@@ -93,15 +113,8 @@ struct Keyed<'t> {
     owner: Option<&'t Arc<Sandbox>>,
 }
 
-/// The version that takes the request, or would if it could.
-struct Choice<'t> {
-    version: Version,
-    backends: &'t Backends,
-    reason: Reason,
-}
-
 fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> Verdict {
-    let target = resolve(table, &ask.destination);
+    let target = resolve(table, ask);
     let preview = target.as_ref().ok().and_then(|target| target.preview);
     let preview_key = preview.map(|sandbox| &*sandbox.key);
     let reading = carrier::read(ask.headers, ask.uri, table.carriers(), preview_key, witness);
@@ -110,6 +123,8 @@ fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> V
         table_revision: table.revision(),
         service: None,
         rule: None,
+        subset: None,
+        share: None,
         version: Version::Baseline,
         n_disagreeing: reading.n_disagreeing,
         n_malformed: reading.n_malformed,
@@ -117,65 +132,102 @@ fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> V
         wants_injection: wants_injection(&reading, keyed.as_ref()),
         reason: Reason::NoKey,
         outcome: Outcome::Forward { backends: Arc::default() },
+        applied: None,
+        policy: None,
         key: keyed.as_ref().map(|keyed| keyed.key.clone()),
     };
-    match target {
-        Ok(target) => {
-            let choice = choose(&target, keyed.as_ref());
-            witness.candidates(|| survey(&target, keyed.as_ref(), &choice));
-            verdict.chosen(&target, choice)
-        }
-        Err(reason) => verdict.refused(reason, &ask.destination),
-    }
-}
-
-fn resolve<'t>(table: &'t RoutingTable, destination: &Destination<'_>) -> Result<Target<'t>, Reason> {
-    match destination {
-        Destination::Service { namespace, service, port } => {
-            let service = table.service(namespace, service).ok_or(Reason::UnknownService)?;
-            Ok(Target { service, port: service.port(*port).ok_or(Reason::UnknownPort)?, preview: None })
-        }
-        Destination::Host(host) => resolve_host(table, &host::normalise(host)),
-    }
-}
-
-fn resolve_host<'t>(table: &'t RoutingTable, host: &str) -> Result<Target<'t>, Reason> {
-    let name = HostName::parse(host).ok_or(Reason::UnknownHost)?;
-    let target = |service: &'t Service, port: Option<&'t Port>, preview| {
-        let port = port.or_else(|| service.default_port());
-        Ok(Target { service, port: port.ok_or(Reason::UnknownPort)?, preview })
+    let target = match target {
+        Ok(target) => target,
+        Err(reason) => return verdict.refused(reason, &ask.destination.to_string()),
     };
-    let plain = table.service(name.namespace, name.label);
-    match name.kind {
-        HostKind::Cluster { port } => {
-            let service = plain.ok_or(Reason::UnknownHost)?;
-            // A port that the Service does not have is the entry listener's own.
-            target(service, port.and_then(|port| service.port(port)), None)
-        }
-        HostKind::Local => match resolve_preview(table, &name) {
-            Ok((service, sandbox)) => target(service, None, Some(sandbox)),
-            // A Service may have `--` in its name.
-            Err(reason) => target(plain.ok_or(reason)?, None, None),
+    match target.rules.filter(|_| !ask.is_connection) {
+        Some(rules) => by_rule(table, (ask, &target, rules), (verdict, keyed.as_ref()), witness),
+        None => match target.named {
+            Some((service, port)) => {
+                let caller = ask.source.map(|source| source.namespace);
+                let candidate = Candidate::whole((service, port), caller);
+                let verdict = Verdict { rule: Some(service.rule.clone()), ..verdict };
+                verdict.sent_to(&candidate, keyed.as_ref(), witness)
+            }
+            // A host that only rules know, and a connection, to which none applies.
+            None => verdict.refused(Reason::UnknownHost, &ask.destination.to_string()),
         },
     }
 }
 
-fn resolve_preview<'t>(
-    table: &'t RoutingTable,
-    host: &HostName<'_>,
-) -> Result<(&'t Service, &'t Arc<Sandbox>), Reason> {
-    let namespace = host.namespace;
-    let (sandbox, service) = host::split_preview(host.label).ok_or(Reason::UnknownHost)?;
-    // As it stands first: a short name is never written shortened.
-    let service = table
-        .service(namespace, service)
-        .or_else(|| table.service(namespace, table.full_name(namespace, service)))
-        .ok_or(Reason::UnknownHost)?;
-    let sandbox = table
-        .sandbox(namespace, sandbox)
-        .or_else(|| table.sandbox(namespace, table.full_name(namespace, sandbox)))
-        .ok_or(Reason::UnknownSandbox)?;
-    Ok((service, sandbox))
+/// By the first rule whose conditions hold.
+fn by_rule<W: Witness>(
+    table: &RoutingTable,
+    (ask, target, host): (&Ask<'_>, &Target<'_>, HostRules<'_>),
+    (verdict, keyed): (Verdict, Option<&Keyed<'_>>),
+    witness: &mut W,
+) -> Verdict {
+    let authority = host::normalise(ask.host);
+    let scheme = if ask.is_tls { "https" } else { "http" };
+    let target_of = || ask.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    if host.redirects_to_https && !ask.is_tls {
+        let redirect = Redirect::to_https();
+        let (target_of, matched) = (target_of(), None);
+        let redirected =
+            Redirected { target: &target_of, scheme, authority: &authority, port: target.port, matched };
+        let rule = host.gateways.first().map(|gateway| gateway_rule(gateway));
+        return Verdict { rule, ..verdict }.redirected(&redirect, redirected);
+    }
+    let request = RequestView {
+        path: ask.uri.path(),
+        query: ask.uri.query(),
+        method: ask.method,
+        scheme,
+        authority: &authority,
+        headers: ask.headers,
+        port: target.port,
+        source_namespace: ask.source.map(|source| source.namespace),
+        source_labels: ask.source.and_then(|source| source.labels),
+        gateways: host.gateways,
+    };
+    let found = host.rules.and_then(|rules| rules.find(&request));
+    witness.rules(|| host.rules.map_or_else(Vec::new, |rules| RuleFinding::all(rules, &request)));
+    let verdict = Verdict { service: target.named.map(|(_, port)| port.service_port.clone()), ..verdict };
+    let Some(Found { route, matched }) = found else {
+        return verdict.refused(Reason::NoRoute, &ask.asked_host());
+    };
+    let condition = matched.and_then(|it| route.matches.iter().position(|other| std::ptr::eq(it, other)));
+    let applied = Applied { route: route.clone(), condition, destination: None };
+    let verdict = Verdict { rule: Some(route.rule.clone()), applied: Some(applied), ..verdict };
+    match &route.action {
+        Action::Redirect(redirect) => {
+            let target_of = target_of();
+            let (authority, port) = (&*authority, target.port);
+            verdict.redirected(redirect, Redirected { target: &target_of, scheme, authority, port, matched })
+        }
+        Action::Respond(response) => {
+            let outcome = Outcome::Respond { status: response.status, location: None };
+            Verdict { reason: Reason::Responded, outcome, ..verdict }
+        }
+        Action::Forward(destinations) => {
+            let caller = ask.source.map(|source| source.namespace);
+            let candidates: Vec<_> =
+                destinations.iter().map(|it| candidate(table, &it.to, (target.port, caller))).collect();
+            let drawn = draw(&candidates, destinations, (keyed, ask.lot));
+            witness.destinations(|| survey_destinations(&candidates, destinations, (keyed, &drawn)));
+            let Drawn { place, candidate, share } = drawn;
+            let to = &destinations[place].to;
+            let mut verdict = Verdict { share, subset: to.subset.clone(), ..verdict };
+            if let Some(applied) = &mut verdict.applied {
+                applied.destination = Some(place);
+            }
+            match candidate {
+                Some(candidate) => verdict.sent_to(&candidate, keyed, witness),
+                None => verdict.refused(Reason::UnknownDestination, &to.to_string()),
+            }
+        }
+    }
+}
+
+fn gateway_rule(id: &str) -> Arc<Rule> {
+    let (namespace, name) = id.split_once('/').unwrap_or(("", id));
+    let (namespace, name) = (namespace.into(), name.into());
+    Arc::new(Rule { kind: RuleKind::Gateway, namespace, name, revision: 0, route: None })
 }
 
 /// The first carrier's key, or else the one that the calling workload implies.
@@ -201,52 +253,6 @@ fn wants_injection(reading: &Reading<'_>, keyed: Option<&Keyed<'_>>) -> bool {
     keyed.is_some_and(|keyed| keyed.owner.is_some()) && !reading.w3c_hands_on_winner
 }
 
-fn choose<'t>(target: &Target<'t>, keyed: Option<&Keyed<'_>>) -> Choice<'t> {
-    let baseline = |reason| Choice { version: Version::Baseline, backends: &target.port.baseline, reason };
-    let Some(keyed) = keyed else {
-        return baseline(Reason::NoKey);
-    };
-    if keyed.owner.is_none() {
-        return baseline(Reason::UnknownKey);
-    }
-    let Some(fork) = target.service.forks.get(&keyed.key.value) else {
-        return baseline(Reason::NotForked);
-    };
-    let backends = fork.backends(target.port);
-    let reason = match fork.sandbox.fallback {
-        _ if backends.is_ready() => Reason::Forked,
-        Fallback::Baseline => return baseline(Reason::ForkNotReadyFellBack),
-        Fallback::Fail => Reason::ForkNotReady,
-    };
-    Choice { version: Version::Sandbox(fork.sandbox.at.clone()), backends, reason }
-}
-
-/// Every version of the Service with why it was taken or not.
-fn survey(target: &Target<'_>, keyed: Option<&Keyed<'_>>, choice: &Choice<'_>) -> Vec<CandidateFinding> {
-    let key = keyed.map(|keyed| &*keyed.key.value);
-    let mut forks: Vec<&Fork> = target.service.forks.values().collect();
-    forks.sort_by_key(|fork| (&fork.sandbox.at.namespace, &fork.sandbox.at.name));
-    let mut findings: Vec<CandidateFinding> = forks
-        .into_iter()
-        .map(|fork| CandidateFinding {
-            version: Version::Sandbox(fork.sandbox.at.clone()),
-            outcome: if key == Some(&*fork.sandbox.key) {
-                fork.backends(target.port).finding()
-            } else {
-                CandidateOutcome::WantsKey(fork.sandbox.key.clone())
-            },
-        })
-        .collect();
-    findings.push(CandidateFinding {
-        version: Version::Baseline,
-        outcome: match choice.version {
-            Version::Baseline => target.port.baseline.finding(),
-            Version::Sandbox(_) => CandidateOutcome::NotReached,
-        },
-    });
-    findings
-}
-
 // === impl Ask ===
 
 impl<'a> Ask<'a> {
@@ -256,53 +262,70 @@ impl<'a> Ask<'a> {
     pub fn connection(destination: Destination<'a>, source: Option<Source<'a>>) -> Self {
         static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
         static NO_URI: LazyLock<Uri> = LazyLock::new(Uri::default);
-        Self { destination, source, method: &Method::CONNECT, uri: &NO_URI, headers: &NO_HEADERS }
+        Self {
+            destination,
+            source,
+            method: &Method::CONNECT,
+            uri: &NO_URI,
+            host: "",
+            headers: &NO_HEADERS,
+            is_tls: false,
+            lot: 0,
+            is_connection: true,
+        }
+    }
+
+    /// The host that was asked for, in words.
+    fn asked_host(&self) -> Cow<'a, str> {
+        match self.host {
+            "" => Cow::Owned(self.destination.to_string()),
+            host => Cow::Borrowed(host),
+        }
     }
 }
 
 // === impl Verdict ===
 
 impl Verdict {
-    fn chosen(self, target: &Target<'_>, choice: Choice<'_>) -> Self {
-        let Choice { version, backends, reason } = choice;
-        let verdict = Self {
-            service: Some(target.port.service_port.clone()),
-            rule: Some(target.service.rule.clone()),
-            version,
-            fell_back: reason == Reason::ForkNotReadyFellBack,
-            ..self
-        };
-        let reason = match reason {
-            Reason::ForkNotReady => reason,
-            _ if backends.is_ready() => reason,
+    /// Sent to the version of `candidate` that the key chooses.
+    fn sent_to<W: Witness>(
+        self,
+        candidate: &Candidate<'_>,
+        keyed: Option<&Keyed<'_>>,
+        witness: &mut W,
+    ) -> Self {
+        let choice = candidate.choose(keyed);
+        witness.candidates(|| candidate.survey(keyed, &choice));
+        let reason = match choice.reason {
+            Reason::ForkNotReady => choice.reason,
+            reason if choice.backends.is_ready() => reason,
             _ => Reason::NoReadyEndpoints,
+        };
+        let verdict = Self {
+            service: Some(candidate.port.service_port.clone()),
+            policy: candidate.policy.cloned(),
+            version: choice.version,
+            fell_back: choice.reason == Reason::ForkNotReadyFellBack,
+            ..self
         };
         match reason.refusal_status() {
             None => {
-                Self { reason, outcome: Outcome::Forward { backends: backends.ready.clone() }, ..verdict }
+                let outcome = Outcome::Forward { backends: choice.backends.ready.clone() };
+                Self { reason, outcome, ..verdict }
             }
-            Some(status) => {
-                let asked = target.port.service_port.to_string().into();
-                Self { reason, outcome: Outcome::Refuse { status, asked }, ..verdict }
-            }
+            Some(_) => verdict.refused(reason, &candidate.port.service_port.to_string()),
         }
     }
 
-    fn refused(self, reason: Reason, destination: &Destination<'_>) -> Self {
-        let status = reason.refusal_status().expect("what cannot be resolved is refused");
-        Self { reason, outcome: Outcome::Refuse { status, asked: destination.to_string().into() }, ..self }
-    }
-}
-
-// === impl Backends ===
-
-impl Backends {
-    fn is_ready(&self) -> bool {
-        !self.ready.is_empty()
+    fn redirected(self, redirect: &Redirect, request: Redirected<'_>) -> Self {
+        let location = Some(redirect.location(request).into());
+        let outcome = Outcome::Respond { status: redirect.status, location };
+        Self { reason: Reason::Redirected, outcome, ..self }
     }
 
-    fn finding(&self) -> CandidateOutcome {
-        if self.is_ready() { CandidateOutcome::Taken } else { CandidateOutcome::NotReady(self.n_not_ready) }
+    fn refused(self, reason: Reason, asked: &str) -> Self {
+        let status = reason.refusal_status().expect("the reason is one of a refusal");
+        Self { reason, outcome: Outcome::Refuse { status, asked: asked.into() }, ..self }
     }
 }
 
@@ -312,7 +335,7 @@ impl std::fmt::Display for Destination<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Service { namespace, service, port } => write!(f, "{namespace}/{service}:{port}"),
-            Self::Host(host) => f.write_str(host),
+            Self::Host(host) | Self::Gateway { port: _, host } => f.write_str(host),
         }
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::carrier::Carrier;
-use crate::verdict::{Outcome, Verdict, Version};
+use crate::rules::RequestView;
+use crate::verdict::{Outcome, Rule, Share, Verdict, Version};
+use crate::virtual_host::Rules;
 
 /// Where a request would go, why, and why not elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,12 @@ pub struct Explanation {
     pub asked: Asked,
     /// The carriers that hold something, in the order in which they count.
     pub carriers: Vec<CarrierFinding>,
+    /// The rules for the host up to the one that matched; empty where there are none, at most 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleFinding>,
+    /// The destinations of the rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<DestinationFinding>,
     /// The versions of the Service: every fork, by namespace and name, and last the baseline.
     pub candidates: Vec<CandidateFinding>,
     /// The verdict's reason as a sentence.
@@ -68,6 +76,43 @@ pub enum CarrierOutcome {
     Malformed,
 }
 
+/// One rule for the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFinding {
+    /// The object and the place in it.
+    pub rule: Arc<Rule>,
+    /// Why it does not match: for each of its conditions the first field that is otherwise.
+    /// Empty for the one that does.
+    pub why_not: Vec<String>,
+}
+
+/// One destination of the rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationFinding {
+    /// `namespace/service:port subset name`.
+    pub destination: String,
+    /// Its share.
+    pub share: Share,
+    /// What became of it.
+    pub outcome: DestinationOutcome,
+}
+
+/// What became of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DestinationOutcome {
+    /// The lot fell to it.
+    Drawn,
+    /// There is no other.
+    Only,
+    /// The key's sandbox forks it, and it is the first of which that is so.
+    Forked,
+    /// Another one was chosen.
+    NotDrawn,
+    /// It was chosen and is not there.
+    NotThere,
+}
+
 /// One version of the Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateFinding {
@@ -98,7 +143,7 @@ const SHOWN_VALUE_MAX_BYTES: usize = 64;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { asked, carriers, candidates, sentence, verdict } = self;
+        let Self { asked, carriers, rules, destinations, candidates, sentence, verdict } = self;
         writeln!(f, "{asked}")?;
         match &verdict.key {
             Some(key) => writeln!(f, "  key      {} from {}", key.value, key.carrier.words())?,
@@ -108,8 +153,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "           {finding}")?;
         }
         if let Some(rule) = &verdict.rule {
-            let (kind, namespace, name) = (rule.kind, &rule.namespace, &rule.name);
-            writeln!(f, "  rule     {kind:?} {namespace}/{name}, revision {}", rule.revision)?;
+            writeln!(f, "  rule     {rule}, revision {}", rule.revision)?;
+        }
+        for finding in rules {
+            writeln!(f, "  {finding}")?;
+        }
+        for finding in destinations {
+            writeln!(f, "  {finding}")?;
         }
         for finding in candidates {
             writeln!(f, "  {finding}")?;
@@ -123,6 +173,7 @@ impl fmt::Display for Explanation {
                 }
                 writeln!(f)?;
             }
+            Outcome::Respond { status, location: _ } => writeln!(f, "  answered with {status}")?,
             Outcome::Refuse { status, asked: _ } => writeln!(f, "  refused  with {status}")?,
         }
         write!(f, "  table    revision {}", verdict.table_revision)
@@ -169,6 +220,58 @@ impl fmt::Display for CarrierFinding {
             CarrierOutcome::Malformed => "cannot be a key, counts as absent",
         };
         write!(f, " holds `{}`: {outcome}", self.value)
+    }
+}
+
+// === impl RuleFinding ===
+
+/// Rules that are shown; a longer list explains nothing any more.
+const SHOWN_RULES_MAX: usize = 200;
+
+impl RuleFinding {
+    /// The rules up to the first that matches, by looking at every one.
+    pub(crate) fn all(rules: &Rules, request: &RequestView<'_>) -> Vec<Self> {
+        let mut findings = Vec::new();
+        for route in rules.routes() {
+            let whys: Vec<String> = route
+                .matches
+                .iter()
+                .filter_map(|condition| condition.why_not(request))
+                .map(|why| why.to_string())
+                .collect();
+            let matches = route.matches.is_empty() || whys.len() < route.matches.len();
+            let why_not = if matches { Vec::new() } else { whys };
+            findings.push(Self { rule: route.rule.clone(), why_not });
+            if matches || findings.len() == SHOWN_RULES_MAX {
+                break;
+            }
+        }
+        findings
+    }
+}
+
+impl fmt::Display for RuleFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, why_not } = self;
+        match &why_not[..] {
+            [] => write!(f, "✔ {rule}: matches"),
+            _ => write!(f, "✘ {rule}: {}", why_not.join("; ")),
+        }
+    }
+}
+
+// === impl DestinationFinding ===
+
+impl fmt::Display for DestinationFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { destination, share: Share { weight, of }, outcome } = self;
+        match outcome {
+            DestinationOutcome::Drawn => write!(f, "✔ {destination}: drawn, {weight} of {of}"),
+            DestinationOutcome::Only => write!(f, "✔ {destination}: the only one"),
+            DestinationOutcome::Forked => write!(f, "✔ {destination}: forked by the key's sandbox"),
+            DestinationOutcome::NotDrawn => write!(f, "– {destination}: not drawn, {weight} of {of}"),
+            DestinationOutcome::NotThere => write!(f, "✘ {destination}: is not there"),
+        }
     }
 }
 

@@ -22,23 +22,37 @@ mod carrier;
 mod decide;
 mod explain;
 mod host;
+mod host_map;
 mod inject;
 mod percent;
+pub mod policy;
+mod rule_spec;
+mod rule_table;
+pub mod rules;
 mod spec;
 mod table;
 mod verdict;
+mod virtual_host;
 mod wire;
 mod witness;
 
 pub use carrier::{Carrier, CarrierSpec, KEY_MAX_LEN, SPUR_KEY, is_valid_key};
 pub use decide::{Ask, Destination, Source, decide, explain};
-pub use explain::{Asked, CandidateFinding, CandidateOutcome, CarrierFinding, CarrierOutcome, Explanation};
+pub use explain::{
+    Asked, CandidateFinding, CandidateOutcome, CarrierFinding, CarrierOutcome, DestinationFinding,
+    DestinationOutcome, Explanation, RuleFinding,
+};
 pub use host::preview_host;
 pub use inject::inject_key;
-pub use spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec};
+pub use rule_spec::{
+    DestinationRuleSpec, GatewaySpec, PortPolicies, RuleSpecs, ServerHost, ServerSpec, SubsetSpec,
+    VirtualServiceSpec, Visibility, service_host,
+};
+pub use spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs};
 pub use table::{RejectedSandbox, RejectedWhy, RoutingTable};
 pub use traceparent::{SpanId, TraceId, TraceParent};
 pub use verdict::{
-    Endpoint, Outcome, Reason, RoutingKey, Rule, RuleKind, SandboxRef, ServicePort, Verdict, Version,
+    Applied, Endpoint, Outcome, Reason, RoutingKey, Rule, RuleKind, SandboxRef, ServicePort, Share, Verdict,
+    Version,
 };
 pub use wire::Wire;

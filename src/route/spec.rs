@@ -3,10 +3,23 @@
 //! Reading Services, EndpointSlices and Sandboxes into these is left to
 //! `control`; checking and indexing them to `table`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::rule_spec::RuleSpecs;
 use crate::wire::Wire;
+
+/// Everything that a table is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Specs {
+    /// Services, and the hosts of ServiceEntries.
+    pub services: Vec<ServiceSpec>,
+    /// Sandboxes.
+    pub sandboxes: Vec<SandboxSpec>,
+    /// VirtualServices, DestinationRules and Gateways.
+    pub rules: RuleSpecs,
+}
 
 /// A Service with its baseline endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +30,8 @@ pub struct ServiceSpec {
     pub name: Arc<str>,
     /// The resourceVersion of the Service, told in every verdict as the revision of its rule.
     pub revision: u64,
+    /// Hosts that are not the cluster's, in lower case: those of a ServiceEntry.
+    pub hosts: Vec<Box<str>>,
     /// The Service's ports, in the order of the object.
     pub ports: Vec<PortSpec>,
     /// The baseline endpoints of all ports, ready or not.
@@ -45,6 +60,8 @@ pub struct EndpointSpec {
     pub pod: Arc<str>,
     /// The name of the workload that owns the pod.
     pub workload: Arc<str>,
+    /// Its labels, by which subsets choose.
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Whether traffic may be sent to it.
     pub is_ready: bool,
 }

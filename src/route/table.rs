@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::carrier::{CarrierSpec, is_valid_key};
 use crate::host::shorten;
-use crate::spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec};
+use crate::rule_spec::VirtualServiceSpec;
+use crate::rule_table::{RuleTable, ServicePolicies};
+use crate::spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs};
 use crate::verdict::{Endpoint, Rule, RuleKind, SandboxRef, ServicePort};
 
 /// Everything that decides where requests go, at one revision. Immutable; a
@@ -17,7 +19,11 @@ use crate::verdict::{Endpoint, Rule, RuleKind, SandboxRef, ServicePort};
 pub struct RoutingTable {
     revision: u64,
     namespaces: HashMap<Arc<str>, Namespace>,
+    /// Services by a host that is not the cluster's, as namespace and name.
+    hosts: HashMap<Box<str>, (Arc<str>, Arc<str>)>,
     owners: HashMap<Arc<str>, Arc<Sandbox>>,
+    rules: RuleTable,
+    entry_port: Option<u16>,
     carriers: CarrierSpec,
     rejected: Vec<RejectedSandbox>,
 }
@@ -64,6 +70,10 @@ pub(crate) struct Service {
     pub(crate) ports: Vec<Port>,
     /// By key.
     pub(crate) forks: HashMap<Arc<str>, Fork>,
+    /// Those of the mesh for it; the first that a caller sees counts.
+    pub(crate) virtual_services: Vec<Arc<VirtualServiceSpec>>,
+    /// What DestinationRules say of it.
+    pub(crate) policies: Option<Box<ServicePolicies>>,
 }
 
 /// A Service port and its baseline.
@@ -107,7 +117,14 @@ impl RoutingTable {
     /// endpoints of ports that are not there wait unseen.
     #[must_use]
     pub fn build(revision: u64, services: Vec<ServiceSpec>, sandboxes: Vec<SandboxSpec>) -> Self {
-        let mut table = Self { revision, ..Self::default() };
+        Self::of(revision, Specs { services, sandboxes, ..Specs::default() })
+    }
+
+    /// The same, with rules.
+    #[must_use]
+    pub fn of(revision: u64, specs: Specs) -> Self {
+        let Specs { services, sandboxes, rules } = specs;
+        let mut table = Self { revision, rules: RuleTable::build(rules), ..Self::default() };
         for service in services {
             table.add_service(service);
         }
@@ -124,6 +141,17 @@ impl RoutingTable {
     pub fn with_carriers(mut self, carriers: CarrierSpec) -> Self {
         self.carriers = carriers;
         self
+    }
+
+    /// The same table; the entry listener stands for this port of gateways, too, beside 80.
+    #[must_use]
+    pub fn with_entry_port(mut self, port: u16) -> Self {
+        self.entry_port = Some(port);
+        self
+    }
+
+    pub(crate) fn entry_port(&self) -> Option<u16> {
+        self.entry_port
     }
 
     /// The revision of the objects that the table was made from.
@@ -154,6 +182,16 @@ impl RoutingTable {
         services.flat_map(Service::backends).any(|backends| backends.ready.iter().any(|it| &*it.pod == pod))
     }
 
+    pub(crate) fn rules(&self) -> &RuleTable {
+        &self.rules
+    }
+
+    /// The Service that has this host, which is not the cluster's.
+    pub(crate) fn service_of_host(&self, host: &str) -> Option<&Service> {
+        let (namespace, name) = self.hosts.get(host)?;
+        self.service(namespace, name)
+    }
+
     pub(crate) fn carriers(&self) -> &CarrierSpec {
         &self.carriers
     }
@@ -179,9 +217,13 @@ impl RoutingTable {
     }
 
     fn add_service(&mut self, spec: ServiceSpec) {
+        for host in &spec.hosts {
+            let at = (spec.namespace.clone(), spec.name.clone());
+            self.hosts.entry(host.clone()).or_insert(at);
+        }
         let namespace = self.namespaces.entry(spec.namespace.clone()).or_default();
         namespace.note_full_name(&spec.name);
-        namespace.services.entry(spec.name.clone()).or_insert_with(|| Service::new(&spec));
+        namespace.services.entry(spec.name.clone()).or_insert_with(|| Service::new(&spec, &self.rules));
     }
 
     fn add_sandbox(&mut self, spec: SandboxSpec) {
@@ -237,16 +279,23 @@ impl Namespace {
 // === impl Service ===
 
 impl Service {
-    fn new(spec: &ServiceSpec) -> Self {
+    fn new(spec: &ServiceSpec, rules: &RuleTable) -> Self {
+        let (kind, virtual_services) = match &spec.hosts[..] {
+            [] => (RuleKind::Service, rules.of_service(&spec.namespace, &spec.name)),
+            [host, ..] => (RuleKind::ServiceEntry, rules.of_mesh_host(host)),
+        };
         Self {
             rule: Arc::new(Rule {
-                kind: RuleKind::Service,
+                kind,
                 namespace: spec.namespace.clone(),
                 name: spec.name.clone(),
                 revision: spec.revision,
+                route: None,
             }),
             ports: spec.ports.iter().map(|port| Port::new(spec, port)).collect(),
             forks: HashMap::new(),
+            virtual_services: virtual_services.to_vec(),
+            policies: rules.policies(spec).map(Box::new),
         }
     }
 
@@ -318,8 +367,17 @@ impl Fork {
 
 impl Backends {
     fn new(endpoints: &[EndpointSpec], port: u16) -> Self {
-        let (ready, not_ready): (Vec<_>, Vec<_>) =
-            endpoints.iter().filter(|endpoint| endpoint.port == port).partition(|endpoint| endpoint.is_ready);
+        Self::filtered(endpoints, port, |_| true)
+    }
+
+    /// Those of a port that are wanted.
+    pub(crate) fn filtered(
+        endpoints: &[EndpointSpec],
+        port: u16,
+        is_wanted: impl Fn(&EndpointSpec) -> bool,
+    ) -> Self {
+        let endpoints = endpoints.iter().filter(|endpoint| endpoint.port == port && is_wanted(endpoint));
+        let (ready, not_ready): (Vec<_>, Vec<_>) = endpoints.partition(|endpoint| endpoint.is_ready);
         Self { ready: ready.into_iter().map(Endpoint::from).collect(), n_not_ready: not_ready.len() }
     }
 

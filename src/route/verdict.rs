@@ -9,6 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::carrier::Carrier;
+use crate::policy::Policy;
+use crate::rules::HttpRoute;
 use crate::wire::Wire;
 
 /// Where one request goes, and why.
@@ -18,8 +20,15 @@ pub struct Verdict {
     pub table_revision: u64,
     /// The Service and port that was asked for; absent where nothing has that name.
     pub service: Option<Arc<ServicePort>>,
-    /// The rule that matched; absent with `service`.
+    /// The rule that matched; absent where there is none for such a host.
     pub rule: Option<Arc<Rule>>,
+    /// The subset of the Service that the rule names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<Arc<str>>,
+    /// The share of the destination among those of its rule, where there are several and no key
+    /// chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// Which version of the Service takes the request, or would have.
     pub version: Version,
     /// The request's key and where it was found.
@@ -37,6 +46,32 @@ pub struct Verdict {
     pub reason: Reason,
     /// What to do.
     pub outcome: Outcome,
+    /// What the rule does with the request, for who sends it.
+    #[serde(skip)]
+    pub applied: Option<Applied>,
+    /// What DestinationRules say of the destination; `None`: nothing.
+    #[serde(skip)]
+    pub policy: Option<Arc<Policy>>,
+}
+
+/// A rule as it is applied to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The rule.
+    pub route: Arc<HttpRoute>,
+    /// The place of the condition that held; `None` where the rule has none.
+    pub condition: Option<usize>,
+    /// The place of the destination that was chosen; `None` where nothing is forwarded.
+    pub destination: Option<usize>,
+}
+
+/// A destination's weight among those of its rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Its own.
+    pub weight: u32,
+    /// All together.
+    pub of: u64,
 }
 
 /// What to do with the request.
@@ -48,7 +83,14 @@ pub enum Outcome {
         /// The ready endpoints, at least one.
         backends: Arc<[Endpoint]>,
     },
-    /// Answer it ourselves.
+    /// Answer it as the rule says.
+    Respond {
+        /// The HTTP status.
+        status: u16,
+        /// Where the client is sent, if it is.
+        location: Option<Arc<str>>,
+    },
+    /// Answer it ourselves: it cannot be forwarded.
     Refuse {
         /// The HTTP status.
         status: u16,
@@ -83,6 +125,14 @@ pub enum Reason {
     UnknownService,
     /// Refused: the Service has no such port.
     UnknownPort,
+    /// Refused: there are rules for the host, and none of them matches.
+    NoRoute,
+    /// Refused: the rule names a Service, a port or a subset that is not there.
+    UnknownDestination,
+    /// Answered: the rule sends the client elsewhere.
+    Redirected,
+    /// Answered: the rule has the response in it.
+    Responded,
 }
 
 /// A key and the carrier that brought it.
@@ -139,6 +189,9 @@ pub struct Rule {
     pub name: Arc<str>,
     /// The object's resourceVersion.
     pub revision: u64,
+    /// The place in the object, and the name that the rule has there: `http[2]`, "http[2] `canary`".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Arc<str>>,
 }
 
 /// The kinds of objects that can be a rule.
@@ -146,6 +199,14 @@ pub struct Rule {
 pub enum RuleKind {
     /// The Service itself: everything for it goes to it.
     Service,
+    /// A ServiceEntry, likewise.
+    ServiceEntry,
+    /// A rule of a VirtualService.
+    VirtualService,
+    /// A DestinationRule, which says how a Service is reached and never which.
+    DestinationRule,
+    /// A Gateway that sends everything to `https`.
+    Gateway,
 }
 
 /// One place to send a request to.
@@ -167,7 +228,7 @@ impl Verdict {
     pub fn backends(&self) -> &[Endpoint] {
         match &self.outcome {
             Outcome::Forward { backends } => backends,
-            Outcome::Refuse { .. } => &[],
+            Outcome::Respond { .. } | Outcome::Refuse { .. } => &[],
         }
     }
 
@@ -186,8 +247,10 @@ impl Verdict {
         let name = service.map_or_else(String::new, ToString::to_string);
         let asked = match &self.outcome {
             Outcome::Refuse { asked, .. } => &**asked,
+            Outcome::Respond { location, .. } => location.as_deref().unwrap_or_default(),
             Outcome::Forward { .. } => "",
         };
+        let rule = self.rule.as_deref().map_or_else(String::new, ToString::to_string);
         match self.reason {
             Reason::NoKey => "baseline: no key".to_owned(),
             Reason::Forked => format!("key `{key}` forks this service"),
@@ -206,6 +269,10 @@ impl Verdict {
             Reason::UnknownSandbox => format!("the host `{asked}` names a sandbox that is not there"),
             Reason::UnknownService => format!("there is no service `{asked}`"),
             Reason::UnknownPort => format!("the service has no such port: `{asked}`"),
+            Reason::NoRoute => format!("no rule for `{asked}` matches the request"),
+            Reason::UnknownDestination => format!("{rule} sends it to `{asked}`, which is not there"),
+            Reason::Redirected => format!("{rule} sends the client to `{asked}`"),
+            Reason::Responded => format!("{rule} has the response in it"),
         }
     }
 }
@@ -228,6 +295,10 @@ impl Reason {
             Self::UnknownSandbox => "unknown-sandbox",
             Self::UnknownService => "unknown-service",
             Self::UnknownPort => "unknown-port",
+            Self::NoRoute => "no-route",
+            Self::UnknownDestination => "unknown-destination",
+            Self::Redirected => "redirected",
+            Self::Responded => "responded",
         }
     }
 
@@ -238,11 +309,20 @@ impl Reason {
     #[must_use]
     pub fn refusal_status(self) -> Option<u16> {
         match self {
-            Self::NoKey | Self::Forked | Self::NotForked | Self::UnknownKey | Self::ForkNotReadyFellBack => {
-                None
-            }
-            Self::ForkNotReady | Self::NoReadyEndpoints => Some(503),
-            Self::UnknownHost | Self::UnknownSandbox | Self::UnknownService | Self::UnknownPort => Some(404),
+            Self::NoKey
+            | Self::Forked
+            | Self::NotForked
+            | Self::UnknownKey
+            | Self::ForkNotReadyFellBack
+            | Self::Redirected
+            | Self::Responded => None,
+            // An unknown cluster is 503 in Envoy (`cluster_not_found_response_code`).
+            Self::ForkNotReady | Self::NoReadyEndpoints | Self::UnknownDestination => Some(503),
+            Self::UnknownHost
+            | Self::UnknownSandbox
+            | Self::UnknownService
+            | Self::UnknownPort
+            | Self::NoRoute => Some(404),
         }
     }
 }
@@ -250,6 +330,19 @@ impl Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+// === impl Rule ===
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kind, namespace, name, revision: _, route } = self;
+        write!(f, "{kind:?} {namespace}/{name}")?;
+        match route {
+            Some(route) => write!(f, " {route}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Version as HttpVersion};
 use serde::{Deserialize, Serialize};
 use spur_route::{
-    Endpoint, Outcome, Reason, RoutingKey, Rule, ServicePort, SpanId, TraceId, Verdict, Version,
+    Endpoint, Outcome, Reason, RoutingKey, Rule, ServicePort, Share, SpanId, TraceId, Verdict, Version,
 };
 
 use crate::text;
@@ -86,6 +86,12 @@ pub struct Decision {
     pub service: Option<Arc<ServicePort>>,
     /// The rule that matched.
     pub rule: Option<Arc<Rule>>,
+    /// The subset of the Service that the rule names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<Arc<str>>,
+    /// The share of the destination, where one was drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// The version that took the request, or would have.
     pub version: Version,
     /// The key and its carrier.
@@ -98,7 +104,7 @@ pub struct Decision {
     pub fell_back: bool,
     /// Why.
     pub reason: Reason,
-    /// What was asked for, where the verdict is a refusal.
+    /// What was asked for, where the verdict is a refusal; where the client is sent, where it is.
     pub asked: Option<Arc<str>>,
 }
 
@@ -187,6 +193,8 @@ impl From<&Verdict> for Decision {
             table_revision,
             service,
             rule,
+            subset,
+            share,
             version,
             key,
             n_disagreeing,
@@ -196,11 +204,16 @@ impl From<&Verdict> for Decision {
             wants_injection: _,
             reason,
             outcome,
+            // Follow from the rule.
+            applied: _,
+            policy: _,
         } = verdict;
         Self {
             table_revision: *table_revision,
             service: service.clone(),
             rule: rule.clone(),
+            subset: subset.clone(),
+            share: *share,
             version: version.clone(),
             key: key.clone(),
             n_disagreeing: *n_disagreeing,
@@ -209,6 +222,7 @@ impl From<&Verdict> for Decision {
             reason: *reason,
             asked: match outcome {
                 Outcome::Forward { .. } => None,
+                Outcome::Respond { status: _, location } => location.clone(),
                 Outcome::Refuse { status: _, asked } => Some(asked.clone()),
             },
         }

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use spur_api::labels;
 use spur_route::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Wire};
 
+use super::PodLabels;
 use super::slice::SliceFragment;
 
 /// A Service, read.
@@ -53,13 +54,18 @@ impl ServiceFragment {
         })
     }
 
-    pub(super) fn spec<'a>(&'a self, slices: impl Iterator<Item = &'a SliceFragment>) -> ServiceSpec {
+    pub(super) fn spec<'a>(
+        &'a self,
+        slices: impl Iterator<Item = &'a SliceFragment>,
+        pods: &'a PodLabels<'a>,
+    ) -> ServiceSpec {
         ServiceSpec {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             revision: self.revision,
+            hosts: Vec::new(),
             ports: self.ports.clone(),
-            endpoints: self.endpoints(slices),
+            endpoints: self.endpoints(slices, pods),
         }
     }
 
@@ -67,9 +73,13 @@ impl ServiceFragment {
     /// An endpoint that is moved between slices may for a moment stand in two
     /// (<https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#duplicate-endpoints>);
     /// it counts once, and as ready where one of them says so.
-    fn endpoints<'a>(&'a self, slices: impl Iterator<Item = &'a SliceFragment>) -> Vec<EndpointSpec> {
+    fn endpoints<'a>(
+        &'a self,
+        slices: impl Iterator<Item = &'a SliceFragment>,
+        pods: &'a PodLabels<'a>,
+    ) -> Vec<EndpointSpec> {
         let mut endpoints: Vec<EndpointSpec> =
-            slices.flat_map(|slice| slice.endpoints(&self.ports, &self.name)).collect();
+            slices.flat_map(|slice| slice.endpoints(&self.ports, &self.name, pods)).collect();
         endpoints.sort_by(|a, b| {
             let order = |endpoint: &EndpointSpec| (endpoint.port, endpoint.address, !endpoint.is_ready);
             order(a).cmp(&order(b)).then_with(|| a.pod.cmp(&b.pod))

@@ -3,7 +3,7 @@
 //!
 //! Source: <https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/>.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use kube::ResourceExt;
 use spur_api::labels;
 use spur_route::{EndpointSpec, PortSpec};
+
+use super::PodLabels;
 
 /// An EndpointSlice, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(super) struct SliceFragment {
     pub(super) service: Arc<str>,
     /// That Service's uid, where the slice was made for one.
     pub(super) owner: Option<Arc<str>>,
+    /// The slice's own labels: endpoints of pods that nobody knows have these.
+    labels: Arc<BTreeMap<String, String>>,
     ports: Vec<SlicePort>,
     endpoints: Vec<SliceEndpoint>,
 }
@@ -50,6 +54,7 @@ impl SliceFragment {
             namespace: slice.namespace().unwrap_or_default().into(),
             service: service.as_str().into(),
             owner: super::owner_uid(slice, "Service"),
+            labels: Arc::new(slice.labels().clone()),
             ports: slice.ports.iter().flatten().filter_map(SlicePort::of).collect(),
             endpoints: slice
                 .endpoints
@@ -65,6 +70,7 @@ impl SliceFragment {
         &'a self,
         ports: &'a [PortSpec],
         service: &'a Arc<str>,
+        pods: &'a PodLabels<'a>,
     ) -> impl Iterator<Item = EndpointSpec> + 'a {
         let served = ports.iter().filter_map(|port| {
             let target = self.ports.iter().find(|target| target.name == port.name)?;
@@ -76,9 +82,15 @@ impl SliceFragment {
                 address: SocketAddr::new(endpoint.ip, target),
                 pod: endpoint.pod.clone(),
                 workload: endpoint.workload.clone().unwrap_or_else(|| service.clone()),
+                labels: self.labels_of(endpoint, pods),
                 is_ready: endpoint.is_ready,
             })
         })
+    }
+
+    fn labels_of(&self, endpoint: &SliceEndpoint, pods: &PodLabels<'_>) -> Arc<BTreeMap<String, String>> {
+        let of_pod = pods.get(&(&*self.namespace, &*endpoint.pod));
+        of_pod.map_or_else(|| self.labels.clone(), |labels| Arc::clone(labels))
     }
 }
 

@@ -7,7 +7,10 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use spur_api::sandbox::Sandbox;
-use spur_route::{EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec, Wire};
+use spur_route::{
+    Ask, Destination, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec,
+    Wire,
+};
 
 use super::{Fragment, FragmentCache, Source, SourceKind, compile};
 
@@ -66,6 +69,7 @@ fn endpoint(port: u16, address: &str, pod: &str, workload: &str) -> EndpointSpec
         address: address.parse().expect("an address"),
         pod: pod.into(),
         workload: workload.into(),
+        labels: std::sync::Arc::default(),
         is_ready: true,
     }
 }
@@ -75,7 +79,14 @@ fn port(number: u16, name: &str, wire: Wire) -> PortSpec {
 }
 
 fn spec(name: &str, ports: Vec<PortSpec>, endpoints: Vec<EndpointSpec>) -> ServiceSpec {
-    ServiceSpec { namespace: "shop".into(), name: name.into(), revision: 7, ports, endpoints }
+    ServiceSpec {
+        namespace: "shop".into(),
+        name: name.into(),
+        revision: 7,
+        hosts: Vec::new(),
+        ports,
+        endpoints,
+    }
 }
 
 fn ready(pod: &str, address: &str) -> Value {
@@ -254,6 +265,110 @@ fn of_two_owners_of_a_key_the_older_has_it() {
     let older = sandbox("z-older", "2026-01-01T00:00:00Z", json!({"routingKey": "k"}));
     let younger = sandbox("a-younger", "2026-01-01T00:00:01Z", json!({"routingKey": "k"}));
     check(&[younger, older], vec![], vec![owner_of_key("z-older")]);
+}
+
+fn istio(kind: &str, name: &str, created: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": kind,
+        "metadata": {
+            "namespace": "shop", "name": name, "resourceVersion": "8", "creationTimestamp": created,
+        },
+        "spec": spec,
+    })
+}
+
+/// The pods to which a GET of `/` of `shop/cart:80` may go, or the reason why it goes nowhere.
+fn taken_by(objects: &[Value]) -> Vec<String> {
+    let table = table_of(objects);
+    let (headers, uri) = (http::HeaderMap::new(), http::Uri::from_static("/"));
+    let verdict = spur_route::decide(
+        &table,
+        &Ask {
+            destination: Destination::Service { namespace: "shop", service: "cart", port: 80 },
+            source: None,
+            method: &http::Method::GET,
+            uri: &uri,
+            host: "cart",
+            headers: &headers,
+            is_tls: false,
+            lot: 0,
+            is_connection: false,
+        },
+    );
+    match verdict.backends() {
+        [] => vec![verdict.reason.to_string()],
+        backends => backends.iter().map(|backend| backend.pod.to_string()).collect(),
+    }
+}
+
+fn pod(name: &str, version: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"namespace": "shop", "name": name, "labels": {"version": version}},
+    })
+}
+
+#[test]
+fn a_subset_is_told_by_the_labels_of_pods_or_else_of_slices() {
+    let endpoints = json!([ready("cart-1", "10.0.0.1"), ready("cart-2", "10.0.0.2")]);
+    let mut slice = slice("cart", json!([{"port": 8080}]), endpoints);
+    slice["metadata"]["labels"]["version"] = json!("v9");
+    let to = |subset: &str| {
+        let route = json!([{"route": [{"destination": {"host": "cart", "subset": subset}}]}]);
+        istio("VirtualService", "cart", "2026-01-01T00:00:00Z", json!({"hosts": ["cart"], "http": route}))
+    };
+    let subset = |version: &str| json!({"name": version, "labels": {"version": version}});
+    let subsets = json!([subset("v1"), subset("v2"), subset("v9")]);
+    let rule = json!({"host": "cart", "subsets": subsets});
+    let rule = istio("DestinationRule", "cart", "2026-01-01T00:00:00Z", rule);
+    let world = |subset: &str| {
+        let service = service("cart", json!([{"port": 80}]));
+        vec![service, slice.clone(), pod("cart-1", "v1"), rule.clone(), to(subset)]
+    };
+    assert_eq!(taken_by(&world("v1")), ["cart-1"]);
+    assert_eq!(taken_by(&world("v9")), ["cart-2"]);
+    assert_eq!(taken_by(&world("v2")), ["no-ready-endpoints"]);
+    assert_eq!(taken_by(&world("v3")), ["unknown-destination"]);
+}
+
+#[test]
+fn of_two_virtual_services_of_one_host_the_older_counts() {
+    let to = |name: &str, created: &str, status: u16| {
+        let http = json!([{"directResponse": {"status": status}}]);
+        istio("VirtualService", name, created, json!({"hosts": ["cart"], "http": http}))
+    };
+    let service = service("cart", json!([{"port": 80}]));
+    let younger = to("a", "2026-01-02T00:00:00Z", 200);
+    let older = istio(
+        "VirtualService",
+        "b",
+        "2026-01-01T00:00:00Z",
+        json!({"hosts": ["cart"], "http": [{"match": [{"uri": {"prefix": "/x"}}], "directResponse": {"status": 200}}]}),
+    );
+    assert_eq!(taken_by(&[service.clone(), younger.clone()]), ["responded"]);
+    assert_eq!(taken_by(&[service, younger, older]), ["no-route"]);
+}
+
+#[test]
+fn a_faulty_object_and_one_that_says_nothing_are_left_out() {
+    let service = service("cart", json!([{"port": 80}]));
+    let faulty =
+        istio("VirtualService", "v", "2026-01-01T00:00:00Z", json!({"hosts": ["cart"], "http": [{}]}));
+    assert_eq!(taken_by(&[service.clone(), faulty]), ["no-ready-endpoints"]);
+    let sidecar = istio("Sidecar", "s", "2026-01-01T00:00:00Z", json!({}));
+    assert_eq!(taken_by(&[service, sidecar]), ["no-ready-endpoints"]);
+}
+
+#[test]
+fn a_service_entry_is_a_destination() {
+    let entry = json!({
+        "hosts": ["api.example.com"], "resolution": "STATIC",
+        "ports": [{"number": 80, "name": "http"}], "endpoints": [{"address": "127.0.0.9"}],
+    });
+    let entry = istio("ServiceEntry", "api", "2026-01-01T00:00:00Z", entry);
+    let http = json!([{"route": [{"destination": {"host": "api.example.com"}}]}]);
+    let to = istio("VirtualService", "v", "2026-01-01T00:00:00Z", json!({"hosts": ["cart"], "http": http}));
+    assert_eq!(taken_by(&[service("cart", json!([{"port": 80}])), entry, to]), ["127.0.0.9"]);
 }
 
 #[test]

@@ -87,6 +87,7 @@ pub(super) fn caller(pod: &Pod) -> Caller {
         namespace: pod.namespace().unwrap_or_default().into(),
         workload: owner::workload(pod).into(),
         pod: pod.name_any().into(),
+        labels: Arc::new(pod.labels().clone()),
         sandbox: pod.labels().get(labels::SANDBOX).map(|name| name.as_str().into()),
     }
 }

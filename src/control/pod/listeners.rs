@@ -209,7 +209,8 @@ mod tests {
 
     fn caller(pod: &str, sandbox: Option<&str>) -> Caller {
         let sandbox = sandbox.map(Arc::from);
-        Caller { namespace: "shop".into(), workload: "cart".into(), pod: pod.into(), sandbox }
+        let labels = Arc::default();
+        Caller { namespace: "shop".into(), workload: "cart".into(), pod: pod.into(), labels, sandbox }
     }
 
     fn links() -> Vec<Link> {

@@ -79,14 +79,18 @@ impl Expected {
                 | Reason::UnknownHost
                 | Reason::UnknownSandbox
                 | Reason::UnknownService
-                | Reason::UnknownPort => false,
+                | Reason::UnknownPort
+                | Reason::NoRoute
+                | Reason::UnknownDestination
+                | Reason::Redirected
+                | Reason::Responded => false,
             })
     }
 
     fn reason(&self, table: &RoutingTable, service: &str, port: u16) -> Reason {
         let (namespace, sandbox) = (self.namespace.as_str(), self.sandbox.as_str());
         let destination = Destination::Service { namespace, service, port };
-        let source = Source { namespace, workload: "", sandbox: Some(sandbox) };
+        let source = Source { namespace, workload: "", labels: None, sandbox: Some(sandbox) };
         let verdict = decide(table, &Ask::connection(destination, Some(source)));
         match verdict.key {
             Some(key) if *key.value == *self.key => verdict.reason,

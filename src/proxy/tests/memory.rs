@@ -58,12 +58,14 @@ async fn start() -> (Handle, SocketAddr) {
         namespace: "shop".into(),
         name: "blobs".into(),
         revision: 1,
+        hosts: Vec::new(),
         ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Http1 }],
         endpoints: vec![EndpointSpec {
             port: 80,
             address,
             pod: "blobs-1".into(),
             workload: "blobs".into(),
+            labels: Arc::default(),
             is_ready: true,
         }],
     };

@@ -58,6 +58,7 @@ fn endpoints() -> impl Strategy<Value = Vec<EndpointSpec>> {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, n)),
         pod: format!("pod-{n}").into(),
         workload: "w".into(),
+        labels: Arc::default(),
         is_ready,
     });
     proptest::collection::vec(endpoint, 0..3)
@@ -69,6 +70,7 @@ fn services() -> impl Strategy<Value = Vec<ServiceSpec>> {
             namespace: namespace.into(),
             name: name.into(),
             revision: 1,
+            hosts: Vec::new(),
             ports: PORTS[..n_ports]
                 .iter()
                 .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })
@@ -173,11 +175,16 @@ impl Question {
             source: self.source_sandbox.map(|sandbox| Source {
                 namespace: "shop",
                 workload: "caller",
+                labels: None,
                 sandbox: Some(sandbox),
             }),
             method: &Method::GET,
             uri: &Uri::from_static("/"),
+            host: &host,
             headers,
+            is_tls: false,
+            lot: 0,
+            is_connection: false,
         })
     }
 }
@@ -300,7 +307,7 @@ fn check_explanation(explanation: &Explanation) -> Result<(), TestCaseError> {
         .collect();
     match verdict.outcome {
         Outcome::Forward { .. } => prop_assert_eq!(taken, vec![&verdict.version]),
-        Outcome::Refuse { .. } => prop_assert!(taken.is_empty()),
+        Outcome::Respond { .. } | Outcome::Refuse { .. } => prop_assert!(taken.is_empty()),
     }
     let last = candidates.last().map(|candidate| &candidate.version);
     prop_assert_eq!(last, verdict.service.as_ref().map(|_| &Version::Baseline));
@@ -396,7 +403,11 @@ proptest! {
             source: None,
             method: &Method::GET,
             uri: &Uri::from_static("/"),
+            host: &host,
             headers: &headers,
+            is_tls: false,
+            lot: 0,
+            is_connection: false,
         };
         prop_assert_eq!(explain(&table, &ask).verdict, decide(&table, &ask));
     }

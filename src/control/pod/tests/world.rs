@@ -99,6 +99,7 @@ impl World {
         let endpoint = |pod: &&str| EndpointSpec {
             port: 80,
             address: ([127, 0, 0, 1], 1).into(),
+            labels: Arc::default(),
             is_ready: true,
             pod: (*pod).into(),
             workload: "shop".into(),
@@ -107,6 +108,7 @@ impl World {
             namespace: "default".into(),
             name: "shop".into(),
             revision,
+            hosts: Vec::new(),
             ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Auto }],
             endpoints: pods.iter().map(endpoint).collect(),
         };

@@ -6,7 +6,14 @@ use crate::sandbox::routed::{Expected, Missing};
 
 fn endpoint(port: u16, is_ready: bool) -> EndpointSpec {
     let address = ([127, 0, 0, 1], 1000 + port).into();
-    EndpointSpec { port, address, pod: "p".into(), workload: "cart".into(), is_ready }
+    EndpointSpec {
+        port,
+        address,
+        pod: "p".into(),
+        workload: "cart".into(),
+        labels: std::sync::Arc::default(),
+        is_ready,
+    }
 }
 
 /// A Service `cart` with ports 80 and 81, both served by the baseline, and a
@@ -17,6 +24,7 @@ fn table(key: &str, fork: Vec<EndpointSpec>) -> RoutingTable {
         namespace: "shop".into(),
         name: "cart".into(),
         revision: 1,
+        hosts: Vec::new(),
         ports: vec![port(80), port(81)],
         endpoints: vec![endpoint(80, true), endpoint(81, true)],
     };
@@ -69,6 +77,7 @@ fn a_preview_host_waits_for_the_sandbox_only() {
             namespace: "shop".into(),
             name: "cart".into(),
             revision: 1,
+            hosts: Vec::new(),
             ports: vec![PortSpec { number: 80, name: "".into(), wire: Wire::Auto }],
             endpoints: vec![],
         }],

@@ -212,7 +212,7 @@ impl World {
     /// What a request of the sandbox's own workloads to port 80 of a Service meets.
     pub(super) fn route(&self, service: &str, sandbox: &str) -> Reason {
         let destination = Destination::Service { namespace: NAMESPACE, service, port: 80 };
-        let source = Source { namespace: NAMESPACE, workload: "w", sandbox: Some(sandbox) };
+        let source = Source { namespace: NAMESPACE, workload: "w", labels: None, sandbox: Some(sandbox) };
         decide(&self.table.load(), &Ask::connection(destination, Some(source))).reason
     }
 

@@ -10,5 +10,6 @@ mod lifecycle;
 mod records;
 mod requests;
 mod routing;
+mod rules;
 mod tcp;
 mod upgrade;

@@ -94,6 +94,9 @@ fn words(verdict: &Verdict) -> String {
             let pods: Vec<_> = backends.iter().map(|backend| &*backend.pod).collect();
             pods.join(",")
         }
+        Outcome::Respond { status, location } => {
+            format!("{status} {}", location.as_deref().unwrap_or_default()).trim_end().to_owned()
+        }
         Outcome::Refuse { status, asked } => format!("{status} {asked}"),
     });
     words.join(" ")
@@ -138,6 +141,7 @@ fn service(namespace: &str, name: &str, ports: &[u16], pods: &[&str]) -> Service
         namespace: namespace.into(),
         name: name.into(),
         revision: 3,
+        hosts: Vec::new(),
         ports: ports
             .iter()
             .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })
@@ -168,6 +172,7 @@ fn endpoints(workload: &str, ports: &[u16], pods: &[&str]) -> Vec<EndpointSpec> 
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 30_000 + port)),
         pod: pod.trim_end_matches(" down").into(),
         workload: workload.into(),
+        labels: Arc::default(),
         is_ready: !pod.ends_with(" down"),
     };
     ports.iter().flat_map(|port| pods.iter().map(|pod| endpoint(*port, pod))).collect()
@@ -202,13 +207,24 @@ impl Request {
         let source = self.source_sandbox.as_ref().map(|sandbox| Source {
             namespace: "shop",
             workload: "caller",
+            labels: None,
             sandbox: Some(sandbox),
         });
         let destination = self.destination();
         if self.is_connection {
             return ask(&Ask::connection(destination, source));
         }
-        ask(&Ask { destination, source, method: &Method::GET, uri: &self.target, headers: &self.headers })
+        ask(&Ask {
+            destination,
+            source,
+            method: &Method::GET,
+            uri: &self.target,
+            host: if self.is_host { &self.destination } else { "" },
+            headers: &self.headers,
+            is_tls: false,
+            lot: 0,
+            is_connection: false,
+        })
     }
 
     fn destination(&self) -> Destination<'_> {

@@ -36,6 +36,8 @@ pub(crate) fn hop(span: u64, service: &str, from_ms: u64, to_ms: u64) -> Hop {
                     wire: Wire::Auto,
                 })),
                 rule: None,
+                subset: None,
+                share: None,
                 version: Version::Baseline,
                 key: None,
                 n_disagreeing: 0,

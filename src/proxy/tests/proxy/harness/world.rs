@@ -3,9 +3,12 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use spur_istio::Spec;
 use spur_net::{Caller, Destination, Inlet, bind_loopback};
 use spur_proxy::{Config, Drained, Handle, Proxy};
-use spur_route::{EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec};
+use spur_route::{
+    EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs,
+};
 use spur_trace::{HopEnd, HopStart, Record};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +22,7 @@ const PORT: u16 = 80;
 pub(crate) struct Plan {
     services: Vec<ServiceSpec>,
     sandboxes: Vec<SandboxSpec>,
+    rules: RuleSpecs,
     workers: Option<usize>,
     change: Option<fn(&mut Config)>,
 }
@@ -41,6 +45,7 @@ pub(crate) fn caller(workload: &str, sandbox: Option<&str>) -> Caller {
         namespace: NAMESPACE.into(),
         workload: workload.into(),
         pod: format!("{workload}-1").into(),
+        labels: Arc::default(),
         sandbox: sandbox.map(Into::into),
     }
 }
@@ -51,6 +56,7 @@ fn endpoint(upstream: &Upstream, is_ready: bool) -> EndpointSpec {
         address: upstream.address,
         pod: format!("{}-1", upstream.name).into(),
         workload: upstream.name.into(),
+        labels: Arc::default(),
         is_ready,
     }
 }
@@ -62,6 +68,7 @@ impl Plan {
             namespace: NAMESPACE.into(),
             name: name.into(),
             revision: 1,
+            hosts: Vec::new(),
             ports: vec![PortSpec {
                 number: PORT,
                 name: "http".into(),
@@ -107,6 +114,24 @@ impl Plan {
         self
     }
 
+    /// An object of Istio's, its spec in YAML.
+    pub(crate) fn istio(mut self, kind: &str, spec: &str) -> Self {
+        let spec = spur_api::yaml::document(spec).unwrap();
+        let metadata = serde_json::json!({"namespace": NAMESPACE, "name": "it"});
+        let reading = spur_istio::read(&serde_json::json!({
+            "apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": metadata, "spec": spec,
+        }));
+        let reading = reading.unwrap();
+        assert_eq!(reading.faults, []);
+        match reading.spec.unwrap() {
+            Spec::VirtualService(spec) => self.rules.virtual_services.push(Arc::new(spec)),
+            Spec::DestinationRule(spec) => self.rules.destination_rules.push(Arc::new(spec)),
+            Spec::Gateway(spec) => self.rules.gateways.push(Arc::new(spec)),
+            Spec::ServiceEntry(services) => self.services.extend(services),
+        }
+        self
+    }
+
     pub(crate) fn workers(mut self, n: usize) -> Self {
         self.workers = Some(n);
         self
@@ -119,7 +144,8 @@ impl Plan {
     }
 
     pub(crate) fn table(&self, revision: u64) -> RoutingTable {
-        RoutingTable::build(revision, self.services.clone(), self.sandboxes.clone())
+        let (services, sandboxes) = (self.services.clone(), self.sandboxes.clone());
+        RoutingTable::of(revision, Specs { services, sandboxes, rules: self.rules.clone() })
     }
 
     pub(crate) async fn start(self) -> World {
