@@ -8,10 +8,14 @@
 //!  own merge keys and list types)     printer columns, selectable fields
 //! ```
 //!
+//! The kinds of Istio and Gateway API are definitions of their own ([`bundled`]), all schema and no
+//! rules in code.
+//!
 //! Everything works on ordered `serde_json::Value`s: typed structs would drop
 //! the fields they do not know. Typed structs exist for our own kind only
 //! ([`sandbox`]). HTTP, storage and admission are the server's.
 
+pub mod bundled;
 pub mod definitions;
 pub mod duration;
 pub mod jsonpath;
