@@ -5,10 +5,9 @@
 
 use serde_json::{Value, json};
 use spur_api::kinds::apiextensions::{self, status};
-use spur_api::{Status, meta};
+use spur_api::{REGISTRY, Status, bundled, meta};
 use spur_store::{Expect, ListRange, Store};
 
-use crate::kinds::Kinds;
 use crate::object;
 use crate::served::Served;
 use crate::state::State;
@@ -66,17 +65,25 @@ fn settle_among(definition: &mut Value, all: &[Value]) -> bool {
 /// The names of bundled kinds, in the form of definitions. A kind that only follows its schema may
 /// be replaced by a definition of the same name.
 fn bundled_names(definition: &Value) -> Vec<Value> {
-    let plural = meta::text(definition, "/spec/names/plural");
-    let taken = Kinds::bundled();
-    let taken = taken.iter().filter(|kind| !(kind.is_structural() && kind.plural() == plural));
-    let names = |kind: &Served| {
-        let accepted = json!({
-            "plural": kind.plural(), "singular": kind.singular(), "shortNames": kind.short_names(),
-            "kind": kind.kind(), "listKind": kind.list_kind(),
-        });
-        json!({"spec": {"group": kind.group()}, "status": {"acceptedNames": accepted}})
-    };
-    taken.map(names).collect()
+    let of = |field: &str| meta::text(definition, field);
+    let (group, plural) = (of("/spec/group"), of("/spec/names/plural"));
+    let rows =
+        REGISTRY.iter().filter(|row| row.group == group && !(row.is_structural() && row.plural == plural));
+    let rows = rows.map(|row| {
+        json!({
+            "plural": row.plural, "singular": row.singular, "shortNames": row.short_names,
+            "kind": row.kind, "listKind": row.list_kind(),
+        })
+    });
+    let bundled = bundled::all().filter(|other| other.group == group && other.plural != plural);
+    let bundled = bundled.map(|other| {
+        json!({
+            "plural": other.plural, "singular": other.singular, "shortNames": other.short_names,
+            "kind": other.kind, "listKind": format!("{}List", other.kind),
+        })
+    });
+    let as_definition = |names: Value| json!({"spec": {"group": group}, "status": {"acceptedNames": names}});
+    rows.chain(bundled).map(as_definition).collect()
 }
 
 /// Serves what a definition says a moment before it is stored, or what is left without it: who

@@ -1,4 +1,6 @@
-//! A kind that a CustomResourceDefinition brings along, in one version.
+//! A kind that a CustomResourceDefinition brings along, in one version. Bundled definitions
+//! ([`spur_api::bundled`]) become kinds in the same way, but that nothing is made of their schemas
+//! until somebody asks.
 //!
 //! Objects are stored in the definition's storage version. Conversion changes their `apiVersion`
 //! and nothing else; what a version's schema does not know is dropped where objects are read and
@@ -7,16 +9,20 @@
 //! Source: `apiextensions-apiserver/pkg/apiserver/customresource_handler.go` and
 //! `pkg/registry/customresource`.
 
+mod bundled;
 mod columns;
+mod compiled;
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use spur_api::{Scope, Subresource, definitions, kinds::apiextensions, meta};
-use spur_schema::{CompileError, Schema, Schemas};
+use spur_schema::Schema;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::columns::PrinterColumn;
+use self::compiled::Compiled;
 
 /// One version of a definition.
 #[derive(Debug)]
@@ -34,9 +40,6 @@ pub(crate) struct CustomKind {
     pub(crate) is_served: bool,
     /// The name of the schema in the OpenAPI document: `com.example.v1.Widget`.
     pub(crate) definition: String,
-    /// The schema in the OpenAPI document.
-    pub(crate) document: Value,
-    pub(crate) columns: Vec<PrinterColumn>,
     /// Paths that field selectors may name, such as `spec.color`.
     pub(crate) fields: Vec<String>,
     /// Where `/scale` finds what it shows.
@@ -47,6 +50,8 @@ pub(crate) struct CustomKind {
     pub(crate) fingerprint: u64,
     /// Cancelled when something else is served in its place.
     pub(crate) retired: CancellationToken,
+    source: Source,
+    columns: OnceLock<Vec<PrinterColumn>>,
     storage_version: String,
     /// The storage version's schema, where that is another.
     storage: Option<Arc<Compiled>>,
@@ -61,16 +66,14 @@ pub(crate) struct ScalePaths {
     pub(crate) selector: Option<String>,
 }
 
-/// A version's schema, compiled when the first object needs it: at start there may be hundreds.
+/// Where a kind comes from.
 #[derive(Debug)]
-struct Compiled {
-    version: String,
-    document: Value,
-    schemas: OnceLock<Schemas>,
+enum Source {
+    /// A definition of the user, with the schema as it stands in the OpenAPI document.
+    User { document: Value },
+    /// A bundled definition.
+    Bundled(&'static spur_api::bundled::Definition),
 }
-
-/// The name of a custom kind's schema among its [`Schemas`].
-const ROOT: &str = "CustomResource";
 
 // === impl CustomKind ===
 
@@ -78,12 +81,14 @@ impl CustomKind {
     /// The versions of a definition, served or not.
     pub(crate) fn all_of(definition: &Value) -> Vec<Arc<Self>> {
         let versions = meta::list(definition, "/spec/versions");
-        let compiled: Vec<_> = versions.iter().map(Compiled::of).collect();
+        let compiled: Vec<_> =
+            versions.iter().map(|version| Arc::new(Compiled::of_version(version))).collect();
         let storage_version = apiextensions::storage_version(definition);
-        let storage = compiled.iter().find(|compiled| compiled.version == storage_version);
+        let is_stored = |version: &Value| meta::text(version, "/name") == storage_version;
+        let storage = versions.iter().zip(&compiled).find(|(version, _)| is_stored(version));
         let kinds = versions.iter().zip(&compiled).map(|(version, compiled)| {
-            let storage = storage.filter(|storage| storage.version != compiled.version);
-            Arc::new(Self::new(definition, version, compiled.clone(), storage.cloned()))
+            let storage = storage.filter(|_| !is_stored(version)).map(|(_, compiled)| compiled.clone());
+            Arc::new(Self::new(definition, version, compiled.clone(), storage))
         });
         kinds.collect()
     }
@@ -102,15 +107,17 @@ impl CustomKind {
         let is_namespaced = meta::text(definition, "/spec/scope") == "Namespaced";
         let scale = &version["subresources"]["scale"];
         let warning = meta::text(version, "/deprecationWarning");
-        let api_version = format!("{group}/{}", compiled.version);
+        let version_name = meta::text(version, "/name").to_owned();
+        let api_version = format!("{group}/{version_name}");
         let deprecation = (version["deprecated"] == true).then(|| match warning {
             "" => format!("{api_version} {kind} is deprecated"),
             warning => warning.to_owned(),
         });
         let identity = json!([names, definition["spec"]["scope"], version]);
+        let document = openapi(&version["schema"]["openAPIV3Schema"], &group, &version_name, &kind);
         Self {
-            definition: definition_name(&group, &compiled.version, &kind),
-            document: openapi(&version["schema"]["openAPIV3Schema"], &group, &compiled.version, &kind),
+            definition: definition_name(&group, &version_name, &kind),
+            source: Source::User { document },
             list_kind: name("listKind"),
             plural: name("plural"),
             singular: name("singular"),
@@ -119,7 +126,7 @@ impl CustomKind {
             scope: if is_namespaced { Scope::Namespaced } else { Scope::Cluster },
             subresources: subresources(version),
             is_served: version["served"] == true,
-            columns: PrinterColumn::all_of(version),
+            columns: OnceLock::from(PrinterColumn::all_of(version)),
             fields: meta::list(version, "/selectableFields")
                 .iter()
                 .map(|field| meta::text(field, "/jsonPath").trim_start_matches('.').to_owned())
@@ -134,11 +141,30 @@ impl CustomKind {
             retired: CancellationToken::new(),
             storage_version: apiextensions::storage_version(definition).to_owned(),
             storage,
-            version: compiled.version.clone(),
+            version: version_name,
             compiled,
             group,
             kind,
         }
+    }
+
+    /// The schema in the OpenAPI document.
+    pub(crate) fn document(&self) -> Cow<'_, Value> {
+        match &self.source {
+            Source::User { document } => Cow::Borrowed(document),
+            Source::Bundled(bundled) => {
+                Cow::Owned(openapi(&bundled.schema(), &self.group, &self.version, &self.kind))
+            }
+        }
+    }
+
+    /// The columns of the `Table` after the name.
+    pub(crate) fn columns(&self) -> &[PrinterColumn] {
+        self.columns.get_or_init(|| match &self.source {
+            // Filled in when the kind was made.
+            Source::User { .. } => Vec::new(),
+            Source::Bundled(bundled) => bundled::columns(bundled),
+        })
     }
 
     /// The schema of the whole object.
@@ -165,58 +191,6 @@ impl CustomKind {
     /// Whether an object was stored in the version in which it would be stored now.
     pub(crate) fn is_stored_as(&self, api_version: &str) -> bool {
         api_version.rsplit('/').next() == Some(self.storage_version.as_str())
-    }
-}
-
-// === impl Compiled ===
-
-impl Compiled {
-    fn of(version: &Value) -> Arc<Self> {
-        let document = spur_schema::custom_resource(&version["schema"]["openAPIV3Schema"]);
-        Arc::new(Self {
-            version: meta::text(version, "/name").to_owned(),
-            document,
-            schemas: OnceLock::new(),
-        })
-    }
-
-    fn schema(&self) -> Schema<'_> {
-        let schemas = self.schemas.get_or_init(|| {
-            compile(&self.document).unwrap_or_else(|error| {
-                // Validation compiles every schema, so that this one was written by another build.
-                // Objects keep all they have until somebody mends the definition.
-                tracing::error!(%error, "a schema cannot be compiled and holds nobody to anything: {error}");
-                let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-                compile(&spur_schema::custom_resource(&open)).expect("a schema of our own compiles")
-            })
-        });
-        schemas.get(ROOT).expect("compiled under this name")
-    }
-}
-
-fn compile(document: &Value) -> Result<Schemas, CompileError> {
-    let mut all = Map::new();
-    add_referred(document, &mut all);
-    all.insert(ROOT.to_owned(), document.clone());
-    Schemas::compile(&all)
-}
-
-/// The bundled definitions that a document refers to: that of `metadata`, and those below it.
-fn add_referred(document: &Value, all: &mut Map<String, Value>) {
-    match document {
-        Value::Object(map) => {
-            if let Some(name) =
-                map.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next())
-                && !all.contains_key(name)
-                && let Some(definition) = definitions::document().get(name)
-            {
-                all.insert(name.to_owned(), definition.clone());
-                add_referred(definition, all);
-            }
-            map.values().for_each(|value| add_referred(value, all));
-        }
-        Value::Array(items) => items.iter().for_each(|value| add_referred(value, all)),
-        _ => {}
     }
 }
 

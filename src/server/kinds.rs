@@ -2,12 +2,13 @@
 
 mod priority;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use spur_api::kinds::apiextensions::status;
-use spur_api::{REGISTRY, meta};
+use spur_api::{REGISTRY, bundled, meta};
 
 use crate::custom_kind::CustomKind;
 use crate::served::Served;
@@ -18,7 +19,7 @@ pub(crate) struct Kinds {
     all: Vec<Served>,
     /// Places in `all` by the plural.
     by_plural: HashMap<String, Vec<usize>>,
-    /// What definitions were made into, by their names.
+    /// What definitions were made into, the bundled ones too, by their names.
     definitions: HashMap<String, Definition>,
     /// Resources whose definition waits for its deletion.
     terminating: HashSet<String>,
@@ -37,11 +38,12 @@ struct Definition {
 impl Kinds {
     /// The bundled kinds alone.
     pub(crate) fn bundled() -> Self {
-        Self::new(REGISTRY.iter().map(Served::Bundled).collect())
+        Self::with_definitions(&[], &Self::new(Vec::new()))
     }
 
     /// The bundled kinds and those of definitions. What did not change is taken from `before`;
-    /// what is not served any more is retired.
+    /// what is not served any more is retired. A definition takes the place of what is bundled under
+    /// its name, in every version.
     pub(crate) fn with_definitions(definitions: &[Value], before: &Self) -> Self {
         let mut made = HashMap::new();
         let mut terminating = HashSet::new();
@@ -53,6 +55,14 @@ impl Kinds {
                 terminating.insert(name.to_owned());
             }
         }
+        let mut ours = Vec::new();
+        for bundled in bundled::all() {
+            if let Entry::Vacant(place) = made.entry(bundled.name()) {
+                let known = before.definitions.get(place.key());
+                let definition = place.insert(Definition::of_bundled(bundled, known));
+                ours.extend(definition.versions.iter().cloned());
+            }
+        }
         for (name, old) in &before.definitions {
             if made.get(name).is_none_or(|new: &Definition| new.fingerprint != old.fingerprint) {
                 old.versions.iter().for_each(|kind| kind.retired.cancel());
@@ -61,13 +71,12 @@ impl Kinds {
         let custom = definitions.iter().filter_map(|definition| made.get(meta::name(definition)));
         let custom: Vec<Arc<CustomKind>> =
             custom.flat_map(|made| &made.versions).filter(|kind| kind.is_served).cloned().collect();
-        // A definition takes the place of the bundled row of its name, in every version.
         let is_replaced = |kind: &Served| {
             kind.is_structural()
                 && custom.iter().any(|custom| custom.plural == kind.plural() && custom.group == kind.group())
         };
-        let bundled = REGISTRY.iter().map(Served::Bundled).filter(|kind| !is_replaced(kind));
-        let all = bundled.chain(custom.iter().cloned().map(Served::Custom)).collect();
+        let rows = REGISTRY.iter().map(Served::Bundled).filter(|kind| !is_replaced(kind));
+        let all = rows.chain(ours.into_iter().chain(custom.iter().cloned()).map(Served::Custom)).collect();
         Self { definitions: made, terminating, ..Self::new(all) }
     }
 
@@ -142,6 +151,14 @@ impl Definition {
         match known.filter(|known| known.fingerprint == fingerprint) {
             Some(known) => known.clone(),
             None => Self { fingerprint, versions: CustomKind::all_of(definition) },
+        }
+    }
+
+    fn of_bundled(bundled: &'static bundled::Definition, known: Option<&Self>) -> Self {
+        let fingerprint = bundled::fingerprint();
+        match known.filter(|known| known.fingerprint == fingerprint) {
+            Some(known) => known.clone(),
+            None => Self { fingerprint, versions: CustomKind::all_of_bundled(bundled) },
         }
     }
 }

@@ -180,8 +180,8 @@ fn schemas(kinds: &[&Served]) -> Map<String, Value> {
     let mut wanted: Vec<String> = kinds.iter().map(|kind| kind.definition().to_owned()).collect();
     let mut schemas = Map::new();
     for (kind, document) in kinds.iter().filter_map(|kind| Some((kind, kind.own_document()?))) {
-        collect_references(document, &mut wanted);
-        schemas.insert(kind.definition().to_owned(), document.clone());
+        collect_references(&document, &mut wanted);
+        schemas.insert(kind.definition().to_owned(), document.into_owned());
     }
     while let Some(name) = wanted.pop() {
         let Some(definition) = all.get(&name).filter(|_| !schemas.contains_key(&name)) else { continue };

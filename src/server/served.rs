@@ -1,8 +1,9 @@
 //! A kind as the server works with it, whoever has defined it.
 //!
 //! Bundled kinds are rows of `spur_api::REGISTRY`, custom kinds come with a
-//! CustomResourceDefinition. Nobody in the server asks which of them a kind is.
+//! CustomResourceDefinition, which may be bundled as well. Nobody here asks which a kind is.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -290,10 +291,10 @@ impl Served {
     }
 
     /// The schema in the OpenAPI document, where the bundled definitions do not hold it.
-    pub(crate) fn own_document(&self) -> Option<&Value> {
+    pub(crate) fn own_document(&self) -> Option<Cow<'_, Value>> {
         match self {
             Bundled(_) => None,
-            Custom(kind) => Some(&kind.document),
+            Custom(kind) => Some(kind.document()),
         }
     }
 
@@ -354,7 +355,7 @@ impl Served {
                 });
                 columns.collect()
             }
-            Custom(kind) => kind.columns.iter().map(|column| column.description.clone()).collect(),
+            Custom(kind) => kind.columns().iter().map(|column| column.description.clone()).collect(),
         }
     }
 
@@ -362,7 +363,7 @@ impl Served {
     pub(crate) fn cells(&self, object: &Value) -> Vec<Value> {
         match self {
             Bundled(kind) => (kind.rules.cells)(object),
-            Custom(kind) => kind.columns.iter().map(|column| column.cell(object)).collect(),
+            Custom(kind) => kind.columns().iter().map(|column| column.cell(object)).collect(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The router driven as a client would, in process.
 
 mod access;
+mod bundled_kinds;
 mod concurrency;
 mod corrupt;
 mod custom_definitions;

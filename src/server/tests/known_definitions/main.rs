@@ -1,9 +1,10 @@
-//! The definitions of Istio and Gateway API, as they are published: each is accepted, and serves
-//! objects.
+//! The definitions of Istio and Gateway API, as they are published: each says what the bundled one
+//! says, is accepted in its place, and serves objects.
 //!
 //! They are no part of this project. Where their folder is absent every test is reported as
 //! ignored, with that reason; with `SPUR_REQUIRE=crds` its absence fails them.
 
+mod bundled;
 mod samples;
 
 use std::path::PathBuf;
@@ -60,6 +61,14 @@ fn run(file: PathBuf, n_wanted: usize) {
     let definitions: Vec<Value> =
         documents.into_iter().filter(|document| document["kind"] == "CustomResourceDefinition").collect();
     assert_eq!(definitions.len(), n_wanted, "{}", file.display());
+    let differences: Vec<String> = definitions.iter().flat_map(bundled::differences).collect();
+    let n_entries: usize = definitions.iter().map(bundled::count).sum();
+    assert!(
+        differences.is_empty(),
+        "{} of {n_entries} entries differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let server = Server::start().await;
