@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, ApiResource, GroupVersionKind, ListParams};
-use spur_api::{Kind, Scope, registry};
+use spur_api::{Kind, Scope, bundled, registry};
 
 use crate::run::Failure;
 
@@ -28,9 +28,15 @@ impl Served {
         Self::new(ApiResource::from_gvk_with_plural(&gvk, kind.plural), kind.scope)
     }
 
-    /// Every row of the registry.
+    /// Every bundled kind: the rows of the registry and the bundled definitions.
     pub(crate) fn all_bundled() -> Vec<Self> {
-        registry::stored().map(Self::bundled).collect()
+        registry::stored().map(Self::bundled).chain(bundled::all().map(Self::of_bundled)).collect()
+    }
+
+    /// What a bundled definition has the API serve, in the version that objects are stored in.
+    pub(crate) fn of_bundled(definition: &bundled::Definition) -> Self {
+        let gvk = GroupVersionKind::gvk(definition.group, definition.storage_version, definition.kind);
+        Self::new(ApiResource::from_gvk_with_plural(&gvk, definition.plural), definition.scope)
     }
 
     /// What a definition has the API serve: the version that objects are stored in, else the first.

@@ -87,3 +87,24 @@ async fn a_definition_takes_its_objects_with_it() {
     world.create(widgets()).await;
     world.create_at(PATH, widget("a")).await;
 }
+
+#[tokio::test]
+async fn bundled_definitions_are_collected_and_emptied_like_others() {
+    let world = World::start().await;
+    let route = |name: &str| json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name}});
+    let path = "/apis/networking.istio.io/v1/namespaces/default/virtualservices";
+    let map = world.create(config_map("map")).await;
+    world.create_at(path, owned_by(&map, route("owned"))).await;
+    let owner = world.create_at(path, route("owner")).await;
+    world.create(owned_by(&owner, config_map("owned"))).await;
+    world.until_quiet().await;
+    world.delete("cm/map", "Background").await;
+    world.until_gone_at(&format!("{path}/owned")).await;
+    world.delete_at(&format!("{path}/owner")).await;
+    world.until_gone("cm/owned").await;
+    world.create(namespace("shop")).await;
+    world.create_at(&path.replace("default", "shop"), route("a")).await;
+    world.delete("ns/shop", "Background").await;
+    world.until_gone("ns/shop").await;
+    world.until_gone_at(&format!("{}/a", path.replace("default", "shop"))).await;
+}
