@@ -28,6 +28,13 @@ pub const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 /// The definition of any JSON value, such as a default in a custom resource's schema.
 const JSON: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON";
 
+/// Adds the definitions of these types and of all that they refer to.
+macro_rules! add {
+    ($generator:expr, $($type:ty),* $(,)?) => {
+        $($generator.subschema_for::<$type>();)*
+    };
+}
+
 static DOCUMENT: OnceLock<Map<String, Value>> = OnceLock::new();
 
 /// The definitions by name, as an OpenAPI v3 document's `components.schemas`.
@@ -45,6 +52,17 @@ pub fn schemas() -> &'static Schemas {
         // Every server needs the schemas, but the document only where somebody asks for OpenAPI:
         // as values it takes some 13 MB, which is built twice rather than kept by all.
         DOCUMENT.get().map_or_else(|| compile(&build()), compile)
+    })
+}
+
+/// The definition of every object's `metadata` with all that it refers to: what a custom resource
+/// needs of the [`document`], which takes some 13 MB.
+pub fn metadata() -> &'static Map<String, Value> {
+    static METADATA: OnceLock<Map<String, Value>> = OnceLock::new();
+    METADATA.get_or_init(|| {
+        let mut generator = generator();
+        add!(generator, meta::v1::ObjectMeta);
+        finished(generator)
     })
 }
 
@@ -86,10 +104,21 @@ pub fn new_status(definition: &str) -> Option<Value> {
 }
 
 fn build() -> Map<String, Value> {
-    let mut generator = schemars::generate::SchemaSettings::openapi3().into_generator();
+    let mut generator = generator();
     add_kubernetes(&mut generator);
     generator.subschema_for::<SandboxSpec>();
     generator.subschema_for::<SandboxStatus>();
+    let mut definitions = finished(generator);
+    definitions.insert("dev.spur.v1alpha1.Sandbox".to_owned(), sandbox());
+    definitions
+}
+
+fn generator() -> schemars::SchemaGenerator {
+    schemars::generate::SchemaSettings::openapi3().into_generator()
+}
+
+/// What a generator holds, with our names and what our tables add.
+fn finished(mut generator: schemars::SchemaGenerator) -> Map<String, Value> {
     let mut definitions: Map<String, Value> = generator
         .take_definitions(true)
         .into_iter()
@@ -98,7 +127,6 @@ fn build() -> Map<String, Value> {
     for schema in definitions.values_mut() {
         rewrite_references(schema);
     }
-    definitions.insert("dev.spur.v1alpha1.Sandbox".to_owned(), sandbox());
     correct(&mut definitions);
     annotate(&mut definitions);
     definitions
@@ -124,13 +152,6 @@ fn correct(definitions: &mut Map<String, Value>) {
     if let Some(any) = definitions.get_mut(JSON).and_then(Value::as_object_mut) {
         any.shift_remove("type");
     }
-}
-
-/// Adds the definitions of these types and of all that they refer to.
-macro_rules! add {
-    ($generator:expr, $($type:ty),* $(,)?) => {
-        $($generator.subschema_for::<$type>();)*
-    };
 }
 
 fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
@@ -295,6 +316,15 @@ fn property_mut<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metadata_alone_is_as_in_the_document() {
+        assert!(metadata().contains_key(OBJECT_META));
+        assert!(metadata().len() > 1, "it refers to others");
+        for (name, schema) in metadata() {
+            assert_eq!(document().get(name), Some(schema), "{name}");
+        }
+    }
 
     #[test]
     fn the_tables_name_only_fields_that_exist() {

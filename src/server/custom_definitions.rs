@@ -69,21 +69,17 @@ fn bundled_names(definition: &Value) -> Vec<Value> {
     let (group, plural) = (of("/spec/group"), of("/spec/names/plural"));
     let rows =
         REGISTRY.iter().filter(|row| row.group == group && !(row.is_structural() && row.plural == plural));
-    let rows = rows.map(|row| {
-        json!({
-            "plural": row.plural, "singular": row.singular, "shortNames": row.short_names,
-            "kind": row.kind, "listKind": row.list_kind(),
-        })
-    });
-    let bundled = bundled::all().filter(|other| other.group == group && other.plural != plural);
-    let bundled = bundled.map(|other| {
-        json!({
-            "plural": other.plural, "singular": other.singular, "shortNames": other.short_names,
-            "kind": other.kind, "listKind": format!("{}List", other.kind),
-        })
-    });
-    let as_definition = |names: Value| json!({"spec": {"group": group}, "status": {"acceptedNames": names}});
-    rows.chain(bundled).map(as_definition).collect()
+    let rows = rows.map(|row| (row.plural, row.singular, row.short_names, row.kind));
+    let others = bundled::all().filter(|other| other.group == group && other.plural != plural);
+    let others = others.map(|other| (other.plural, other.singular, other.short_names, other.kind));
+    let as_definition = |(plural, singular, short_names, kind)| {
+        let accepted = json!({
+            "plural": plural, "singular": singular, "shortNames": short_names,
+            "kind": kind, "listKind": format!("{kind}List"),
+        });
+        json!({"spec": {"group": group}, "status": {"acceptedNames": accepted}})
+    };
+    rows.chain(others).map(as_definition).collect()
 }
 
 /// Serves what a definition says a moment before it is stored, or what is left without it: who

@@ -21,6 +21,7 @@ use spur_api::{Scope, Subresource, definitions, kinds::apiextensions, meta};
 use spur_schema::Schema;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::bundled::fingerprint as bundled_fingerprint;
 pub(crate) use self::columns::PrinterColumn;
 use self::compiled::Compiled;
 

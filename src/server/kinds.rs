@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use spur_api::kinds::apiextensions::status;
 use spur_api::{REGISTRY, bundled, meta};
 
-use crate::custom_kind::CustomKind;
+use crate::custom_kind::{self, CustomKind};
 use crate::served::Served;
 
 /// Every kind that is served, in the order of discovery.
@@ -155,7 +155,7 @@ impl Definition {
     }
 
     fn of_bundled(bundled: &'static bundled::Definition, known: Option<&Self>) -> Self {
-        let fingerprint = bundled::fingerprint();
+        let fingerprint = custom_kind::bundled_fingerprint();
         match known.filter(|known| known.fingerprint == fingerprint) {
             Some(known) => known.clone(),
             None => Self { fingerprint, versions: CustomKind::all_of_bundled(bundled) },

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use spur_api::{bundled, definitions};
 use spur_schema::{CompileError, Schema, Schemas};
 
@@ -42,6 +42,11 @@ impl Compiled {
         Self { source, schemas: OnceLock::new() }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_made(&self) -> bool {
+        self.schemas.get().is_some()
+    }
+
     pub(super) fn schema(&self) -> Schema<'_> {
         let schemas = self.schemas.get_or_init(|| match &self.source {
             Source::Bundled(bundled) => compile(&spur_schema::custom_resource(&bundled.schema()))
@@ -59,27 +64,7 @@ impl Compiled {
 }
 
 fn compile(document: &Value) -> Result<Schemas, CompileError> {
-    let mut all = Map::new();
-    add_referred(document, &mut all);
+    let mut all = definitions::metadata().clone();
     all.insert(ROOT.to_owned(), document.clone());
     Schemas::compile(&all)
-}
-
-/// The bundled definitions that a document refers to: that of `metadata`, and those below it.
-fn add_referred(document: &Value, all: &mut Map<String, Value>) {
-    match document {
-        Value::Object(map) => {
-            if let Some(name) =
-                map.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next())
-                && !all.contains_key(name)
-                && let Some(definition) = definitions::document().get(name)
-            {
-                all.insert(name.to_owned(), definition.clone());
-                add_referred(definition, all);
-            }
-            map.values().for_each(|value| add_referred(value, all));
-        }
-        Value::Array(items) => items.iter().for_each(|value| add_referred(value, all)),
-        _ => {}
-    }
 }

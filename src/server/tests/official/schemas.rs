@@ -17,12 +17,14 @@ const MERGING: [&str; 5] = [
     "x-kubernetes-patch-merge-key",
 ];
 
+/// Our own kinds, and the bundled ones of others, are in no official document.
+const NOT_KUBERNETES: [&str; 3] = ["dev.spur.", "io.istio.", "io.k8s.networking.gateway."];
+
 pub(crate) fn compare(served: &Served, official: &Documents) -> Comparison {
     assert!(official.n_documents > 40, "the folder holds every group version");
     let mut found = Comparison::default();
     for (name, ours) in &served.definitions {
-        // Our own kinds are in no official document.
-        if name.starts_with("dev.spur.") {
+        if NOT_KUBERNETES.iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }
         let Some(theirs) = official.definitions.get(name) else {
