@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
+use crate::bundled;
 use crate::harness::manifests::script;
 use crate::harness::{DEADLINE, Spur, until};
 use crate::kinds;
@@ -32,6 +33,7 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     ("what_is_wrong_is_told_in_kubernetes_words", || Box::pin(kinds::refusals())),
     ("custom_kinds_are_defined_used_and_deleted", || Box::pin(custom_kinds())),
     ("custom_objects_are_held_to_their_schema", || Box::pin(custom_schemas())),
+    ("istio_and_gateway_api_are_there_without_definitions", || Box::pin(bundled::bundled_kinds())),
 ];
 
 const PRICING: &str = "fixtures/demo/pricing.yaml";

@@ -11,6 +11,7 @@ mod harness;
 #[path = "../harness/needs.rs"]
 mod needs;
 
+mod bundled;
 mod cases;
 mod commands;
 mod kinds;
