@@ -224,6 +224,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         store: store.clone(),
         runtime: runtime.clone(),
         identity,
+        table: table.clone(),
         traces,
         facts: facts_rx,
         routes,

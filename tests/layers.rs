@@ -20,7 +20,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("spur-proxy", &["spur-route", "spur-trace", "spur-net"]),
     (
         "spur-server",
-        &["spur-api", "spur-schema", "spur-route", "spur-store", "spur-trace", "spur-runtime", "spur-net"],
+        &[
+            "spur-api",
+            "spur-schema",
+            "spur-istio",
+            "spur-route",
+            "spur-store",
+            "spur-trace",
+            "spur-runtime",
+            "spur-net",
+        ],
     ),
     ("spur-control", &["spur-sdk", "spur-api", "spur-istio", "spur-route", "spur-runtime", "spur-net"]),
     ("spur-cli", &["spur-sdk", "spur-api", "spur-route", "spur-trace"]),

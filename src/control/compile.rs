@@ -36,7 +36,7 @@ use spur_api::sandbox::Sandbox;
 use spur_route::{ForkSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
 pub use cache::FragmentCache;
-pub(crate) use istio::{DestinationRule, Gateway, Istio, ServiceEntry, VirtualService};
+pub(crate) use istio::{DestinationRule, Gateway, Istio, IstioKind, ServiceEntry, VirtualService};
 use istio::{RuleContent, RuleFragment};
 use pod::PodFragment;
 use sandbox::SandboxFragment;

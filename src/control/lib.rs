@@ -29,6 +29,7 @@ mod owner;
 mod pod;
 mod replica_set;
 mod routes;
+mod rule_status;
 mod run;
 mod sandbox;
 mod served;

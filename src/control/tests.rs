@@ -16,5 +16,6 @@ mod namespaces;
 mod replica_sets;
 mod restart;
 mod rollouts;
+mod rules;
 mod scale;
 mod world;

@@ -26,6 +26,7 @@ mod host_map;
 mod inject;
 mod percent;
 pub mod policy;
+mod question;
 mod rule_spec;
 mod rule_table;
 pub mod rules;
@@ -44,6 +45,7 @@ pub use explain::{
 };
 pub use host::preview_host;
 pub use inject::inject_key;
+pub use question::{Caller, Question, QuestionError};
 pub use rule_spec::{
     DestinationRuleSpec, GatewaySpec, PortPolicies, RuleSpecs, ServerHost, ServerSpec, SubsetSpec,
     VirtualServiceSpec, Visibility, service_host,

@@ -182,6 +182,23 @@ impl RoutingTable {
         services.flat_map(Service::backends).any(|backends| backends.ready.iter().any(|it| &*it.pod == pod))
     }
 
+    /// The sandbox that a workload is a fork of.
+    #[must_use]
+    pub fn sandbox_of(&self, namespace: &str, workload: &str) -> Option<&Arc<str>> {
+        let services = self.namespaces.get(namespace).into_iter().flat_map(|at| at.services.values());
+        let mut forks = services.flat_map(|service| service.forks.values());
+        let is_of = |fork: &&Fork| fork.ports.iter().any(|(_, backends)| backends.has_workload(workload));
+        forks.find(is_of).map(|fork| &fork.sandbox.at.name)
+    }
+
+    /// A ready pod of a workload that some Service has.
+    #[must_use]
+    pub fn pod_of(&self, namespace: &str, workload: &str) -> Option<&Arc<str>> {
+        let services = self.namespaces.get(namespace).into_iter().flat_map(|at| at.services.values());
+        let mut endpoints = services.flat_map(Service::backends).flat_map(|backends| &*backends.ready);
+        endpoints.find(|endpoint| &*endpoint.workload == workload).map(|endpoint| &endpoint.pod)
+    }
+
     pub(crate) fn rules(&self) -> &RuleTable {
         &self.rules
     }
@@ -379,6 +396,10 @@ impl Backends {
         let endpoints = endpoints.iter().filter(|endpoint| endpoint.port == port && is_wanted(endpoint));
         let (ready, not_ready): (Vec<_>, Vec<_>) = endpoints.partition(|endpoint| endpoint.is_ready);
         Self { ready: ready.into_iter().map(Endpoint::from).collect(), n_not_ready: not_ready.len() }
+    }
+
+    fn has_workload(&self, workload: &str) -> bool {
+        self.ready.iter().any(|endpoint| &*endpoint.workload == workload)
     }
 
     fn extend(&mut self, other: Self) {

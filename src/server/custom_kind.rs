@@ -168,6 +168,11 @@ impl CustomKind {
         })
     }
 
+    /// Whether it is one of ours, and no user's definition.
+    pub(crate) fn is_bundled(&self) -> bool {
+        matches!(self.source, Source::Bundled(_))
+    }
+
     /// The schema of the whole object.
     pub(crate) fn schema(&self) -> Schema<'_> {
         self.compiled.schema()

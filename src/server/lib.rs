@@ -23,6 +23,7 @@ mod containers;
 mod custom_definitions;
 mod custom_kind;
 mod discovery;
+mod explain;
 mod health;
 mod in_flight;
 mod incoming;

@@ -17,8 +17,8 @@ use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
-    attributes, body, custom_definitions, discovery, health, logs, oidc, openapi, reviews, scale, streams,
-    token_request, traces,
+    attributes, body, custom_definitions, discovery, explain, health, logs, oidc, openapi, reviews, scale,
+    streams, token_request, traces,
 };
 
 /// The API server. Cheap to clone.
@@ -145,6 +145,7 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
         ["openapi", "v2"] => Ok(openapi::swagger::document(&state.kinds(), headers)),
         ["openapi", "v3"] => Ok(openapi::index(&state.kinds(), headers)),
         ["openapi", "v3", rest @ ..] => openapi::document(&state.kinds(), headers, &rest.join("/"), query),
+        ["spur", "v1", "explain"] => explain::explain(state, query),
         ["spur", "v1", "traces"] => traces::traces(state, query).await,
         ["spur", "v1", "status"] => traces::status(state).await,
         [] => Ok(roots()),
@@ -167,6 +168,7 @@ fn roots() -> Answer {
         "/openapi/v3",
         "/openid/v1/jwks",
         "/readyz",
+        "/spur/v1/explain",
         "/spur/v1/status",
         "/spur/v1/traces",
         "/version",

@@ -26,6 +26,15 @@ pub(crate) enum Served {
 
 use Served::{Bundled, Custom};
 
+/// What the data plane cannot make rules of; in a cluster Istio has a webhook for it. A spec that
+/// has not changed was good enough before.
+fn rule_faults(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    if old.is_some_and(|old| old["spec"] == new["spec"]) {
+        return Vec::new();
+    }
+    spur_istio::read(new).map_or_else(Vec::new, |reading| reading.faults)
+}
+
 // === impl Served ===
 
 impl Served {
@@ -253,7 +262,11 @@ impl Served {
                 };
                 if faults.is_empty() { (kind.rules.validate)(new, old) } else { faults }
             }
-            Custom(kind) => structural_faults(kind.schema(), new, old),
+            Custom(kind) => {
+                let faults = structural_faults(kind.schema(), new, old);
+                // The user's own definition of a kind has the user's own rules.
+                if faults.is_empty() && kind.is_bundled() { rule_faults(new, old) } else { faults }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
+use spur_route::RoutingTable;
 use spur_runtime::Runtime;
 use spur_store::Store;
 use spur_trace::TraceReader;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub runtime: Arc<dyn Runtime>,
     /// What this server vouches with.
     pub identity: Arc<Identity>,
+    /// What the proxy routes by.
+    pub table: Arc<ArcSwap<RoutingTable>>,
     /// Where traces come from.
     pub traces: TraceReader,
     /// up -- facts of this environment, such as the entry address --> `/spur/v1/status`

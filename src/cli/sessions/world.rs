@@ -56,6 +56,7 @@ impl World {
             store,
             runtime: Arc::new(runtime.clone()),
             identity: Arc::new(spur_server::Identity::generate().unwrap()),
+            table: Arc::default(),
             traces,
             facts,
             // Nothing routes here, so nobody is to wait for it.

@@ -23,6 +23,8 @@ pub(crate) struct Istio<K> {
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
+    #[serde(default)]
+    status: Value,
     #[serde(skip)]
     kind: PhantomData<K>,
 }
@@ -131,14 +133,11 @@ impl<K: IstioKind> kube::Resource for Istio<K> {
 /// The version that is asked for; all have one shape.
 const VERSION: &str = "v1";
 
-impl<K: IstioKind> Source for Istio<K> {
-    const KIND: SourceKind = K::SOURCE;
-
-    /// `None` for an object with a fault: admission has let none through, so that it is from
-    /// before a rule of it, or the user's own definition of the kind knows others.
-    fn fragment(&self) -> Option<Fragment> {
-        let Self { metadata, spec, kind: _ } = self;
-        let object = json!({
+impl<K: IstioKind> Istio<K> {
+    /// The object as `spur-istio` reads it.
+    pub(crate) fn as_value(&self) -> Value {
+        let Self { metadata, spec, status: _, kind: _ } = self;
+        json!({
             "apiVersion": format!("{}/{VERSION}", spur_istio::GROUP),
             "kind": K::KIND,
             "metadata": {
@@ -146,8 +145,25 @@ impl<K: IstioKind> Source for Istio<K> {
                 "resourceVersion": metadata.resource_version,
             },
             "spec": spec,
-        });
-        let reading = spur_istio::read(&object)?;
+        })
+    }
+
+    pub(crate) fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    pub(crate) fn status(&self) -> &Value {
+        &self.status
+    }
+}
+
+impl<K: IstioKind> Source for Istio<K> {
+    const KIND: SourceKind = K::SOURCE;
+
+    /// `None` for an object with a fault: admission has let none through, so that it is from
+    /// before a rule of it, or the user's own definition of the kind knows others.
+    fn fragment(&self) -> Option<Fragment> {
+        let reading = spur_istio::read(&self.as_value())?;
         if let Some(fault) = reading.faults.first() {
             let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
             tracing::warn!(kind = K::KIND, namespace, name, %fault, "left a faulty object out of the routing table: {fault}");

@@ -91,7 +91,10 @@ async fn a_definition_takes_its_objects_with_it() {
 #[tokio::test]
 async fn bundled_definitions_are_collected_and_emptied_like_others() {
     let world = World::start().await;
-    let route = |name: &str| json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name}});
+    let route = |name: &str| {
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name},
+        "spec": {"hosts": ["a"], "http": [{"route": [{"destination": {"host": "a"}}], "fault": {"abort": {"httpStatus": 500}}}]}})
+    };
     let path = "/apis/networking.istio.io/v1/namespaces/default/virtualservices";
     let map = world.create(config_map("map")).await;
     world.create_at(path, owned_by(&map, route("owned"))).await;

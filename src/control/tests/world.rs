@@ -48,6 +48,8 @@ pub(super) struct World {
     /// Every listener that was handed to the proxy.
     pub(super) inlets: Arc<Mutex<Vec<Inlet>>>,
     pub(super) services_rx: watch::Receiver<Map<String, Value>>,
+    /// What requests would be routed by.
+    pub(super) table: Arc<ArcSwap<RoutingTable>>,
     faults: Faults,
     parts: Parts,
     controllers: Option<JoinHandle<()>>,
@@ -82,10 +84,12 @@ impl World {
         let (_, traces) = spur_trace::collector(Vec::new(), spur_trace::Limits::default());
         let (_, facts) = watch::channel(Map::new());
         let routes_tx = watch::Sender::new(0);
+        let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
         let server = spur_server::Server::new(spur_server::Parts {
             store: store.clone(),
             runtime: Arc::new(runtime.clone()),
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
+            table: table.clone(),
             traces,
             facts,
             routes: routes_tx.subscribe(),
@@ -104,7 +108,7 @@ impl World {
             client: client.clone(),
             runtime: Arc::new(runtime.clone()),
             inlets_tx,
-            table: Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new()))),
+            table: table.clone(),
             services_tx,
             routes_tx,
             entry_port: 8080,
@@ -120,6 +124,7 @@ impl World {
             runtime,
             inlets,
             services_rx,
+            table,
             faults,
             parts,
             controllers: None,
@@ -215,6 +220,11 @@ impl World {
     pub(super) async fn delete_at(&self, path: &str) {
         let deleted = self.send(Method::DELETE, path, "application/json", &Value::Null).await;
         deleted.unwrap_or_else(|error| panic!("failed to delete {path}: {error}"));
+    }
+
+    pub(super) async fn get_at(&self, path: &str) -> Value {
+        let found = self.send(Method::GET, path, "application/json", &Value::Null).await;
+        found.unwrap_or_else(|error| panic!("failed to get {path}: {error}"))
     }
 
     pub(super) async fn until_gone_at(&self, path: &str) {

@@ -16,6 +16,28 @@ fn http_route(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": name}, "spec": spec})
 }
 
+fn to_reviews() -> Value {
+    json!([{"route": [{"destination": {"host": "reviews"}}]}])
+}
+
+#[tokio::test]
+async fn what_no_rule_can_be_made_of_is_refused_with_the_place() {
+    let world = world().await;
+    let path = format!("{ISTIO}/virtualservices");
+    let split = json!([
+        {"destination": {"host": "a"}, "weight": 0}, {"destination": {"host": "b"}, "weight": 0},
+    ]);
+    let faulty = virtual_service("a", json!({"hosts": ["a"], "http": [{"route": split}]}));
+    let refused = world.post(&path, &faulty).await.expect(422);
+    let cause = &refused["details"]["causes"][0];
+    assert_eq!(cause["field"], "spec.http[0].route");
+    assert_eq!(cause["message"], "Invalid value: 0: total destination weight = 0");
+    let fine = virtual_service("a", json!({"hosts": ["a"], "http": to_reviews()}));
+    let mut stored = world.post(&path, &fine).await.expect(201);
+    stored["spec"]["http"] = json!([{}]);
+    world.put(&format!("{path}/a"), &stored).await.expect(422);
+}
+
 #[tokio::test]
 async fn no_definition_is_listed_for_them() {
     let world = world().await;
@@ -39,7 +61,7 @@ async fn no_definition_is_listed_for_them() {
 #[tokio::test]
 async fn what_is_written_in_one_version_is_read_in_another() {
     let world = world().await;
-    let mut sent = virtual_service("a", json!({"hosts": ["reviews"], "http": [{"timeout": "5s"}]}));
+    let mut sent = virtual_service("a", json!({"hosts": ["reviews"], "http": to_reviews()}));
     sent["apiVersion"] = json!("networking.istio.io/v1beta1");
     let created = world
         .post(&format!("{}/virtualservices", ISTIO.replace("/v1/", "/v1beta1/")), &sent)
@@ -126,7 +148,7 @@ async fn rules_are_told_in_their_own_words() {
 async fn tables_have_the_columns_of_the_definition() {
     let world = world().await;
     let path = format!("{ISTIO}/virtualservices");
-    let sent = virtual_service("a", json!({"hosts": ["x", "y"], "gateways": ["mesh"]}));
+    let sent = virtual_service("a", json!({"hosts": ["x", "y"], "gateways": ["mesh"], "http": to_reviews()}));
     world.post(&path, &sent).await.expect(201);
     let table = world.get_as(&path, "application/json;as=Table;v=v1;g=meta.k8s.io").await.expect(200);
     let columns = table["columnDefinitions"].as_array().expect("columns").iter();
@@ -172,7 +194,7 @@ async fn server_side_apply_merges_by_their_list_types() {
 async fn a_definition_of_the_user_takes_the_place_of_the_bundled_one_until_it_is_deleted() {
     let world = world().await;
     let path = format!("{ISTIO}/virtualservices");
-    world.post(&path, &virtual_service("a", json!({"hosts": ["x"], "tcp": []}))).await.expect(201);
+    world.post(&path, &virtual_service("a", json!({"hosts": ["x"], "http": to_reviews()}))).await.expect(201);
     let mut watch = world.watch(&format!("{path}?watch=true")).await;
     assert_eq!(watch.next().await, "ADDED a");
     let mut mine = widgets(
@@ -197,7 +219,7 @@ async fn a_definition_of_the_user_takes_the_place_of_the_bundled_one_until_it_is
     world.get(&definition).await.expect(404);
     let strict = format!("{path}?fieldValidation=Strict");
     world.post(&strict, &virtual_service("c", json!({"mine": "x"}))).await.expect(400);
-    world.post(&strict, &virtual_service("c", json!({"tcp": []}))).await.expect(201);
+    world.post(&strict, &virtual_service("c", json!({"http": to_reviews()}))).await.expect(201);
     world.get("/apis/networking.istio.io/v1beta1/namespaces/default/virtualservices/c").await.expect(200);
 }
 

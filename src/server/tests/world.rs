@@ -60,6 +60,7 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
         store: store.clone(),
         runtime,
         identity: Arc::new(Identity::generate().expect("random numbers")),
+        table: Arc::default(),
         traces,
         facts,
         routes: tokio::sync::watch::channel(0).1,

@@ -72,6 +72,7 @@ impl World {
             store,
             runtime: runtime.clone(),
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
+            table: Arc::default(),
             traces,
             routes: tokio::sync::watch::channel(0).1,
             facts: tokio::sync::watch::channel(serde_json::Map::new()).1,

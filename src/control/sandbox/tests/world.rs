@@ -50,6 +50,7 @@ impl World {
             store,
             runtime: Arc::new(spur_runtime::FakeRuntime::new()),
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
+            table: Arc::default(),
             traces,
             facts,
             routes: watch::channel(0).1,

@@ -99,6 +99,7 @@ impl Server {
                 identity: Arc::new(Identity::generate().expect("random numbers")),
                 store,
                 runtime: Arc::new(FakeRuntime::new()),
+                table: Arc::default(),
                 traces,
                 facts: tokio::sync::watch::channel(Map::new()).1,
                 routes: tokio::sync::watch::channel(0).1,

@@ -36,6 +36,7 @@ impl Served {
             identity: Arc::new(Identity::generate().expect("random numbers")),
             store: Arc::new(Store::in_memory(Options::default())),
             runtime: Arc::new(FakeRuntime::new()),
+            table: Arc::default(),
             traces,
             facts: watch::channel(Map::new()).1,
             routes: watch::channel(0).1,
