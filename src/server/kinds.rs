@@ -45,7 +45,7 @@ impl Kinds {
     /// what is not served any more is retired. A definition takes the place of what is bundled under
     /// its name, in every version.
     pub(crate) fn with_definitions(definitions: &[Value], before: &Self) -> Self {
-        let mut made = HashMap::new();
+        let mut made: HashMap<String, Definition> = HashMap::new();
         let mut terminating = HashSet::new();
         for definition in definitions.iter().filter(|definition| status::is_established(definition)) {
             let name = meta::name(definition);
@@ -55,6 +55,9 @@ impl Kinds {
                 terminating.insert(name.to_owned());
             }
         }
+        let custom = definitions.iter().filter_map(|definition| made.get(meta::name(definition)));
+        let custom: Vec<Arc<CustomKind>> =
+            custom.flat_map(|made| &made.versions).filter(|kind| kind.is_served).cloned().collect();
         let mut ours = Vec::new();
         for bundled in bundled::all() {
             if let Entry::Vacant(place) = made.entry(bundled.name()) {
@@ -64,13 +67,10 @@ impl Kinds {
             }
         }
         for (name, old) in &before.definitions {
-            if made.get(name).is_none_or(|new: &Definition| new.fingerprint != old.fingerprint) {
+            if made.get(name).is_none_or(|new| new.fingerprint != old.fingerprint) {
                 old.versions.iter().for_each(|kind| kind.retired.cancel());
             }
         }
-        let custom = definitions.iter().filter_map(|definition| made.get(meta::name(definition)));
-        let custom: Vec<Arc<CustomKind>> =
-            custom.flat_map(|made| &made.versions).filter(|kind| kind.is_served).cloned().collect();
         let is_replaced = |kind: &Served| {
             kind.is_structural()
                 && custom.iter().any(|custom| custom.plural == kind.plural() && custom.group == kind.group())

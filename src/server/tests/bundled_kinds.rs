@@ -237,3 +237,17 @@ async fn names_of_bundled_kinds_are_taken_for_other_definitions_of_their_group()
         "{created}"
     );
 }
+
+#[tokio::test]
+async fn a_definition_whose_names_are_taken_leaves_the_bundled_kind_in_place() {
+    let world = world().await;
+    let mut mine = widgets(json!({"type": "object"}));
+    mine["metadata"]["name"] = json!("virtualservices.networking.istio.io");
+    mine["spec"]["group"] = json!("networking.istio.io");
+    mine["spec"]["names"] = json!({"plural": "virtualservices", "kind": "Gateway"});
+    world.post(DEFINITIONS, &mine).await.expect(201);
+    let resources = world.get("/apis/networking.istio.io/v1").await.expect(200);
+    let rows = resources["resources"].as_array().expect("rows").iter();
+    assert_eq!(rows.filter(|row| row["name"] == "virtualservices").count(), 1);
+    world.post(&format!("{ISTIO}/virtualservices"), &virtual_service("a", json!({}))).await.expect(201);
+}
