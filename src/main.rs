@@ -1,7 +1,9 @@
 //! The `spur` binary: parse, configure, dispatch.
 
 mod addresses;
+mod alone;
 mod config;
+mod folder;
 mod identity;
 mod say;
 mod shutdown;
@@ -47,6 +49,10 @@ fn main() -> ExitCode {
             config::start_log(&config);
             spur_store::quiet_caught_panics();
             runtime.block_on(up::up(up, config))
+        }
+        Command::Proxy(proxy) => {
+            config::start_log(&config);
+            runtime.block_on(alone::proxy(proxy))
         }
         Command::Client(command) => {
             runtime.block_on(spur_cli::run(args.connection, command, config.environment))

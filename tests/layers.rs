@@ -31,8 +31,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "spur-net",
         ],
     ),
-    ("spur-control", &["spur-sdk", "spur-api", "spur-istio", "spur-route", "spur-runtime", "spur-net"]),
-    ("spur-cli", &["spur-sdk", "spur-api", "spur-route", "spur-trace"]),
+    ("spur-compile", &["spur-api", "spur-istio", "spur-route"]),
+    (
+        "spur-control",
+        &["spur-sdk", "spur-api", "spur-compile", "spur-istio", "spur-route", "spur-runtime", "spur-net"],
+    ),
+    ("spur-cli", &["spur-sdk", "spur-api", "spur-compile", "spur-route", "spur-trace"]),
     ("sample-services", &["spur-sdk"]),
 ];
 

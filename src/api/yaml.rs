@@ -3,7 +3,11 @@
 //! `serde-saphyr` changes often (1.0 in July, 2.0 in October 2026), so nothing
 //! else names it. Every document is decoded into an ordered JSON value.
 
+mod places;
+
 use serde_json::Value;
+
+pub use places::{Place, Places, places};
 
 /// Text that is not YAML, with the place where that shows (1-based).
 #[derive(Debug, thiserror::Error)]

@@ -8,10 +8,13 @@ mod apply;
 mod completion;
 mod delete;
 mod demo;
+mod explain;
 mod get;
 mod kubeconfig;
 mod logs;
 mod output;
+mod proxy;
+mod rules;
 mod sandbox;
 mod status;
 mod test;
@@ -30,10 +33,13 @@ pub use apply::ApplyArgs;
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};
 pub use demo::DemoArgs;
+pub use explain::ExplainArgs;
 pub use get::GetArgs;
 pub use kubeconfig::KubeconfigArgs;
 pub use logs::LogsArgs;
 pub use output::{Format, Structured};
+pub use proxy::ProxyArgs;
+pub use rules::{RulesArgs, RulesCommand, RulesTestArgs, RulesTestOutput};
 pub use sandbox::{
     SandboxArgs, SandboxCommand, SandboxCreateArgs, SandboxDeleteArgs, SandboxListArgs, SandboxTtl,
 };
@@ -85,6 +91,8 @@ pub struct ConnectionArgs {
 pub enum Command {
     /// Start Spur here: API server, controllers, proxy and your workloads
     Up(UpArgs),
+    /// Route requests by the rules in files, without a server
+    Proxy(ProxyArgs),
     /// One of the commands that this crate runs.
     #[command(flatten)]
     Client(ClientCommand),
@@ -116,6 +124,10 @@ pub enum ClientCommand {
     Sandbox(SandboxArgs),
     /// Show finished requests and the way they took
     Trace(TraceArgs),
+    /// Show where a request would go, and why
+    Explain(ExplainArgs),
+    /// Check rules against what is expected of them
+    Rules(RulesArgs),
     /// Print the kubeconfig for kubectl and others
     Kubeconfig(KubeconfigArgs),
     /// Print a completion script for a shell

@@ -23,9 +23,11 @@ mod apply;
 mod completion;
 mod delete;
 mod demo;
+mod explain;
 mod get;
 mod kubeconfig;
 mod logs;
+mod rules;
 mod sandbox;
 mod status;
 mod test;
@@ -52,6 +54,7 @@ mod table;
 pub use args::{Args, ClientCommand, Command, ConnectionArgs};
 pub use environment::Environment;
 pub use error::Exit;
+pub use manifest::texts_of as texts;
 pub use run::{run, run_on_stderr};
 
 #[cfg(test)]

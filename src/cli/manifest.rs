@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use spur_api::yaml::{self, YamlError};
 use spur_api::{Kind, REGISTRY, meta, registry};
+use spur_compile::files::File;
 
 use crate::client::Client;
 use crate::custom_kinds;
@@ -53,12 +54,6 @@ pub(crate) enum ManifestError {
     UnknownKind { place: String, api_version: String, kind: String, name: String },
 }
 
-/// A file that was read.
-struct File {
-    path: String,
-    text: String,
-}
-
 /// Reads files, directories and `-`; the result is sorted. Kinds are the bundled ones and those
 /// that the files themselves define.
 ///
@@ -102,7 +97,11 @@ fn defined_in(files: &[File]) -> Vec<&'static Kind> {
     definitions.flat_map(|definition| custom_kinds::defined_by(&definition)).collect()
 }
 
-fn texts<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<File>, ManifestError> {
+/// What is in files, in the files of directories, and in `-`, standard input.
+///
+/// # Errors
+/// On the first that cannot be read.
+pub(crate) fn texts<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<File>, ManifestError> {
     let mut all = Vec::new();
     for name in names {
         match name.as_ref() {
@@ -118,6 +117,15 @@ fn texts<S: AsRef<str>>(names: &[S], depth: Depth) -> Result<Vec<File>, Manifest
         }
     }
     Ok(all)
+}
+
+/// As [`texts`], for the binary.
+///
+/// # Errors
+/// On the first file or directory that cannot be read.
+pub fn texts_of(names: &[PathBuf]) -> anyhow::Result<Vec<File>> {
+    let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    Ok(texts(&names, Depth::Flat)?)
 }
 
 fn objects(files: &[File], custom: &[&'static Kind]) -> Result<Vec<Manifest>, ManifestError> {

@@ -9,8 +9,8 @@ use crate::console::Console;
 use crate::environment::Environment;
 use crate::error::{self, Exit};
 use crate::{
-    apply, completion, connect, delete, demo, get, kubeconfig, logs, sandbox, status, test, trace, version,
-    wait,
+    apply, completion, connect, delete, demo, explain, get, kubeconfig, logs, rules, sandbox, status, test,
+    trace, version, wait,
 };
 
 /// Runs a command to its end; errors are told on stderr.
@@ -57,6 +57,8 @@ pub(crate) async fn dispatch(
         ClientCommand::Logs(args) => logs::run(&args, &client().await?, console).await,
         ClientCommand::Wait(args) => wait::run(&args, &client().await?, console).await,
         ClientCommand::Sandbox(args) => sandbox::run(args.command, &client().await?, console).await,
+        ClientCommand::Explain(args) => explain::run(&args, connection, environment, console).await,
+        ClientCommand::Rules(args) => rules::run(&args, connection, environment, console).await,
         ClientCommand::Trace(args) => trace::run(&args, &client().await?, console).await,
         ClientCommand::Kubeconfig(args) => kubeconfig::run(&args, connection, environment, console),
         ClientCommand::Completion(args) => completion::run(&args, console),

@@ -34,8 +34,6 @@ mod run;
 mod sandbox;
 mod served;
 
-pub mod compile;
-
 pub use run::{Parts, run};
 
 #[cfg(test)]

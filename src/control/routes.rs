@@ -26,10 +26,10 @@ use spur_api::sandbox::Sandbox;
 use spur_route::RoutingTable;
 use tokio::sync::watch;
 
-use crate::compile::{
+use crate::run::Parts;
+use spur_compile::{
     DestinationRule, FragmentCache, Gateway, Istio, ServiceEntry, Source, SourceKind, VirtualService,
 };
-use crate::run::Parts;
 
 /// Changes that one table is made from. 1,000: under endless change a table is
 /// still published again and again. Compiling one of 5,000 Services with a slice

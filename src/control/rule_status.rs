@@ -16,9 +16,9 @@ use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use crate::cache;
-use crate::compile::{Istio, IstioKind};
 use crate::drive::{self, Queue, Reconcile};
 use crate::run::{Context, Failure, unless_gone};
+use spur_compile::{Istio, IstioKind};
 
 /// The condition's type.
 const CONDITION: &str = "PassedAnalysis";

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 use crate::{
-    compile, custom_resources, deployment, endpoint_slice, garbage, host_ports, namespace, node, pod,
-    replica_set, routes, rule_status, sandbox,
+    custom_resources, deployment, endpoint_slice, garbage, host_ports, namespace, node, pod, replica_set,
+    routes, rule_status, sandbox,
 };
 
 /// What the controllers are built from.
@@ -98,10 +98,10 @@ pub async fn run(parts: Parts) {
     tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), namespace::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), custom_resources::run(ctx.clone())));
-    tasks.spawn(until(stop.clone(), rule_status::run::<compile::VirtualService>(ctx.clone())));
-    tasks.spawn(until(stop.clone(), rule_status::run::<compile::DestinationRule>(ctx.clone())));
-    tasks.spawn(until(stop.clone(), rule_status::run::<compile::Gateway>(ctx.clone())));
-    tasks.spawn(until(stop.clone(), rule_status::run::<compile::ServiceEntry>(ctx.clone())));
+    tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::VirtualService>(ctx.clone())));
+    tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::DestinationRule>(ctx.clone())));
+    tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::Gateway>(ctx.clone())));
+    tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::ServiceEntry>(ctx.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));
     tasks.spawn(node::run(ctx.clone(), parts.runtime.name(), stop.clone()));
     tasks.spawn(host_ports::run(ctx.clone(), parts.clone()));

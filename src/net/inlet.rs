@@ -29,6 +29,11 @@ pub struct Caller {
 pub enum Destination {
     /// The entry listener: the `Host` of each request names the Service.
     Entry,
+    /// A port of gateways: the `Host` of each request names a host of theirs.
+    Gateway {
+        /// The port.
+        port: u16,
+    },
     /// One port of one Service.
     ServicePort {
         /// The Service's namespace.

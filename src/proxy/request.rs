@@ -94,6 +94,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
 pub(crate) fn destination<'a>(destination: &'a Destination, host: &'a str) -> spur_route::Destination<'a> {
     match destination {
         Destination::Entry => spur_route::Destination::Host(host),
+        Destination::Gateway { port } => spur_route::Destination::Gateway { port: *port, host },
         Destination::ServicePort { namespace, service, port } => {
             spur_route::Destination::Service { namespace, service, port: *port }
         }

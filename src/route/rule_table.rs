@@ -108,6 +108,10 @@ impl RuleTable {
         self.gateways.get(&port)?.wildcard(host)
     }
 
+    pub(crate) fn gateway_ports(&self) -> impl Iterator<Item = u16> {
+        self.gateways.keys().copied()
+    }
+
     /// What DestinationRules say of a Service.
     pub(crate) fn policies(&self, service: &ServiceSpec) -> Option<ServicePolicies> {
         let host = service_host(&service.namespace, &service.name);

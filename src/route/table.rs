@@ -150,6 +150,12 @@ impl RoutingTable {
         self
     }
 
+    /// The ports of gateways for which the entry listener does not stand.
+    #[must_use]
+    pub fn gateway_ports(&self) -> Vec<u16> {
+        self.rules.gateway_ports().filter(|port| *port != 80 && Some(*port) != self.entry_port).collect()
+    }
+
     pub(crate) fn entry_port(&self) -> Option<u16> {
         self.entry_port
     }

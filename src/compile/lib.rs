@@ -13,6 +13,8 @@
 //! a field is called is then checked by the compiler, and they are read once at
 //! the edge. Watching the API is left to `routes`, deciding to `spur-route`.
 
+pub mod files;
+
 mod cache;
 mod istio;
 mod pod;
@@ -36,7 +38,7 @@ use spur_api::sandbox::Sandbox;
 use spur_route::{ForkSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
 pub use cache::FragmentCache;
-pub(crate) use istio::{DestinationRule, Gateway, Istio, IstioKind, ServiceEntry, VirtualService};
+pub use istio::{DestinationRule, Gateway, Istio, IstioKind, ServiceEntry, VirtualService};
 use istio::{RuleContent, RuleFragment};
 use pod::PodFragment;
 use sandbox::SandboxFragment;
@@ -223,7 +225,7 @@ impl Fragment {
 
 impl SourceKind {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::Service,
         Self::EndpointSlice,
         Self::Pod,

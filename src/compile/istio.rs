@@ -19,7 +19,7 @@ use super::{Content, Fragment, Source, SourceKind};
 
 /// An object of one of Istio's kinds.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Istio<K> {
+pub struct Istio<K> {
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
@@ -30,7 +30,7 @@ pub(crate) struct Istio<K> {
 }
 
 /// Which of Istio's kinds.
-pub(crate) trait IstioKind: Clone + Debug + Send + Sync + 'static {
+pub trait IstioKind: Clone + Debug + Send + Sync + 'static {
     /// `VirtualService`.
     const KIND: &'static str;
     /// `virtualservices`.
@@ -41,19 +41,19 @@ pub(crate) trait IstioKind: Clone + Debug + Send + Sync + 'static {
 
 /// `networking.istio.io VirtualService`.
 #[derive(Clone, Debug)]
-pub(crate) struct VirtualService;
+pub struct VirtualService;
 
 /// `networking.istio.io DestinationRule`.
 #[derive(Clone, Debug)]
-pub(crate) struct DestinationRule;
+pub struct DestinationRule;
 
 /// `networking.istio.io Gateway`.
 #[derive(Clone, Debug)]
-pub(crate) struct Gateway;
+pub struct Gateway;
 
 /// `networking.istio.io ServiceEntry`.
 #[derive(Clone, Debug)]
-pub(crate) struct ServiceEntry;
+pub struct ServiceEntry;
 
 /// What an object says, and which of two comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,8 @@ const VERSION: &str = "v1";
 
 impl<K: IstioKind> Istio<K> {
     /// The object as `spur-istio` reads it.
-    pub(crate) fn as_value(&self) -> Value {
+    #[must_use]
+    pub fn as_value(&self) -> Value {
         let Self { metadata, spec, status: _, kind: _ } = self;
         json!({
             "apiVersion": format!("{}/{VERSION}", spur_istio::GROUP),
@@ -148,11 +149,15 @@ impl<K: IstioKind> Istio<K> {
         })
     }
 
-    pub(crate) fn metadata(&self) -> &ObjectMeta {
+    /// Its metadata.
+    #[must_use]
+    pub fn metadata(&self) -> &ObjectMeta {
         &self.metadata
     }
 
-    pub(crate) fn status(&self) -> &Value {
+    /// Its status, whatever it holds.
+    #[must_use]
+    pub fn status(&self) -> &Value {
         &self.status
     }
 }

@@ -1,0 +1,129 @@
+//! `spur proxy`: the data plane alone, by the rules in files.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use serde_json::json;
+use spur_cli::args::{ProxyArgs, UpOutput};
+use spur_net::{Destination, Inlet};
+use spur_proxy::{Config as ProxyConfig, Drained, Proxy};
+use spur_route::RoutingTable;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::folder::{Folder, remark};
+use crate::say::say;
+use crate::shutdown::Signals;
+
+/// What requests get to end.
+const REQUEST_GRACE: Duration = Duration::from_secs(25);
+
+/// The listeners of gateways on ports for which the entry does not stand.
+struct Gateways {
+    address: IpAddr,
+    inlets_tx: mpsc::Sender<Inlet>,
+    open: BTreeMap<u16, DropGuard>,
+}
+
+/// Runs until a signal; errors are told on stderr.
+pub(crate) async fn proxy(args: ProxyArgs) -> ExitCode {
+    match run(args).await {
+        Ok(code) => code,
+        Err(error) => {
+            say(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: ProxyArgs) -> Result<ExitCode> {
+    let ProxyArgs { filename, listen, workers, output } = args;
+    let mut signals = Signals::listen().context("failed to take over signals")?;
+    let listener = spur_net::bind(listen)?;
+    let entry = listener.local_addr()?;
+    let mut folder = Folder::new(filename, entry.port());
+    // The first time there is nothing to stay with.
+    let first = match folder.read() {
+        Ok(first) => first.context("there are no files")?,
+        Err(error) => {
+            say(format_args!("error: {error}"));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    remark(&first);
+    let workers =
+        workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let table = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
+    let proxy = Proxy::start(ProxyConfig::new(workers, table.clone()))?;
+    let mut gateways = Gateways { address: entry.ip(), inlets_tx: proxy.inlets(), open: BTreeMap::new() };
+    gateways.serve(&first.table);
+    let n_objects = first.n_objects;
+    table.store(Arc::new(first.table));
+    let inlet =
+        Inlet { listener, caller: None, destination: Destination::Entry, closed: CancellationToken::new() };
+    proxy.inlets().send(inlet).await.context("the proxy ended at once")?;
+    announce(entry, &gateways, n_objects, output);
+    tokio::select! {
+        followed = folder.follow(table, |table| gateways.serve(table)) => followed?,
+        () = signals.next() => {}
+    }
+    tokio::select! {
+        drained = proxy.drain(REQUEST_GRACE) => {
+            if let Drained::Cut { n_connections } = drained {
+                say(format_args!("cut {n_connections} connections that did not end in time"));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        () = signals.next() => {
+            say("second signal: ending at once");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn announce(entry: SocketAddr, gateways: &Gateways, n_objects: usize, output: UpOutput) {
+    let ports: Vec<u16> = gateways.open.keys().copied().collect();
+    match output {
+        UpOutput::Json => println!("{}", json!({"entry": format!("http://{entry}"), "gatewayPorts": ports})),
+        UpOutput::Text => {
+            say(format_args!("listening on http://{entry}, {n_objects} objects"));
+            for port in ports {
+                say(format_args!("gateway   http://{}", SocketAddr::new(gateways.address, port)));
+            }
+        }
+    }
+}
+
+// === impl Gateways ===
+
+impl Gateways {
+    /// Opens what the table's gateways have, and closes what they have no more. A port that
+    /// cannot be had is said; the others are served.
+    fn serve(&mut self, table: &RoutingTable) {
+        let wanted = table.gateway_ports();
+        self.open.retain(|port, _| wanted.contains(port));
+        for port in wanted {
+            if self.open.contains_key(&port) {
+                continue;
+            }
+            if let Err(error) = self.listen(port) {
+                say(format_args!("warning: the gateways' port {port} is not served: {error:#}"));
+            }
+        }
+    }
+
+    fn listen(&mut self, port: u16) -> Result<()> {
+        let listener = spur_net::bind(SocketAddr::new(self.address, port))?;
+        let closed = CancellationToken::new();
+        let destination = Destination::Gateway { port };
+        let inlet = Inlet { listener, caller: None, destination, closed: closed.clone() };
+        self.inlets_tx.try_send(inlet).context("too many listeners at once")?;
+        self.open.insert(port, closed.drop_guard());
+        Ok(())
+    }
+}

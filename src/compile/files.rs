@@ -1,0 +1,254 @@
+//! Objects from files: for who has no API server, as `spur proxy` and `spur rules test`.
+//!
+//! Reading the files themselves is left to the caller.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+use spur_api::yaml::{self, Place, Places};
+use spur_route::RoutingTable;
+
+use crate::{Fragment, compile};
+
+/// A file's text and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its path, for messages.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Something wrong in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The file.
+    pub path: String,
+    /// The place in it; `None` where that is not known.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Something right in a file that is not obeyed.
+pub type Remark = Fault;
+
+/// What files come to.
+#[derive(Debug)]
+pub struct FromFiles {
+    /// The table of all objects.
+    pub table: RoutingTable,
+    /// What of them is not obeyed.
+    pub remarks: Vec<Remark>,
+    /// How many objects say something about routes.
+    pub n_objects: usize,
+}
+
+/// Makes the table that the objects in files come to. Kinds that say nothing about routes are
+/// passed over.
+///
+/// # Errors
+/// Everything that is wrong, in all files: there is no table then.
+pub fn table_of(revision: u64, files: &[File]) -> Result<FromFiles, Vec<Fault>> {
+    let mut reader = Reader::default();
+    for file in files {
+        reader.read(file);
+    }
+    let Reader { fragments, faults, remarks } = reader;
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Ok(FromFiles { table: compile(revision, &fragments), remarks, n_objects: fragments.len() })
+}
+
+#[derive(Default)]
+struct Reader {
+    fragments: Vec<Fragment>,
+    faults: Vec<Fault>,
+    remarks: Vec<Remark>,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn read(&mut self, file: &File) {
+        let read = yaml::documents(&file.text).and_then(|all| Ok((all, yaml::places(&file.text)?)));
+        match read {
+            Ok((documents, places)) => {
+                for (object, places) in documents.into_iter().zip(&places) {
+                    self.read_object(&file.path, object, places);
+                }
+            }
+            Err(error) => {
+                let place = error.line.zip(error.column).map(|(line, column)| Place { line, column });
+                self.faults.push(Fault { path: file.path.clone(), place, message: error.message });
+            }
+        }
+    }
+
+    fn read_object(&mut self, path: &str, mut object: Value, places: &Places) {
+        if object["kind"] == "List" {
+            let items = object["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            for item in items {
+                self.read_object(path, item, places);
+            }
+            return;
+        }
+        complete(&mut object);
+        let what = name_of(&object);
+        let fault = |place, message: &str| Fault {
+            path: path.to_owned(),
+            place: Some(place),
+            message: format!("{what}: {message}"),
+        };
+        if object["kind"].as_str().is_none() || object["apiVersion"].as_str().is_none() {
+            let place = places.start();
+            self.faults.push(fault(place, "found no object, want a map with `apiVersion` and `kind`"));
+            return;
+        }
+        if let Some(reading) = spur_istio::read(&object) {
+            let faults = reading.faults.iter();
+            self.faults.extend(faults.map(|one| fault(places.field(&one.path), &one.to_string())));
+            let unsupported = reading.unsupported.iter();
+            self.remarks.extend(
+                unsupported.map(|one| fault(places.field(&one.path), &format!("{}: {}", one.path, one.why))),
+            );
+            if !reading.faults.is_empty() {
+                return;
+            }
+        }
+        match Fragment::of(&object) {
+            Ok(fragment) => self.fragments.extend(fragment),
+            Err(error) => self.faults.push(fault(places.start(), &error.to_string())),
+        }
+    }
+}
+
+/// Fills in what a server would: the namespace, and a sandbox's key.
+fn complete(object: &mut Value) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    metadata.entry("namespace").or_insert_with(|| json!("default"));
+    let name = metadata.get("name").cloned().unwrap_or_default();
+    if object["kind"] == "Sandbox" && object["status"]["routingKey"].as_str().is_none() {
+        let asked = object["spec"]["routingKey"].clone();
+        object["status"]["routingKey"] = if asked.is_string() { asked } else { name };
+    }
+}
+
+fn name_of(object: &Value) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
+    format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+}
+
+// === impl Fault ===
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, place, message } = self;
+        match place {
+            Some(place) => write!(f, "{path}:{place}: {message}"),
+            None => write!(f, "{path}: {message}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spur_route::Question;
+
+    const SHOP: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {ports: [{port: 80, name: http}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: cart-1, namespace: shop, labels: {kubernetes.io/service-name: cart, version: v1}}
+addressType: IPv4
+ports: [{port: 9001, name: http}]
+endpoints: [{addresses: [127.0.0.1]}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+";
+
+    fn file(text: &str) -> File {
+        File { path: "a.yaml".to_owned(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn files_make_a_table() {
+        let read = table_of(3, &[file(SHOP)]).unwrap();
+        assert_eq!((read.n_objects, read.remarks.len()), (2, 0));
+        let question = Question::new("GET", "http://cart.shop.localhost/").unwrap();
+        let verdict = question.decide(&read.table);
+        assert_eq!(verdict.backends()[0].address, ([127, 0, 0, 1], 9001).into());
+    }
+
+    #[test]
+    fn every_fault_has_its_place() {
+        let rules = "\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart}
+spec:
+  hosts: [cart]
+  http:
+  - route:
+    - destination: {host: cart}
+      weight: -5
+  - timeout: 1s
+";
+        let faults = table_of(1, &[file(rules), file("a: [1\n"), file("kind: A\n")]).unwrap_err();
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            faults[0],
+            "a.yaml:9:15: VirtualService default/cart: spec.http[0].route[0].weight: Invalid value: -5: must be a number from 0 on"
+        );
+        assert!(
+            faults[1].starts_with("a.yaml:10:5: VirtualService default/cart: spec.http[1].route: Required")
+        );
+        assert!(faults[2].starts_with("a.yaml:1:4: "), "{}", faults[2]);
+        assert!(faults[3].ends_with("want a map with `apiVersion` and `kind`"), "{}", faults[3]);
+    }
+
+    #[test]
+    fn a_sandboxs_key_is_its_name_unless_it_says_another() {
+        let sandbox = "\
+apiVersion: spur.dev/v1alpha1
+kind: Sandbox
+metadata: {name: pr-1, namespace: shop}
+spec: {forks: []}
+";
+        let named = |text: &str| {
+            let read = table_of(1, &[file(SHOP), file(text)]).unwrap();
+            let question = Question::new("GET", "http://pr-1--cart.shop.localhost/").unwrap();
+            question.decide(&read.table).key.map(|key| key.value.to_string())
+        };
+        assert_eq!(named(sandbox).as_deref(), Some("pr-1"));
+        assert_eq!(named(&sandbox.replace("spec: {", "spec: {routingKey: k, ")).as_deref(), Some("k"));
+    }
+
+    #[test]
+    fn what_is_not_obeyed_is_remarked() {
+        let rules = "\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart}
+spec:
+  hosts: [cart]
+  http:
+  - route: [{destination: {host: cart}}]
+    fault: {abort: {httpStatus: 500}}
+";
+        let remarks = table_of(1, &[file(rules)]).unwrap().remarks;
+        assert!(
+            remarks[0].to_string().starts_with(
+                "a.yaml:8:12: VirtualService default/cart: spec.http[0].fault: not supported yet"
+            )
+        );
+    }
+}
