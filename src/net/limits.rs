@@ -1,75 +1,117 @@
 //! The bounds of one server connection, in one place for the API server and the proxy.
+//!
+//! What each is for, its default and why it is that, stand in the table (`limits/table.rs`).
+
+mod table;
+mod value;
 
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 
-/// Bounds of every server connection.
+pub use self::table::{LIMITS, Limit, Of};
+use crate::framing::BareLineFeeds;
+
+/// Header fields that hyper takes where nothing is said: their places lie on the stack.
+const HYPER_HEADERS_MAX: usize = 100;
+
+/// Bounds of every server connection; [`LIMITS`] says what each means and why it is as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the table says it, and the page made from it")]
 pub struct Limits {
-    /// Connections open at once; beyond it new ones wait in the kernel's queue.
-    /// 10,000: two descriptors each stay below the usual hard limit of 1,048,576
-    /// and, at 40 KB per idle connection, below 400 MB.
     pub n_connections_max: usize,
-    /// From accept to the first bytes that tell the protocol. 10 s, as nothing
-    /// honest needs longer on loopback and every held connection costs a descriptor.
     pub first_bytes_timeout: Duration,
-    /// From the first byte of a request head to its end. 10 s, as above.
     pub head_timeout: Duration,
-    /// A connection without a request in progress is closed after this long.
-    /// 90 s: at least as long as the pools of common clients (Go's transport
-    /// 90 s, hyper-util 90 s), so that they, not we, close first and no request meets
-    /// a closing connection.
+    pub body_timeout: Option<Duration>,
     pub idle_timeout: Duration,
-    /// A connection whose peer takes nothing of an answer is closed after this long; `None`: it is
-    /// waited for. The proxy waits: a program that stands at a breakpoint reads on later.
     pub unread_timeout: Option<Duration>,
-    /// How long requests may go on once a drain has begun. 25 s: below the 30 s
-    /// of a pod's default termination grace.
     pub drain_timeout: Duration,
-    /// Bytes of one HTTP/1 head, and of the read buffer. 64 KiB: eight times the
-    /// 8 KB that browsers and proxies accept, a sixth of hyper's own limit.
+    pub n_headers_max: usize,
     pub h1_buffer_max_bytes: usize,
-    /// Bytes of one decoded HTTP/2 header list. 64 KiB, the same head as HTTP/1.
+    pub target_max_bytes: usize,
+    pub forwarded_for_max_bytes: usize,
+    pub bare_line_feeds: BareLineFeeds,
+    pub escaped_slashes: EscapedSlashes,
     pub h2_header_list_max_bytes: u32,
-    /// Streams of one HTTP/2 connection. 100, the least RFC 9113 6.5.2 recommends.
+    pub h2_frame_max_bytes: u32,
     pub h2_streams_max: u32,
-    /// The flow-control window of one stream: 64 KiB, the protocol's own default.
     pub h2_stream_window_bytes: u32,
-    /// The flow-control window of one connection: 1 MiB, sixteen full streams.
     pub h2_connection_window_bytes: u32,
-    /// Response bytes buffered for one stream whose reader is slow: 64 KiB, one window.
     pub h2_send_buffer_max_bytes: usize,
+    pub h2_resets_pending_max: usize,
+    pub h2_error_resets_max: usize,
+}
+
+/// What is done with `%2F` and `%5C` in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EscapedSlashes {
+    /// They are part of a segment and are sent on as they are.
+    Keep,
+    /// The request is refused.
+    Reject,
+}
+
+/// A limit that could not be set.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LimitError {
+    /// Not `NAME=VALUE`.
+    #[error("limit `{0}` is not of the form NAME=VALUE")]
+    Form(String),
+    /// No limit of this name.
+    #[error("no limit `{name}`\nhint: there are {}", LIMITS.iter().map(|limit| limit.name).collect::<Vec<_>>().join(", "))]
+    Name {
+        /// What was asked for.
+        name: String,
+    },
+    /// A value that the limit cannot have.
+    #[error("limit `{name}`: `{value}` is not {wanted}")]
+    Value {
+        /// The limit.
+        name: &'static str,
+        /// What was asked for.
+        value: String,
+        /// What it may be.
+        wanted: String,
+    },
 }
 
 // === impl Limits ===
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            n_connections_max: 10_000,
-            first_bytes_timeout: Duration::from_secs(10),
-            head_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(90),
-            unread_timeout: None,
-            drain_timeout: Duration::from_secs(25),
-            h1_buffer_max_bytes: 64 * 1024,
-            h2_header_list_max_bytes: 64 * 1024,
-            h2_streams_max: 100,
-            h2_stream_window_bytes: 64 * 1024,
-            h2_connection_window_bytes: 1024 * 1024,
-            h2_send_buffer_max_bytes: 64 * 1024,
+        let mut limits = Self::unset();
+        for limit in LIMITS {
+            (limit.set)(&mut limits, limit.default).expect("a default is a value; a test sets each");
         }
+        limits
     }
 }
 
 impl Limits {
+    /// Sets one limit: `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// [`LimitError`] says which names there are, or which values.
+    pub fn set(&mut self, assignment: &str) -> Result<(), LimitError> {
+        let (name, value) =
+            assignment.split_once('=').ok_or_else(|| LimitError::Form(assignment.to_owned()))?;
+        let limit = LIMITS
+            .iter()
+            .find(|limit| limit.name == name)
+            .ok_or_else(|| LimitError::Name { name: name.to_owned() })?;
+        (limit.set)(self, value).map_err(|wanted| LimitError::Value {
+            name: limit.name,
+            value: value.to_owned(),
+            wanted,
+        })
+    }
+
     /// hyper's HTTP/1 server with these bounds.
     ///
     /// Its own header timer stays off: it also runs between requests, where it
     /// would cut idle keep-alive connections, and it allocates a timer for each
-    /// request. [`crate::Pace`] does both deadlines. The count of headers stays
-    /// at hyper's 100, because setting it moves parsing to the heap.
+    /// request. [`crate::Pace`] does both deadlines. The count of headers is only set where it is
+    /// not hyper's own, because setting it moves parsing to the heap.
     /// `half_close` stays off: a client that closes its sending half during a
     /// request counts as gone, since otherwise one that has left would be noticed
     /// only by writing to it, and a silent stream never writes.
@@ -82,6 +124,9 @@ impl Limits {
             .max_buf_size(self.h1_buffer_max_bytes)
             // The buffer's bound is soft: one read may go beyond it.
             .max_header_size(self.h1_buffer_max_bytes);
+        if self.n_headers_max != HYPER_HEADERS_MAX {
+            builder.max_headers(self.n_headers_max);
+        }
         builder
     }
 
@@ -93,10 +138,43 @@ impl Limits {
         let mut builder = http2::Builder::new(executor);
         builder
             .max_header_list_size(self.h2_header_list_max_bytes)
+            .max_frame_size(self.h2_frame_max_bytes)
             .max_concurrent_streams(self.h2_streams_max)
             .initial_stream_window_size(self.h2_stream_window_bytes)
             .initial_connection_window_size(self.h2_connection_window_bytes)
-            .max_send_buf_size(self.h2_send_buffer_max_bytes);
+            .max_send_buf_size(self.h2_send_buffer_max_bytes)
+            .max_pending_accept_reset_streams(self.h2_resets_pending_max)
+            .max_local_error_reset_streams(self.h2_error_resets_max);
         builder
     }
+
+    /// Nothing set yet. Only the table's defaults may be seen.
+    const fn unset() -> Self {
+        Self {
+            n_connections_max: 0,
+            first_bytes_timeout: Duration::ZERO,
+            head_timeout: Duration::ZERO,
+            body_timeout: Some(Duration::ZERO),
+            idle_timeout: Duration::ZERO,
+            unread_timeout: Some(Duration::ZERO),
+            drain_timeout: Duration::ZERO,
+            n_headers_max: 0,
+            h1_buffer_max_bytes: 0,
+            target_max_bytes: 0,
+            forwarded_for_max_bytes: 0,
+            bare_line_feeds: BareLineFeeds::Accept,
+            escaped_slashes: EscapedSlashes::Reject,
+            h2_header_list_max_bytes: 0,
+            h2_frame_max_bytes: 0,
+            h2_streams_max: 0,
+            h2_stream_window_bytes: 0,
+            h2_connection_window_bytes: 0,
+            h2_send_buffer_max_bytes: 0,
+            h2_resets_pending_max: 0,
+            h2_error_resets_max: 0,
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,9 @@
 //! each request; this watches the bytes from below ([`Paced`]) and the requests
 //! from above ([`Busy`]), and one sleeping timer per connection looks at both.
 //!
+//! The same bytes are read for what hyper hides of them (`framing`), and whoever answers a request
+//! asks here whether its head is at fault.
+//!
 //! How fast a body comes is left to whoever reads it.
 
 use std::{
@@ -24,7 +27,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Limits, Protocol, linger::Linger};
+use crate::{HeadFault, Limits, Protocol, framing::Scan, linger::Linger};
 
 /// The pace of one connection, shared by its stream, its service and its driver.
 #[derive(Debug, Clone)]
@@ -52,6 +55,7 @@ pub enum Overdue {
 pub struct Paced<S> {
     stream: S,
     pace: Pace,
+    scan: Scan,
     linger: Option<Linger>,
 }
 
@@ -60,6 +64,10 @@ struct Shared {
     started: Instant,
     protocol: Protocol,
     n_busy: AtomicUsize,
+    /// Requests that have begun so far.
+    n_begun: AtomicU64,
+    /// The head that is at fault, as [`pack`] writes it, or [`FAULTLESS`].
+    fault: AtomicU64,
     phase: AtomicU8,
     /// Milliseconds from `started` to the beginning of the phase.
     since_ms: AtomicU64,
@@ -77,6 +85,9 @@ const HEAD: u8 = 1;
 /// What is written is taken.
 const FLOWING: u64 = u64::MAX;
 
+/// No head is at fault.
+const FAULTLESS: u64 = u64::MAX;
+
 // === impl Pace ===
 
 impl Pace {
@@ -86,6 +97,8 @@ impl Pace {
             started: Instant::now(),
             protocol,
             n_busy: AtomicUsize::new(0),
+            n_begun: AtomicU64::new(0),
+            fault: AtomicU64::new(FAULTLESS),
             phase: AtomicU8::new(IDLE),
             since_ms: AtomicU64::new(0),
             stuck_ms: AtomicU64::new(FLOWING),
@@ -97,7 +110,23 @@ impl Pace {
     /// A request begins; it lasts until the guard is dropped.
     pub fn begin(&self) -> Busy {
         self.0.n_busy.fetch_add(1, Ordering::AcqRel);
+        self.0.n_begun.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(&self.0))
+    }
+
+    /// What is wrong with the head of the request that began last, or with one before it: then it
+    /// has to be refused and the connection closed. Always `None` over HTTP/2.
+    ///
+    /// To be asked right after [`begin`](Self::begin). HTTP/1 requests begin one after the other,
+    /// each after its head was read.
+    pub fn head_fault(&self) -> Option<HeadFault> {
+        match self.0.fault.load(Ordering::Acquire) {
+            FAULTLESS => None,
+            packed => {
+                let (head_idx, fault) = unpack(packed)?;
+                (u64::from(head_idx) < self.0.n_begun.load(Ordering::Relaxed)).then_some(fault)
+            }
+        }
     }
 
     /// Completes when the connection has missed a deadline of `limits`.
@@ -177,6 +206,15 @@ impl Pace {
     }
 }
 
+fn pack((head_idx, fault): (u32, HeadFault)) -> u64 {
+    u64::from(head_idx) << 8 | fault as u64
+}
+
+fn unpack(packed: u64) -> Option<(u32, HeadFault)> {
+    let fault = HeadFault::ALL.into_iter().find(|fault| *fault as u64 == packed & 0xff)?;
+    Some((u32::try_from(packed >> 8).ok()?, fault))
+}
+
 // === impl Shared ===
 
 impl Shared {
@@ -202,14 +240,27 @@ impl Drop for Busy {
 // === impl Paced ===
 
 impl<S> Paced<S> {
-    /// Lets `pace` see the bytes of `stream`.
-    pub fn new(stream: S, pace: Pace) -> Self {
-        Self { stream, pace, linger: None }
+    /// Lets `pace` see the bytes of `stream`, and what is wrong with them by `limits`.
+    pub fn new(stream: S, pace: Pace, limits: &Limits) -> Self {
+        let scan = match pace.0.protocol {
+            Protocol::Http1 => Scan::new(limits.bare_line_feeds),
+            Protocol::Http2 | Protocol::Tls | Protocol::Other => Scan::off(),
+        };
+        Self { stream, pace, scan, linger: None }
     }
 
     /// The stream beneath.
     pub fn get_ref(&self) -> &S {
         &self.stream
+    }
+
+    fn scan(&mut self, bytes: &[u8]) {
+        if self.pace.0.is_released.load(Ordering::Relaxed) {
+            self.scan.stop();
+        }
+        if let Some(fault) = self.scan.read(bytes) {
+            self.pace.0.fault.store(pack(fault), Ordering::Release);
+        }
     }
 }
 
@@ -222,7 +273,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         let n_before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &polled {
-            Poll::Ready(Ok(())) if buf.filled().len() > n_before => self.pace.saw_bytes(),
+            Poll::Ready(Ok(())) if buf.filled().len() > n_before => {
+                self.pace.saw_bytes();
+                self.scan(&buf.filled()[n_before..]);
+            }
             Poll::Ready(_) => {}
             Poll::Pending => self.pace.wants_more(),
         }
@@ -261,7 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, pace, linger } = &mut *self;
+        let Self { stream, pace, scan: _, linger } = &mut *self;
         if pace.0.is_released.load(Ordering::Acquire) {
             return Pin::new(stream).poll_shutdown(cx);
         }

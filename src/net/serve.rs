@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -113,7 +113,8 @@ struct Pacing<S> {
 
 /// The future of one request, holding its [`Busy`] guard until the response has a body to hold it.
 struct Answer<F> {
-    answer: Pin<Box<F>>,
+    /// Absent where the head is at fault: the service never sees it.
+    answer: Option<Pin<Box<F>>>,
     busy: Option<Busy>,
 }
 
@@ -143,7 +144,7 @@ where
     if protocol != Protocol::Tls {
         if protocol == Protocol::Http1 {
             // It lingers, or the request that is left unread would reset the answer.
-            let mut stream = Paced::new(stream, Pace::new(protocol));
+            let mut stream = Paced::new(stream, Pace::new(protocol), &limits);
             if stream.write_all(PLAIN_TO_TLS).await.is_ok() {
                 let _nobody_listens_any_more = stream.shutdown().await;
             }
@@ -207,7 +208,7 @@ where
     B::Error: Into<BoxError>,
 {
     let pace = Pace::new(protocol);
-    let io = TokioIo::new(Paced::new(stream, pace.clone()));
+    let io = TokioIo::new(Paced::new(stream, pace.clone(), &limits));
     let service = Pacing { connected, pace: pace.clone() };
     match protocol {
         Protocol::Http1 => {
@@ -247,11 +248,16 @@ where
 
     fn call(&self, mut req: Request<Incoming>) -> Self::Future {
         let Connected { service, peer, client } = &self.connected;
+        let busy = Some(self.pace.begin());
+        if let Some(fault) = self.pace.head_fault() {
+            debug!(peer.address = %peer.0, error.message = %fault, "refused a request");
+            return Answer { answer: None, busy };
+        }
         req.extensions_mut().insert(*peer);
         if let Some(client) = client {
             req.extensions_mut().insert(client.clone());
         }
-        Answer { busy: Some(self.pace.begin()), answer: Box::pin(service.call(req)) }
+        Answer { answer: Some(Box::pin(service.call(req))), busy }
     }
 }
 
@@ -264,10 +270,22 @@ where
     type Output = Result<Response<Guarded<B>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(answer) = self.answer.as_mut().poll(cx) else {
+        let Some(answer) = &mut self.answer else {
+            let busy = self.busy.take();
+            return Poll::Ready(Ok(bad_head(Guarded::empty(busy))));
+        };
+        let Poll::Ready(answer) = answer.as_mut().poll(cx) else {
             return Poll::Pending;
         };
         let busy = self.busy.take();
         Poll::Ready(answer.map(|rsp| rsp.map(|body| Guarded::new(body, busy))))
     }
+}
+
+/// As hyper answers heads that it refuses itself: without a body.
+fn bad_head<B>(body: B) -> Response<B> {
+    let mut rsp = Response::new(body);
+    *rsp.status_mut() = StatusCode::BAD_REQUEST;
+    rsp.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    rsp
 }

@@ -114,7 +114,7 @@ async fn tell(worker: &Worker, inlet: &Facts, stream: TcpStream) -> Option<(Prot
 async fn http(client: Rc<Client>, (protocol, stream): (Protocol, Rewind<TcpStream>)) {
     let (worker, inlet) = (Rc::clone(&client.worker), Arc::clone(&client.inlet));
     let peer = client.peer;
-    let io = TokioIo::new(Paced::new(stream, client.pace.clone()));
+    let io = TokioIo::new(Paced::new(stream, client.pace.clone(), &worker.limits));
     let (limits, pace) = (&worker.limits, client.pace.clone());
     let service = service_fn(move |req| {
         let client = Rc::clone(&client);

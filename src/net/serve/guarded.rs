@@ -12,7 +12,8 @@ use crate::Busy;
 /// `body`, with the guard of its request.
 #[derive(Debug)]
 pub(crate) struct Guarded<B> {
-    body: B,
+    /// Absent where there is nothing to send.
+    body: Option<B>,
     /// Dropped with the body, which hyper drops once it is sent.
     _busy: Option<Busy>,
 }
@@ -21,7 +22,12 @@ pub(crate) struct Guarded<B> {
 
 impl<B> Guarded<B> {
     pub(crate) fn new(body: B, busy: Option<Busy>) -> Self {
-        Self { body, _busy: busy }
+        Self { body: Some(body), _busy: busy }
+    }
+
+    /// No body.
+    pub(crate) fn empty(busy: Option<Busy>) -> Self {
+        Self { body: None, _busy: busy }
     }
 }
 
@@ -33,14 +39,17 @@ impl<B: Body + Unpin> Body for Guarded<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), B::size_hint)
     }
 }

@@ -357,3 +357,35 @@ async fn a_client_that_does_not_close_is_not_waited_for() {
     assert_eq!(server.stopped().await.n_cut, 0);
     drop(stream);
 }
+
+#[tokio::test]
+async fn a_head_that_hides_something_is_refused_behind_one_that_does_not() {
+    let server = run(Limits::default());
+    for bad in [
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 6\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nhi",
+        "GET / HTTP/1.1\nhost: x\r\n\r\n",
+        "GET /#x HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
+        let good = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        let mut stream = server.connect().await;
+        stream.write_all(format!("{good}{bad}{good}").as_bytes()).await.unwrap();
+        let (said, _) = until_closed(&mut stream).await;
+        let n = |status: &str| said.matches(&format!("HTTP/1.1 {status}\r\n")).count();
+        assert_eq!((n("200 OK"), n("400 Bad Request")), (1, 1), "{bad:?}: {said}");
+    }
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn bare_line_feeds_are_a_matter_of_configuration() {
+    let mut limits = Limits::default();
+    limits.set("bare-line-feeds=accept").unwrap();
+    let server = run(limits);
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\nhost: x\nconnection: close\n\n").await.unwrap();
+    let (said, _) = until_closed(&mut stream).await;
+    assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+    server.stopped().await;
+}
