@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use spur_net::Busy;
 use spur_trace::HopError;
 
-use crate::{hop::Hop, pool::Lease};
+use crate::{hop::Hop, pool::Lease, respond::grpc_trailers};
 
 /// A client's body on its way to an upstream.
 #[derive(Debug)]
@@ -39,6 +39,21 @@ pub(crate) struct UpstreamBody {
     hop: Rc<Hop>,
     /// Given back at the end; absent afterwards.
     lease: Option<Lease>,
+    means: Means,
+}
+
+/// What is special about an upstream's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// Nothing.
+    Usual,
+    /// gRPC over HTTP/2: where it breaks off, its trailers can still say so.
+    Grpc,
+    /// The answer to an upgrade that was declined. Whether the upstream has switched after all
+    /// only it knows, so its connection serves nobody else (CVE-2018-1002105).
+    Declined,
+    /// It broke off and the trailers have said so.
+    Over,
 }
 
 /// What keeps a connection busy while we answer ourselves.
@@ -66,11 +81,14 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Poll::Ready(polled) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            self.hop.client_awaited();
+            return Poll::Pending;
+        };
         match &polled {
             Some(Ok(frame)) => self.hop.add_request_bytes(data_len(frame)),
             Some(Err(_)) => self.hop.client_failed(),
-            None => {}
+            None => self.hop.request_ended(),
         }
         Poll::Ready(polled.map(|frame| frame.map(clean_trailers)))
     }
@@ -102,7 +120,7 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Upstream(body) => body.incoming.is_end_stream(),
+            Self::Upstream(body) => body.is_end_stream(),
             Self::Own(body, _) => body.is_end_stream(),
         }
     }
@@ -118,13 +136,16 @@ impl Body for ResponseBody {
 // === impl UpstreamBody ===
 
 impl UpstreamBody {
-    pub(crate) fn new(incoming: Incoming, hop: Rc<Hop>, lease: Lease) -> Self {
-        Self { incoming, hop, lease: Some(lease) }
+    pub(crate) fn new(incoming: Incoming, (hop, lease): (Rc<Hop>, Lease), means: Means) -> Self {
+        Self { incoming, hop, lease: Some(lease), means }
     }
 
     /// An error is handed on: hyper then breaks the response off, so the client
-    /// does not take what it has for the whole (RFC 9112 8).
+    /// does not take what it has for the whole (RFC 9112 8). A gRPC client is told by status.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.means == Means::Over {
+            return Poll::Ready(None);
+        }
         let polled = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         match &polled {
             Some(Ok(frame)) => {
@@ -135,7 +156,15 @@ impl UpstreamBody {
             }
             Some(Err(_)) => {
                 self.lease = None;
-                self.hop.end(Some(self.hop.blame(HopError::ResponseAborted)));
+                let error = self.hop.blame(HopError::ResponseAborted);
+                if self.means == Means::Grpc {
+                    self.means = Means::Over;
+                    let trailers = grpc_trailers(error);
+                    self.hop.set_grpc_status(&trailers);
+                    self.hop.end(Some(error));
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                self.hop.end(Some(error));
             }
             None => self.finish(),
         }
@@ -144,9 +173,16 @@ impl UpstreamBody {
 
     fn finish(&mut self) {
         if let Some(lease) = self.lease.take() {
-            lease.give_back();
+            match self.means {
+                Means::Usual | Means::Grpc => lease.give_back(),
+                Means::Declined | Means::Over => drop(lease),
+            }
             self.hop.end(None);
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.means == Means::Over || self.incoming.is_end_stream()
     }
 }
 

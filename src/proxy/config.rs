@@ -6,6 +6,8 @@ use arc_swap::ArcSwap;
 use spur_net::Limits;
 use spur_route::RoutingTable;
 
+use crate::trust::{LOOPBACK, Network};
+
 /// What [`Proxy::start`](crate::Proxy::start) needs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -15,6 +17,9 @@ pub struct Config {
     pub limits: Limits,
     /// How long upstreams may take.
     pub timeouts: Timeouts,
+    /// Whose routing keys and `x-forwarded-*` are believed, besides those of callers that are
+    /// known: this machine's, where nothing is said.
+    pub trusted: Vec<Network>,
     /// The routing table. Whoever holds it replaces it whole; every request
     /// reads it once.
     pub table: Arc<ArcSwap<RoutingTable>>,
@@ -43,6 +48,7 @@ impl Config {
             workers,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            trusted: LOOPBACK.to_vec(),
             table,
             ring_capacity: spur_trace::Ring::DEFAULT_CAPACITY,
         }

@@ -15,6 +15,7 @@ use crate::{
     local::LocalExecutor,
     relay, request,
     stats::count,
+    trust::is_trusted,
     worker::Worker,
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     pub(crate) inlet: Arc<Facts>,
     pub(crate) peer: SocketAddr,
+    /// Its routing keys and `x-forwarded-*` are believed.
+    pub(crate) is_trusted: bool,
     pub(crate) pace: Pace,
     /// Counts the connection as open; shared with what it is upgraded to.
     pub(crate) open: Rc<Open>,
@@ -51,7 +54,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     };
     match protocol {
         Protocol::Http1 | Protocol::Http2 => {
+            let is_trusted = is_trusted(inlet.caller.as_ref(), peer.ip(), &worker.trusted);
             let client = Rc::new(Client {
+                is_trusted,
                 worker,
                 inlet,
                 peer,

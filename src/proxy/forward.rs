@@ -34,10 +34,6 @@ const N_ENDPOINTS_TRIED: usize = 3;
 /// server that accepts and closes at once is not there.
 const N_FRESH_CLOSED: usize = 2;
 
-/// The longest `x-forwarded-for` that is continued: 100 addresses. A longer one
-/// begins anew, so that a loop of proxies cannot fill the head.
-const FORWARDED_FOR_MAX_BYTES: usize = 4096;
-
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -49,6 +45,8 @@ pub(crate) struct Outgoing {
     pub(crate) speak: Speak,
     /// How long its response may not begin while the request does not move.
     pub(crate) head_timeout: Option<Duration>,
+    /// How long no byte of its body may come before that.
+    pub(crate) body_timeout: Option<Duration>,
 }
 
 /// A response that has begun.
@@ -68,12 +66,48 @@ pub(crate) struct Undelivered {
     pub(crate) n_tried: usize,
 }
 
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    Undelivered(Undelivered),
+    /// The client did not send its body.
+    BodyTimeout,
+}
+
+/// How long a request may not move.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// With its upstream.
+    head: Option<Duration>,
+    /// With its client.
+    body: Option<Duration>,
+}
+
+/// Whom a request has waited for for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slow {
+    Upstream,
+    Client,
+}
+
 /// What one endpoint did with a request.
 enum Tried {
     Answered(Response<Incoming>, Lease),
     /// Nothing was sent: here it is again.
     Unreached(HopError, Request<RequestBody>),
     Failed(HopError),
+    BodyTimeout,
+}
+
+// === impl Patience ===
+
+impl Patience {
+    fn shorter(self) -> Option<Duration> {
+        match (self.head, self.body) {
+            (Some(head), Some(body)) => Some(head.min(body)),
+            (one, other) => one.or(other),
+        }
+    }
 }
 
 /// Writes what the next hop should know into the headers.
@@ -87,7 +121,12 @@ pub(crate) fn rewrite(
     if let Some(key) = verdict.key_to_inject() {
         inject_key(headers, key);
     }
-    forwarded_for(headers, client.forwarded_for());
+    if !client.is_trusted {
+        for name in [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, header::FORWARDED] {
+            headers.remove(name);
+        }
+    }
+    forwarded_for(headers, client.forwarded_for(), client.worker.limits.forwarded_for_max_bytes);
     headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static("http"));
     if let Some(host) = clean.host.as_ref().map(host_value) {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
@@ -142,21 +181,25 @@ pub(crate) async fn send(
     hop: &Rc<Hop>,
     (backends, first_idx): (&[Endpoint], usize),
     outgoing: Outgoing,
-) -> Result<Answered, Undelivered> {
+) -> Result<Answered, Unanswered> {
     let n_tries = backends.len().min(N_ENDPOINTS_TRIED);
-    let Outgoing { mut req, speak, head_timeout } = outgoing;
+    let Outgoing { mut req, speak, head_timeout, body_timeout } = outgoing;
+    let patience = Patience { head: head_timeout, body: body_timeout };
     let mut n_tried = 0;
     loop {
         let endpoint = &backends[(first_idx + n_tried) % backends.len()];
         n_tried += 1;
-        match send_to(worker, hop, endpoint, (req, speak, head_timeout)).await {
+        match send_to(worker, hop, endpoint, (req, speak, patience)).await {
             Tried::Answered(rsp, lease) => {
                 let endpoint = endpoint.clone();
                 return Ok(Answered { rsp, lease, endpoint });
             }
+            Tried::BodyTimeout => return Err(Unanswered::BodyTimeout),
             Tried::Unreached(_, back) if n_tried < n_tries => req = back,
             Tried::Unreached(error, _) | Tried::Failed(error) => {
-                return Err(Undelivered { error: hop.blame(error), endpoint: endpoint.clone(), n_tried });
+                let endpoint = endpoint.clone();
+                let error = hop.blame(error);
+                return Err(Unanswered::Undelivered(Undelivered { error, endpoint, n_tried }));
             }
         }
     }
@@ -166,7 +209,7 @@ async fn send_to(
     worker: &Worker,
     hop: &Hop,
     endpoint: &Endpoint,
-    (mut req, speak, head_timeout): (Request<RequestBody>, Speak, Option<Duration>),
+    (mut req, speak, patience): (Request<RequestBody>, Speak, Patience),
 ) -> Tried {
     let mut n_fresh_closed = 0;
     loop {
@@ -176,13 +219,14 @@ async fn send_to(
         };
         hop.reached(endpoint);
         let is_reused = ready.is_reused();
-        match while_moving(hop, head_timeout, ready.send(req)).await {
-            None => return Tried::Failed(HopError::ResponseTimeout),
-            Some(Ok((rsp, lease))) => return Tried::Answered(rsp, lease),
-            Some(Err(NotSent::Failed(error))) => {
+        match while_moving(hop, patience, ready.send(req)).await {
+            Err(Slow::Upstream) => return Tried::Failed(HopError::ResponseTimeout),
+            Err(Slow::Client) => return Tried::BodyTimeout,
+            Ok(Ok((rsp, lease))) => return Tried::Answered(rsp, lease),
+            Ok(Err(NotSent::Failed(error))) => {
                 return Tried::Failed(failure::before_response(&error));
             }
-            Some(Err(NotSent::Unsent(back))) => {
+            Ok(Err(NotSent::Unsent(back))) => {
                 req = *back;
                 n_fresh_closed += usize::from(!is_reused);
                 if n_fresh_closed == N_FRESH_CLOSED {
@@ -193,31 +237,41 @@ async fn send_to(
     }
 }
 
-/// `future`'s output, or `None` once neither it nor the request's body has moved
-/// for `limit`.
-async fn while_moving<F: Future>(hop: &Hop, limit: Option<Duration>, future: F) -> Option<F::Output> {
-    let Some(limit) = limit else {
-        return Some(future.await);
+/// `future`'s output, or whom the request has waited for once it has not moved for as long as
+/// `patience` has for them.
+async fn while_moving<F: Future>(hop: &Hop, patience: Patience, future: F) -> Result<F::Output, Slow> {
+    let Some(look_after) = patience.shorter() else {
+        return Ok(future.await);
     };
     let mut future = pin!(future);
+    let mut look = hop.request_moved() + look_after;
     loop {
-        let due = hop.request_moved() + limit;
-        match timeout_at(due, future.as_mut()).await {
-            Ok(output) => return Some(output),
-            Err(_) if hop.request_moved() + limit <= Instant::now() => return None,
-            Err(_) => {}
+        if let Ok(output) = timeout_at(look, future.as_mut()).await {
+            return Ok(output);
+        }
+        let now = Instant::now();
+        let (slow, limit) = match hop.awaits_client() {
+            true => (Slow::Client, patience.body),
+            false => (Slow::Upstream, patience.head),
+        };
+        match limit.map(|limit| hop.request_moved() + limit) {
+            Some(due) if due <= now => return Err(slow),
+            // Whom it waits for may change before then.
+            Some(due) => look = due.min(now + look_after),
+            None => look = now + look_after,
         }
     }
 }
 
-/// Appends the peer to the list that came, which may be of several fields.
-fn forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue) {
+/// Appends the peer to the list that came, which may be of several fields. One of more than
+/// `max_bytes` begins anew.
+fn forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue, max_bytes: usize) {
     let mut list: Vec<u8> = Vec::new();
     for value in headers.get_all(X_FORWARDED_FOR) {
         list.extend_from_slice(value.as_bytes());
         list.extend_from_slice(b", ");
     }
-    if list.is_empty() || list.len() > FORWARDED_FOR_MAX_BYTES {
+    if list.is_empty() || list.len() > max_bytes {
         headers.insert(X_FORWARDED_FOR, peer.clone());
         return;
     }

@@ -32,6 +32,8 @@ pub(crate) struct Hop {
     response_bytes: Cell<u64>,
     /// When the request last moved towards the upstream.
     request_moved: Cell<Instant>,
+    /// The upstream would take more of the request, and the client has not sent it.
+    awaits_client: Cell<bool>,
     progress_due: Cell<Instant>,
     status: Cell<Option<u16>>,
     grpc_status: Cell<Option<u32>>,
@@ -87,6 +89,7 @@ impl Hop {
             request_bytes: Cell::new(0),
             response_bytes: Cell::new(0),
             request_moved: Cell::new(now),
+            awaits_client: Cell::new(false),
             progress_due: Cell::new(now + PROGRESS_EVERY),
             status: Cell::new(None),
             grpc_status: Cell::new(None),
@@ -113,7 +116,27 @@ impl Hop {
         let now = Instant::now();
         self.request_bytes.set(self.request_bytes.get() + n_bytes as u64);
         self.request_moved.set(now);
+        self.awaits_client.set(false);
         self.progress(now);
+    }
+
+    /// The upstream wants more of the request's body than has come.
+    pub(crate) fn client_awaited(&self) {
+        if !self.awaits_client.replace(true) {
+            self.request_moved.set(Instant::now());
+        }
+    }
+
+    /// The request's body has ended.
+    pub(crate) fn request_ended(&self) {
+        if self.awaits_client.replace(false) {
+            self.request_moved.set(Instant::now());
+        }
+    }
+
+    /// Whether the client is who has to move.
+    pub(crate) fn awaits_client(&self) -> bool {
+        self.awaits_client.get()
     }
 
     /// Bytes went from the upstream towards the client.
@@ -122,7 +145,7 @@ impl Hop {
         self.progress(Instant::now());
     }
 
-    /// When the request last moved.
+    /// When the request last moved, or began to wait for its client.
     pub(crate) fn request_moved(&self) -> Instant {
         self.request_moved.get()
     }

@@ -35,9 +35,11 @@ mod request;
 mod respond;
 mod sanitise;
 mod stats;
+mod trust;
 mod upgrade;
 mod worker;
 
 pub use config::{Config, Timeouts};
 pub use handle::{Drained, Handle, Proxy, StartError};
 pub use stats::Stats;
+pub use trust::{Network, NoNetwork};

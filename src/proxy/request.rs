@@ -10,13 +10,13 @@ use spur_trace::HopError;
 
 use crate::{
     apply,
-    body::{Guard, RequestBody, ResponseBody, UpstreamBody},
+    body::{Guard, Means, RequestBody, ResponseBody, UpstreamBody},
     connection::Client,
-    forward::{self, Answered, Outgoing},
+    forward::{self, Answered, Outgoing, Unanswered},
     hop::{Begin, Hop},
     pool::Speak,
     respond::{Refusal, Shape, respond},
-    sanitise::{self, Clean, Upgrade},
+    sanitise::{self, BadRequest, Clean, Upgrade},
     stats::count,
     upgrade,
 };
@@ -27,13 +27,20 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     let on_upgrade = req.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut req));
     let (mut parts, body) = req.into_parts();
     let shape = Shape::of(&parts.headers);
-    let mut clean = match sanitise::clean(&mut parts) {
+    let fault = client.pace.head_fault().map(BadRequest::from);
+    let mut clean = match fault.map_or_else(|| sanitise::clean(&mut parts, &client.worker.limits), Err) {
         Ok(clean) => clean,
         Err(bad) => {
             count(&client.worker.stats.n_bad_requests);
             return respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy));
         }
     };
+    if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
+        count(&client.worker.stats.n_keys_ignored);
+    }
+    if client.inlet.caller.is_none() {
+        sanitise::strip_twins(&mut parts.headers);
+    }
     let verdict = verdict(client, &parts, &clean);
     let first_idx = match &verdict.outcome {
         Outcome::Forward { backends } => client.worker.picks.next(verdict.table_revision, backends),
@@ -70,19 +77,34 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     }
     let is_upgrade = clean.upgrade == Upgrade::WebSocket;
     forward::rewrite(&mut parts.headers, client, &hop, (&verdict, &clean, incoming));
+    let version = parts.version;
     let Some(req) = forward::request(parts, clean, speak, RequestBody::new(body, Rc::clone(&hop))) else {
-        return refuse(&hop, &Refusal::bad_request(sanitise::BadRequest::InvalidTarget), shape);
+        return refuse(&hop, &Refusal::bad_request(BadRequest::InvalidTarget), shape);
     };
+    // gRPC brings its own deadline, and its streams may be silent; an upgrade may take its time,
+    // too.
+    let may_time_out = shape != Shape::Grpc && !is_upgrade;
     let outgoing = Outgoing {
         req,
         speak,
-        // gRPC brings its own deadline, and its streams may be silent; an upgrade
-        // may take its time, too.
-        head_timeout: (shape != Shape::Grpc && !is_upgrade).then_some(client.worker.timeouts.response_head),
+        head_timeout: may_time_out.then_some(client.worker.timeouts.response_head),
+        body_timeout: client.worker.limits.body_timeout.filter(|_| may_time_out),
     };
     match forward::send(&client.worker, &hop, (backends, first_idx), outgoing).await {
-        Ok(answered) => pass_on(client, hop, answered, (&verdict, shape, on_upgrade.filter(|_| is_upgrade))),
-        Err(undelivered) => {
+        Ok(answered) => {
+            let means = match (shape, version) {
+                _ if is_upgrade => Means::Declined,
+                (Shape::Grpc, Version::HTTP_2) => Means::Grpc,
+                _ => Means::Usual,
+            };
+            let on_upgrade = on_upgrade.filter(|_| is_upgrade);
+            pass_on(client, hop, (answered, means), (&verdict, shape, on_upgrade))
+        }
+        Err(Unanswered::BodyTimeout) => {
+            let refusal = Refusal::bad_request(BadRequest::BodyTimeout);
+            refuse_with(&hop, &refusal, shape, Some(HopError::BadRequestBody))
+        }
+        Err(Unanswered::Undelivered(undelivered)) => {
             let error = undelivered.error;
             let refusal = Refusal::undelivered(&undelivered, &verdict);
             refuse_with(&hop, &refusal, shape, Some(error))
@@ -143,7 +165,7 @@ fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
 fn pass_on(
     client: &Client,
     hop: Rc<Hop>,
-    answered: Answered,
+    (answered, means): (Answered, Means),
     (verdict, shape, on_upgrade): (&Verdict, Shape, Option<OnUpgrade>),
 ) -> Response<ResponseBody> {
     let Answered { mut rsp, lease, endpoint } = answered;
@@ -168,7 +190,7 @@ fn pass_on(
     if let Some(applied) = &verdict.applied {
         apply::to_response(applied, &mut head.headers);
     }
-    let mut rsp = Response::new(ResponseBody::Upstream(UpstreamBody::new(incoming, hop, lease)));
+    let mut rsp = Response::new(ResponseBody::Upstream(UpstreamBody::new(incoming, (hop, lease), means)));
     *rsp.status_mut() = head.status;
     *rsp.headers_mut() = head.headers;
     rsp

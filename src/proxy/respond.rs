@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use spur_route::{Outcome, Reason, Verdict};
-use spur_trace::sanitize_for_terminal;
+use spur_trace::{HopError, sanitize_for_terminal};
 
 use crate::{
     body::{Guard, ResponseBody},
@@ -40,6 +40,8 @@ pub(crate) struct Refusal {
     code: &'static str,
     message: String,
     hint: &'static str,
+    /// The client's connection cannot serve another request.
+    closes: bool,
 }
 
 /// Makes the response; `guard` lives until it is sent.
@@ -55,11 +57,31 @@ pub(crate) fn respond(refusal: &Refusal, shape: Shape, guard: Guard) -> Response
     let headers = rsp.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(SPUR_REASON, HeaderValue::from_static(refusal.code));
+    // Over HTTP/2 hyper takes it off: there a stream is all that ends.
+    if refusal.closes {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if shape == Shape::Grpc {
         headers.insert("grpc-status", HeaderValue::from_static(refusal.grpc_status()));
         headers.insert("grpc-message", refusal.grpc_message());
     }
     rsp
+}
+
+/// How a gRPC response ends that the upstream broke off.
+pub(crate) fn grpc_trailers(error: HopError) -> HeaderMap {
+    let refusal = Refusal {
+        status: failure::status(error),
+        code: error.code(),
+        message: failure::words(error).to_owned(),
+        hint: failure::hint(error),
+        closes: false,
+    };
+    let mut trailers = HeaderMap::with_capacity(3);
+    trailers.insert("grpc-status", HeaderValue::from_static(refusal.grpc_status()));
+    trailers.insert("grpc-message", refusal.grpc_message());
+    trailers.insert(SPUR_REASON, HeaderValue::from_static(refusal.code));
+    trailers
 }
 
 // === impl Shape ===
@@ -92,6 +114,7 @@ impl Refusal {
             code: bad.code(),
             message: bad.to_string(),
             hint: "look at what the client sends",
+            closes: bad.closes(),
         }
     }
 
@@ -106,6 +129,7 @@ impl Refusal {
             code: verdict.reason.code(),
             message: sanitize_for_terminal(&verdict.sentence()).into_owned(),
             hint: verdict_hint(verdict.reason),
+            closes: false,
         }
     }
 
@@ -128,6 +152,8 @@ impl Refusal {
                 failure::words(*error)
             ),
             hint: failure::hint(*error),
+            // What is left of a body that is not valid is no request.
+            closes: *error == HopError::BadRequestBody,
         }
     }
 
@@ -141,16 +167,17 @@ impl Refusal {
                 "service `{service}` speaks HTTP/2 only, and a WebSocket over HTTP/2 is not supported"
             ),
             hint: "give the Service a port with `appProtocol: http` for WebSockets",
+            closes: false,
         }
     }
 
     fn text(&self) -> String {
-        let Self { status, code, message, hint } = self;
+        let Self { status, code, message, hint, closes: _ } = self;
         format!("{} {code}: {message}\nhint: {hint}\n", status.as_u16())
     }
 
     fn json(&self) -> String {
-        let Self { status, code, message, hint } = self;
+        let Self { status, code, message, hint, closes: _ } = self;
         let status = status.as_u16();
         serde_json::json!({ "status": status, "reason": code, "message": message, "hint": hint }).to_string()
     }

@@ -1,26 +1,32 @@
 //! What a request must be before anything else looks at it, and what is taken off it.
 //!
 //! hyper refuses most of what is malformed; this refuses or repairs what it lets
-//! through, so that no two parties can read one request differently.
+//! through, so that no two parties can read one request differently. What hyper
+//! hides of an HTTP/1 head is seen below it (`spur_net::HeadFault`) and refused
+//! with the rest. Over HTTP/2 one thing stays hidden: a `#fragment`, which is cut.
 //!
-//! What hyper does not show cannot be refused here: of `Content-Length` beside
-//! `Transfer-Encoding` it drops the first and closes the connection afterwards
-//! (RFC 9112 6.1 allows it), equal `Content-Length`s it merges, bare line feeds it
-//! accepts, and a `#fragment` it cuts. All four reach the upstream in one clean form.
+//! Whose keys and addresses count is `trust`'s to say; what of them is taken off,
+//! `untrusted`'s.
 
 mod hop_by_hop;
+mod path;
+mod untrusted;
 
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header,
     request::Parts,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{Authority, PathAndQuery, Scheme, Uri},
 };
+use spur_net::{HeadFault, Limits};
 
 use self::hop_by_hop::strip_request;
-pub(crate) use self::hop_by_hop::strip_response;
+pub(crate) use self::{
+    hop_by_hop::strip_response,
+    untrusted::{strip_keys, strip_twins},
+};
 
-/// The longest request target. 16 KiB: twice what browsers and servers agree on.
-const TARGET_MAX_BYTES: usize = 16 * 1024;
+/// RFC 6455 11.3.1: once in a request.
+const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 
 /// A request in one clean form.
 #[derive(Debug)]
@@ -55,25 +61,37 @@ pub(crate) enum BadRequest {
     HostDiffers,
     #[error("the request target is neither a path nor an `http` URL")]
     InvalidTarget,
-    #[error("the request target is longer than {TARGET_MAX_BYTES} bytes")]
-    LongTarget,
+    #[error("the request target is longer than {0} bytes")]
+    LongTarget(usize),
+    #[error("the path has an escaped slash or backslash")]
+    EscapedSlash,
+    #[error("the request has more than {0} headers")]
+    ManyHeaders(usize),
+    #[error(transparent)]
+    Head(#[from] HeadFault),
+    #[error("no byte of the request's body came in time")]
+    BodyTimeout,
     #[error("the transfer encoding is not exactly `chunked`")]
     TransferEncoding,
     #[error("the method CONNECT, and with it WebSocket over HTTP/2, is not supported")]
     Connect,
-    #[error("a WebSocket handshake is a GET of HTTP/1.1 without a body")]
-    UpgradeWithBody,
+    #[error("a WebSocket handshake is a GET of HTTP/1.1 without a body and with one `sec-websocket-key`")]
+    InvalidUpgrade,
 }
 
 /// Checks `parts` and takes off what belongs to the client's connection only.
 /// What it returns is not in `parts` any more.
-pub(crate) fn clean(parts: &mut Parts) -> Result<Clean, BadRequest> {
+pub(crate) fn clean(parts: &mut Parts, limits: &Limits) -> Result<Clean, BadRequest> {
+    // hyper counts for HTTP/1; here it is for HTTP/2, whose lists are bounded in bytes only.
+    if parts.headers.len() > limits.n_headers_max {
+        return Err(BadRequest::ManyHeaders(limits.n_headers_max));
+    }
     // Among them the extended CONNECT of RFC 8441.
     if parts.method == Method::CONNECT {
         return Err(BadRequest::Connect);
     }
     check_transfer_encoding(&parts.headers)?;
-    let target = target(parts)?;
+    let target = target(parts, limits)?;
     let host = match parts.version {
         Version::HTTP_2 => host_of_h2(parts)?,
         _ => host_of_h1(parts)?,
@@ -98,9 +116,23 @@ impl BadRequest {
             | Self::InvalidHost
             | Self::HostDiffers
             | Self::InvalidTarget
-            | Self::UpgradeWithBody => StatusCode::BAD_REQUEST,
-            Self::LongTarget => StatusCode::URI_TOO_LONG,
-            Self::TransferEncoding | Self::Connect => StatusCode::NOT_IMPLEMENTED,
+            | Self::EscapedSlash
+            | Self::InvalidUpgrade => StatusCode::BAD_REQUEST,
+            Self::LongTarget(_) => StatusCode::URI_TOO_LONG,
+            // RFC 6585 5.
+            Self::ManyHeaders(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Head(HeadFault::TransferEncoding) | Self::TransferEncoding | Self::Connect => {
+                StatusCode::NOT_IMPLEMENTED
+            }
+            Self::Head(
+                HeadFault::LengthAndCoding
+                | HeadFault::ManyLengths
+                | HeadFault::InvalidLength
+                | HeadFault::BareLineFeed
+                | HeadFault::Fragment
+                | HeadFault::AfterBadBody,
+            ) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -112,11 +144,25 @@ impl BadRequest {
             Self::InvalidHost => "invalid-host",
             Self::HostDiffers => "host-differs",
             Self::InvalidTarget => "invalid-target",
-            Self::LongTarget => "long-target",
-            Self::TransferEncoding => "transfer-encoding",
+            Self::LongTarget(_) => "long-target",
+            Self::EscapedSlash => "escaped-slash",
+            Self::ManyHeaders(_) => "many-headers",
+            Self::BodyTimeout => "body-timeout",
+            Self::Head(HeadFault::LengthAndCoding) => "length-and-coding",
+            Self::Head(HeadFault::ManyLengths) => "many-lengths",
+            Self::Head(HeadFault::InvalidLength) => "invalid-length",
+            Self::Head(HeadFault::BareLineFeed) => "bare-line-feed",
+            Self::Head(HeadFault::Fragment) => "fragment",
+            Self::Head(HeadFault::AfterBadBody) => "after-bad-body",
+            Self::Head(HeadFault::TransferEncoding) | Self::TransferEncoding => "transfer-encoding",
             Self::Connect => "connect-not-supported",
-            Self::UpgradeWithBody => "invalid-upgrade",
+            Self::InvalidUpgrade => "invalid-upgrade",
         }
+    }
+
+    /// What is left of the connection cannot be told apart, so it has to be closed (RFC 9112 6.3).
+    pub(crate) fn closes(self) -> bool {
+        matches!(self, Self::Head(_) | Self::BodyTimeout)
     }
 }
 
@@ -132,18 +178,45 @@ fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), BadRequest> {
     }
 }
 
-/// RFC 9112 3.2: origin form, absolute form, or `*` for OPTIONS.
-fn target(parts: &Parts) -> Result<PathAndQuery, BadRequest> {
+/// RFC 9112 3.2: origin form, absolute form, or `*` for OPTIONS; the path in its one form, also in
+/// `parts`, where it is routed by.
+fn target(parts: &mut Parts, limits: &Limits) -> Result<PathAndQuery, BadRequest> {
     let scheme_is_http = parts.uri.scheme().is_none_or(|s| *s == Scheme::HTTP || *s == Scheme::HTTPS);
     let target = parts.uri.path_and_query().filter(|_| scheme_is_http).ok_or(BadRequest::InvalidTarget)?;
-    if target.as_str().len() > TARGET_MAX_BYTES {
-        return Err(BadRequest::LongTarget);
+    if target.as_str().len() > limits.target_max_bytes {
+        return Err(BadRequest::LongTarget(limits.target_max_bytes));
     }
-    let is_asterisk = target.path() == "*" && parts.method == Method::OPTIONS;
-    if !target.path().starts_with('/') && !is_asterisk {
+    if target.path() == "*" && parts.method == Method::OPTIONS {
+        return Ok(target.clone());
+    }
+    if !target.path().starts_with('/') {
         return Err(BadRequest::InvalidTarget);
     }
-    Ok(target.clone())
+    let target = match path::normalise(target.path(), limits.escaped_slashes)? {
+        None => target.clone(),
+        Some(path) => {
+            let target = with_path(target, path)?;
+            let mut uri = std::mem::take(&mut parts.uri).into_parts();
+            uri.path_and_query = Some(target.clone());
+            parts.uri = Uri::from_parts(uri).map_err(|_| BadRequest::InvalidTarget)?;
+            target
+        }
+    };
+    // Over HTTP/2 nothing but confusion begins so: whoever puts scheme, authority and path together
+    // again reads another authority. Over HTTP/1 it is a path with an empty segment (RFC 9112 3.2.1).
+    if parts.version == Version::HTTP_2 && target.path().starts_with("//") {
+        return Err(BadRequest::InvalidTarget);
+    }
+    Ok(target)
+}
+
+/// `target` with another path before its query.
+fn with_path(target: &PathAndQuery, mut path: Vec<u8>) -> Result<PathAndQuery, BadRequest> {
+    if let Some(query) = target.query() {
+        path.push(b'?');
+        path.extend_from_slice(query.as_bytes());
+    }
+    PathAndQuery::from_maybe_shared(path).map_err(|_| BadRequest::InvalidTarget)
 }
 
 /// RFC 9112 3.2: exactly one Host, valid; 3.2.2: an absolute form beats it.
@@ -209,8 +282,10 @@ fn upgrade(parts: &Parts) -> Result<Upgrade, BadRequest> {
     }
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    if parts.method != Method::GET || has_body {
-        return Err(BadRequest::UpgradeWithBody);
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    let has_key = keys.next().is_some() && keys.next().is_none();
+    if parts.method != Method::GET || has_body || !has_key {
+        return Err(BadRequest::InvalidUpgrade);
     }
     Ok(Upgrade::WebSocket)
 }

@@ -21,6 +21,8 @@ pub struct Stats {
     pub n_hops: u64,
     /// Requests refused as they stood, before any decision.
     pub n_bad_requests: u64,
+    /// Requests whose routing keys were taken off, since their clients are not trusted.
+    pub n_keys_ignored: u64,
     /// Upstream connections opened.
     pub n_upstream_opened: u64,
     /// Times an open upstream connection took another request.
@@ -38,6 +40,7 @@ pub(crate) struct WorkerStats {
     pub(crate) n_connections_failed: AtomicU64,
     pub(crate) n_hops: AtomicU64,
     pub(crate) n_bad_requests: AtomicU64,
+    pub(crate) n_keys_ignored: AtomicU64,
     pub(crate) n_upstream_opened: AtomicU64,
     pub(crate) n_upstream_reused: AtomicU64,
 }
@@ -60,6 +63,7 @@ impl WorkerStats {
             n_connections_failed,
             n_hops,
             n_bad_requests,
+            n_keys_ignored,
             n_upstream_opened,
             n_upstream_reused,
         } = self;
@@ -70,6 +74,7 @@ impl WorkerStats {
         sum.n_connections_failed += n_connections_failed.load(Relaxed);
         sum.n_hops += n_hops.load(Relaxed);
         sum.n_bad_requests += n_bad_requests.load(Relaxed);
+        sum.n_keys_ignored += n_keys_ignored.load(Relaxed);
         sum.n_upstream_opened += n_upstream_opened.load(Relaxed);
         sum.n_upstream_reused += n_upstream_reused.load(Relaxed);
     }

@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{acceptor::Accepted, config::Timeouts, connection, pick::Picks, pool::Pool, stats::WorkerStats};
+use crate::{
+    acceptor::Accepted, config::Timeouts, connection, pick::Picks, pool::Pool, stats::WorkerStats,
+    trust::Network,
+};
 
 /// How often idle upstream connections are looked through. A quarter of the time
 /// they may idle, so none lives much longer; four wake-ups a minute cost nothing.
@@ -28,6 +31,7 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
+    pub(crate) trusted: Vec<Network>,
     pub(crate) pool: Pool,
     pub(crate) picks: Picks,
     /// Client connections and what they were upgraded to. Upstream connections
@@ -46,6 +50,7 @@ pub(crate) struct Seed {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
+    pub(crate) trusted: Vec<Network>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
     pub(crate) cut: CancellationToken,
@@ -63,12 +68,13 @@ pub(crate) fn start(seed: Seed) -> io::Result<thread::JoinHandle<()>> {
 }
 
 async fn run(seed: Seed) {
-    let Seed { idx, table, ring, stats, limits, timeouts, mut accepted_rx, cut, done: _done } = seed;
+    let Seed { idx, table, ring, stats, limits, timeouts, trusted, mut accepted_rx, cut, done: _done } = seed;
     let worker = Rc::new(Worker {
         table,
         ring,
         limits,
         timeouts,
+        trusted,
         pool: Pool::new(timeouts, &stats),
         stats,
         picks: Picks::new(idx),

@@ -13,14 +13,19 @@ fn parts(version: Version, method: &str, uri: &str, headers: &[(&str, &str)]) ->
     request.body(()).unwrap().into_parts().0
 }
 
+/// By the usual limits.
+fn check(parts: &mut Parts) -> Result<Clean, BadRequest> {
+    clean(parts, &Limits::default())
+}
+
 fn h1(headers: &[(&str, &str)]) -> Result<(Clean, HeaderMap), BadRequest> {
     let mut parts = parts(Version::HTTP_11, "GET", "/cart?id=1", headers);
-    clean(&mut parts).map(|clean| (clean, parts.headers))
+    check(&mut parts).map(|clean| (clean, parts.headers))
 }
 
 fn h2(uri: &str, headers: &[(&str, &str)]) -> Result<String, BadRequest> {
     let mut parts = parts(Version::HTTP_2, "GET", uri, headers);
-    clean(&mut parts).map(|clean| clean.host.unwrap().to_string())
+    check(&mut parts).map(|clean| clean.host.unwrap().to_string())
 }
 
 #[test]
@@ -40,13 +45,13 @@ fn http1_wants_exactly_one_valid_host() {
 #[test]
 fn http10_may_have_no_host() {
     let mut old = parts(Version::HTTP_10, "GET", "/", &[]);
-    assert_eq!(clean(&mut old).unwrap().host, None);
+    assert_eq!(check(&mut old).unwrap().host, None);
 }
 
 #[test]
 fn the_absolute_form_beats_the_host_header() {
     let mut absolute = parts(Version::HTTP_11, "GET", "http://shop/cart", &[("host", "other")]);
-    let clean = clean(&mut absolute).unwrap();
+    let clean = check(&mut absolute).unwrap();
     assert_eq!(clean.host.unwrap(), "shop");
     assert_eq!(clean.target, "/cart");
     assert!(!absolute.headers.contains_key("host"));
@@ -55,9 +60,9 @@ fn the_absolute_form_beats_the_host_header() {
 #[test]
 fn an_absolute_form_needs_a_host_header_and_an_http_scheme() {
     let mut alone = parts(Version::HTTP_11, "GET", "http://shop/", &[]);
-    assert_eq!(clean(&mut alone).unwrap_err(), BadRequest::NoHost);
+    assert_eq!(check(&mut alone).unwrap_err(), BadRequest::NoHost);
     let mut other = parts(Version::HTTP_11, "GET", "ftp://shop/", &[("host", "shop")]);
-    assert_eq!(clean(&mut other).unwrap_err(), BadRequest::InvalidTarget);
+    assert_eq!(check(&mut other).unwrap_err(), BadRequest::InvalidTarget);
 }
 
 #[test]
@@ -74,20 +79,20 @@ fn http2_wants_one_authority() {
 #[test]
 fn an_asterisk_is_for_options_only() {
     let mut options = parts(Version::HTTP_11, "OPTIONS", "*", &[("host", "shop")]);
-    assert_eq!(clean(&mut options).unwrap().target, "*");
+    assert_eq!(check(&mut options).unwrap().target, "*");
     let mut get = parts(Version::HTTP_11, "GET", "*", &[("host", "shop")]);
-    assert_eq!(clean(&mut get).unwrap_err(), BadRequest::InvalidTarget);
+    assert_eq!(check(&mut get).unwrap_err(), BadRequest::InvalidTarget);
 }
 
 #[test]
 fn a_target_that_is_no_path_is_refused() {
     let mut authority_form = parts(Version::HTTP_11, "GET", "shop:80", &[("host", "shop")]);
-    assert_eq!(clean(&mut authority_form).unwrap_err(), BadRequest::InvalidTarget);
-    let long = format!("/{}", "x".repeat(TARGET_MAX_BYTES));
+    assert_eq!(check(&mut authority_form).unwrap_err(), BadRequest::InvalidTarget);
+    let long = format!("/{}", "x".repeat(16 * 1024));
     let mut long = parts(Version::HTTP_11, "GET", &long, &[("host", "shop")]);
-    assert_eq!(clean(&mut long).unwrap_err(), BadRequest::LongTarget);
+    assert_eq!(check(&mut long).unwrap_err(), BadRequest::LongTarget(16 * 1024));
     let mut connect = parts(Version::HTTP_11, "CONNECT", "shop:80", &[("host", "shop")]);
-    assert_eq!(clean(&mut connect).unwrap_err(), BadRequest::Connect);
+    assert_eq!(check(&mut connect).unwrap_err(), BadRequest::Connect);
 }
 
 #[test]
@@ -125,14 +130,22 @@ fn fields_of_the_connection_are_taken_off() {
 #[test]
 fn only_a_websocket_is_an_upgrade() {
     let ask = |upgrade: &str, extra: &[(&str, &str)]| {
-        let mut headers = vec![("host", "a"), ("connection", "keep-alive, Upgrade"), ("upgrade", upgrade)];
+        let mut headers = vec![
+            ("host", "a"),
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", upgrade),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
         headers.extend(extra);
         h1(&headers).map(|(clean, _)| clean.upgrade)
     };
     assert_eq!(ask("WebSocket", &[]), Ok(Upgrade::WebSocket));
     assert_eq!(ask("h2c", &[]), Ok(Upgrade::No));
     assert_eq!(ask("websocket, h2c", &[]), Ok(Upgrade::No));
-    assert_eq!(ask("websocket", &[("content-length", "5")]), Err(BadRequest::UpgradeWithBody));
+    assert_eq!(ask("websocket", &[("content-length", "5")]), Err(BadRequest::InvalidUpgrade));
+    let no_key = [("host", "a"), ("connection", "upgrade"), ("upgrade", "websocket")];
+    assert_eq!(h1(&no_key).unwrap_err(), BadRequest::InvalidUpgrade);
+    assert_eq!(ask("websocket", &[("sec-websocket-key", "two")]), Err(BadRequest::InvalidUpgrade));
     let unnamed = h1(&[("host", "a"), ("upgrade", "websocket")]).unwrap().0;
     assert_eq!(unnamed.upgrade, Upgrade::No, "Connection has to name it");
 }
@@ -140,7 +153,7 @@ fn only_a_websocket_is_an_upgrade() {
 #[test]
 fn cookies_of_http2_are_joined() {
     let mut many = parts(Version::HTTP_2, "GET", "http://a/", &[("cookie", "a=1"), ("cookie", "b=2")]);
-    clean(&mut many).unwrap();
+    check(&mut many).unwrap();
     let cookies: Vec<_> = many.headers.get_all("cookie").iter().collect();
     assert_eq!(cookies, ["a=1; b=2"]);
 }

@@ -1,6 +1,7 @@
 //! Helpers that read like the story: an upstream, a world around it, a client.
 
 mod client;
+pub(crate) mod frames;
 mod upstream;
 mod world;
 

@@ -4,12 +4,17 @@
 mod harness;
 
 mod faults;
+
+mod floods;
 mod http1;
 mod http2;
+
+mod keys;
 mod lifecycle;
 mod records;
 mod requests;
 mod routing;
 mod rules;
+mod table;
 mod tcp;
 mod upgrade;
