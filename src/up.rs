@@ -33,7 +33,7 @@ use crate::shutdown::{Signals, stdin_ended, store_failed};
 /// What pods get to end after SIGTERM when all of Spur ends. Shorter than
 /// Kubernetes' 30 s: a developer waits for the prompt.
 const POD_GRACE: Duration = Duration::from_secs(5);
-/// What requests get to end.
+/// What requests get to end where nothing else is asked for.
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
 /// How long a client of the API may leave an answer unread: nginx' `send_timeout`. Whoever watches
 /// comes back with what it has seen last.
@@ -52,6 +52,8 @@ struct Running {
     control: JoinHandle<()>,
     server: JoinHandle<spur_net::Served>,
     collector: JoinHandle<()>,
+    /// What requests get to end.
+    request_grace: Duration,
     addresses: Addresses,
 }
 
@@ -77,9 +79,13 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         output,
         no_ui: _, // There is no terminal interface yet.
         workers,
+        limit,
         until_stdin_ends,
     } = args;
     check_supported(runtime, listen)?;
+    let usual = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
+    let api_limits = limits(Limits { unread_timeout: Some(UNREAD_FOR), ..usual.clone() }, &limit)?;
+    let limits = limits(usual, &limit)?;
     let mut signals = Signals::listen().context("failed to take over signals")?;
     let data = data.unwrap_or_else(|| config.data_dir.clone());
     make_private(&data)?;
@@ -91,7 +97,9 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
     let workers =
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let running = start(&data, &config, Bound { store, runtime, identity, api, entry, workers }).await?;
+    let running =
+        start(&data, &config, Bound { store, runtime, identity, api, entry, workers, limits, api_limits })
+            .await?;
     let applied = if filename.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -119,6 +127,14 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// The usual limits, but for what was asked for.
+fn limits(mut limits: Limits, asked: &[String]) -> Result<Limits> {
+    for assignment in asked {
+        limits.set(assignment)?;
+    }
+    Ok(limits)
 }
 
 /// Says what is not built instead of doing something else.
@@ -187,14 +203,17 @@ struct Bound {
     api: TcpListener,
     entry: TcpListener,
     workers: usize,
+    limits: Limits,
+    api_limits: Limits,
 }
 
 async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
-    let Bound { store, runtime, identity, api, entry, workers } = bound;
+    let Bound { store, runtime, identity, api, entry, workers, limits, api_limits } = bound;
     let api_address = api.local_addr()?;
     let entry_address = entry.local_addr()?;
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
-    let proxy = Proxy::start(ProxyConfig::new(workers, table.clone()))?;
+    let request_grace = limits.drain_timeout;
+    let proxy = Proxy::start(ProxyConfig { limits, ..ProxyConfig::new(workers, table.clone()) })?;
     let entry = Inlet {
         listener: entry,
         caller: None,
@@ -233,9 +252,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     api.set_nonblocking(true)?;
     let listening = Listening { tcp: tokio::net::TcpListener::from_std(api)?, tls: Some(tls) };
     let service = TowerToHyperService::new(server.on_network(&[]));
-    let limits =
-        Limits { drain_timeout: REQUEST_GRACE, unread_timeout: Some(UNREAD_FOR), ..Limits::default() };
-    let serving = tokio::spawn(spur_net::serve(listening, service, limits, stop_server.clone()));
+    let serving = tokio::spawn(spur_net::serve(listening, service, api_limits, stop_server.clone()));
     write_kubeconfig(&addresses, &admin)?;
 
     let stop_control = CancellationToken::new();
@@ -265,6 +282,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         control,
         server: serving,
         collector,
+        request_grace,
         addresses,
     })
 }
@@ -314,10 +332,11 @@ impl Running {
             control,
             server,
             collector,
+            request_grace,
             addresses: _,
         } = self;
         api.begin_ending();
-        let drained = proxy.drain(REQUEST_GRACE).await;
+        let drained = proxy.drain(request_grace).await;
         tracing::info!(?drained, "the proxy has ended");
         stop_control.cancel();
         let _ = control.await;

@@ -151,6 +151,7 @@ async fn what_is_not_supported_is_refused_and_not_done_otherwise() {
     for (args, told) in [
         (["--runtime", "docker"], "not supported"),
         (["--listen", "0.0.0.0"], "the entry has no authentication"),
+        (["--limit", "header=1"], "no limit `header`"),
     ] {
         let mut up = command::spur(home.home());
         up.args(["up", "-o", "json", "--data"]).arg(home.path()).args(args);

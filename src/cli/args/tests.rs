@@ -48,10 +48,11 @@ fn the_server_may_stand_before_or_after_the_command() {
 fn up_takes_the_usual_ports_unless_told() {
     let Command::Up(up) = parse("spur up").unwrap().command else { panic!("up is up") };
     assert_eq!((up.port, up.entry_port, up.output), (None, None, UpOutput::Text));
-    let line =
-        "spur up -o json --port 0 --entry-port 0 --no-ui --until-stdin-ends --data d -f a -f b --workers 2";
+    let line = "spur up -o json --port 0 --entry-port 0 --no-ui --until-stdin-ends --data d -f a -f b --workers 2 \
+         --limit headers=50 --limit idle-timeout=5m";
     let Command::Up(up) = parse(line).unwrap().command else { panic!("up is up") };
     assert_eq!((up.port, up.entry_port, up.workers), (Some(0), Some(0), Some(2)));
+    assert_eq!(up.limit, ["headers=50", "idle-timeout=5m"]);
     assert_eq!((up.output, up.filename.len(), up.until_stdin_ends), (UpOutput::Json, 2, true));
     refused("spur up --workers 0", "0 is not in 1..=256");
     refused("spur up --runtime podman", "invalid value 'podman'");

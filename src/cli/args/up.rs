@@ -44,6 +44,9 @@ pub struct UpArgs {
     /// Threads that carry traffic [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Bound of client connections, such as head-bytes=128KiB (repeatable; docs/limits.md lists them)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub limit: Vec<String>,
     /// Stop when standard input ends, so that nothing is left when the starter dies
     #[arg(long, hide = true)]
     pub until_stdin_ends: bool,
