@@ -47,8 +47,12 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes the connection's fields off a response.
+/// Takes the connection's fields off a response. A length beside a transfer coding is none
+/// (RFC 9112 6.3: a proxy has to take it off); hyper's client leaves it.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     strip(headers);
 }
 

@@ -31,6 +31,7 @@ fn short(config: &mut Config) {
     config.timeouts.response_head = Duration::from_millis(100);
 }
 
+/// PX-1: refused.
 #[tokio::test]
 async fn nobody_listening_is_502_and_says_where() {
     let gone = Upstream::gone("cart").await;
@@ -63,6 +64,7 @@ async fn an_endpoint_that_refuses_is_passed_over_and_the_body_is_whole() {
     }
 }
 
+/// PX-1: less than its length, no last chunk, half a chunk.
 #[tokio::test]
 async fn an_upstream_that_dies_in_its_response_breaks_the_clients_off() {
     for head in [
@@ -85,6 +87,7 @@ async fn an_upstream_that_dies_in_its_response_breaks_the_clients_off() {
     }
 }
 
+/// PX-1: nothing, half a head, another protocol, no status line, a 101 nobody asked for.
 #[tokio::test]
 async fn an_upstream_that_does_not_answer_in_http_is_502() {
     for (bytes, reason) in [
@@ -113,6 +116,7 @@ async fn http2_to_an_upstream_without_it_is_502() {
     assert!(got.text.contains("appProtocol"), "{}", got.text);
 }
 
+/// PX-1: accepted and never answered.
 #[tokio::test]
 async fn a_response_that_does_not_begin_is_504() {
     let cart = Upstream::http1("cart").on("/", never).run().await;
@@ -124,6 +128,7 @@ async fn a_response_that_does_not_begin_is_504() {
     assert_eq!(end.served_by.unwrap().address, cart.address);
 }
 
+/// PX-1: once it has begun, a slow one is only slow.
 #[tokio::test]
 async fn a_response_that_has_begun_may_take_its_time() {
     let cart = Upstream::raw("cart", Wire::Http1, |mut stream| async move {
@@ -185,6 +190,7 @@ async fn never_again() -> crate::harness::Reply {
     std::future::pending().await
 }
 
+/// PX-3: a client that leaves in the middle leaves nothing for the next.
 #[tokio::test]
 async fn a_connection_whose_response_was_not_read_is_not_reused() {
     let cart = Upstream::http1("cart")

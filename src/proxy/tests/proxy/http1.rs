@@ -35,6 +35,7 @@ async fn connections_to_an_upstream_are_reused() {
     assert_eq!(world.handle.stats().n_upstream_reused, 5);
 }
 
+/// PX-2: a connection that was closed while it was idle had been sent nothing.
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_is_replaced_unnoticed() {
     // Answers one request as if more could come, and closes.
@@ -110,6 +111,7 @@ async fn a_head_request_gets_the_length_and_no_body() {
     assert_eq!(cart.n_connections(), 1, "a body that never was is a body that was read");
 }
 
+/// PX-1: 100 of them.
 #[tokio::test]
 async fn informational_responses_do_not_end_the_wait() {
     let cart = Upstream::raw("cart", Wire::Http1, |mut stream| async move {

@@ -75,6 +75,7 @@ async fn a_hundred_long_streams_do_not_hold_up_the_next_request() {
     assert_eq!(cart.n_connections(), 2);
 }
 
+/// PX-9: trailers are kept.
 #[tokio::test]
 async fn grpc_goes_as_http2_where_nothing_was_said_and_keeps_its_trailers() {
     let cart = Upstream::http2("cart").on("/Cart/Get", |req| async {
@@ -102,6 +103,7 @@ async fn grpc_goes_as_http2_where_nothing_was_said_and_keeps_its_trailers() {
     assert_eq!((end.request_bytes, end.response_bytes), (7, 7));
 }
 
+/// PX-9: trailers only.
 #[tokio::test]
 async fn trailers_only_stays_trailers_only() {
     let cart = Upstream::http2("cart").on("/Cart/Get", |_| async {
@@ -119,6 +121,7 @@ async fn trailers_only_stays_trailers_only() {
     assert_eq!(world.only_hop().await.1.grpc_status, Some(7));
 }
 
+/// PX-9: our own refusals.
 #[tokio::test]
 async fn a_grpc_request_is_refused_in_grpc() {
     let gone = Upstream::gone("cart").await;
@@ -156,6 +159,7 @@ async fn an_upstream_that_says_goaway_is_replaced() {
     assert_eq!(cart.n_connections(), 10);
 }
 
+/// PX-9: cancelled.
 #[tokio::test]
 async fn a_cancelled_stream_is_cancelled_upstream() {
     struct Told(Option<tokio::sync::oneshot::Sender<()>>);

@@ -6,6 +6,7 @@ mod harness;
 mod faults;
 
 mod floods;
+mod grpc;
 mod http1;
 mod http2;
 
@@ -18,3 +19,5 @@ mod rules;
 mod table;
 mod tcp;
 mod upgrade;
+mod upstreams;
+mod websockets;

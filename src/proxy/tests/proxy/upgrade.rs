@@ -11,20 +11,12 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
-use crate::harness::{Upstream, eventually, raw, world};
+use crate::harness::{Upstream, eventually, raw, read_head, world};
 
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: chat.shop.localhost\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const SWITCHED: &str =
     "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
-
-async fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    String::from_utf8(head).unwrap()
-}
 
 /// Echoes WebSocket messages.
 async fn echo() -> Upstream {
@@ -87,9 +79,9 @@ async fn the_upstream_sees_the_handshake() {
     }
 }
 
+/// PX-8: CVE-2026-2833: bytes behind the upgrade request were sent on at once.
 #[tokio::test]
-async fn nothing_is_forwarded_before_the_101() {
-    // CVE-2026-2833: bytes behind the upgrade request were sent on at once.
+async fn px_8_nothing_is_forwarded_before_the_101() {
     let (seen_tx, mut seen_rx) = mpsc::channel(1);
     let (go_tx, go_rx) = tokio::sync::watch::channel(false);
     let chat = Upstream::raw("chat", Wire::Http1, move |mut stream| {
@@ -136,6 +128,7 @@ async fn an_answer_other_than_101_is_an_ordinary_response() {
     eventually("both were asked", || chat.n_requests() == 2).await;
 }
 
+/// PX-8: half closed either way.
 #[tokio::test]
 async fn each_half_closes_by_itself() {
     let chat = Upstream::raw("chat", Wire::Http1, |mut stream| async move {

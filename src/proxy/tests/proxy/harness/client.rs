@@ -88,7 +88,10 @@ impl Client {
     }
 
     pub(crate) async fn connect_h2(&self) -> conn::http2::SendRequest<Body> {
-        let io = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        // As all clients of HTTP/2 do: window updates are small.
+        stream.set_nodelay(true).unwrap();
+        let io = TokioIo::new(stream);
         let (sender, connection) = conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
         sender
@@ -148,4 +151,13 @@ pub(crate) async fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String 
     // A reset is a way to close, too.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("the proxy closes");
     String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Reads up to the end of a head.
+pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
 }

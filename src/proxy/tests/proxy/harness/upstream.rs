@@ -185,6 +185,8 @@ async fn serve(
             Ok::<_, Infallible>(rsp)
         }
     });
+    // As all servers of HTTP/2 do: window updates are small. One that is gone has no options.
+    let _ = stream.set_nodelay(true);
     let io = TokioIo::new(stream);
     // The peer's errors are the peer's tests' business.
     if wire == Wire::Http2 {

@@ -1,0 +1,231 @@
+//! PX-1, PX-2: upstreams that hang, lie or break off in ways that `faults` has not.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Method;
+use spur_proxy::Config;
+use spur_route::Wire;
+use spur_trace::HopError;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    sync::{Mutex, Notify},
+};
+
+use crate::harness::{Upstream, eventually, whole, world};
+
+const SOON: Duration = Duration::from_millis(100);
+
+/// Reads a request and hands the connection over.
+async fn after_a_request<F, Fut>(answer: F) -> Upstream
+where
+    F: Fn(TcpStream) -> Fut + Send + Sync + Clone + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    Upstream::raw("cart", Wire::Http1, move |mut stream: TcpStream| {
+        let answer = answer.clone();
+        async move {
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            answer(stream).await;
+        }
+    })
+    .await
+}
+
+/// Closes with a reset.
+fn reset(stream: &TcpStream) {
+    // A linger of zero (socket(7), SO_LINGER).
+    stream.set_zero_linger().unwrap();
+}
+
+/// PX-1: a SYN that nobody answers: a listener whose queue is full drops them (listen(2)).
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn px_1_a_connection_that_is_not_accepted_is_504_after_a_deadline() {
+    fn short(config: &mut Config) {
+        config.timeouts.connect = SOON;
+    }
+    let mut hole = Upstream::gone("hole").await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    hole.address = listener.local_addr().unwrap();
+    let mut held = Vec::new();
+    // Until one is not accepted any more.
+    while let Ok(stream) = tokio::time::timeout(SOON, TcpStream::connect(hole.address)).await {
+        held.push(stream.unwrap());
+        assert!(held.len() < 100, "the queue has an end");
+    }
+    let world = world().service("hole", &[&hole]).config(short).start().await;
+    let got = world.client("hole.shop.localhost").get("/").await;
+    assert_eq!((got.status.as_u16(), got.reason()), (504, "connect-timeout"));
+    for part in ["shop/hole:80", "pod `hole-1`", &hole.address.to_string()] {
+        assert!(got.text.contains(part), "{part} in {}", got.text);
+    }
+}
+
+/// PX-1: before and in the response.
+#[tokio::test]
+async fn px_1_a_reset_is_502_before_the_response_and_breaks_it_off_afterwards() {
+    let early = after_a_request(|stream| async move { reset(&stream) }).await;
+    let has_head = Arc::new(Notify::new());
+    let late = after_a_request({
+        let has_head = Arc::clone(&has_head);
+        move |mut stream| {
+            let has_head = Arc::clone(&has_head);
+            async move {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart").await;
+                has_head.notified().await;
+                reset(&stream);
+            }
+        }
+    })
+    .await;
+    let world = world().service("early", &[&early]).service("late", &[&late]).start().await;
+    let got = world.client("early.shop.localhost").get("/").await;
+    assert_eq!((got.status.as_u16(), got.reason()), (502, "upstream-closed"));
+    world.only_hop().await;
+    let rsp = world.client("late.shop.localhost").send("/").await;
+    assert_eq!(rsp.status(), 200);
+    has_head.notify_one();
+    assert!(whole(rsp).await.is_err(), "never a clean end");
+    let (_, end) = world.only_hop().await;
+    assert_eq!((end.status, end.error), (Some(200), Some(HopError::ResponseAborted)));
+}
+
+/// PX-1: a byte now and then is no response yet.
+#[tokio::test]
+async fn px_1_a_head_that_drips_is_504() {
+    fn short(config: &mut Config) {
+        config.timeouts.response_head = SOON * 3;
+    }
+    let cart = after_a_request(|mut stream| async move {
+        for byte in b"HTTP/1.1 200 OK\r\nx: y".iter().cycle() {
+            tokio::time::sleep(SOON / 5).await;
+            if stream.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+        }
+    })
+    .await;
+    let world = world().service("cart", &[&cart]).config(short).start().await;
+    let got = world.client("cart.shop.localhost").get("/").await;
+    assert_eq!((got.status.as_u16(), got.reason()), (504, "response-timeout"));
+}
+
+/// PX-1: more bytes than the length says are nobody's response.
+#[tokio::test]
+async fn px_1_what_follows_a_response_reaches_nobody() {
+    let cart = after_a_request(|mut stream| async move {
+        let two =
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+        let _ = stream.write_all(two.as_bytes()).await;
+        let _ = stream.read(&mut [0; 1]).await;
+    })
+    .await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let client = world.client("cart.shop.localhost");
+    for _ in 0..5 {
+        assert_eq!(client.get("/").await.text, "hi");
+    }
+}
+
+/// PX-1: two lengths, and a length beside chunks.
+#[tokio::test]
+async fn px_1_a_response_that_frames_itself_twice_is_502_or_clean() {
+    let twice = after_a_request(|mut stream| async move {
+        let _ =
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 4\r\n\r\nhiho").await;
+    })
+    .await;
+    let both = after_a_request(|mut stream| async move {
+        let _ = stream
+            .write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            )
+            .await;
+    })
+    .await;
+    let world = world().service("twice", &[&twice]).service("both", &[&both]).start().await;
+    let got = world.client("twice.shop.localhost").get("/").await;
+    assert_eq!((got.status.as_u16(), got.reason()), (502, "bad-response"));
+    let got = world.client("both.shop.localhost").get("/").await;
+    assert_eq!((got.status.as_u16(), &*got.text), (200, "hi"));
+    assert!(!got.headers.contains_key("content-length"));
+}
+
+/// PX-1: headers without end are bounded (64 KiB).
+#[tokio::test]
+async fn px_1_headers_without_end_are_502() {
+    let n_written = Arc::new(Mutex::new(0_usize));
+    let cart = after_a_request({
+        let n_written = Arc::clone(&n_written);
+        move |mut stream| {
+            let n_written = Arc::clone(&n_written);
+            async move {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+                let field = format!("x: {}\r\n", "y".repeat(1000));
+                for _ in 0..200_000 {
+                    if stream.write_all(field.as_bytes()).await.is_err() {
+                        break;
+                    }
+                    *n_written.lock().await += field.len();
+                }
+            }
+        }
+    })
+    .await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let got = world.client("cart.shop.localhost").get("/").await;
+    assert_eq!((got.status.as_u16(), got.reason()), (502, "bad-response"));
+    // What was written lies in the sockets, which are closed.
+    assert!(*n_written.lock().await < 32 << 20);
+}
+
+/// PX-2: whether or not its method is idempotent.
+#[tokio::test]
+async fn px_2_what_may_have_been_read_is_not_sent_again() {
+    let closing = after_a_request(|_| async {}).await;
+    let good = Upstream::http1("good").route("/", "hi").run().await;
+    let world = world().service("pair", &[&closing, &good]).start().await;
+    for method in [Method::GET, Method::PUT, Method::POST] {
+        let (n_closing, n_good) = (closing.n_connections(), good.n_requests());
+        let client = world.client("pair.shop.localhost").body("order").method(method.clone());
+        let mut statuses = [client.get("/").await.status.as_u16(), client.get("/").await.status.as_u16()];
+        statuses.sort_unstable();
+        // They take turns; the one that closed was not asked again, and nobody in its place.
+        assert_eq!(statuses, [200, 502], "{method}");
+        assert_eq!((closing.n_connections(), good.n_requests()), (n_closing + 1, n_good + 1), "{method}");
+    }
+}
+
+/// PX-2: what was not sent is: another endpoint, or a fresh connection.
+#[tokio::test]
+async fn px_2_what_was_not_sent_goes_elsewhere_with_its_body() {
+    use http_body_util::BodyExt;
+    let gone = Upstream::gone("gone").await;
+    let echo = Upstream::http1("echo").on("/", |req| async move {
+        crate::harness::text(req.into_body().collect().await.unwrap().to_bytes())
+    });
+    let echo = echo.run().await;
+    let world = world().service("pair", &[&gone, &echo]).start().await;
+    for nth in 1..=4 {
+        let got = world.client("pair.shop.localhost").body("order").get("/").await;
+        assert_eq!((got.status.as_u16(), &*got.text), (200, "order"));
+        eventually("each once", || echo.n_requests() == nth).await;
+    }
+}
+
+/// PX-2: after the first byte of a response nothing is tried again.
+#[tokio::test]
+async fn px_2_a_response_that_has_begun_is_not_begun_again() {
+    let broken = after_a_request(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await;
+    })
+    .await;
+    let world = world().service("cart", &[&broken, &broken]).start().await;
+    let rsp = world.client("cart.shop.localhost").send("/").await;
+    assert!(whole(rsp).await.is_err());
+    assert_eq!(broken.n_connections(), 1);
+}
