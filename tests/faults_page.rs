@@ -7,7 +7,9 @@ use std::path::Path;
 fn ids() -> Vec<String> {
     let store = (1..=15).map(|n| format!("ST-{n}"));
     let api = (1..=6).chain(15..=18).map(|n| format!("AP-{n}"));
-    store.chain(api).collect()
+    // The others wait for TLS, routes and upstreams that are configured.
+    let proxy = [1, 2, 3, 6, 7, 8, 9, 12, 13, 15].map(|n| format!("PX-{n}"));
+    store.chain(api).chain(proxy).collect()
 }
 
 fn read(path: &str) -> Result<String, String> {
@@ -23,7 +25,7 @@ fn rows(page: &str) -> Vec<(&str, Vec<&str>)> {
     let rows = cells.filter_map(|line| {
         let mut cells = line.split(" | ");
         let (id, _what, tests) = (cells.next()?, cells.next()?, cells.next()?);
-        id.starts_with(['S', 'A']).then_some((id, tests))
+        id.starts_with(['S', 'A', 'P']).then_some((id, tests))
     });
     // Every second part of what backquotes divide stands between two of them.
     rows.map(|(id, tests)| (id, tests.split('`').skip(1).step_by(2).collect())).collect()

@@ -1,5 +1,6 @@
-//! Alone in its process, because it measures the process: large bodies pass
-//! through in constant memory. Linux only, where the peak can be read and reset.
+//! Alone in their process, because they measure the process: large bodies pass
+//! through in constant memory, and who does not read holds a bounded part. Linux only, where the
+//! peak can be read and reset.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,13 +12,23 @@ use spur_proxy::{Config, Handle, Proxy};
 use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Wire};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, sink},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::Mutex,
 };
 use tokio_util::sync::CancellationToken;
 
 const BODY_BYTES: usize = 64 << 20;
 /// Buffers of three parties and what the allocator keeps; a tenth of the body.
 const GROWTH_MAX_BYTES: usize = 6 << 20;
+
+/// Held by the one test that measures.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Clients that do not read, and what each may hold: the upstream's read buffer, the piece that lies
+/// between the connections, and the client's write buffer, of 64 KiB each, and as much again for what
+/// the upstream of the test writes from, the connections themselves and the allocator.
+const N_DEAF: usize = 100;
+const DEAF_MAX_BYTES: usize = 384 * 1024;
 
 /// Reads one request and its body, and answers with as much.
 async fn mirror_length(mut stream: TcpStream) {
@@ -41,7 +52,10 @@ async fn mirror_length(mut stream: TcpStream) {
 async fn write_body(stream: &mut TcpStream) {
     let piece = [b'x'; 16 * 1024];
     for _ in 0..BODY_BYTES / piece.len() {
-        stream.write_all(&piece).await.unwrap();
+        // A client that has left takes its upstream's connection along.
+        if stream.write_all(&piece).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -109,6 +123,7 @@ fn memory(field: &str) -> usize {
 
 #[tokio::test]
 async fn large_bodies_pass_in_constant_memory() {
+    let _alone = ALONE.lock().await;
     let (_handle, entry) = start().await;
     // Everything that is made once is made now.
     download(entry).await;
@@ -122,4 +137,30 @@ async fn large_bodies_pass_in_constant_memory() {
     }
     let growth = memory("VmHWM:").saturating_sub(before);
     assert!(growth < GROWTH_MAX_BYTES, "grew by {growth} bytes over bodies of {BODY_BYTES}");
+}
+
+/// PX-3: what a client does not read stays with its upstream.
+#[tokio::test]
+async fn px_3_clients_that_do_not_read_hold_a_bounded_part() {
+    let _alone = ALONE.lock().await;
+    let (handle, entry) = start().await;
+    download(entry).await;
+    let before = memory("VmRSS:");
+    let mut deaf = Vec::new();
+    for _ in 0..N_DEAF {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(entry).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: blobs.shop.localhost\r\n\r\n").await.unwrap();
+        deaf.push(stream);
+    }
+    // Each answer has begun, and others pass them by.
+    for stream in &deaf {
+        stream.readable().await.unwrap();
+    }
+    download(entry).await;
+    assert!(handle.stats().n_connections_open >= N_DEAF);
+    let each = memory("VmRSS:").saturating_sub(before) / N_DEAF;
+    println!("a client that does not read: {} KiB", each / 1024);
+    assert!(each < DEAF_MAX_BYTES, "{each} bytes each");
 }
