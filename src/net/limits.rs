@@ -1,4 +1,4 @@
-//! The bounds of one server connection, in one place for the API server and the proxy.
+//! The bounds of connections, in one place for the API server and the proxy.
 //!
 //! What each is for, its default and why it is that, stand in the table (`limits/table.rs`).
 
@@ -15,7 +15,7 @@ use crate::framing::BareLineFeeds;
 /// Header fields that hyper takes where nothing is said: their places lie on the stack.
 const HYPER_HEADERS_MAX: usize = 100;
 
-/// Bounds of every server connection; [`LIMITS`] says what each means and why it is as it is.
+/// Bounds of every connection; [`LIMITS`] says what each means and why it is as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the table says it, and the page made from it")]
 pub struct Limits {
@@ -26,6 +26,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     pub unread_timeout: Option<Duration>,
     pub drain_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub response_timeout: Duration,
     pub n_headers_max: usize,
     pub h1_buffer_max_bytes: usize,
     pub target_max_bytes: usize,
@@ -158,6 +160,8 @@ impl Limits {
             idle_timeout: Duration::ZERO,
             unread_timeout: Some(Duration::ZERO),
             drain_timeout: Duration::ZERO,
+            connect_timeout: Duration::ZERO,
+            response_timeout: Duration::ZERO,
             n_headers_max: 0,
             h1_buffer_max_bytes: 0,
             target_max_bytes: 0,

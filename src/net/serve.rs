@@ -109,12 +109,13 @@ struct Connected<S> {
 struct Pacing<S> {
     connected: Connected<S>,
     pace: Pace,
+    n_headers_max: usize,
 }
 
 /// The future of one request, holding its [`Busy`] guard until the response has a body to hold it.
 struct Answer<F> {
-    /// Absent where the head is at fault: the service never sees it.
-    answer: Option<Pin<Box<F>>>,
+    /// Or the status of a refusal, where the service never sees the request.
+    answer: Result<Pin<Box<F>>, StatusCode>,
     busy: Option<Busy>,
 }
 
@@ -209,7 +210,7 @@ where
 {
     let pace = Pace::new(protocol);
     let io = TokioIo::new(Paced::new(stream, pace.clone(), &limits));
-    let service = Pacing { connected, pace: pace.clone() };
+    let service = Pacing { connected, pace: pace.clone(), n_headers_max: limits.n_headers_max };
     match protocol {
         Protocol::Http1 => {
             let connection = limits.http1().serve_connection(io, service).with_upgrades();
@@ -251,13 +252,17 @@ where
         let busy = Some(self.pace.begin());
         if let Some(fault) = self.pace.head_fault() {
             debug!(peer.address = %peer.0, error.message = %fault, "refused a request");
-            return Answer { answer: None, busy };
+            return Answer { answer: Err(StatusCode::BAD_REQUEST), busy };
+        }
+        // hyper counts for HTTP/1 only.
+        if req.headers().len() > self.n_headers_max {
+            return Answer { answer: Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE), busy };
         }
         req.extensions_mut().insert(*peer);
         if let Some(client) = client {
             req.extensions_mut().insert(client.clone());
         }
-        Answer { answer: Some(Box::pin(service.call(req))), busy }
+        Answer { answer: Ok(Box::pin(service.call(req))), busy }
     }
 }
 
@@ -270,9 +275,13 @@ where
     type Output = Result<Response<Guarded<B>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(answer) = &mut self.answer else {
-            let busy = self.busy.take();
-            return Poll::Ready(Ok(bad_head(Guarded::empty(busy))));
+        let answer = match &mut self.answer {
+            Ok(answer) => answer,
+            Err(status) => {
+                let status = *status;
+                let busy = self.busy.take();
+                return Poll::Ready(Ok(refusal(status, Guarded::empty(busy))));
+            }
         };
         let Poll::Ready(answer) = answer.as_mut().poll(cx) else {
             return Poll::Pending;
@@ -282,10 +291,11 @@ where
     }
 }
 
-/// As hyper answers heads that it refuses itself: without a body.
-fn bad_head<B>(body: B) -> Response<B> {
+/// As hyper answers heads that it refuses itself: without a body, and closing (over HTTP/2 hyper
+/// takes the header off).
+fn refusal<B>(status: StatusCode, body: B) -> Response<B> {
     let mut rsp = Response::new(body);
-    *rsp.status_mut() = StatusCode::BAD_REQUEST;
+    *rsp.status_mut() = status;
     rsp.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     rsp
 }

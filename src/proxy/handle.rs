@@ -65,7 +65,7 @@ impl Proxy {
     /// # Errors
     /// [`StartError`] when the system gives no thread or no event queue.
     pub fn start(config: Config) -> Result<Handle, StartError> {
-        let Config { workers, limits, timeouts, trusted, table, ring_capacity } = config;
+        let Config { workers, limits, trusted, table, ring_capacity } = config;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
         // What was started before an error ends when these guards are dropped.
         let (drain_guard, cut_guard) = (drain.clone().drop_guard(), cut.clone().drop_guard());
@@ -96,7 +96,6 @@ impl Proxy {
                 ring,
                 stats,
                 limits: limits.clone(),
-                timeouts,
                 trusted: trusted.clone(),
                 accepted_rx,
                 cut: cut.clone(),

@@ -39,7 +39,7 @@ mod trust;
 mod upgrade;
 mod worker;
 
-pub use config::{Config, Timeouts};
+pub use config::Config;
 pub use handle::{Drained, Handle, Proxy, StartError};
 pub use stats::Stats;
 pub use trust::{Network, NoNetwork};

@@ -93,7 +93,7 @@ async fn reach(
     let mut last = HopError::ConnectFailed;
     for nth in 0..backends.len() {
         let endpoint = &backends[(first_idx + nth) % backends.len()];
-        match connect(endpoint.address, worker.timeouts.connect).await {
+        match connect(endpoint.address, worker.limits.connect_timeout).await {
             Ok(stream) => {
                 hop.reached(endpoint);
                 return Ok(stream);

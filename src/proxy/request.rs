@@ -87,7 +87,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     let outgoing = Outgoing {
         req,
         speak,
-        head_timeout: may_time_out.then_some(client.worker.timeouts.response_head),
+        head_timeout: may_time_out.then_some(client.worker.limits.response_timeout),
         body_timeout: client.worker.limits.body_timeout.filter(|_| may_time_out),
     };
     match forward::send(&client.worker, &hop, (backends, first_idx), outgoing).await {

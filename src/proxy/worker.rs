@@ -14,10 +14,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    acceptor::Accepted, config::Timeouts, connection, pick::Picks, pool::Pool, stats::WorkerStats,
-    trust::Network,
-};
+use crate::{acceptor::Accepted, connection, pick::Picks, pool::Pool, stats::WorkerStats, trust::Network};
 
 /// How often idle upstream connections are looked through. A quarter of the time
 /// they may idle, so none lives much longer; four wake-ups a minute cost nothing.
@@ -30,7 +27,6 @@ pub(crate) struct Worker {
     pub(crate) ring: Arc<Ring>,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
-    pub(crate) timeouts: Timeouts,
     pub(crate) trusted: Vec<Network>,
     pub(crate) pool: Pool,
     pub(crate) picks: Picks,
@@ -49,7 +45,6 @@ pub(crate) struct Seed {
     pub(crate) ring: Arc<Ring>,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
-    pub(crate) timeouts: Timeouts,
     pub(crate) trusted: Vec<Network>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
@@ -68,14 +63,13 @@ pub(crate) fn start(seed: Seed) -> io::Result<thread::JoinHandle<()>> {
 }
 
 async fn run(seed: Seed) {
-    let Seed { idx, table, ring, stats, limits, timeouts, trusted, mut accepted_rx, cut, done: _done } = seed;
+    let Seed { idx, table, ring, stats, limits, trusted, mut accepted_rx, cut, done: _done } = seed;
     let worker = Rc::new(Worker {
         table,
         ring,
+        pool: Pool::new(limits.connect_timeout, &stats),
         limits,
-        timeouts,
         trusted,
-        pool: Pool::new(timeouts, &stats),
         stats,
         picks: Picks::new(idx),
         tasks: TaskTracker::new(),

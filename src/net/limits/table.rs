@@ -118,6 +118,22 @@ pub static LIMITS: &[Limit] = &[
         set: set!(drain_timeout, text => value::time(text)),
     },
     Limit {
+        name: "connect-timeout",
+        default: "1s",
+        of: Of::Proxy,
+        meaning: "from the first SYN to an upstream to the connection",
+        reason: "linkerd2-proxy's; on one machine a connection takes microseconds. Then the next endpoint is tried, three at most, or 504",
+        set: set!(connect_timeout, text => value::time(text)),
+    },
+    Limit {
+        name: "response-timeout",
+        default: "60s",
+        of: Of::Proxy,
+        meaning: "from the last byte of the request that the upstream took to the head of its response; not for gRPC, which brings its own deadline, and WebSockets",
+        reason: "nginx' `proxy_read_timeout`; then 504",
+        set: set!(response_timeout, text => value::time(text)),
+    },
+    Limit {
         name: "headers",
         default: "100",
         of: Of::Both,
@@ -178,7 +194,7 @@ pub static LIMITS: &[Limit] = &[
         default: "64KiB",
         of: Of::Both,
         meaning: "one decoded HTTP/2 header list",
-        reason: "the same head as HTTP/1; more is answered 431. With it go the CONTINUATION frames of one list, at most 16",
+        reason: "the same head as HTTP/1; more is answered 431. With it go the CONTINUATION frames of one list: h2 takes as many as it needs and a quarter more, at least five",
         set: set!(h2_header_list_max_bytes, text => value::size(text, 1024, LARGE_BYTES)),
     },
     Limit {

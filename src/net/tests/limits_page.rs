@@ -9,7 +9,7 @@ use spur_net::{LIMITS, Limit, Of};
 const HEAD: &str = "\
 # Limits
 
-What bounds the connections of clients, made from the table (`src/net/limits/table.rs`) by
+What bounds connections, of clients and to upstreams, made from the table (`src/net/limits/table.rs`) by
 `SPUR_WRITE=1 cargo test -p spur-net --test limits_page`.
 
 Each can be set with `spur up --limit NAME=VALUE` (repeatable). Times are written `500ms`, `10s`,

@@ -389,3 +389,26 @@ async fn bare_line_feeds_are_a_matter_of_configuration() {
     assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
     server.stopped().await;
 }
+
+#[tokio::test]
+async fn headers_are_counted_over_both_protocols() {
+    let server = run(Limits { n_headers_max: 50, ..Limits::default() });
+    for (n_headers, status) in [(40, 200), (60, 431)] {
+        let fields: String = (0..n_headers).map(|idx| format!("x-{idx}: 1\r\n")).collect();
+        let mut stream = server.connect().await;
+        let head = format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{fields}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (said, _) = until_closed(&mut stream).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+        let io = TokioIo::new(server.connect().await);
+        let (mut send, connection) = conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        let mut req = Request::get("http://x/").body(Empty::<Bytes>::new()).unwrap();
+        for idx in 0..n_headers {
+            let name: http::HeaderName = format!("x-{idx}").parse().unwrap();
+            req.headers_mut().insert(name, http::HeaderValue::from_static("1"));
+        }
+        assert_eq!(send.send_request(req).await.unwrap().status().as_u16(), status);
+    }
+    server.stopped().await;
+}

@@ -10,7 +10,6 @@ use tracing::debug;
 
 use crate::{
     body::RequestBody,
-    config::Timeouts,
     connect::connect,
     stats::{WorkerStats, count},
 };
@@ -69,7 +68,7 @@ impl H1Pool {
     pub(super) async fn ready(
         pool: &Rc<Self>,
         address: SocketAddr,
-        timeouts: &Timeouts,
+        connect_timeout: Duration,
     ) -> Result<H1Lease, HopError> {
         let idle = pool.idle.borrow_mut().take(address);
         let is_reused = idle.is_some();
@@ -79,7 +78,7 @@ impl H1Pool {
                 sender
             }
             None => {
-                let sender = open(address, timeouts.connect).await?;
+                let sender = open(address, connect_timeout).await?;
                 count(&pool.stats.n_upstream_opened);
                 sender
             }

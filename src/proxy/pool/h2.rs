@@ -18,7 +18,6 @@ use tracing::debug;
 
 use crate::{
     body::RequestBody,
-    config::Timeouts,
     connect::connect,
     local::LocalExecutor,
     stats::{WorkerStats, count},
@@ -90,7 +89,11 @@ impl H2Pool {
     }
 
     /// A stream on a connection that is there, or on a new one.
-    pub(super) async fn ready(&self, address: SocketAddr, timeouts: &Timeouts) -> Result<H2Stream, HopError> {
+    pub(super) async fn ready(
+        &self,
+        address: SocketAddr,
+        connect_timeout: Duration,
+    ) -> Result<H2Stream, HopError> {
         let slot =
             Rc::clone(self.by_address.borrow_mut().entry(address).or_insert_with(|| Rc::new(Slot::new())));
         if let Some(stream) = slot.take() {
@@ -109,7 +112,7 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        match open(address, timeouts.connect).await {
+        match open(address, connect_timeout).await {
             Ok(sender) => {
                 count(&self.stats.n_upstream_opened);
                 Ok(slot.put(sender))

@@ -28,7 +28,7 @@ async fn answers(bytes: &'static str) -> Upstream {
 }
 
 fn short(config: &mut Config) {
-    config.timeouts.response_head = Duration::from_millis(100);
+    config.limits.response_timeout = Duration::from_millis(100);
 }
 
 /// PX-1: refused.

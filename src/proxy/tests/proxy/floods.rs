@@ -97,7 +97,7 @@ async fn px_3_what_says_too_little_or_drips_is_closed_by_a_deadline() {
 #[tokio::test]
 async fn px_3_a_body_that_stops_is_408_and_one_that_goes_on_is_not() {
     fn short(config: &mut Config) {
-        config.limits.body_timeout = Some(SOON * 3);
+        config.limits.body_timeout = Some(SOON * 10);
     }
     let cart = Upstream::http1("cart").route("/", "hi").on("/read", |req| async move {
         let body = req.into_body().collect().await.unwrap().to_bytes();
@@ -115,18 +115,18 @@ async fn px_3_a_body_that_stops_is_408_and_one_that_goes_on_is_not() {
             "{said}"
         );
     }
-    // Ten bytes, one every 100 ms: longer than the deadline as a whole.
+    // Twelve bytes, one every 100 ms: longer than the deadline as a whole.
     let mut slow = TcpStream::connect(world.entry()).await.unwrap();
     let head =
-        "POST /read HTTP/1.1\r\nhost: cart.shop.localhost\r\nconnection: close\r\ncontent-length: 10\r\n\r\n";
+        "POST /read HTTP/1.1\r\nhost: cart.shop.localhost\r\nconnection: close\r\ncontent-length: 12\r\n\r\n";
     slow.write_all(head.as_bytes()).await.unwrap();
-    for _ in 0..10 {
+    for _ in 0..12 {
         tokio::time::sleep(SOON).await;
         slow.write_all(b"x").await.unwrap();
     }
     let mut said = String::new();
     slow.read_to_string(&mut said).await.unwrap();
-    assert!(said.ends_with("10 bytes"), "{said}");
+    assert!(said.ends_with("12 bytes"), "{said}");
     // Over HTTP/2 the stream is answered and the connection goes on.
     let mut frames = Frames::connect(world.entry()).await;
     frames.send(&frame(HEADERS, END_HEADERS, 1, &request(&[(":method", "POST"), (":path", "/read")]))).await;

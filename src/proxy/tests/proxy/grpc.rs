@@ -101,7 +101,7 @@ async fn px_9_a_message_of_16_mib_passes_both_ways() {
 async fn px_9_a_stream_may_be_silent_for_longer_than_any_deadline() {
     fn short(config: &mut Config) {
         let soon = Duration::from_millis(50);
-        config.timeouts.response_head = soon;
+        config.limits.response_timeout = soon;
         config.limits.body_timeout = Some(soon);
         config.limits.idle_timeout = soon;
     }

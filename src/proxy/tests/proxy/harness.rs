@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Duration;
 
-pub(crate) use client::{Client, raw, read_head, whole};
+pub(crate) use client::{Client, HANDSHAKE, SWITCHED, raw, read_head, whole};
 pub(crate) use upstream::{Reply, Upstream, never, text};
 pub(crate) use world::{World, caller, world};
 

@@ -11,12 +11,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
-use crate::harness::{Upstream, eventually, raw, read_head, world};
-
-const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: chat.shop.localhost\r\nconnection: upgrade\r\n\
-    upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const SWITCHED: &str =
-    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+use crate::harness::{HANDSHAKE, SWITCHED, Upstream, eventually, raw, read_head, world};
 
 /// Echoes WebSocket messages.
 async fn echo() -> Upstream {

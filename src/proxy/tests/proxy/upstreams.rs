@@ -44,7 +44,7 @@ fn reset(stream: &TcpStream) {
 #[tokio::test]
 async fn px_1_a_connection_that_is_not_accepted_is_504_after_a_deadline() {
     fn short(config: &mut Config) {
-        config.timeouts.connect = SOON;
+        config.limits.connect_timeout = SOON;
     }
     let mut hole = Upstream::gone("hole").await;
     let socket = TcpSocket::new_v4().unwrap();
@@ -98,7 +98,7 @@ async fn px_1_a_reset_is_502_before_the_response_and_breaks_it_off_afterwards() 
 #[tokio::test]
 async fn px_1_a_head_that_drips_is_504() {
     fn short(config: &mut Config) {
-        config.timeouts.response_head = SOON * 3;
+        config.limits.response_timeout = SOON * 3;
     }
     let cart = after_a_request(|mut stream| async move {
         for byte in b"HTTP/1.1 200 OK\r\nx: y".iter().cycle() {

@@ -7,12 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::{PATIENCE, Upstream, World, eventually, raw, read_head, world};
-
-const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: chat.shop.localhost\r\nconnection: upgrade\r\n\
-    upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const SWITCHED: &str =
-    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+use crate::harness::{HANDSHAKE, PATIENCE, SWITCHED, Upstream, World, eventually, raw, read_head, world};
 
 /// Switches, and hands the connection over.
 async fn switching<F, Fut>(serve: F) -> Upstream
@@ -135,11 +130,11 @@ async fn px_8_a_service_that_does_not_read_holds_back_its_client() {
 async fn px_8_idle_sockets_are_left_alone_and_close_with_either_side() {
     const N_SOCKETS: usize = 200;
     fn short(config: &mut spur_proxy::Config) {
-        let soon = std::time::Duration::from_millis(50);
+        let soon = std::time::Duration::from_millis(250);
         config.limits.idle_timeout = soon;
         config.limits.head_timeout = soon;
         config.limits.body_timeout = Some(soon);
-        config.timeouts.response_head = soon;
+        config.limits.response_timeout = soon;
     }
     let chat = switching(|mut stream| async move {
         let _ = stream.read(&mut [0; 1]).await;
@@ -152,7 +147,7 @@ async fn px_8_idle_sockets_are_left_alone_and_close_with_either_side() {
         clients.push(connect(&world).await);
     }
     // Several times as long as every deadline above.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(world.client("other.shop.localhost").get("/").await.text, "ok");
     eventually("only they are left", || world.handle.stats().n_connections_open == N_SOCKETS).await;
     let rest = clients.split_off(N_SOCKETS / 2);

@@ -17,6 +17,12 @@ use super::PATIENCE;
 
 pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
 
+/// A WebSocket handshake for `chat`, and the answer to it as far as the proxy looks at it.
+pub(crate) const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: chat.shop.localhost\r\nconnection: upgrade\r\n\
+    upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+pub(crate) const SWITCHED: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+
 /// What to ask, and where.
 #[derive(Clone)]
 pub(crate) struct Client {

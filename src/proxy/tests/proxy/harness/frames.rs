@@ -144,7 +144,7 @@ impl Frames {
     /// Writes `bytes` again and again and reads nothing, until as much as `max_bytes` was taken.
     pub(crate) async fn flood(&mut self, bytes: &[u8], max_bytes: usize) -> Flood {
         /// A proxy that still reads takes some within that time.
-        const STUCK: std::time::Duration = std::time::Duration::from_millis(500);
+        const STUCK: std::time::Duration = std::time::Duration::from_millis(1500);
         let many = bytes.repeat((64 * 1024 / bytes.len()).max(1));
         for _ in 0..max_bytes / many.len() {
             match timeout(STUCK, self.stream.write_all(&many)).await {

@@ -140,3 +140,12 @@ async fn row_the_limits_of_a_head_hold_over_http2() {
     assert_eq!((got.status.as_u16(), got.reason()), (414, "long-target"));
     assert_eq!(cart.n_requests(), 1);
 }
+
+/// h2 cuts it before anything of ours can see it: a known difference to HTTP/1.
+#[tokio::test]
+async fn row_fragments_are_cut_over_http2() {
+    let (world, cart) = shop().await;
+    let (said, _frames) = ask(&world, &request(&[(":path", "/a#b")])).await;
+    assert_eq!(said, OK);
+    assert_eq!(cart.last_uri(), "/a");
+}
