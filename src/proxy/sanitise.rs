@@ -8,19 +8,21 @@
 //! Whose keys and addresses count is `trust`'s to say; what of them is taken off,
 //! `untrusted`'s.
 
+mod bad_request;
 mod hop_by_hop;
 mod path;
 mod untrusted;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Version, header,
     request::Parts,
     uri::{Authority, PathAndQuery, Scheme, Uri},
 };
-use spur_net::{HeadFault, Limits};
+use spur_net::Limits;
 
 use self::hop_by_hop::strip_request;
 pub(crate) use self::{
+    bad_request::BadRequest,
     hop_by_hop::strip_response,
     untrusted::{strip_keys, strip_twins},
 };
@@ -48,37 +50,6 @@ pub(crate) enum Upgrade {
     WebSocket,
 }
 
-/// A request that is refused as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadRequest {
-    #[error("the request has no Host header, and HTTP/1.1 wants exactly one")]
-    NoHost,
-    #[error("the request has several Host headers, and HTTP wants exactly one")]
-    ManyHosts,
-    #[error("the host is not of the form `host` or `host:port`")]
-    InvalidHost,
-    #[error("the Host header differs from `:authority`")]
-    HostDiffers,
-    #[error("the request target is neither a path nor an `http` URL")]
-    InvalidTarget,
-    #[error("the request target is longer than {0} bytes")]
-    LongTarget(usize),
-    #[error("the path has an escaped slash or backslash")]
-    EscapedSlash,
-    #[error("the request has more than {0} headers")]
-    ManyHeaders(usize),
-    #[error(transparent)]
-    Head(#[from] HeadFault),
-    #[error("no byte of the request's body came in time")]
-    BodyTimeout,
-    #[error("the transfer encoding is not exactly `chunked`")]
-    TransferEncoding,
-    #[error("the method CONNECT, and with it WebSocket over HTTP/2, is not supported")]
-    Connect,
-    #[error("a WebSocket handshake is a GET of HTTP/1.1 without a body and with one `sec-websocket-key`")]
-    InvalidUpgrade,
-}
-
 /// Checks `parts` and takes off what belongs to the client's connection only.
 /// What it returns is not in `parts` any more.
 pub(crate) fn clean(parts: &mut Parts, limits: &Limits) -> Result<Clean, BadRequest> {
@@ -103,67 +74,6 @@ pub(crate) fn clean(parts: &mut Parts, limits: &Limits) -> Result<Clean, BadRequ
         join_cookies(&mut parts.headers);
     }
     Ok(Clean { host, target, upgrade })
-}
-
-// === impl BadRequest ===
-
-impl BadRequest {
-    /// The status of the answer (RFC 9110 15.5, 15.6).
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::NoHost
-            | Self::ManyHosts
-            | Self::InvalidHost
-            | Self::HostDiffers
-            | Self::InvalidTarget
-            | Self::EscapedSlash
-            | Self::InvalidUpgrade => StatusCode::BAD_REQUEST,
-            Self::LongTarget(_) => StatusCode::URI_TOO_LONG,
-            // RFC 6585 5.
-            Self::ManyHeaders(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Head(HeadFault::TransferEncoding) | Self::TransferEncoding | Self::Connect => {
-                StatusCode::NOT_IMPLEMENTED
-            }
-            Self::Head(
-                HeadFault::LengthAndCoding
-                | HeadFault::ManyLengths
-                | HeadFault::InvalidLength
-                | HeadFault::BareLineFeed
-                | HeadFault::Fragment
-                | HeadFault::AfterBadBody,
-            ) => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    /// The stable code for `spur-reason`.
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Self::NoHost => "no-host",
-            Self::ManyHosts => "many-hosts",
-            Self::InvalidHost => "invalid-host",
-            Self::HostDiffers => "host-differs",
-            Self::InvalidTarget => "invalid-target",
-            Self::LongTarget(_) => "long-target",
-            Self::EscapedSlash => "escaped-slash",
-            Self::ManyHeaders(_) => "many-headers",
-            Self::BodyTimeout => "body-timeout",
-            Self::Head(HeadFault::LengthAndCoding) => "length-and-coding",
-            Self::Head(HeadFault::ManyLengths) => "many-lengths",
-            Self::Head(HeadFault::InvalidLength) => "invalid-length",
-            Self::Head(HeadFault::BareLineFeed) => "bare-line-feed",
-            Self::Head(HeadFault::Fragment) => "fragment",
-            Self::Head(HeadFault::AfterBadBody) => "after-bad-body",
-            Self::Head(HeadFault::TransferEncoding) | Self::TransferEncoding => "transfer-encoding",
-            Self::Connect => "connect-not-supported",
-            Self::InvalidUpgrade => "invalid-upgrade",
-        }
-    }
-
-    /// What is left of the connection cannot be told apart, so it has to be closed (RFC 9112 6.3).
-    pub(crate) fn closes(self) -> bool {
-        matches!(self, Self::Head(_) | Self::BodyTimeout)
-    }
 }
 
 /// RFC 9112 6.1: a coding that is not understood is answered with 501. hyper
