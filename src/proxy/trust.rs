@@ -94,7 +94,13 @@ mod tests {
 
     #[test]
     fn this_machine_and_pods_of_ours_are_trusted() {
-        let pod = Caller { namespace: "a".into(), workload: "b".into(), pod: "c".into(), sandbox: None };
+        let pod = Caller {
+            namespace: "a".into(),
+            workload: "b".into(),
+            pod: "c".into(),
+            labels: Default::default(),
+            sandbox: None,
+        };
         let far = "192.0.2.1".parse().unwrap();
         assert!(is_trusted(None, "127.0.0.1".parse().unwrap(), &LOOPBACK));
         assert!(is_trusted(None, "::1".parse().unwrap(), &LOOPBACK));
