@@ -13,14 +13,30 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use spur_net::Busy;
 use spur_trace::HopError;
+use tokio::time::{Sleep, sleep_until};
 
-use crate::{hop::Hop, pool::Lease, respond::grpc_trailers};
+use crate::{
+    attempts::{Deadline, Held},
+    hop::Hop,
+    pool::Lease,
+    replay::{Kept, Polled},
+    respond::grpc_trailers,
+};
 
 /// A client's body on its way to an upstream.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Incoming,
+    source: Source,
     hop: Rc<Hop>,
+}
+
+/// Where a request's body comes from.
+#[derive(Debug)]
+enum Source {
+    /// The client, once.
+    Once(Incoming),
+    /// The client, and for further tries what was kept; up to this place it was handed on.
+    Kept(Rc<Kept>, usize),
 }
 
 /// A body on its way to a client.
@@ -40,6 +56,10 @@ pub(crate) struct UpstreamBody {
     /// Given back at the end; absent afterwards.
     lease: Option<Lease>,
     means: Means,
+    /// What the request takes up until then.
+    _held: Held,
+    /// When all of it must be over, and what has happened then.
+    deadline: Option<(Pin<Box<Sleep>>, HopError)>,
 }
 
 /// What is special about an upstream's body.
@@ -56,6 +76,17 @@ pub(crate) enum Means {
     Over,
 }
 
+/// Why a response breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The upstream broke it off.
+    #[error(transparent)]
+    Upstream(hyper::Error),
+    /// It took longer than its rule allows.
+    #[error("the response took too long")]
+    TimedOut,
+}
+
 /// What keeps a connection busy while we answer ourselves.
 #[derive(Debug)]
 pub(crate) enum Guard {
@@ -69,7 +100,41 @@ pub(crate) enum Guard {
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, hop: Rc<Hop>) -> Self {
-        Self { incoming, hop }
+        Self { source: Source::Once(incoming), hop }
+    }
+
+    /// A body that can be sent again.
+    pub(crate) fn keeping(incoming: Incoming, hop: Rc<Hop>) -> Self {
+        Self::again(&Rc::new(Kept::new(incoming)), hop)
+    }
+
+    /// The same body from its beginning.
+    pub(crate) fn again(kept: &Rc<Kept>, hop: Rc<Hop>) -> Self {
+        Self { source: Source::Kept(Rc::clone(kept), 0), hop }
+    }
+
+    /// What is kept of it.
+    pub(crate) fn kept(&self) -> Option<Rc<Kept>> {
+        match &self.source {
+            Source::Once(_) => None,
+            Source::Kept(kept, _) => Some(Rc::clone(kept)),
+        }
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The next frame, and whether it came from the client now.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+        match self {
+            Self::Once(incoming) => Pin::new(incoming).poll_frame(cx).map(|polled| (polled, true)),
+            Self::Kept(kept, place) => {
+                let (polled, is_new) = ready!(kept.poll_frame(*place, cx));
+                *place += usize::from(matches!(polled, Some(Ok(_))));
+                Poll::Ready((polled, is_new))
+            }
+        }
     }
 }
 
@@ -81,12 +146,12 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Poll::Ready(polled) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+        let Poll::Ready((polled, is_new)) = self.source.poll(cx) else {
             self.hop.client_awaited();
             return Poll::Pending;
         };
         match &polled {
-            Some(Ok(frame)) => self.hop.add_request_bytes(data_len(frame)),
+            Some(Ok(frame)) => self.hop.add_request_bytes(if is_new { data_len(frame) } else { 0 }),
             Some(Err(_)) => self.hop.client_failed(),
             None => self.hop.request_ended(),
         }
@@ -94,11 +159,17 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.source {
+            Source::Once(incoming) => incoming.is_end_stream(),
+            Source::Kept(kept, place) => kept.is_at_end(*place),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.source {
+            Source::Once(incoming) => incoming.size_hint(),
+            Source::Kept(kept, _) => *kept.hint(),
+        }
     }
 }
 
@@ -106,12 +177,12 @@ impl Body for RequestBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Self::Upstream(body) => body.poll(cx),
             Self::Own(body, _) => Pin::new(body).poll_frame(cx).map_err(|infallible| match infallible {}),
@@ -136,15 +207,28 @@ impl Body for ResponseBody {
 // === impl UpstreamBody ===
 
 impl UpstreamBody {
-    pub(crate) fn new(incoming: Incoming, (hop, lease): (Rc<Hop>, Lease), means: Means) -> Self {
-        Self { incoming, hop, lease: Some(lease), means }
+    pub(crate) fn new(
+        incoming: Incoming,
+        (hop, lease, held): (Rc<Hop>, Lease, Held),
+        (means, deadline): (Means, Option<Deadline>),
+    ) -> Self {
+        // A body that has ended needs no clock.
+        let deadline = deadline.filter(|_| !incoming.is_end_stream());
+        let deadline = deadline.map(|deadline| (Box::pin(sleep_until(deadline.at)), deadline.error));
+        Self { incoming, hop, lease: Some(lease), means, _held: held, deadline }
     }
 
     /// An error is handed on: hyper then breaks the response off, so the client
     /// does not take what it has for the whole (RFC 9112 8). A gRPC client is told by status.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.means == Means::Over {
             return Poll::Ready(None);
+        }
+        if let Some((sleep, error)) = &mut self.deadline
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            let error = *error;
+            return self.break_off(error);
         }
         let polled = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         match &polled {
@@ -168,7 +252,19 @@ impl UpstreamBody {
             }
             None => self.finish(),
         }
-        Poll::Ready(polled.map(|frame| frame.map(clean_trailers)))
+        Poll::Ready(polled.map(|frame| frame.map(clean_trailers).map_err(BodyError::Upstream)))
+    }
+
+    /// The time is up: the client must not take what it has for the whole.
+    fn break_off(&mut self, error: HopError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.lease = None;
+        self.hop.end(Some(error));
+        if self.means == Means::Grpc {
+            self.means = Means::Over;
+            return Poll::Ready(Some(Ok(Frame::trailers(grpc_trailers(error)))));
+        }
+        self.means = Means::Over;
+        Poll::Ready(Some(Err(BodyError::TimedOut)))
     }
 
     fn finish(&mut self) {

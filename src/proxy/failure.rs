@@ -8,18 +8,23 @@ use spur_trace::HopError;
 
 /// What hyper's error means when it comes before the response has begun.
 pub(crate) fn before_response(error: &hyper::Error) -> HopError {
-    let source = error.source();
-    let is_misunderstanding = source
-        .and_then(|source| source.downcast_ref::<h2::Error>())
-        // HTTP/2 was spoken to something that answers otherwise.
-        .is_some_and(|error| error.is_library() && error.reason().is_some());
+    let source = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    // RFC 9113, section 8.7: nothing was done.
+    if source.is_some_and(|error| error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)) {
+        return HopError::StreamRefused;
+    }
+    // HTTP/2 was spoken to something that answers otherwise.
+    let is_misunderstanding = source.is_some_and(|error| error.is_library() && error.reason().is_some());
     if error.is_parse() || is_misunderstanding { HopError::BadResponse } else { HopError::UpstreamClosed }
 }
 
 /// The status of our answer (RFC 9110 15.6.3, 15.6.5).
 pub(crate) fn status(error: HopError) -> StatusCode {
     match error {
-        HopError::ConnectTimeout | HopError::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+        HopError::ConnectTimeout
+        | HopError::ResponseTimeout
+        | HopError::RouteTimeout
+        | HopError::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         HopError::ConnectRefused
         | HopError::ConnectFailed
         | HopError::UpstreamClosed
@@ -28,7 +33,9 @@ pub(crate) fn status(error: HopError) -> StatusCode {
         HopError::ClientGone | HopError::BadRequestBody | HopError::RejectedRequest => {
             StatusCode::BAD_REQUEST
         }
-        HopError::OverLimit | HopError::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        HopError::StreamRefused | HopError::NoHealthyEndpoint | HopError::OverLimit | HopError::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     }
 }
 
@@ -45,7 +52,11 @@ pub(crate) fn words(error: HopError) -> &'static str {
         HopError::ClientGone => "the client went away",
         HopError::BadRequestBody => "the request's body broke off or is not valid",
         HopError::RejectedRequest => "the request was not acceptable",
-        HopError::OverLimit => "a limit of the proxy was reached",
+        HopError::RouteTimeout => "all of it took longer than the rule's `timeout`",
+        HopError::DeadlineExceeded => "all of it took longer than the client's `grpc-timeout`",
+        HopError::StreamRefused => "it refused the stream",
+        HopError::NoHealthyEndpoint => "every endpoint has failed too often and is left out for a while",
+        HopError::OverLimit => "a limit of the proxy or of the destination's connection pool was reached",
         HopError::Draining => "the proxy was stopped",
     }
 }
@@ -65,10 +76,18 @@ pub(crate) fn hint(error: HopError) -> &'static str {
         HopError::BadResponse => {
             "the port may speak another protocol; set `appProtocol` (`http`, `kubernetes.io/h2c`, `grpc`, `tcp`) on the Service's port"
         }
+        HopError::RouteTimeout | HopError::DeadlineExceeded => {
+            "the process is busy or stuck, or the time is short; look at its logs"
+        }
+        HopError::NoHealthyEndpoint => {
+            "look at why the pods answer with errors; `outlierDetection` of the DestinationRule leaves them out"
+        }
         HopError::ResponseTimeout => "the process is busy or stuck; look at its logs",
         HopError::BadRequestBody | HopError::RejectedRequest => "look at what the client sends",
-        HopError::ResponseAborted | HopError::ClientGone | HopError::OverLimit | HopError::Draining => {
-            "try again"
-        }
+        HopError::ResponseAborted
+        | HopError::ClientGone
+        | HopError::StreamRefused
+        | HopError::OverLimit
+        | HopError::Draining => "try again",
     }
 }

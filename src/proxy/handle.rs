@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, Seat},
+    cluster::{Ejected, Registry},
     config::Config,
     stats::{Stats, WorkerStats},
     worker,
@@ -33,6 +34,7 @@ pub struct Handle {
     rings: Vec<Arc<Ring>>,
     stats: Vec<Arc<WorkerStats>>,
     n_refused: Arc<AtomicU64>,
+    registry: Arc<Registry>,
     drain: DropGuard,
     cut: DropGuard,
     /// threads -- nothing, until all have ended --> handle
@@ -77,6 +79,7 @@ impl Proxy {
             rings: Vec::new(),
             stats: Vec::new(),
             n_refused: Arc::default(),
+            registry: Arc::default(),
             drain: drain_guard,
             cut: cut_guard,
             done_rx,
@@ -97,6 +100,7 @@ impl Proxy {
                 stats,
                 limits: limits.clone(),
                 trusted: trusted.clone(),
+                registry: Arc::clone(&handle.registry),
                 accepted_rx,
                 cut: cut.clone(),
                 done: done_tx.clone(),
@@ -138,10 +142,25 @@ impl Handle {
         sum
     }
 
+    /// The endpoints that are left out now because they have failed too often.
+    pub fn ejected(&self) -> Vec<Ejected> {
+        self.registry.ejected()
+    }
+
     /// Closes all listeners, lets requests and upgraded connections finish until
     /// `deadline` (requests no longer than `limits.drain_timeout`), and cuts the rest. When it returns, all threads have ended.
     pub async fn drain(self, deadline: Duration) -> Drained {
-        let Self { inlets_tx: _, rings: _, stats, n_refused: _, drain, cut, mut done_rx, threads } = self;
+        let Self {
+            inlets_tx: _,
+            rings: _,
+            stats,
+            n_refused: _,
+            registry: _,
+            drain,
+            cut,
+            mut done_rx,
+            threads,
+        } = self;
         drain.disarm().cancel();
         let n_cut_before = sum(&stats).n_connections_cut;
         let mut n_cut = 0;

@@ -127,6 +127,12 @@ impl Hop {
         }
     }
 
+    /// The request is sent again from its beginning.
+    pub(crate) fn begins_again(&self) {
+        self.awaits_client.set(false);
+        self.request_moved.set(Instant::now());
+    }
+
     /// The request's body has ended.
     pub(crate) fn request_ended(&self) {
         if self.awaits_client.replace(false) {

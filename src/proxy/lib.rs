@@ -19,7 +19,9 @@
 
 mod acceptor;
 mod apply;
+mod attempts;
 mod body;
+mod cluster;
 mod config;
 mod connect;
 mod connection;
@@ -28,17 +30,19 @@ mod forward;
 mod handle;
 mod hop;
 mod local;
-mod pick;
 mod pool;
 mod relay;
+mod replay;
 mod request;
 mod respond;
 mod sanitise;
 mod stats;
+mod sticky;
 mod trust;
 mod upgrade;
 mod worker;
 
+pub use cluster::Ejected;
 pub use config::Config;
 pub use handle::{Drained, Handle, Proxy, StartError};
 pub use stats::Stats;

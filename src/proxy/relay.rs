@@ -35,10 +35,9 @@ pub(crate) async fn relay<S>(worker: &Rc<Worker>, inlet: &Facts, client: S, verd
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let first_idx = match &verdict.outcome {
-        Outcome::Forward { backends } => worker.picks.next(verdict.table_revision, backends),
-        Outcome::Respond { .. } | Outcome::Refuse { .. } => 0,
-    };
+    let cluster = worker.clusters.of(verdict);
+    // A connection has no key; where every endpoint is left out, it is tried all the same.
+    let first_idx = cluster.as_ref().and_then(|cluster| cluster.choose(None, &[])).unwrap_or(0);
     let hop = Hop::begin(
         worker,
         Begin {

@@ -1,25 +1,41 @@
 //! The way of one request: clean, decide, send, answer.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::LazyLock};
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
+};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use spur_net::{Caller, Destination};
-use spur_route::{Ask, Outcome, Source, TraceParent, Verdict, Wire, decide};
+use spur_route::{
+    Ask, Outcome, Source, TraceParent, Verdict, Wire, decide,
+    rules::{Retries, RetryPolicy},
+};
 use spur_trace::HopError;
+use tokio::time::Instant;
 
 use crate::{
     apply,
+    attempts::{self, Again, Answered, Deadline, Outgoing, Plan, Unanswered},
     body::{Guard, Means, RequestBody, ResponseBody, UpstreamBody},
+    cluster::Overflow,
     connection::Client,
-    forward::{self, Answered, Outgoing, Unanswered},
+    forward,
     hop::{Begin, Hop},
     pool::Speak,
     respond::{Refusal, Shape, respond},
     sanitise::{self, BadRequest, Clean, Upgrade},
     stats::count,
+    sticky::Sticky,
     upgrade,
 };
+
+/// What Envoy answers with where a bound of the connection pool is reached
+/// (`circuit_breaking.rst`).
+const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
+
+/// What is tried again where no rule says otherwise.
+static USUAL_RETRIES: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
 
 /// Answers one request, by an upstream or by ourselves.
 pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> Response<ResponseBody> {
@@ -42,16 +58,18 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         sanitise::strip_twins(&mut parts.headers);
     }
     let verdict = verdict(client, &parts, &clean);
-    let first_idx = match &verdict.outcome {
-        Outcome::Forward { backends } => client.worker.picks.next(verdict.table_revision, backends),
-        Outcome::Respond { .. } | Outcome::Refuse { .. } => 0,
+    let cluster = client.worker.clusters.of(&verdict);
+    let mut sticky = Sticky::of(cluster.as_deref(), client, (&parts.headers, &clean));
+    let first = match &cluster {
+        Some(cluster) => cluster.choose(sticky.hash, &[]),
+        None => Some(0),
     };
     let incoming = TraceParent::from_headers(&parts.headers);
     let hop = Hop::begin(
         &client.worker,
         Begin {
             verdict: &verdict,
-            endpoint: verdict.backends().get(first_idx),
+            endpoint: first.and_then(|first| verdict.backends().get(first)),
             caller: client.inlet.caller.as_ref(),
             incoming,
             method: &parts.method,
@@ -75,10 +93,40 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     if clean.upgrade == Upgrade::WebSocket && speak == Speak::Http2 {
         return refuse(&hop, &Refusal::websocket_over_h2(&verdict), shape);
     }
+    let Some(first) = first else {
+        return refuse_with(
+            &hop,
+            &Refusal::no_healthy_endpoint(&verdict),
+            shape,
+            Some(HopError::NoHealthyEndpoint),
+        );
+    };
+    let admitted = match &cluster {
+        Some(cluster) => match cluster.shared.bounds.admit(speak == Speak::Http1).await {
+            Ok(admitted) => Some(admitted),
+            Err(Overflow) => {
+                let mut rsp =
+                    refuse_with(&hop, &Refusal::overflow(&verdict), shape, Some(HopError::OverLimit));
+                rsp.headers_mut().insert(OVERLOADED, HeaderValue::from_static("true"));
+                return rsp;
+            }
+        },
+        None => None,
+    };
     let is_upgrade = clean.upgrade == Upgrade::WebSocket;
+    let again = again(&verdict, shape);
+    let rule_timeout = verdict.applied.as_ref().and_then(|applied| applied.route.timeout);
+    let deadline = match is_upgrade {
+        true => None,
+        false => Deadline::of(rule_timeout, &parts.headers, Instant::now()),
+    };
     forward::rewrite(&mut parts.headers, client, &hop, (&verdict, &clean, incoming));
     let version = parts.version;
-    let Some(req) = forward::request(parts, clean, speak, RequestBody::new(body, Rc::clone(&hop))) else {
+    let body = match again {
+        Again::Policy(_) => RequestBody::keeping(body, Rc::clone(&hop)),
+        Again::Never | Again::Unsent => RequestBody::new(body, Rc::clone(&hop)),
+    };
+    let Some(req) = forward::request(parts, clean, speak, body) else {
         return refuse(&hop, &Refusal::bad_request(BadRequest::InvalidTarget), shape);
     };
     // gRPC brings its own deadline, and its streams may be silent; an upgrade may take its time,
@@ -90,15 +138,20 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         head_timeout: may_time_out.then_some(client.worker.limits.response_timeout),
         body_timeout: client.worker.limits.body_timeout.filter(|_| may_time_out),
     };
-    match forward::send(&client.worker, &hop, (backends, first_idx), outgoing).await {
-        Ok(answered) => {
+    let plan = Plan { backends, cluster, first, hash: sticky.hash, again, deadline };
+    match attempts::send(&client.worker, &hop, &plan, outgoing).await {
+        Ok(mut answered) => {
+            answered.held.admitted = admitted;
+            if let Some(cookie) = sticky.cookie.take() {
+                answered.rsp.headers_mut().append(header::SET_COOKIE, cookie);
+            }
             let means = match (shape, version) {
                 _ if is_upgrade => Means::Declined,
                 (Shape::Grpc, Version::HTTP_2) => Means::Grpc,
                 _ => Means::Usual,
             };
             let on_upgrade = on_upgrade.filter(|_| is_upgrade);
-            pass_on(client, hop, (answered, means), (&verdict, shape, on_upgrade))
+            pass_on(client, hop, (answered, means, deadline), (&verdict, shape, on_upgrade))
         }
         Err(Unanswered::BodyTimeout) => {
             let refusal = Refusal::bad_request(BadRequest::BodyTimeout);
@@ -151,9 +204,24 @@ fn verdict(client: &Client, parts: &Parts, clean: &Clean) -> Verdict {
     )
 }
 
+/// What is tried again. Without a rule that says so only gRPC's own statuses are, beside what has
+/// sent nothing: the usual policy has no other condition that HTTP/1.1 can meet.
+fn again(verdict: &Verdict, shape: Shape) -> Again<'_> {
+    match verdict.applied.as_ref().map_or(&Retries::Default, |applied| &applied.route.retries) {
+        Retries::Off => Again::Never,
+        Retries::Policy(policy) => Again::Policy(policy),
+        Retries::Default if shape == Shape::Grpc => Again::Policy(&USUAL_RETRIES),
+        Retries::Default => Again::Unsent,
+    }
+}
+
 /// What to speak with the upstream. A port of which nothing was said gets HTTP/1.1,
 /// which everything understands, except gRPC, which HTTP/1.1 cannot carry.
 fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
+    let policy = verdict.policy.as_deref().and_then(|policy| policy.connection_pool.as_ref());
+    if policy.is_some_and(|pool| pool.upgrades_to_h2) {
+        return Speak::Http2;
+    }
     match verdict.service.as_deref().map(|port| port.wire) {
         Some(Wire::Http2) => Speak::Http2,
         Some(Wire::Auto) if version == Version::HTTP_2 && shape == Shape::Grpc => Speak::Http2,
@@ -165,19 +233,19 @@ fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
 fn pass_on(
     client: &Client,
     hop: Rc<Hop>,
-    (answered, means): (Answered, Means),
+    (answered, means, deadline): (Answered, Means, Option<Deadline>),
     (verdict, shape, on_upgrade): (&Verdict, Shape, Option<OnUpgrade>),
 ) -> Response<ResponseBody> {
-    let Answered { mut rsp, lease, endpoint } = answered;
+    let Answered { mut rsp, lease, endpoint, held } = answered;
     if rsp.status() == StatusCode::SWITCHING_PROTOCOLS {
         return match on_upgrade {
             Some(on_upgrade) if upgrade::is_websocket(rsp.headers()) => {
-                upgrade::switch(client, &hop, on_upgrade, &mut rsp)
+                upgrade::switch(client, (&hop, held), on_upgrade, &mut rsp)
             }
             // RFC 9110 15.2.2: only what was asked for. The connection is not HTTP any more.
             _ => {
                 let error = HopError::BadResponse;
-                let undelivered = forward::Undelivered { error, endpoint, n_tried: 1 };
+                let undelivered = attempts::Undelivered { error, endpoint, n_tried: 1 };
                 let refusal = Refusal::undelivered(&undelivered, verdict);
                 refuse_with(&hop, &refusal, shape, Some(error))
             }
@@ -190,7 +258,8 @@ fn pass_on(
     if let Some(applied) = &verdict.applied {
         apply::to_response(applied, &mut head.headers);
     }
-    let mut rsp = Response::new(ResponseBody::Upstream(UpstreamBody::new(incoming, (hop, lease), means)));
+    let body = UpstreamBody::new(incoming, (hop, lease, held), (means, deadline));
+    let mut rsp = Response::new(ResponseBody::Upstream(body));
     *rsp.status_mut() = head.status;
     *rsp.headers_mut() = head.headers;
     rsp

@@ -10,9 +10,9 @@ use spur_route::{Outcome, Reason, Verdict};
 use spur_trace::{HopError, sanitize_for_terminal};
 
 use crate::{
+    attempts::Undelivered,
     body::{Guard, ResponseBody},
     failure,
-    forward::Undelivered,
     request::is_grpc,
     sanitise::BadRequest,
 };
@@ -157,6 +157,27 @@ impl Refusal {
         }
     }
 
+    /// A request for a destination of which every endpoint is left out.
+    pub(crate) fn no_healthy_endpoint(verdict: &Verdict) -> Self {
+        Self::of_destination(HopError::NoHealthyEndpoint, verdict)
+    }
+
+    /// A request too many for its destination's connection pool.
+    pub(crate) fn overflow(verdict: &Verdict) -> Self {
+        Self::of_destination(HopError::OverLimit, verdict)
+    }
+
+    fn of_destination(error: HopError, verdict: &Verdict) -> Self {
+        let service = verdict.service.as_deref().map_or_else(|| "?".to_owned(), ToString::to_string);
+        Self {
+            status: failure::status(error),
+            code: error.code(),
+            message: format!("service `{service}`: {}", failure::words(error)),
+            hint: failure::hint(error),
+            closes: false,
+        }
+    }
+
     /// A WebSocket for a port that speaks only HTTP/2 (RFC 8441 would be the way).
     pub(crate) fn websocket_over_h2(verdict: &Verdict) -> Self {
         let service = verdict.service.as_deref().map_or_else(|| "?".to_owned(), ToString::to_string);
@@ -185,6 +206,10 @@ impl Refusal {
     /// The mapping for responses that gRPC did not make
     /// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
     fn grpc_status(&self) -> &'static str {
+        // DEADLINE_EXCEEDED, which a mapping of HTTP's statuses does not have.
+        if self.code == HopError::DeadlineExceeded.code() || self.code == HopError::RouteTimeout.code() {
+            return "4";
+        }
         match self.status {
             // INTERNAL
             StatusCode::BAD_REQUEST => "13",

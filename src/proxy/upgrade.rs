@@ -17,6 +17,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 
 use crate::{
+    attempts::Held,
     body::{Guard, ResponseBody},
     connection::Client,
     hop::Hop,
@@ -32,7 +33,7 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
 /// Answers 101 to the client, and copies both ways once both sides have switched.
 pub(crate) fn switch(
     client: &Client,
-    hop: &Rc<Hop>,
+    (hop, held): (&Rc<Hop>, Held),
     on_upgrade: OnUpgrade,
     rsp: &mut Response<Incoming>,
 ) -> Response<ResponseBody> {
@@ -42,7 +43,7 @@ pub(crate) fn switch(
     let open = Rc::clone(&client.open);
     client.worker.tasks.spawn_local(async move {
         tunnel.await;
-        drop(open);
+        drop((open, held));
     });
 
     let mut headers = std::mem::take(rsp.headers_mut());

@@ -14,7 +14,14 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{acceptor::Accepted, connection, pick::Picks, pool::Pool, stats::WorkerStats, trust::Network};
+use crate::{
+    acceptor::Accepted,
+    cluster::{Clusters, Registry},
+    connection,
+    pool::Pool,
+    stats::WorkerStats,
+    trust::Network,
+};
 
 /// How often idle upstream connections are looked through. A quarter of the time
 /// they may idle, so none lives much longer; four wake-ups a minute cost nothing.
@@ -29,7 +36,7 @@ pub(crate) struct Worker {
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
     pub(crate) pool: Pool,
-    pub(crate) picks: Picks,
+    pub(crate) clusters: Clusters,
     /// Client connections and what they were upgraded to. Upstream connections
     /// end with the thread.
     pub(crate) tasks: TaskTracker,
@@ -46,6 +53,7 @@ pub(crate) struct Seed {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
+    pub(crate) registry: Arc<Registry>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
     pub(crate) cut: CancellationToken,
@@ -63,7 +71,7 @@ pub(crate) fn start(seed: Seed) -> io::Result<thread::JoinHandle<()>> {
 }
 
 async fn run(seed: Seed) {
-    let Seed { idx, table, ring, stats, limits, trusted, mut accepted_rx, cut, done: _done } = seed;
+    let Seed { idx, table, ring, stats, limits, trusted, registry, mut accepted_rx, cut, done: _done } = seed;
     let worker = Rc::new(Worker {
         table,
         ring,
@@ -71,7 +79,7 @@ async fn run(seed: Seed) {
         limits,
         trusted,
         stats,
-        picks: Picks::new(idx),
+        clusters: Clusters::new(idx, registry),
         tasks: TaskTracker::new(),
         cut,
     });

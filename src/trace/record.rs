@@ -166,7 +166,15 @@ pub enum HopError {
     BadRequestBody,
     /// The request was not acceptable and was answered by the proxy.
     RejectedRequest,
-    /// A limit of the proxy was reached.
+    /// All of it took longer than its rule's timeout.
+    RouteTimeout,
+    /// All of it took longer than its gRPC client's deadline.
+    DeadlineExceeded,
+    /// The endpoint refused the HTTP/2 stream, and did nothing.
+    StreamRefused,
+    /// Every endpoint is left out because it has failed too often.
+    NoHealthyEndpoint,
+    /// A limit of the proxy, or of the destination's policy, was reached.
     OverLimit,
     /// The proxy was told to stop and the hop did not end in time.
     Draining,
@@ -246,6 +254,10 @@ impl HopError {
             Self::ClientGone => "client-gone",
             Self::BadRequestBody => "bad-request-body",
             Self::RejectedRequest => "rejected-request",
+            Self::RouteTimeout => "route-timeout",
+            Self::DeadlineExceeded => "deadline-exceeded",
+            Self::StreamRefused => "stream-refused",
+            Self::NoHealthyEndpoint => "no-healthy-endpoint",
             Self::OverLimit => "over-limit",
             Self::Draining => "draining",
         }

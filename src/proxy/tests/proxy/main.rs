@@ -18,6 +18,7 @@ mod routing;
 mod rules;
 mod table;
 mod tcp;
+mod tries;
 mod upgrade;
 mod upstreams;
 mod websockets;

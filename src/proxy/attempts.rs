@@ -1,0 +1,335 @@
+//! The tries of one request: at which endpoint, for how long, and whether once more.
+//!
+//! What has sent nothing (a connection that cannot be made, an idle one that had been closed) is
+//! always tried elsewhere. What may have been read is sent again only where the rule's policy says
+//! so, where the beginning was kept, and within the budget; never once the response has begun.
+
+mod deadline;
+mod moving;
+
+use std::{rc::Rc, time::Duration};
+
+use http::{HeaderMap, Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use spur_route::{Endpoint, rules::RetryPolicy};
+use spur_trace::HopError;
+use tokio::time::{Instant, sleep};
+
+pub(crate) use self::deadline::Deadline;
+use self::moving::{Patience, Slow, while_moving};
+use crate::{
+    body::RequestBody,
+    cluster::{Active, Admitted, Cluster, Outcome, RetryTicket},
+    failure,
+    hop::Hop,
+    pool::{Lease, NotSent, Speak},
+    replay::Replay,
+    worker::Worker,
+};
+
+/// Endpoints tried for one request while connections cannot be made and the policy asks for fewer:
+/// the first and two more, Istio's default number of retries. At 1 s each, a client waits 3 s at
+/// most.
+const N_ENDPOINTS_TRIED: usize = 3;
+
+/// Fresh connections to one endpoint that may close before anything was sent. A
+/// server that accepts and closes at once is not there.
+const N_FRESH_CLOSED: usize = 2;
+
+/// Where a request may be sent, and how often.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// The ready endpoints.
+    pub(crate) backends: &'a [Endpoint],
+    /// Who chooses among them; `None` where there is one.
+    pub(crate) cluster: Option<Rc<Cluster>>,
+    /// The endpoint that is tried first.
+    pub(crate) first: usize,
+    /// What keeps the client at its endpoint.
+    pub(crate) hash: Option<u64>,
+    /// What is tried again.
+    pub(crate) again: Again<'a>,
+    /// When all of it must be over.
+    pub(crate) deadline: Option<Deadline>,
+}
+
+/// What is tried again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Again<'a> {
+    /// Nothing (`attempts: 0`).
+    Never,
+    /// What has sent nothing.
+    Unsent,
+    /// That, and what the policy says.
+    Policy(&'a RetryPolicy),
+}
+
+/// A request, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) req: Request<RequestBody>,
+    pub(crate) speak: Speak,
+    /// How long its response may not begin while the request does not move.
+    pub(crate) head_timeout: Option<Duration>,
+    /// How long no byte of its body may come before that.
+    pub(crate) body_timeout: Option<Duration>,
+}
+
+/// A response that has begun.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) rsp: Response<Incoming>,
+    pub(crate) lease: Lease,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) held: Held,
+}
+
+/// What a request takes up until its response has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    _active: Option<Active>,
+    _retry: Option<RetryTicket>,
+    pub(crate) admitted: Option<Admitted>,
+}
+
+/// A request that no endpoint answered.
+#[derive(Debug)]
+pub(crate) struct Undelivered {
+    pub(crate) error: HopError,
+    /// The endpoint that failed last.
+    pub(crate) endpoint: Endpoint,
+    pub(crate) n_tried: usize,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    Undelivered(Undelivered),
+    /// The client did not send its body.
+    BodyTimeout,
+}
+
+/// What one endpoint did with a request.
+enum Tried {
+    Answered(Response<Incoming>, Lease),
+    /// Nothing was sent: here it is again.
+    Unreached(HopError, Request<RequestBody>),
+    Failed(HopError),
+    BodyTimeout,
+}
+
+/// Which tries there were.
+struct Tries<'p, 'a> {
+    plan: &'p Plan<'a>,
+    /// The places of the endpoints that were tried.
+    tried: Vec<usize>,
+    /// Tries after which the request had perhaps been read.
+    n_retries: u32,
+}
+
+/// Sends a request until an endpoint answers or nothing more may be tried.
+pub(crate) async fn send(
+    worker: &Worker,
+    hop: &Rc<Hop>,
+    plan: &Plan<'_>,
+    outgoing: Outgoing,
+) -> Result<Answered, Unanswered> {
+    let Outgoing { mut req, speak, head_timeout, body_timeout } = outgoing;
+    let policy = plan.again.policy();
+    let replay = policy.and_then(|_| Replay::of(&req));
+    let patience = Patience {
+        head: least(head_timeout, policy.and_then(|policy| policy.per_try_timeout)),
+        body: body_timeout,
+        until: plan.deadline.as_ref().map(|deadline| deadline.at),
+    };
+    let mut tries = Tries { plan, tried: Vec::new(), n_retries: 0 };
+    let mut index = plan.first;
+    let mut ticket = None;
+    loop {
+        let endpoint = &plan.backends[index];
+        tries.tried.push(index);
+        let active = plan.cluster.as_ref().map(|cluster| cluster.begin(index));
+        let outcome = send_to(worker, hop, endpoint, (req, speak, patience)).await;
+        tries.report(index, &outcome);
+        let is_unreached = matches!(outcome, Tried::Unreached(..));
+        req = match outcome {
+            Tried::Answered(rsp, lease) => {
+                let wants_more = policy.is_some_and(|policy| wants_again(policy, &rsp)) && tries.may_retry();
+                let again =
+                    if wants_more { replay.as_ref().and_then(|replay| replay.again(hop)) } else { None };
+                let next = again.and_then(|again| Some((again, tries.ticket()?)));
+                let Some((again, taken)) = next else {
+                    let held = Held { _active: active, _retry: ticket, admitted: None };
+                    return Ok(Answered { rsp, lease, endpoint: endpoint.clone(), held });
+                };
+                ticket = taken;
+                tries.n_retries += 1;
+                again
+            }
+            Tried::BodyTimeout => return Err(Unanswered::BodyTimeout),
+            Tried::Unreached(_, back) if tries.may_try_elsewhere() => back,
+            Tried::Unreached(error, _) => return Err(tries.undelivered(error, endpoint, hop)),
+            Tried::Failed(error) => {
+                let is_over = plan.deadline.as_ref().is_some_and(|deadline| deadline.at <= Instant::now());
+                let wants_more = policy.is_some_and(|policy| wants_after(policy, error)) && !is_over;
+                let again = (wants_more && tries.may_retry())
+                    .then(|| replay.as_ref()?.again(hop))
+                    .flatten()
+                    .and_then(|again| Some((again, tries.ticket()?)));
+                let error = match &plan.deadline {
+                    Some(deadline) if is_over && error == HopError::ResponseTimeout => deadline.error,
+                    _ => error,
+                };
+                let Some((again, taken)) = again else { return Err(tries.undelivered(error, endpoint, hop)) };
+                ticket = taken;
+                tries.n_retries += 1;
+                again
+            }
+        };
+        index = match tries.next() {
+            Some(next) => next,
+            None => return Err(tries.undelivered(HopError::NoHealthyEndpoint, endpoint, hop)),
+        };
+        if let Some(policy) = policy.filter(|_| !is_unreached || tries.tried.contains(&index)) {
+            let pause = policy.pause(tries.n_retries.max(1), rand::random());
+            let left =
+                plan.deadline.as_ref().map(|deadline| deadline.at.saturating_duration_since(Instant::now()));
+            sleep(left.map_or(pause, |left| left.min(pause))).await;
+        }
+        hop.begins_again();
+    }
+}
+
+async fn send_to(
+    worker: &Worker,
+    hop: &Hop,
+    endpoint: &Endpoint,
+    (mut req, speak, patience): (Request<RequestBody>, Speak, Patience),
+) -> Tried {
+    let mut n_fresh_closed = 0;
+    loop {
+        let ready = match worker.pool.ready(endpoint.address, speak).await {
+            Ok(ready) => ready,
+            Err(error) => return Tried::Unreached(error, req),
+        };
+        hop.reached(endpoint);
+        let is_reused = ready.is_reused();
+        match while_moving(hop, patience, ready.send(req)).await {
+            Err(Slow::Upstream) => return Tried::Failed(HopError::ResponseTimeout),
+            Err(Slow::Client) => return Tried::BodyTimeout,
+            Ok(Ok((rsp, lease))) => return Tried::Answered(rsp, lease),
+            Ok(Err(NotSent::Failed(error))) => {
+                return Tried::Failed(failure::before_response(&error));
+            }
+            Ok(Err(NotSent::Unsent(back))) => {
+                req = *back;
+                n_fresh_closed += usize::from(!is_reused);
+                if n_fresh_closed == N_FRESH_CLOSED {
+                    return Tried::Unreached(HopError::UpstreamClosed, req);
+                }
+            }
+        }
+    }
+}
+
+// === impl Again ===
+
+impl<'a> Again<'a> {
+    fn policy(self) -> Option<&'a RetryPolicy> {
+        match self {
+            Self::Policy(policy) => Some(policy),
+            Self::Never | Self::Unsent => None,
+        }
+    }
+}
+
+// === impl Tries ===
+
+impl Tries<'_, '_> {
+    /// Whether the policy allows one more.
+    fn may_retry(&self) -> bool {
+        self.plan.again.policy().is_some_and(|policy| self.n_retries < policy.attempts)
+    }
+
+    /// Whether a request of which nothing was sent may go elsewhere; it goes back to an endpoint
+    /// that refused it only where the rule itself asks for tries.
+    fn may_try_elsewhere(&self) -> bool {
+        let n_tried = self.tried.len();
+        let n_endpoints = self.plan.backends.len().min(N_ENDPOINTS_TRIED);
+        match self.plan.again {
+            Again::Never => false,
+            Again::Policy(policy) if policy.on.wants_connect_failure() => {
+                let most = usize::try_from(policy.attempts).unwrap_or(usize::MAX).saturating_add(1);
+                n_tried < most.max(n_endpoints)
+            }
+            Again::Unsent | Again::Policy(_) => n_tried < n_endpoints,
+        }
+    }
+
+    /// A place among the retries that may be under way; `None` where there is none.
+    #[expect(clippy::option_option, reason = "no cluster, no budget")]
+    fn ticket(&self) -> Option<Option<RetryTicket>> {
+        match &self.plan.cluster {
+            Some(cluster) => cluster.shared.bounds.retry().map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn next(&self) -> Option<usize> {
+        let Some(cluster) = &self.plan.cluster else { return Some(0) };
+        let policy = self.plan.again.policy();
+        let avoids = policy.is_none_or(|policy| policy.avoids_previous) && self.plan.hash.is_none();
+        let last = self.tried.last().copied();
+        // A keyed request stays where it is unless it cannot: then the last one is avoided.
+        let avoided = if avoids { &self.tried[..] } else { last.as_slice() };
+        cluster.choose(self.plan.hash, avoided)
+    }
+
+    fn report(&self, index: usize, outcome: &Tried) {
+        let Some(cluster) = &self.plan.cluster else { return };
+        match outcome {
+            Tried::Answered(rsp, _) => cluster.report(index, Outcome::Status(rsp.status().as_u16())),
+            Tried::Unreached(..) | Tried::Failed(_) => cluster.report(index, Outcome::Local),
+            // The client's doing.
+            Tried::BodyTimeout => {}
+        }
+    }
+
+    fn undelivered(&self, error: HopError, endpoint: &Endpoint, hop: &Hop) -> Unanswered {
+        let (endpoint, n_tried) = (endpoint.clone(), self.tried.len());
+        Unanswered::Undelivered(Undelivered { error: hop.blame(error), endpoint, n_tried })
+    }
+}
+
+/// Whether a response is to be asked for again.
+fn wants_again(policy: &RetryPolicy, rsp: &Response<Incoming>) -> bool {
+    if policy.on.wants_status(rsp.status().as_u16()) {
+        return true;
+    }
+    // A status of gRPC in the headers: the response is nothing but trailers.
+    let status = grpc_status(rsp.headers()).filter(|_| rsp.body().is_end_stream());
+    status.is_some_and(|status| policy.on.wants_grpc_status(status))
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<u32> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a try that ended so, after the request may have been read, is made again.
+fn wants_after(policy: &RetryPolicy, error: HopError) -> bool {
+    match error {
+        HopError::StreamRefused => policy.on.wants_refused_stream(),
+        HopError::UpstreamClosed | HopError::ResponseTimeout | HopError::BadResponse => {
+            policy.on.wants_reset()
+        }
+        _ => false,
+    }
+}
+
+fn least(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}

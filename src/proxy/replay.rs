@@ -1,0 +1,138 @@
+//! A request that can be sent again: a copy of its head, and its body as far as it is short.
+//!
+//! Whether it is sent again is decided in `attempts`.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Uri, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::{body::RequestBody, hop::Hop};
+
+/// Bytes of a body that are kept. 64 KiB, one window of HTTP/2; Envoy keeps 1 MiB
+/// (`per_request_buffer_limit_bytes`), which a thousand requests make a gigabyte.
+const KEPT_MAX_BYTES: usize = 64 * 1024;
+
+/// What is kept of a request.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    body: Rc<Kept>,
+}
+
+/// A body of which the beginning is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    incoming: RefCell<Incoming>,
+    frames: RefCell<Vec<Kind>>,
+    n_bytes: Cell<usize>,
+    /// It is longer than what is kept: nothing is any more.
+    is_too_long: Cell<bool>,
+    hint: SizeHint,
+}
+
+/// A frame, if there is one, and whether it came from the client now.
+pub(crate) type Polled = (Option<Result<Frame<Bytes>, hyper::Error>>, bool);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+// === impl Replay ===
+
+impl Replay {
+    /// Takes a copy of the request's head.
+    pub(crate) fn of(req: &Request<RequestBody>) -> Option<Self> {
+        Some(Self {
+            method: req.method().clone(),
+            uri: req.uri().clone(),
+            version: req.version(),
+            headers: req.headers().clone(),
+            body: req.body().kept()?,
+        })
+    }
+
+    /// The request from its beginning, unless too much of its body has been sent.
+    pub(crate) fn again(&self, hop: &Rc<Hop>) -> Option<Request<RequestBody>> {
+        if self.body.is_too_long.get() {
+            return None;
+        }
+        let mut req = Request::new(RequestBody::again(&self.body, Rc::clone(hop)));
+        *req.method_mut() = self.method.clone();
+        *req.uri_mut() = self.uri.clone();
+        *req.version_mut() = self.version;
+        req.headers_mut().clone_from(&self.headers);
+        Some(req)
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    pub(crate) fn new(incoming: Incoming) -> Self {
+        Self {
+            hint: incoming.size_hint(),
+            incoming: RefCell::new(incoming),
+            frames: RefCell::default(),
+            n_bytes: Cell::new(0),
+            is_too_long: Cell::new(false),
+        }
+    }
+
+    /// The frame at this place: one that was kept, or the next that comes.
+    pub(crate) fn poll_frame(&self, place: usize, cx: &mut Context<'_>) -> Poll<Polled> {
+        if let Some(kind) = self.frames.borrow().get(place) {
+            return Poll::Ready((Some(Ok(kind.clone().into())), false));
+        }
+        let polled = ready!(std::pin::Pin::new(&mut *self.incoming.borrow_mut()).poll_frame(cx));
+        if let Some(Ok(frame)) = &polled {
+            self.keep(frame);
+        }
+        Poll::Ready((polled, true))
+    }
+
+    pub(crate) fn is_at_end(&self, place: usize) -> bool {
+        place >= self.frames.borrow().len() && self.incoming.borrow().is_end_stream()
+    }
+
+    /// Of the whole body.
+    pub(crate) fn hint(&self) -> &SizeHint {
+        &self.hint
+    }
+
+    fn keep(&self, frame: &Frame<Bytes>) {
+        if self.is_too_long.get() {
+            return;
+        }
+        let n_bytes = self.n_bytes.get() + frame.data_ref().map_or(0, Bytes::len);
+        self.n_bytes.set(n_bytes);
+        if n_bytes > KEPT_MAX_BYTES {
+            self.is_too_long.set(true);
+            self.frames.borrow_mut().clear();
+            return;
+        }
+        let data = frame.data_ref().cloned().map(Kind::Data);
+        let kind = data.or_else(|| frame.trailers_ref().cloned().map(Kind::Trailers));
+        self.frames.borrow_mut().extend(kind);
+    }
+}
+
+impl From<Kind> for Frame<Bytes> {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Data(data) => Frame::data(data),
+            Kind::Trailers(trailers) => Frame::trailers(trailers),
+        }
+    }
+}
