@@ -83,8 +83,8 @@ impl Folder {
                 Ok(Some(read)) => {
                     remark(&read);
                     published(&read.table);
-                    say(format_args!("took over {} objects, revision {}", read.n_objects, self.revision));
                     table.store(Arc::new(read.table));
+                    say(format_args!("took over {} objects, revision {}", read.n_objects, self.revision));
                 }
                 Ok(None) => {}
                 Err(error) => say(format_args!("error: {error}\nthe rules stay as they were")),

@@ -15,6 +15,7 @@
 //! | `traces` | `spur trace` |
 //! | `samples` | the demo's services under Spur |
 //! | `demo`, `runs` | `spur demo`, `spur test` |
+//! | `alone` | `spur proxy`, and rules without a server |
 //! | `commands` | the other commands and their output |
 //! | `mistakes` | bad input: what is said about it |
 //! | `traffic` | every request goes where its key says, while sandboxes come and go |
@@ -27,6 +28,7 @@
 #[path = "../harness/harness.rs"]
 mod harness;
 
+mod alone;
 mod commands;
 mod demo;
 mod durability;

@@ -13,6 +13,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     Definition {
         short_names: &["dr"],
         columns: &[Column::text("Host", ".spec.host"), Column::AGE],
+        acted_on_by: PROXY,
         ..named(NETWORKING, "DestinationRule", "destinationrules", "destinationrule")
     },
     Definition {
@@ -34,6 +35,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             Column::text("Resolution", ".spec.resolution"),
             Column::AGE,
         ],
+        acted_on_by: PROXY,
         ..named(NETWORKING, "ServiceEntry", "serviceentries", "serviceentry")
     },
     named(NETWORKING, "Sidecar", "sidecars", "sidecar"),
@@ -44,6 +46,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             Column::text("Hosts", ".spec.hosts"),
             Column::AGE,
         ],
+        acted_on_by: PROXY,
         ..named(NETWORKING, "VirtualService", "virtualservices", "virtualservice")
     },
     Definition {
@@ -86,6 +89,9 @@ const EXTENSIONS: Group = Group {
     versions: &["v1alpha1"],
     storage_version: "v1alpha1",
 };
+
+/// Who obeys rules of traffic; `docs/istio.md` says which fields.
+const PROXY: &str = "proxy ([istio.md](istio.md))";
 
 const NETWORKING: Group = Group {
     name: "networking.istio.io",

@@ -33,8 +33,9 @@ No definition is listed for them. A CustomResourceDefinition of the same name ta
 bundled kind, in every version, until it is deleted; deleting it deletes the objects, as anywhere. So
 Helm charts and installers that bring their own definitions work as they do on a cluster without any.
 
-Nothing acts on them yet. Istio's VirtualService, DestinationRule, Gateway and ServiceEntry are to be
-read by the data plane; Gateway API's kinds are stored and served only.
+Requests are routed by Istio's VirtualService, DestinationRule, Gateway and ServiceEntry
+([istio.md](istio.md) says what of them is obeyed); what Istio's webhook refuses is refused here, too.
+The other kinds are stored and served only.
 
 | kind | API (stored in) | scope | short | subresources | acted on by |
 |---|---|---|---|---|---|
