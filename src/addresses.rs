@@ -15,6 +15,7 @@ use crate::identity::{self, Admin};
 pub(crate) struct Addresses {
     pub(crate) api: String,
     pub(crate) entry: String,
+    pub(crate) metrics: String,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) data: PathBuf,
 }
@@ -74,6 +75,7 @@ impl Addresses {
             "pid": std::process::id(),
             "api": self.api,
             "entry": self.entry,
+            "metrics": self.metrics,
             "kubeconfig": self.kubeconfig,
             "data": self.data,
             "services": {},

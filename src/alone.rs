@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use serde_json::json;
 use spur_cli::args::{ProxyArgs, UpOutput};
-use spur_net::{Destination, Inlet};
+use spur_net::{Destination, Inlet, Limits};
 use spur_proxy::{Config as ProxyConfig, Drained, Proxy};
 use spur_route::RoutingTable;
 use tokio::sync::mpsc;
@@ -18,10 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::folder::{Folder, remark};
 use crate::say::say;
+use crate::scrape;
 use crate::shutdown::Signals;
-
-/// What requests get to end.
-const REQUEST_GRACE: Duration = Duration::from_secs(25);
 
 /// The listeners of gateways on ports for which the entry does not stand.
 struct Gateways {
@@ -42,7 +39,8 @@ pub(crate) async fn proxy(args: ProxyArgs) -> ExitCode {
 }
 
 async fn run(args: ProxyArgs) -> Result<ExitCode> {
-    let ProxyArgs { filename, listen, workers, output } = args;
+    let ProxyArgs { filename, listen, metrics_listen, workers, limit, output } = args;
+    let limits = crate::up::limits(Limits::default(), &limit)?;
     let mut signals = Signals::listen().context("failed to take over signals")?;
     let listener = spur_net::bind(listen)?;
     let entry = listener.local_addr()?;
@@ -59,7 +57,8 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let workers =
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
-    let proxy = Proxy::start(ProxyConfig::new(workers, table.clone()))?;
+    let request_grace = limits.drain_timeout;
+    let proxy = Proxy::start(ProxyConfig { limits, ..ProxyConfig::new(workers, table.clone()) })?;
     let mut gateways = Gateways { address: entry.ip(), inlets_tx: proxy.inlets(), open: BTreeMap::new() };
     gateways.serve(&first.table);
     let n_objects = first.n_objects;
@@ -67,13 +66,17 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let inlet =
         Inlet { listener, caller: None, destination: Destination::Entry, closed: CancellationToken::new() };
     proxy.inlets().send(inlet).await.context("the proxy ended at once")?;
-    announce(entry, &gateways, n_objects, output);
+    let stop_metrics = CancellationToken::new();
+    let metrics = spur_net::bind(metrics_listen)?;
+    let metrics = scrape::serve(metrics, proxy.metrics(), stop_metrics.clone())?;
+    let _stops_metrics = stop_metrics.drop_guard();
+    announce((entry, metrics), &gateways, n_objects, output);
     tokio::select! {
         followed = folder.follow(table, |table| gateways.serve(table)) => followed?,
         () = signals.next() => {}
     }
     tokio::select! {
-        drained = proxy.drain(REQUEST_GRACE) => {
+        drained = proxy.drain(request_grace) => {
             if let Drained::Cut { n_connections } = drained {
                 say(format_args!("cut {n_connections} connections that did not end in time"));
             }
@@ -86,12 +89,25 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     }
 }
 
-fn announce(entry: SocketAddr, gateways: &Gateways, n_objects: usize, output: UpOutput) {
+fn announce(
+    (entry, metrics): (SocketAddr, SocketAddr),
+    gateways: &Gateways,
+    n_objects: usize,
+    output: UpOutput,
+) {
     let ports: Vec<u16> = gateways.open.keys().copied().collect();
     match output {
-        UpOutput::Json => println!("{}", json!({"entry": format!("http://{entry}"), "gatewayPorts": ports})),
+        UpOutput::Json => println!(
+            "{}",
+            json!({
+                "entry": format!("http://{entry}"),
+                "gatewayPorts": ports,
+                "metrics": format!("http://{metrics}/metrics"),
+            })
+        ),
         UpOutput::Text => {
             say(format_args!("listening on http://{entry}, {n_objects} objects"));
+            say(format_args!("metrics   http://{metrics}/metrics"));
             for port in ports {
                 say(format_args!("gateway   http://{}", SocketAddr::new(gateways.address, port)));
             }

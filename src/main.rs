@@ -6,6 +6,7 @@ mod config;
 mod folder;
 mod identity;
 mod say;
+mod scrape;
 mod shutdown;
 mod up;
 

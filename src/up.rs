@@ -28,6 +28,7 @@ use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
 use crate::identity;
 use crate::say::say;
+use crate::scrape;
 use crate::shutdown::{Signals, stdin_ended, store_failed};
 
 /// What pods get to end after SIGTERM when all of Spur ends. Shorter than
@@ -75,6 +76,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         listen,
         port,
         entry_port,
+        metrics_listen,
         runtime,
         output,
         no_ui: _, // There is no terminal interface yet.
@@ -95,11 +97,15 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let identity = identity::open(&identity)?;
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
+    let metrics = spur_net::bind(metrics_listen)?;
     let workers =
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let running =
-        start(&data, &config, Bound { store, runtime, identity, api, entry, workers, limits, api_limits })
-            .await?;
+    let running = start(
+        &data,
+        &config,
+        Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits },
+    )
+    .await?;
     let applied = if filename.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -130,7 +136,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
 }
 
 /// The usual limits, but for what was asked for.
-fn limits(mut limits: Limits, asked: &[String]) -> Result<Limits> {
+pub(crate) fn limits(mut limits: Limits, asked: &[String]) -> Result<Limits> {
     for assignment in asked {
         limits.set(assignment)?;
     }
@@ -202,13 +208,14 @@ struct Bound {
     identity: identity::Opened,
     api: TcpListener,
     entry: TcpListener,
+    metrics: TcpListener,
     workers: usize,
     limits: Limits,
     api_limits: Limits,
 }
 
 async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
-    let Bound { store, runtime, identity, api, entry, workers, limits, api_limits } = bound;
+    let Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits } = bound;
     let api_address = api.local_addr()?;
     let entry_address = entry.local_addr()?;
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
@@ -226,16 +233,18 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let (collector, traces) = spur_trace::collector(proxy.rings().to_vec(), spur_trace::Limits::default());
     let collector = tokio::spawn(collector.run(stop_collector.clone()));
 
+    let stop_server = CancellationToken::new();
+    let metrics = scrape::serve(metrics, proxy.metrics(), stop_server.clone())?;
     let addresses = Addresses {
         api: format!("https://{api_address}"),
         entry: format!("http://{entry_address}"),
+        metrics: format!("http://{metrics}/metrics"),
         kubeconfig: data.join("kubeconfig"),
         data: data.to_owned(),
     };
     let (services_tx, services_rx) = watch::channel(Map::new());
     let (routes_tx, routes) = watch::channel(0);
     let (facts_tx, facts_rx) = watch::channel(addresses.facts());
-    let stop_server = CancellationToken::new();
     // At once, so that they share a transaction and its fsyncs.
     tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
     let identity::Opened { identity, tls, admin } = identity;

@@ -55,6 +55,7 @@ fn lines(url: &str, facts: &Facts, pods: Count, sandboxes: Count) -> Vec<String>
     let mut lines = vec![line("api", facts.text("api").unwrap_or(url))];
     for (label, field) in [
         ("entry", "entry"),
+        ("metrics", "metrics"),
         ("data", "data"),
         ("kubeconfig", "kubeconfig"),
         ("runtime", "runtime"),

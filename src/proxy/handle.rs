@@ -19,6 +19,7 @@ use crate::{
     acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, Seat},
     cluster::{Ejected, Registry},
     config::Config,
+    metrics::{Meters, Metrics},
     stats::{Stats, WorkerStats},
     worker,
 };
@@ -35,6 +36,7 @@ pub struct Handle {
     stats: Vec<Arc<WorkerStats>>,
     n_refused: Arc<AtomicU64>,
     registry: Arc<Registry>,
+    meters: Arc<Meters>,
     drain: DropGuard,
     cut: DropGuard,
     /// threads -- nothing, until all have ended --> handle
@@ -80,6 +82,7 @@ impl Proxy {
             stats: Vec::new(),
             n_refused: Arc::default(),
             registry: Arc::default(),
+            meters: Arc::default(),
             drain: drain_guard,
             cut: cut_guard,
             done_rx,
@@ -101,6 +104,7 @@ impl Proxy {
                 limits: limits.clone(),
                 trusted: trusted.clone(),
                 registry: Arc::clone(&handle.registry),
+                meters: Arc::clone(&handle.meters),
                 accepted_rx,
                 cut: cut.clone(),
                 done: done_tx.clone(),
@@ -142,6 +146,16 @@ impl Handle {
         sum
     }
 
+    /// The way to what was counted, which outlives the handle.
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            meters: Arc::clone(&self.meters),
+            workers: self.stats.clone(),
+            n_refused: Arc::clone(&self.n_refused),
+            registry: Arc::clone(&self.registry),
+        }
+    }
+
     /// The endpoints that are left out now because they have failed too often.
     pub fn ejected(&self) -> Vec<Ejected> {
         self.registry.ejected()
@@ -156,6 +170,7 @@ impl Handle {
             stats,
             n_refused: _,
             registry: _,
+            meters: _,
             drain,
             cut,
             mut done_rx,

@@ -15,7 +15,7 @@ use spur_route::{Endpoint, SpanId, TraceId, TraceParent, Verdict};
 use spur_trace::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
 use tokio::time::Instant;
 
-use crate::{stats::count, worker::Worker};
+use crate::{metrics::Labels, stats::count, worker::Worker};
 
 /// A long hop writes how far it is once a second: a reader sees it move, and
 /// 16,384 records of a ring still hold hours of one stream.
@@ -38,6 +38,7 @@ pub(crate) struct Hop {
     status: Cell<Option<u16>>,
     grpc_status: Cell<Option<u32>>,
     served_by: RefCell<Option<Endpoint>>,
+    labels: Labels,
     /// The client's own body failed, so whatever fails next is not the upstream's fault.
     client_failed: Cell<bool>,
     is_ended: Cell<bool>,
@@ -94,6 +95,7 @@ impl Hop {
             status: Cell::new(None),
             grpc_status: Cell::new(None),
             served_by: RefCell::new(None),
+            labels: Labels::of(verdict, caller),
             client_failed: Cell::new(false),
             is_ended: Cell::new(false),
             _busy: busy,
@@ -201,6 +203,7 @@ impl Hop {
             response_bytes: self.response_bytes.get(),
             error,
         };
+        self.worker.meter.record(&self.labels, &end, self.id.trace_id);
         self.worker.ring.push(Record::End(self.id, Box::new(end)));
     }
 

@@ -18,6 +18,7 @@ use crate::{
     acceptor::Accepted,
     cluster::{Clusters, Registry},
     connection,
+    metrics::{Meter, Meters},
     pool::Pool,
     stats::WorkerStats,
     trust::Network,
@@ -37,6 +38,7 @@ pub(crate) struct Worker {
     pub(crate) trusted: Vec<Network>,
     pub(crate) pool: Pool,
     pub(crate) clusters: Clusters,
+    pub(crate) meter: Meter,
     /// Client connections and what they were upgraded to. Upstream connections
     /// end with the thread.
     pub(crate) tasks: TaskTracker,
@@ -54,6 +56,7 @@ pub(crate) struct Seed {
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) meters: Arc<Meters>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
     pub(crate) cut: CancellationToken,
@@ -71,7 +74,19 @@ pub(crate) fn start(seed: Seed) -> io::Result<thread::JoinHandle<()>> {
 }
 
 async fn run(seed: Seed) {
-    let Seed { idx, table, ring, stats, limits, trusted, registry, mut accepted_rx, cut, done: _done } = seed;
+    let Seed {
+        idx,
+        table,
+        ring,
+        stats,
+        limits,
+        trusted,
+        registry,
+        meters,
+        mut accepted_rx,
+        cut,
+        done: _done,
+    } = seed;
     let worker = Rc::new(Worker {
         table,
         ring,
@@ -80,6 +95,7 @@ async fn run(seed: Seed) {
         trusted,
         stats,
         clusters: Clusters::new(idx, registry),
+        meter: Meter::new(meters),
         tasks: TaskTracker::new(),
         cut,
     });

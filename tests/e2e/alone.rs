@@ -165,6 +165,31 @@ async fn a_folder_is_routed_by_and_its_changes_are_taken_over() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_for_prometheus() {
+    let alone =
+        Alone::start(&[("shop.yaml", &shop(says("v1").await, 1)), ("rule.yaml", &rule("v1", "v2"))]).await;
+    let cart = alone.site("cart.shop.localhost");
+    for _ in 0..3 {
+        cart.get("/").send().await.ok();
+    }
+    // Nobody is behind the other version.
+    cart.get("/").header("user", "ann").send().await;
+    let metrics = Site::of(alone.entry["metrics"].as_str().unwrap());
+    let scraped = metrics.get("/metrics").send().await.ok().text();
+    let count = |version: &str, code: u16| {
+        let labels = [format!("destination_version=\"{version}\""), format!("response_code=\"{code}\"")];
+        let line = scraped.lines().find(|line| {
+            line.starts_with("istio_requests_total{") && labels.iter().all(|label| line.contains(&**label))
+        });
+        line.and_then(|line| line.rsplit(' ').next().unwrap().parse::<u64>().ok())
+    };
+    assert_eq!((count("v1", 200), count("v2", 502)), (Some(3), Some(1)), "{scraped}");
+    let open = metrics.get("/metrics").header("accept", "application/openmetrics-text").send().await.ok();
+    assert!(open.text().ends_with("# EOF\n") && open.text().contains("# {trace_id=\""));
+    alone.end().await;
+}
+
+#[tokio::test]
 async fn no_request_fails_while_rules_change() {
     let shop = shop(says("v1").await, says("v2").await);
     let mut alone = Alone::start(&[("shop.yaml", &shop), ("rule.yaml", &rule("v1", "v2"))]).await;

@@ -25,9 +25,15 @@ pub struct ProxyArgs {
     /// Address for requests, told apart by host
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Address for Prometheus, at /metrics; a free port of this machine unless given
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
+    pub metrics_listen: SocketAddr,
     /// Threads that carry traffic [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Bound of client connections, such as head-bytes=128KiB (repeatable; docs/limits.md lists them)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub limit: Vec<String>,
     /// What to print when ready: json is one line on stdout
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: UpOutput,

@@ -1,6 +1,6 @@
 //! `spur up`, which the binary itself runs.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -32,6 +32,9 @@ pub struct UpArgs {
     /// Port for requests from outside, told apart by host; 0 takes a free one [default: 8080]
     #[arg(long, value_name = "PORT")]
     pub entry_port: Option<u16>,
+    /// Address for Prometheus, at /metrics; a free port of this machine unless given
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
+    pub metrics_listen: SocketAddr,
     /// What runs the pods
     #[arg(long, value_name = "RUNTIME", default_value = "auto")]
     pub runtime: RuntimeChoice,
