@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod explained;
 mod faults;
 
 mod floods;
