@@ -31,6 +31,17 @@ pub(crate) const TRACESTATE_KEY: &str = "spur";
 /// (<https://www.signadot.com/docs/guides/set-up-context-propagation>).
 const SD_ROUTING_KEY: &str = "sd-routing-key";
 
+/// Headers that are nothing but a key.
+#[must_use]
+pub fn key_headers() -> [&'static HeaderName; 3] {
+    [&SPUR_KEY, &OT_BAGGAGE, &UBERCTX]
+}
+
+/// Members of `baggage` that are a key.
+pub const BAGGAGE_KEYS: [&str; 2] = [BAGGAGE_KEY, SD_ROUTING_KEY];
+/// Members of `tracestate` that are a key.
+pub const TRACESTATE_KEYS: [&str; 2] = [TRACESTATE_KEY, SD_ROUTING_KEY];
+
 /// OpenTracing's and Jaeger's baggage headers with Signadot's key, which its
 /// browser extension still sends (`headerNames.ts` of signadot/browser-extension).
 static OT_BAGGAGE: HeaderName = HeaderName::from_static("ot-baggage-sd-routing-key");

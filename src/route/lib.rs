@@ -37,7 +37,9 @@ mod virtual_host;
 mod wire;
 mod witness;
 
-pub use carrier::{Carrier, CarrierSpec, KEY_MAX_LEN, SPUR_KEY, is_valid_key};
+pub use carrier::{
+    BAGGAGE_KEYS, Carrier, CarrierSpec, KEY_MAX_LEN, SPUR_KEY, TRACESTATE_KEYS, is_valid_key, key_headers,
+};
 pub use decide::{Ask, Destination, Source, decide, explain};
 pub use explain::{
     Asked, CandidateFinding, CandidateOutcome, CarrierFinding, CarrierOutcome, DestinationFinding,

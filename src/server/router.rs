@@ -108,6 +108,9 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
     query.is_watch |= target.is_watch;
     access::check(&state, &user, &attributes::of_target(&parts.method, &target, &query))?;
     if let Some(part) = target.subresource.filter(|part| part.is_streamed()) {
+        // Whatever the method of the handshake, a command is made (Kubernetes 1.35,
+        // `AuthorizePodWebsocketUpgradeCreatePermission`).
+        access::check(&state, &user, &attributes::of_target(&Method::POST, &target, &query))?;
         return streams::connect(&state, (&target, part), parts).await;
     }
     let is_long_running = in_flight::is_long_running(&target, &query);

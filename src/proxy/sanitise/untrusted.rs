@@ -7,18 +7,7 @@
 //! headers) are its configuration's own decision and stay.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use spur_route::{SPUR_KEY, baggage, tracestate};
-
-/// Headers that are nothing but a key (`spur_route::Carrier`).
-static KEY_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("spur-key"),
-    HeaderName::from_static("ot-baggage-sd-routing-key"),
-    HeaderName::from_static("uberctx-sd-routing-key"),
-];
-
-/// Members of `baggage`, and of `tracestate`, that are a key.
-const BAGGAGE_KEYS: [&[u8]; 2] = [b"spur-key", b"sd-routing-key"];
-const TRACESTATE_KEYS: [&[u8]; 2] = [b"spur", b"sd-routing-key"];
+use spur_route::{BAGGAGE_KEYS, TRACESTATE_KEYS, baggage, key_headers, tracestate};
 
 /// Headers that the proxy sets or reads, so that a name with `_` in the place of `-` would be taken
 /// for ours by a service that reads CGI variables.
@@ -41,10 +30,10 @@ const OURS: [&str; 13] = [
 /// Takes routing keys off; whether there were any.
 pub(crate) fn strip_keys(headers: &mut HeaderMap) -> bool {
     let mut had_keys = false;
-    for name in &KEY_HEADERS {
+    for name in key_headers() {
         had_keys |= headers.remove(name).is_some();
     }
-    let is_key = |member: &baggage::Member<'_>| BAGGAGE_KEYS.contains(&member.name);
+    let is_key = |member: &baggage::Member<'_>| BAGGAGE_KEYS.iter().any(|key| key.as_bytes() == member.name);
     if baggage::members(headers).any(|member| is_key(&member)) {
         let kept: Vec<&[u8]> =
             baggage::members(headers).filter(|member| !is_key(member)).map(|member| member.raw).collect();
@@ -52,7 +41,8 @@ pub(crate) fn strip_keys(headers: &mut HeaderMap) -> bool {
         replace(headers, &baggage::BAGGAGE, &kept);
         had_keys = true;
     }
-    let is_key = |member: &tracestate::Member<'_>| TRACESTATE_KEYS.contains(&member.key);
+    let is_key =
+        |member: &tracestate::Member<'_>| TRACESTATE_KEYS.iter().any(|key| key.as_bytes() == member.key);
     if tracestate::members(headers).any(|member| is_key(&member)) {
         let kept: Vec<&[u8]> =
             tracestate::members(headers).filter(|member| !is_key(member)).map(|member| member.raw).collect();
@@ -60,7 +50,6 @@ pub(crate) fn strip_keys(headers: &mut HeaderMap) -> bool {
         replace(headers, &tracestate::TRACESTATE, &kept);
         had_keys = true;
     }
-    debug_assert_eq!(KEY_HEADERS[0], SPUR_KEY);
     had_keys
 }
 
