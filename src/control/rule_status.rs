@@ -107,7 +107,7 @@ fn changed(status: &Value, mut wanted: Value) -> Option<Vec<Value>> {
         }
     }
     if wanted["lastTransitionTime"].is_null() {
-        wanted["lastTransitionTime"] = json!(Timestamp::now().to_string());
+        wanted["lastTransitionTime"] = json!(Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     }
     conditions.push(wanted);
     Some(conditions)
