@@ -38,6 +38,9 @@ pub struct Caller {
     pub sandbox: Option<String>,
 }
 
+/// What may stand around a header's name and value (RFC 9110, section 5.6.3).
+const SPACE: [char; 2] = [' ', '\t'];
+
 /// Words that make no request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
@@ -87,8 +90,8 @@ impl Question {
     pub fn with_header(mut self, text: &str) -> Result<Self, QuestionError> {
         let bad = || QuestionError::Header(text.to_owned());
         let (name, value) = text.split_once(':').ok_or_else(bad)?;
-        let name = HeaderName::from_str(name.trim()).map_err(|_| bad())?;
-        let value = HeaderValue::from_str(value.trim()).map_err(|_| bad())?;
+        let name = HeaderName::from_str(name.trim_matches(SPACE)).map_err(|_| bad())?;
+        let value = HeaderValue::from_str(value.trim_matches(SPACE)).map_err(|_| bad())?;
         if name == http::header::HOST {
             value.to_str().map_err(|_| bad())?.clone_into(&mut self.authority);
         } else {
@@ -184,7 +187,8 @@ fn service<'a>(host: &'a str, namespace: &'a str) -> Option<(&'a str, &'a str)> 
 
 fn target_of(url: &Uri) -> Result<Uri, InvalidUri> {
     let target = url.path_and_query().map_or("/", PathAndQuery::as_str);
-    if target.is_empty() { Ok(Uri::from_static("/")) } else { target.parse() }
+    // A query may follow the host at once (RFC 9110, section 4.2.3: an empty path is `/`).
+    if target.starts_with('/') { target.parse() } else { format!("/{target}").parse() }
 }
 
 // === impl Caller ===
