@@ -13,9 +13,9 @@ pub(crate) const PREFIX_MAX_BYTES: usize = 24;
 
 /// A stream that first gives back what was read from it.
 #[derive(Debug)]
-pub struct Rewind<S> {
+pub struct Rewind<S, P = [u8; PREFIX_MAX_BYTES]> {
     stream: S,
-    prefix: [u8; PREFIX_MAX_BYTES],
+    prefix: P,
     /// `prefix[start..end]` has not been given back yet.
     start: usize,
     end: usize,
@@ -23,10 +23,11 @@ pub struct Rewind<S> {
 
 // === impl Rewind ===
 
-impl<S> Rewind<S> {
-    /// Puts the `n_bytes` of `prefix` in front of `stream`.
-    pub(crate) fn new(stream: S, prefix: [u8; PREFIX_MAX_BYTES], n_bytes: usize) -> Self {
-        Self { stream, prefix, start: 0, end: n_bytes.min(PREFIX_MAX_BYTES) }
+impl<S, P: AsRef<[u8]>> Rewind<S, P> {
+    /// Puts the first `n_bytes` of `prefix` in front of `stream`.
+    pub(crate) fn new(stream: S, prefix: P, n_bytes: usize) -> Self {
+        let end = n_bytes.min(prefix.as_ref().len());
+        Self { stream, prefix, start: 0, end }
     }
 
     /// The stream beneath.
@@ -36,12 +37,12 @@ impl<S> Rewind<S> {
 
     fn give_back(&mut self, buf: &mut ReadBuf<'_>) {
         let n_bytes = buf.remaining().min(self.end - self.start);
-        buf.put_slice(&self.prefix[self.start..self.start + n_bytes]);
+        buf.put_slice(&self.prefix.as_ref()[self.start..self.start + n_bytes]);
         self.start += n_bytes;
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
+impl<S: AsyncRead + Unpin, P: AsRef<[u8]> + Unpin> AsyncRead for Rewind<S, P> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -62,7 +63,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
+impl<S: AsyncWrite + Unpin, P: Unpin> AsyncWrite for Rewind<S, P> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -143,13 +143,7 @@ where
         return http(protocol, stream, service, (limits, drain)).await;
     };
     if protocol != Protocol::Tls {
-        if protocol == Protocol::Http1 {
-            // It lingers, or the request that is left unread would reset the answer.
-            let mut stream = Paced::new(stream, Pace::new(protocol), &limits);
-            if stream.write_all(PLAIN_TO_TLS).await.is_ok() {
-                let _nobody_listens_any_more = stream.shutdown().await;
-            }
-        }
+        refuse_plain(stream, protocol, &limits).await;
         return Ended::Finished;
     }
     let shaken = tokio::select! {
@@ -169,6 +163,21 @@ where
     match tell(stream, peer, (&limits, &drain)).await {
         Some((protocol, stream)) => http(protocol, stream, service, (limits, drain)).await,
         None => Ended::Finished,
+    }
+}
+
+/// Closes a connection that does not speak TLS where every client has to; one that speaks HTTP/1 is
+/// told.
+pub async fn refuse_plain<I>(stream: I, protocol: Protocol, limits: &Limits)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    if protocol == Protocol::Http1 {
+        // It lingers, or the request that is left unread would reset the answer.
+        let mut stream = Paced::new(stream, Pace::new(protocol), limits);
+        if stream.write_all(PLAIN_TO_TLS).await.is_ok() {
+            let _nobody_listens_any_more = stream.shutdown().await;
+        }
     }
 }
 

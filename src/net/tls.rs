@@ -44,9 +44,38 @@ pub enum TlsError {
     /// The authority's certificate cannot verify clients.
     #[error("failed to take the authority's certificate")]
     Verifier(#[source] rustls::server::VerifierBuilderError),
-    /// A certificate and a key that do not go together.
-    #[error("failed to use the server's certificate")]
+    /// A certificate and a key that do not go together, or a certificate that is none.
+    #[error("failed to use a certificate")]
     Config(#[source] rustls::Error),
+    /// A text without a certificate where one has to be.
+    #[error("found no certificate")]
+    NoCertificate,
+}
+
+/// The authorities in a text.
+pub(crate) fn authorities(pem: &str) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.map_err(TlsError::Pem)?).map_err(TlsError::Config)?;
+    }
+    if roots.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    Ok(roots)
+}
+
+/// A chain of certificates and its key.
+pub(crate) fn chain_and_key(
+    certificate_pem: &str,
+    key_pem: &str,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate_pem.as_bytes()).collect();
+    let chain = chain.map_err(TlsError::Pem)?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(TlsError::Pem)?;
+    Ok((chain, key))
 }
 
 // === impl Tls ===
@@ -59,22 +88,17 @@ impl Tls {
     /// [`TlsError`] when one of the texts is not what it should be.
     pub fn new(credential: &Credential, client_ca_pem: &str) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(client_ca_pem.as_bytes()) {
-            roots.add(certificate.map_err(TlsError::Pem)?).map_err(TlsError::Config)?;
-        }
+        let roots = authorities(client_ca_pem)?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .allow_unauthenticated()
             .build()
             .map_err(TlsError::Verifier)?;
-        let chain: Result<Vec<_>, _> =
-            CertificateDer::pem_slice_iter(credential.certificate_pem.as_bytes()).collect();
-        let key = PrivateKeyDer::from_pem_slice(credential.key_pem.as_bytes()).map_err(TlsError::Pem)?;
+        let (chain, key) = chain_and_key(&credential.certificate_pem, &credential.key_pem)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Config)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(chain.map_err(TlsError::Pem)?, key)
+            .with_single_cert(chain, key)
             .map_err(TlsError::Config)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self(tokio_rustls::TlsAcceptor::from(Arc::new(config))))
