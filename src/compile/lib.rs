@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  Service, EndpointSlice, Pod ┐                       ┌─► ServiceSpec ─┐
-//!  Sandbox ────────────────────┼─► Fragment ─► compile ┼─► SandboxSpec ─┼─► RoutingTable::of
+//!  Sandbox, Secret ────────────┼─► Fragment ─► compile ┼─► SandboxSpec ─┼─► RoutingTable::of
 //!  VirtualService, … ──────────┘   (cached by uid      └─► RuleSpecs ───┘
 //!                                   and resourceVersion)
 //! ```
@@ -19,6 +19,7 @@ mod cache;
 mod istio;
 mod pod;
 mod sandbox;
+mod secret;
 mod service;
 mod slice;
 
@@ -28,14 +29,14 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use spur_api::sandbox::Sandbox;
-use spur_route::{ForkSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
+use spur_route::{CredentialSpec, ForkSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
 pub use cache::FragmentCache;
 pub use istio::{DestinationRule, Gateway, Istio, IstioKind, ServiceEntry, VirtualService};
@@ -56,6 +57,7 @@ enum Content {
     Pod(Arc<PodFragment>),
     Sandbox(Arc<SandboxFragment>),
     Rules(Arc<RuleFragment>),
+    Secret(Arc<CredentialSpec>),
 }
 
 /// A kind of object that routing is made from.
@@ -77,6 +79,8 @@ pub enum SourceKind {
     EndpointSlice,
     /// `v1 Pod`.
     Pod,
+    /// `v1 Secret`.
+    Secret,
     /// `spur.dev/v1alpha1 Sandbox`.
     Sandbox,
     /// `networking.istio.io VirtualService`.
@@ -112,6 +116,7 @@ pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragme
     let mut pods = PodLabels::new();
     let mut sandboxes = Vec::new();
     let mut rules = Vec::new();
+    let mut credentials = Vec::new();
     for Fragment(content) in fragments {
         match content {
             Content::Service(service) => services.push(&**service),
@@ -121,6 +126,7 @@ pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragme
             Content::Pod(pod) => drop(pods.insert((&pod.namespace, &pod.name), &pod.labels)),
             Content::Sandbox(sandbox) => sandboxes.push(&**sandbox),
             Content::Rules(rule) => rules.push(&**rule),
+            Content::Secret(credential) => credentials.push((**credential).clone()),
         }
     }
     let mut specs = Vec::with_capacity(services.len());
@@ -136,7 +142,7 @@ pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragme
         }
         specs.push(spec);
     }
-    let rules = rule_specs(rules, &mut specs);
+    let rules = RuleSpecs { credentials, ..rule_specs(rules, &mut specs) };
     let sandboxes = sandbox_specs(sandboxes, forks);
     RoutingTable::of(revision, Specs { services: specs, sandboxes, rules })
 }
@@ -208,6 +214,7 @@ impl Fragment {
             ("v1", "Service") => read::<Service>(object),
             ("discovery.k8s.io/v1", "EndpointSlice") => read::<EndpointSlice>(object),
             ("v1", "Pod") => read::<Pod>(object),
+            ("v1", "Secret") => read::<Secret>(object),
             ("spur.dev/v1alpha1", "Sandbox") => read::<Sandbox>(object),
             (version, kind) if version.starts_with(spur_istio::GROUP) => match kind {
                 "VirtualService" => read::<Istio<VirtualService>>(object),
@@ -225,10 +232,11 @@ impl Fragment {
 
 impl SourceKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Service,
         Self::EndpointSlice,
         Self::Pod,
+        Self::Secret,
         Self::Sandbox,
         Self::VirtualService,
         Self::DestinationRule,
@@ -260,6 +268,14 @@ impl Source for Pod {
 
     fn fragment(&self) -> Option<Fragment> {
         Some(Fragment(Content::Pod(Arc::new(PodFragment::of(self)))))
+    }
+}
+
+impl Source for Secret {
+    const KIND: SourceKind = SourceKind::Secret;
+
+    fn fragment(&self) -> Option<Fragment> {
+        Some(Fragment(Content::Secret(Arc::new(secret::credential(self)?))))
     }
 }
 

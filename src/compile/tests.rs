@@ -291,6 +291,7 @@ fn taken_by(objects: &[Value]) -> Vec<String> {
             host: "cart",
             headers: &headers,
             is_tls: false,
+            server: None,
             lot: 0,
             is_connection: false,
         },
@@ -347,6 +348,42 @@ fn of_two_virtual_services_of_one_host_the_older_counts() {
     );
     assert_eq!(taken_by(&[service.clone(), younger.clone()]), ["responded"]);
     assert_eq!(taken_by(&[service, younger, older]), ["no-route"]);
+}
+
+fn secret(name: &str, data: Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"namespace": "shop", "name": name, "resourceVersion": "7"}, "data": data,
+    })
+}
+
+#[test]
+fn a_servers_certificate_is_that_of_its_secret() {
+    let server = |name: &str, number: u16| {
+        json!({
+            "port": {"number": number, "name": name, "protocol": "HTTPS"}, "hosts": ["a.com"],
+            "tls": {"mode": "SIMPLE", "credentialName": name},
+        })
+    };
+    let servers = json!({"servers": [server("one", 443), server("two", 444), server("none", 445)]});
+    let gateway = istio("Gateway", "edge", "2026-01-01T00:00:00Z", servers);
+    // `a`, `b` and `c` in base64.
+    let one = secret("one", json!({"tls.crt": "YQ==", "tls.key": "Yg==", "other": "eA=="}));
+    let authorities = secret("one-cacert", json!({"cacert": "Yw=="}));
+    let two = secret("two", json!({"cert": "YQ==", "key": "Yg==", "ca.crt": "Yw=="}));
+    let useless = secret("none", json!({"password": "eA=="}));
+    let table = table_of(&[gateway, one, authorities, two, useless]);
+    let held = |port: u16| {
+        let server = table.tls_server(port, Some("a.com")).unwrap();
+        let spur_route::TlsEnd::Here { credential, .. } = &server.end else { panic!("it ends here") };
+        credential.clone()
+    };
+    for port in [443, 444] {
+        let held = held(port).unwrap();
+        let texts = [held.certificate_pem, held.key_pem, held.ca_pem].map(|text| text.unwrap().to_string());
+        assert_eq!(texts, ["a", "b", "c"], "{port}");
+    }
+    assert_eq!(held(445), None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Keeps the routing table what Services, EndpointSlices, Sandboxes and Istio's objects say.
+//! Keeps the routing table what Services, EndpointSlices, Sandboxes, Secrets and Istio's objects say.
 //!
 //! ```text
 //!  watches ──► FragmentCache ──► compile ──► table (swapped whole) ──► published_tx
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt, StreamExt};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
@@ -96,6 +96,7 @@ fn changes(client: &Client) -> SelectAll<BoxStream<'static, Change>> {
         changes_of::<Service>(client),
         changes_of::<EndpointSlice>(client),
         changes_of::<Pod>(client),
+        changes_of::<Secret>(client),
         changes_of::<Sandbox>(client),
         changes_of::<Istio<VirtualService>>(client),
         changes_of::<Istio<DestinationRule>>(client),
@@ -234,6 +235,7 @@ mod tests {
     fn nothing() -> Vec<Change> {
         let mut changes = listed::<EndpointSlice>([]);
         changes.extend(listed::<Pod>([]));
+        changes.extend(listed::<Secret>([]));
         changes.extend(listed::<Sandbox>([]));
         changes.extend(listed::<Istio<VirtualService>>([]));
         changes.extend(listed::<Istio<DestinationRule>>([]));

@@ -2,14 +2,15 @@
 //!
 //! Source: <https://istio.io/latest/docs/reference/config/networking/gateway/>.
 
-use spur_route::{GatewaySpec, ServerHost, ServerSpec};
+mod tls;
+
+use spur_route::{GatewaySpec, ServerHost, ServerSpec, Serves};
 use spur_schema::FieldError;
 
 use crate::hosts;
 use crate::object::{Field, Message, Place};
 
 const NO_WORKLOADS: &str = "every Gateway is served by the one proxy there is";
-const NO_TLS: &str = "not supported yet: the server is left out";
 
 pub(crate) const FIELDS: &[Field] =
     &[Field::holds("servers", SERVER), Field::reported("selector", NO_WORKLOADS)];
@@ -18,7 +19,7 @@ const SERVER: &[Field] = &[
     Field::holds("port", PORT),
     Field::reported("bind", "not supported: gateways listen where the proxy does"),
     Field::honoured("hosts"),
-    Field::holds("tls", TLS),
+    Field::holds("tls", tls::FIELDS),
     Field::reported("defaultEndpoint", "not implemented in Istio either"),
     Field::honoured("name"),
 ];
@@ -30,29 +31,29 @@ const PORT: &[Field] = &[
     Field::reported("targetPort", "deprecated, and without effect in Istio too"),
 ];
 
-const TLS: &[Field] = &[
-    Field::honoured("httpsRedirect"),
-    Field::reported("mode", NO_TLS),
-    Field::reported("serverCertificate", NO_TLS),
-    Field::reported("privateKey", NO_TLS),
-    Field::reported("caCertificates", NO_TLS),
-    Field::reported("caCrl", NO_TLS),
-    Field::reported("credentialName", NO_TLS),
-    Field::reported("credentialNames", NO_TLS),
-    Field::reported("caCertCredentialName", NO_TLS),
-    Field::reported("tlsCertificates", NO_TLS),
-    Field::reported("subjectAltNames", NO_TLS),
-    Field::reported("verifyCertificateSpki", NO_TLS),
-    Field::reported("verifyCertificateHash", NO_TLS),
-    Field::reported("minProtocolVersion", NO_TLS),
-    Field::reported("maxProtocolVersion", NO_TLS),
-    Field::reported("cipherSuites", NO_TLS),
-    Field::reported("insecureSkipVerify", NO_TLS),
+/// Protocols, and what is spoken in them.
+const PROTOCOLS: [(&str, Protocol); 8] = [
+    ("HTTP", Protocol::Http),
+    ("HTTP2", Protocol::Http),
+    ("GRPC", Protocol::Http),
+    ("GRPC-WEB", Protocol::Http),
+    ("HTTPS", Protocol::Tls { is_http: true }),
+    ("TLS", Protocol::Tls { is_http: false }),
+    ("TCP", Protocol::Tcp),
+    ("MONGO", Protocol::Tcp),
 ];
 
-/// Protocols that are HTTP without TLS.
-const HTTP: [&str; 4] = ["HTTP", "HTTP2", "GRPC", "GRPC-WEB"];
-const OTHERS: [&str; 4] = ["HTTPS", "TLS", "TCP", "MONGO"];
+/// What a protocol comes to.
+#[derive(Clone, Copy)]
+enum Protocol {
+    /// HTTP, inside TLS where the server says how.
+    Http,
+    Tls {
+        is_http: bool,
+    },
+    /// Bytes, inside TLS where the server says how.
+    Tcp,
+}
 
 pub(crate) fn read(place: &Place<'_>, spec: &Message<'_>) -> GatewaySpec {
     spec.check(FIELDS);
@@ -90,22 +91,39 @@ fn server(place: &Place<'_>, server: &Message<'_>) -> Option<ServerSpec> {
         server.fault(FieldError::required(server.at("port"), "port is required"));
         return None;
     };
-    let protocol = port.text("protocol").unwrap_or_default().to_ascii_uppercase();
-    let tls = server.message("tls");
-    let tls = tls.as_ref().map(|held| held.checked(TLS));
-    let redirects_to_https = tls.and_then(|tls| tls.flag("httpsRedirect")).unwrap_or(false);
+    let held_tls = server.message("tls");
+    let tls = held_tls.as_ref().map(|held| held.checked(tls::FIELDS));
+    let redirects_to_https = tls.as_ref().and_then(|tls| tls.flag("httpsRedirect")).unwrap_or(false);
     let number = port.port("number");
     if number.is_none() && !port.has("number") {
         port.fault(FieldError::required(port.at("number"), ""));
     }
-    if OTHERS.contains(&&*protocol) {
-        port.unsupported("protocol", "only HTTP without TLS is served yet: the server is left out");
-        return None;
-    }
-    if !HTTP.contains(&&*protocol) {
-        let known = HTTP.into_iter().chain(OTHERS);
+    let serves = serves((server, &port), tls.as_ref())?;
+    Some(ServerSpec { port: number?, hosts, redirects_to_https, serves })
+}
+
+/// `None` where the server is faulty or left out.
+fn serves((server, port): (&Message<'_>, &Message<'_>), tls: Option<&Message<'_>>) -> Option<Serves> {
+    let protocol = port.text("protocol").unwrap_or_default().to_ascii_uppercase();
+    let Some((_, found)) = PROTOCOLS.iter().find(|(name, _)| *name == protocol) else {
+        let known = PROTOCOLS.map(|(name, _)| name);
         port.fault(FieldError::not_supported(port.at("protocol"), protocol, known));
         return None;
+    };
+    // Beside `httpsRedirect`, which plain servers have.
+    let ended = tls.filter(|tls| tls.has("mode") || tls.has("credentialName"));
+    match (found, ended) {
+        (Protocol::Http, None) => Some(Serves::Http),
+        (Protocol::Tcp, None) => Some(Serves::Tcp),
+        (Protocol::Http, Some(tls)) => tls::serves(tls, true),
+        (Protocol::Tcp, Some(tls)) => tls::serves(tls, false),
+        (Protocol::Tls { is_http }, _) => match tls {
+            Some(tls) => tls::serves(tls, *is_http),
+            None => {
+                let detail = "server must have TLS settings for HTTPS/TLS protocols";
+                server.fault(FieldError::required(server.at("tls"), detail));
+                None
+            }
+        },
     }
-    Some(ServerSpec { port: number?, hosts, redirects_to_https })
 }

@@ -4,6 +4,7 @@
 //! `validateVirtualService` in Istio's `validation.go`.
 
 mod action;
+mod connections;
 mod filters;
 mod matching;
 mod retries;
@@ -24,8 +25,8 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::honoured("hosts"),
     Field::honoured("gateways"),
     Field::holds("http", HTTP),
-    Field::reported("tls", "not supported yet: connections go where their listener's Service is"),
-    Field::reported("tcp", "not supported yet: connections go where their listener's Service is"),
+    Field::holds("tls", connections::TLS),
+    Field::holds("tcp", connections::TCP),
     Field::honoured("exportTo"),
 ];
 
@@ -77,7 +78,9 @@ pub(crate) fn read(place: &Place<'_>, spec: &Message<'_>) -> VirtualServiceSpec 
         .filter_map(|(index, route)| read_route((place, index), &route.checked(HTTP)).map(Arc::new))
         .collect();
     let id = (place.namespace.into(), place.name.into());
+    let connections = connections::read(place, spec, (&hosts, &gateways));
     let mut read = VirtualServiceSpec::new(id, hosts, gateways, http);
+    read.connections = connections;
     read.export_to = hosts::visibility(spec, place.namespace);
     read
 }

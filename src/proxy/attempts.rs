@@ -21,10 +21,12 @@ use self::moving::{Patience, Slow, while_moving};
 use crate::{
     body::RequestBody,
     cluster::{Active, Admitted, Cluster, Outcome, RetryTicket},
+    connect::Peer,
     failure,
     hop::Hop,
-    pool::{Lease, NotSent, Speak},
+    pool::{Lease, NotSent, Ready, Speak},
     replay::Replay,
+    tls::Origin,
     worker::Worker,
 };
 
@@ -70,6 +72,10 @@ pub(crate) enum Again<'a> {
 pub(crate) struct Outgoing {
     pub(crate) req: Request<RequestBody>,
     pub(crate) speak: Speak,
+    /// The TLS that is spoken with every endpoint.
+    pub(crate) origin: Option<Origin>,
+    /// How long a connection may take, its handshake included.
+    pub(crate) connect_timeout: Duration,
     /// How long its response may not begin while the request does not move.
     pub(crate) head_timeout: Option<Duration>,
     /// How long no byte of its body may come before that.
@@ -135,7 +141,7 @@ pub(crate) async fn send(
     plan: &Plan<'_>,
     outgoing: Outgoing,
 ) -> Result<Answered, Unanswered> {
-    let Outgoing { mut req, speak, head_timeout, body_timeout } = outgoing;
+    let Outgoing { mut req, speak, origin, connect_timeout, head_timeout, body_timeout } = outgoing;
     let policy = plan.again.policy();
     let replay = policy.and_then(|_| Replay::of(&req));
     let patience = Patience {
@@ -150,7 +156,9 @@ pub(crate) async fn send(
         let endpoint = &plan.backends[index];
         tries.tried.push(index);
         let active = plan.cluster.as_ref().map(|cluster| cluster.begin(index));
-        let outcome = send_to(worker, hop, endpoint, (req, speak, patience)).await;
+        let peer = Peer { address: endpoint.address, origin: origin.clone() };
+        let ready = || worker.pool.ready(&peer, speak, connect_timeout);
+        let outcome = send_to(hop, (endpoint, ready), (req, patience)).await;
         tries.report(index, &outcome);
         let is_unreached = matches!(outcome, Tried::Unreached(..));
         req = match outcome {
@@ -201,15 +209,17 @@ pub(crate) async fn send(
     }
 }
 
-async fn send_to(
-    worker: &Worker,
+async fn send_to<R>(
     hop: &Hop,
-    endpoint: &Endpoint,
-    (mut req, speak, patience): (Request<RequestBody>, Speak, Patience),
-) -> Tried {
+    (endpoint, connection): (&Endpoint, impl Fn() -> R),
+    (mut req, patience): (Request<RequestBody>, Patience),
+) -> Tried
+where
+    R: Future<Output = Result<Ready, HopError>>,
+{
     let mut n_fresh_closed = 0;
     loop {
-        let ready = match worker.pool.ready(endpoint.address, speak).await {
+        let ready = match connection().await {
             Ok(ready) => ready,
             Err(error) => return Tried::Unreached(error, req),
         };

@@ -5,9 +5,13 @@ use std::{cell::OnceCell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Ar
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use spur_net::{Destination, Ended, Pace, Paced, Protocol, Rewind, drive, sniff};
-use spur_route::{Ask, Verdict, Wire, decide};
-use tokio::net::TcpStream;
+use spur_net::{ClientHello, Destination, Ended, Pace, Paced, Protocol, Rewind, drive, refuse_plain, sniff};
+use spur_route::{Ask, PortTakes, TlsServer, Verdict, Wire, decide};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::Instant,
+};
 use tracing::debug;
 
 use crate::{
@@ -15,6 +19,7 @@ use crate::{
     local::LocalExecutor,
     relay, request,
     stats::count,
+    tls::{Arrived, arrive},
     trust::is_trusted,
     worker::Worker,
 };
@@ -25,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     pub(crate) inlet: Arc<Facts>,
     pub(crate) peer: SocketAddr,
+    /// The server of a gateway for which its TLS was set up; `None`: it speaks none.
+    pub(crate) tls: Option<Arc<TlsServer>>,
     /// Its routing keys and `x-forwarded-*` are believed.
     pub(crate) is_trusted: bool,
     pub(crate) pace: Pace,
@@ -34,73 +41,125 @@ pub(crate) struct Client {
     forwarded_for: OnceCell<HeaderValue>,
 }
 
+/// A connection whose protocol was told by its first bytes.
+pub(crate) type Told = Rewind<TcpStream>;
+
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted { stream, peer, inlet, open } = accepted;
+    let begun = Instant::now();
     // Fails only when no event can be registered, and then nothing can be served.
     let Ok(stream) = TcpStream::from_std(stream) else {
         return;
     };
     // Small responses must not wait for an acknowledgement (Nagle); failing to say so is no fault.
     let _ = stream.set_nodelay(true);
-    if let Some(verdict) = decide_wire(&worker, &inlet)
-        && is_tcp(&verdict)
-    {
+    let takes = takes(&worker, &inlet);
+    if takes == Takes::Bytes {
+        let verdict = decide_connection(&worker, &inlet, None);
         relay::relay(&worker, &inlet, stream, &verdict).await;
         return;
     }
     let Some((protocol, stream)) = tell(&worker, &inlet, stream).await else {
         return;
     };
-    match protocol {
-        Protocol::Http1 | Protocol::Http2 => {
-            let is_trusted = is_trusted(inlet.caller.as_ref(), peer.ip(), &worker.trusted);
-            let client = Rc::new(Client {
-                is_trusted,
-                worker,
-                inlet,
-                peer,
-                pace: Pace::new(protocol),
-                open: Rc::new(open),
-                forwarded_for: OnceCell::new(),
-            });
-            http(client, (protocol, stream)).await;
+    match (protocol, &takes) {
+        (Protocol::Http1 | Protocol::Http2, Takes::Told { http: false, .. }) => {
+            refuse_plain(stream, protocol, &worker.limits).await;
         }
-        Protocol::Tls | Protocol::Other => {
-            if let Some(verdict) = decide_wire(&worker, &inlet)
-                && is_auto(&verdict)
-            {
-                relay::relay(&worker, &inlet, stream, &verdict).await;
+        (Protocol::Http1 | Protocol::Http2, _) => {
+            let client = Client::new((worker, inlet, peer), Pace::new(protocol), (open, None));
+            http(Rc::new(client), (protocol, stream)).await;
+        }
+        (Protocol::Tls, Takes::Told { port, .. }) => {
+            tls((worker, inlet, peer), open, (*port, stream, begun)).await;
+        }
+        (Protocol::Tls | Protocol::Other, Takes::Anything) => {
+            let verdict = decide_connection(&worker, &inlet, None);
+            relay::relay(&worker, &inlet, stream, &verdict).await;
+        }
+        // What it speaks is served nowhere here.
+        (Protocol::Tls | Protocol::Other, Takes::Http | Takes::Told { .. } | Takes::Bytes) => {}
+    }
+}
+
+/// What a listener takes.
+#[derive(Debug, PartialEq, Eq)]
+enum Takes {
+    /// Bytes that are not read.
+    Bytes,
+    /// HTTP.
+    Http,
+    /// HTTP, or bytes that do not begin like it.
+    Anything,
+    /// At a port of gateways: TLS, and perhaps HTTP without it.
+    Told { port: u16, http: bool },
+}
+
+fn takes(worker: &Worker, inlet: &Facts) -> Takes {
+    let table = worker.table.load();
+    match &inlet.destination {
+        Destination::Entry => Takes::Http,
+        Destination::Gateway { port } => match table.gateway_takes(*port) {
+            Some(PortTakes::Tcp) => Takes::Bytes,
+            Some(PortTakes::Told { http }) => Takes::Told { port: *port, http },
+            None => Takes::Http,
+        },
+        // What the port that was asked for speaks, wherever rules send its connections.
+        Destination::ServicePort { namespace, service, port } => {
+            match table.service_port(namespace, service, *port).map(|port| port.wire) {
+                Some(Wire::Tcp) => Takes::Bytes,
+                Some(Wire::Auto) => Takes::Anything,
+                Some(Wire::Http1 | Wire::Http2) | None => Takes::Http,
             }
         }
     }
 }
 
-/// The verdict for a connection of which nothing is known but its inlet. The
-/// entry listener has none: only a Host can tell.
-fn decide_wire(worker: &Worker, inlet: &Facts) -> Option<Verdict> {
-    let Destination::ServicePort { .. } = &inlet.destination else {
-        return None;
+/// The verdict for a connection of which nothing is known but its inlet and, where it speaks TLS
+/// that was looked into, the name that it asks for.
+fn decide_connection(worker: &Worker, inlet: &Facts, hello: Option<&ClientHello>) -> Verdict {
+    let name = hello.and_then(|hello| hello.server_name.as_deref()).unwrap_or_default();
+    let destination = request::destination(&inlet.destination, name);
+    let ask = Ask::connection(destination, inlet.caller.as_ref().map(request::source));
+    decide(&worker.table.load(), &Ask { is_tls: hello.is_some(), lot: rand::random(), ..ask })
+}
+
+/// TLS at a port of gateways.
+async fn tls(
+    (worker, inlet, peer): (Rc<Worker>, Arc<Facts>, SocketAddr),
+    open: Open,
+    (port, stream, begun): (u16, Told, Instant),
+) {
+    let until = begun + worker.limits.first_bytes_timeout;
+    let arrived = tokio::select! {
+        arrived = arrive(&worker, (port, peer), stream, until) => arrived,
+        () = inlet.closing.cancelled() => return,
     };
-    Some(decide(
-        &worker.table.load(),
-        &Ask::connection(
-            request::destination(&inlet.destination, ""),
-            inlet.caller.as_ref().map(request::source),
-        ),
-    ))
+    match arrived {
+        None => {}
+        Some(Arrived::Passthrough(hello, stream)) => {
+            let verdict = decide_connection(&worker, &inlet, Some(&hello));
+            relay::relay(&worker, &inlet, stream, &verdict).await;
+        }
+        Some(Arrived::Tcp(hello, stream)) => {
+            let verdict = decide_connection(&worker, &inlet, Some(&hello));
+            relay::relay(&worker, &inlet, stream, &verdict).await;
+        }
+        Some(Arrived::Http(server, stream)) => {
+            let Some((protocol, stream)) = tell(&worker, &inlet, stream).await else { return };
+            if let Protocol::Http1 | Protocol::Http2 = protocol {
+                let client = Client::new((worker, inlet, peer), Pace::new(protocol), (open, Some(server)));
+                http(Rc::new(client), (protocol, stream)).await;
+            }
+        }
+    }
 }
 
-fn is_tcp(verdict: &Verdict) -> bool {
-    matches!(verdict.service.as_deref(), Some(port) if port.wire == Wire::Tcp)
-}
-
-/// A port of which nothing was said may speak anything.
-fn is_auto(verdict: &Verdict) -> bool {
-    matches!(verdict.service.as_deref(), Some(port) if port.wire == Wire::Auto)
-}
-
-async fn tell(worker: &Worker, inlet: &Facts, stream: TcpStream) -> Option<(Protocol, Rewind<TcpStream>)> {
+async fn tell<S>(worker: &Worker, inlet: &Facts, stream: S) -> Option<(Protocol, Rewind<S>)>
+where
+    S: AsyncRead + Unpin,
+{
     let told = tokio::select! {
         told = sniff(stream, worker.limits.first_bytes_timeout) => told,
         () = inlet.closing.cancelled() => return None,
@@ -116,7 +175,10 @@ async fn tell(worker: &Worker, inlet: &Facts, stream: TcpStream) -> Option<(Prot
     }
 }
 
-async fn http(client: Rc<Client>, (protocol, stream): (Protocol, Rewind<TcpStream>)) {
+async fn http<S>(client: Rc<Client>, (protocol, stream): (Protocol, Rewind<S>))
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (worker, inlet) = (Rc::clone(&client.worker), Arc::clone(&client.inlet));
     let peer = client.peer;
     let io = TokioIo::new(Paced::new(stream, client.pace.clone(), &worker.limits));
@@ -146,6 +208,16 @@ async fn http(client: Rc<Client>, (protocol, stream): (Protocol, Rewind<TcpStrea
 // === impl Client ===
 
 impl Client {
+    fn new(
+        (worker, inlet, peer): (Rc<Worker>, Arc<Facts>, SocketAddr),
+        pace: Pace,
+        (open, tls): (Open, Option<Arc<TlsServer>>),
+    ) -> Self {
+        let is_trusted = is_trusted(inlet.caller.as_ref(), peer.ip(), &worker.trusted);
+        let (open, forwarded_for) = (Rc::new(open), OnceCell::new());
+        Self { worker, inlet, peer, tls, is_trusted, pace, open, forwarded_for }
+    }
+
     /// The peer's address, without its port.
     pub(crate) fn forwarded_for(&self) -> &HeaderValue {
         self.forwarded_for.get_or_init(|| {

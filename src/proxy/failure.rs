@@ -4,7 +4,7 @@
 use std::error::Error as _;
 
 use http::StatusCode;
-use spur_trace::HopError;
+use spur_trace::{HopError, TlsFault};
 
 /// What hyper's error means when it comes before the response has begun.
 pub(crate) fn before_response(error: &hyper::Error) -> HopError {
@@ -33,9 +33,13 @@ pub(crate) fn status(error: HopError) -> StatusCode {
         HopError::ClientGone | HopError::BadRequestBody | HopError::RejectedRequest => {
             StatusCode::BAD_REQUEST
         }
-        HopError::StreamRefused | HopError::NoHealthyEndpoint | HopError::OverLimit | HopError::Draining => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        // Envoy's `UF` (upstream connection failure) is a 503.
+        HopError::TlsFailed(_)
+        | HopError::StreamRefused
+        | HopError::NoHealthyEndpoint
+        | HopError::OverLimit
+        | HopError::Idle
+        | HopError::Draining => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -45,6 +49,8 @@ pub(crate) fn words(error: HopError) -> &'static str {
         HopError::ConnectRefused => "the connection was refused",
         HopError::ConnectTimeout => "the connection was not accepted in time",
         HopError::ConnectFailed => "the connection failed",
+        HopError::TlsFailed(fault) => tls_words(fault),
+        HopError::Idle => "no byte came for too long",
         HopError::UpstreamClosed => "it closed the connection before it answered",
         HopError::BadResponse => "its answer is not a valid response",
         HopError::ResponseTimeout => "its response did not begin in time",
@@ -70,6 +76,7 @@ pub(crate) fn hint(error: HopError) -> &'static str {
         HopError::ConnectTimeout | HopError::ConnectFailed => {
             "the pod's address cannot be reached; look at the pod's status and events"
         }
+        HopError::TlsFailed(fault) => tls_hint(fault),
         HopError::UpstreamClosed => {
             "the process may have crashed, or its port speaks another protocol; look at its logs, and at `appProtocol` of the Service's port"
         }
@@ -88,6 +95,45 @@ pub(crate) fn hint(error: HopError) -> &'static str {
         | HopError::ClientGone
         | HopError::StreamRefused
         | HopError::OverLimit
+        | HopError::Idle
         | HopError::Draining => "try again",
+    }
+}
+
+fn tls_words(fault: TlsFault) -> &'static str {
+    match fault {
+        TlsFault::Expired => "its certificate has expired",
+        TlsFault::NotValidYet => "its certificate does not hold yet",
+        TlsFault::UnknownIssuer => "its certificate is of no authority that is trusted",
+        TlsFault::OtherName => "its certificate is for another name",
+        TlsFault::BadCertificate => "its certificate is not valid",
+        TlsFault::Refused => "it refused the TLS handshake",
+        TlsFault::NoTls => "it does not speak TLS",
+        TlsFault::Credential => "the certificates that its DestinationRule names cannot be used",
+        TlsFault::Broken => "the connection failed during the TLS handshake",
+    }
+}
+
+fn tls_hint(fault: TlsFault) -> &'static str {
+    match fault {
+        TlsFault::Expired | TlsFault::NotValidYet | TlsFault::BadCertificate => {
+            "renew the certificate of the upstream; `openssl s_client` shows it"
+        }
+        TlsFault::UnknownIssuer => {
+            "put the authority into `ca.crt` of the Secret that `tls.credentialName` of the DestinationRule names"
+        }
+        TlsFault::OtherName => {
+            "set `tls.sni` or `tls.subjectAltNames` of the DestinationRule to a name in the certificate"
+        }
+        TlsFault::Refused => {
+            "the upstream may want a client's certificate: `tls.mode: MUTUAL` of the DestinationRule shows one"
+        }
+        TlsFault::NoTls => {
+            "remove `tls` from the DestinationRule, or set its port to the one that speaks TLS"
+        }
+        TlsFault::Credential => {
+            "look whether the Secret is there, beside the DestinationRule, with `tls.crt`, `tls.key` and `ca.crt`"
+        }
+        TlsFault::Broken => "look at the upstream's logs",
     }
 }

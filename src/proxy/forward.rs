@@ -37,7 +37,8 @@ pub(crate) fn rewrite(
         }
     }
     forwarded_for(headers, client.forwarded_for(), client.worker.limits.forwarded_for_max_bytes);
-    headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static("http"));
+    let scheme = if client.tls.is_some() { "https" } else { "http" };
+    headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(scheme));
     if let Some(host) = clean.host.as_ref().map(host_value) {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
@@ -53,7 +54,7 @@ pub(crate) fn rewrite(
 pub(crate) fn request(
     parts: Parts,
     clean: Clean,
-    speak: Speak,
+    (speak, is_tls): (Speak, bool),
     body: RequestBody,
 ) -> Option<Request<RequestBody>> {
     let Clean { host, target, upgrade: _ } = clean;
@@ -74,7 +75,7 @@ pub(crate) fn request(
         }
         Speak::Http2 => {
             let mut form = uri::Parts::default();
-            form.scheme = Some(Scheme::HTTP);
+            form.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
             form.authority = Some(host.unwrap_or_else(|| Authority::from_static("localhost")));
             form.path_and_query = Some(target);
             *req.version_mut() = Version::HTTP_2;

@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     metrics::{Meters, Metrics},
     stats::{Stats, WorkerStats},
+    tls::Configs,
     worker,
 };
 
@@ -88,6 +89,7 @@ impl Proxy {
             done_rx,
             threads: Vec::new(),
         };
+        let tls = Arc::new(Configs::default());
         let mut seats = Vec::new();
         for idx in 0..workers.max(1) {
             let (accepted_tx, accepted_rx) = mpsc::channel(N_ACCEPTED_WAITING);
@@ -105,6 +107,7 @@ impl Proxy {
                 trusted: trusted.clone(),
                 registry: Arc::clone(&handle.registry),
                 meters: Arc::clone(&handle.meters),
+                tls: Arc::clone(&tls),
                 accepted_rx,
                 cut: cut.clone(),
                 done: done_tx.clone(),

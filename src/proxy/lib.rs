@@ -39,6 +39,7 @@ mod respond;
 mod sanitise;
 mod stats;
 mod sticky;
+mod tls;
 mod trust;
 mod upgrade;
 mod worker;

@@ -6,7 +6,7 @@
 mod h1;
 mod h2;
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -17,14 +17,13 @@ use self::{
     h1::{H1Lease, H1Pool},
     h2::{H2Pool, H2Stream},
 };
-use crate::{body::RequestBody, stats::WorkerStats};
+use crate::{body::RequestBody, connect::Peer, stats::WorkerStats};
 
 /// All of a worker's upstream connections.
 #[derive(Debug)]
 pub(crate) struct Pool {
     h1: Rc<H1Pool>,
     h2: H2Pool,
-    connect_timeout: Duration,
 }
 
 /// What an upstream speaks.
@@ -61,19 +60,20 @@ pub(crate) enum NotSent {
 // === impl Pool ===
 
 impl Pool {
-    pub(crate) fn new(connect_timeout: Duration, stats: &Arc<WorkerStats>) -> Self {
-        Self {
-            h1: Rc::new(H1Pool::new(Arc::clone(stats))),
-            h2: H2Pool::new(Arc::clone(stats)),
-            connect_timeout,
-        }
+    pub(crate) fn new(stats: &Arc<WorkerStats>) -> Self {
+        Self { h1: Rc::new(H1Pool::new(Arc::clone(stats))), h2: H2Pool::new(Arc::clone(stats)) }
     }
 
-    /// A connection to `address`: an idle one, or a new one.
-    pub(crate) async fn ready(&self, address: SocketAddr, speak: Speak) -> Result<Ready, HopError> {
+    /// A connection to `peer`: an idle one, or a new one, which may take `connect_timeout`.
+    pub(crate) async fn ready(
+        &self,
+        peer: &Peer,
+        speak: Speak,
+        connect_timeout: Duration,
+    ) -> Result<Ready, HopError> {
         match speak {
-            Speak::Http1 => H1Pool::ready(&self.h1, address, self.connect_timeout).await.map(Ready::Http1),
-            Speak::Http2 => self.h2.ready(address, self.connect_timeout).await.map(Ready::Http2),
+            Speak::Http1 => H1Pool::ready(&self.h1, peer, connect_timeout).await.map(Ready::Http1),
+            Speak::Http2 => self.h2.ready(peer, connect_timeout).await.map(Ready::Http2),
         }
     }
 

@@ -4,30 +4,39 @@
 //! choose a version.
 
 use std::{
+    cell::Cell,
     io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Method, Version};
+use spur_net::Alpn;
 use spur_route::{Endpoint, Outcome, Verdict};
 use spur_trace::HopError;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
-    net::TcpStream,
+    time::{Instant, sleep_until},
 };
 
 use crate::{
     acceptor::Facts,
-    connect::connect,
+    connect::{Peer, Upstream, connect},
     hop::{Begin, Hop},
+    request::connect_timeout,
+    tls::{self, Origin},
     worker::Worker,
 };
 
 /// Bytes held for each direction: two of hyper's usual reads; what does not fit
 /// waits in the sender's socket.
 const BUFFER_BYTES: usize = 16 * 1024;
+
+/// A connection without bytes is closed after an hour, Envoy's default and Istio's
+/// (`connectionPool.tcp.idleTimeout`).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// Relays one connection to its end. Where the verdict refuses, or no endpoint
 /// can be reached, the client sees a closed connection; the reason is in the record.
@@ -56,43 +65,75 @@ where
         hop.end(None);
         return;
     };
-    match reach(worker, &hop, (backends, first_idx)).await {
-        Ok(upstream) => copy(&hop, client, upstream).await,
+    let origin = match tls::origin(worker, verdict, None) {
+        Ok(origin) => origin,
+        Err(fault) => return hop.end(Some(HopError::TlsFailed(fault))),
+    };
+    let within = connect_timeout(worker, verdict);
+    match reach(&hop, (backends, first_idx), (origin, within)).await {
+        Ok(upstream) => copy(&hop, (client, upstream), idle_timeout(verdict)).await,
         Err(error) => hop.end(Some(error)),
     }
 }
 
-/// Copies both ways until both sides have closed, each half by itself, or one
-/// fails; then ends the hop.
-pub(crate) async fn copy<A, B>(hop: &Hop, client: A, upstream: B)
+/// How long no byte may come; `None`: as long as it likes.
+fn idle_timeout(verdict: &Verdict) -> Option<Duration> {
+    let pool = verdict.policy.as_deref().and_then(|policy| policy.connection_pool.as_ref());
+    let idle = pool.and_then(|pool| pool.tcp_idle_timeout).unwrap_or(IDLE_TIMEOUT);
+    Some(idle).filter(|idle| !idle.is_zero())
+}
+
+/// Copies both ways until both sides have closed, each half by itself, one fails, or no byte has
+/// come for `idle`; then ends the hop.
+pub(crate) async fn copy<A, B>(hop: &Hop, (client, upstream): (A, B), idle: Option<Duration>)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut client = Counted { stream: client, hop, has_failed: false };
+    let moved = Cell::new(Instant::now());
+    let mut client = Counted { stream: client, hop, moved: &moved, has_failed: false };
     let mut upstream = upstream;
-    let copied = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER_BYTES, BUFFER_BYTES).await;
+    let copied = tokio::select! {
+        biased;
+        copied = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER_BYTES, BUFFER_BYTES) => copied,
+        () = idle_for(idle, &moved) => return hop.end(Some(HopError::Idle)),
+    };
     let error = if client.has_failed { HopError::ClientGone } else { HopError::ResponseAborted };
     hop.end(copied.err().map(|_| error));
+}
+
+/// Until nothing has moved for that long.
+async fn idle_for(idle: Option<Duration>, moved: &Cell<Instant>) {
+    let Some(idle) = idle else { return std::future::pending().await };
+    loop {
+        let due = moved.get() + idle;
+        if due <= Instant::now() {
+            return;
+        }
+        sleep_until(due).await;
+    }
 }
 
 /// The client's side of a copy, which counts both ways and knows its own failures.
 struct Counted<'a, S> {
     stream: S,
     hop: &'a Hop,
+    /// When a byte last went either way.
+    moved: &'a Cell<Instant>,
     has_failed: bool,
 }
 
 /// The first endpoint that accepts, of all.
 async fn reach(
-    worker: &Worker,
     hop: &Hop,
     (backends, first_idx): (&[Endpoint], usize),
-) -> Result<TcpStream, HopError> {
+    (origin, within): (Option<Origin>, Duration),
+) -> Result<Upstream, HopError> {
     let mut last = HopError::ConnectFailed;
     for nth in 0..backends.len() {
         let endpoint = &backends[(first_idx + nth) % backends.len()];
-        match connect(endpoint.address, worker.limits.connect_timeout).await {
+        let peer = Peer { address: endpoint.address, origin: origin.clone() };
+        match connect(&peer, (Alpn::None, within)).await {
             Ok(stream) => {
                 hop.reached(endpoint);
                 return Ok(stream);
@@ -115,6 +156,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<'_, S> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &polled {
             Poll::Ready(Ok(())) => {
+                self.moved.set(Instant::now());
                 self.hop.add_request_bytes(buf.filled().len() - n_before);
             }
             Poll::Ready(Err(_)) => self.has_failed = true,
@@ -128,7 +170,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         match &polled {
-            Poll::Ready(Ok(n_bytes)) => self.hop.add_response_bytes(*n_bytes),
+            Poll::Ready(Ok(n_bytes)) => {
+                self.moved.set(Instant::now());
+                self.hop.add_response_bytes(*n_bytes);
+            }
             Poll::Ready(Err(_)) => self.has_failed = true,
             Poll::Pending => {}
         }

@@ -1,6 +1,6 @@
 //! The way of one request: clean, decide, send, answer.
 
-use std::{rc::Rc, sync::LazyLock};
+use std::{rc::Rc, sync::LazyLock, time::Duration};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
@@ -27,7 +27,8 @@ use crate::{
     sanitise::{self, BadRequest, Clean, Upgrade},
     stats::count,
     sticky::Sticky,
-    upgrade,
+    tls, upgrade,
+    worker::Worker,
 };
 
 /// What Envoy answers with where a bound of the connection pool is reached
@@ -120,13 +121,21 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         true => None,
         false => Deadline::of(rule_timeout, &parts.headers, Instant::now()),
     };
+    let origin = match tls::origin(&client.worker, &verdict, clean.host.as_ref()) {
+        Ok(origin) => origin,
+        Err(fault) => {
+            let error = HopError::TlsFailed(fault);
+            let undelivered = attempts::Undelivered { error, endpoint: backends[first].clone(), n_tried: 1 };
+            return refuse_with(&hop, &Refusal::undelivered(&undelivered, &verdict), shape, Some(error));
+        }
+    };
     forward::rewrite(&mut parts.headers, client, &hop, (&verdict, &clean, incoming));
     let version = parts.version;
     let body = match again {
         Again::Policy(_) => RequestBody::keeping(body, Rc::clone(&hop)),
         Again::Never | Again::Unsent => RequestBody::new(body, Rc::clone(&hop)),
     };
-    let Some(req) = forward::request(parts, clean, speak, body) else {
+    let Some(req) = forward::request(parts, clean, (speak, origin.is_some()), body) else {
         return refuse(&hop, &Refusal::bad_request(BadRequest::InvalidTarget), shape);
     };
     // gRPC brings its own deadline, and its streams may be silent; an upgrade may take its time,
@@ -135,6 +144,8 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     let outgoing = Outgoing {
         req,
         speak,
+        origin,
+        connect_timeout: connect_timeout(&client.worker, &verdict),
         head_timeout: may_time_out.then_some(client.worker.limits.response_timeout),
         body_timeout: client.worker.limits.body_timeout.filter(|_| may_time_out),
     };
@@ -197,7 +208,8 @@ fn verdict(client: &Client, parts: &Parts, clean: &Clean) -> Verdict {
             uri: &parts.uri,
             host,
             headers: &parts.headers,
-            is_tls: false,
+            is_tls: client.tls.is_some(),
+            server: client.tls.as_deref(),
             lot: rand::random(),
             is_connection: false,
         },
@@ -227,6 +239,12 @@ fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
         Some(Wire::Auto) if version == Version::HTTP_2 && shape == Shape::Grpc => Speak::Http2,
         Some(Wire::Auto | Wire::Http1 | Wire::Tcp) | None => Speak::Http1,
     }
+}
+
+/// How long a connection to the destination may take.
+pub(crate) fn connect_timeout(worker: &Worker, verdict: &Verdict) -> Duration {
+    let pool = verdict.policy.as_deref().and_then(|policy| policy.connection_pool.as_ref());
+    pool.and_then(|pool| pool.connect_timeout).unwrap_or(worker.limits.connect_timeout)
 }
 
 /// The upstream's response, ready for the client.

@@ -244,6 +244,9 @@ fn verdict_hint(reason: Reason) -> &'static str {
             "check the Service and its ports; `kubectl get services -A` lists what is there"
         }
         Reason::NoRoute => "look at the conditions of the rules: `spur explain` says which one fails",
+        Reason::Misdirected => {
+            "make another connection for this host: its server may ask for another certificate"
+        }
         Reason::UnknownDestination => {
             "compare the rule's destination with the Services and the subsets of the DestinationRule"
         }

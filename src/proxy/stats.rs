@@ -17,6 +17,8 @@ pub struct Stats {
     pub n_connections_cut: u64,
     /// Client connections that failed for another reason than being closed.
     pub n_connections_failed: u64,
+    /// Client connections of TLS that were closed before it was set up.
+    pub n_handshakes_failed: u64,
     /// Requests and TCP connections that were decided.
     pub n_hops: u64,
     /// Requests refused as they stood, before any decision.
@@ -38,6 +40,7 @@ pub(crate) struct WorkerStats {
     pub(crate) n_connections_overdue: AtomicU64,
     pub(crate) n_connections_cut: AtomicU64,
     pub(crate) n_connections_failed: AtomicU64,
+    pub(crate) n_handshakes_failed: AtomicU64,
     pub(crate) n_hops: AtomicU64,
     pub(crate) n_bad_requests: AtomicU64,
     pub(crate) n_keys_ignored: AtomicU64,
@@ -61,6 +64,7 @@ impl WorkerStats {
             n_connections_overdue,
             n_connections_cut,
             n_connections_failed,
+            n_handshakes_failed,
             n_hops,
             n_bad_requests,
             n_keys_ignored,
@@ -72,6 +76,7 @@ impl WorkerStats {
         sum.n_connections_overdue += n_connections_overdue.load(Relaxed);
         sum.n_connections_cut += n_connections_cut.load(Relaxed);
         sum.n_connections_failed += n_connections_failed.load(Relaxed);
+        sum.n_handshakes_failed += n_handshakes_failed.load(Relaxed);
         sum.n_hops += n_hops.load(Relaxed);
         sum.n_bad_requests += n_bad_requests.load(Relaxed);
         sum.n_keys_ignored += n_keys_ignored.load(Relaxed);

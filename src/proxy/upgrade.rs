@@ -67,5 +67,5 @@ async fn tunnel(hop: Rc<Hop>, client: OnUpgrade, upstream: OnUpgrade) {
     };
     let (client, upstream): (TokioIo<Upgraded>, TokioIo<Upgraded>) =
         (TokioIo::new(client), TokioIo::new(upstream));
-    copy(&hop, client, upstream).await;
+    copy(&hop, (client, upstream), None).await;
 }

@@ -21,6 +21,7 @@ use crate::{
     metrics::{Meter, Meters},
     pool::Pool,
     stats::WorkerStats,
+    tls::Configs,
     trust::Network,
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) clusters: Clusters,
     pub(crate) meter: Meter,
+    pub(crate) tls: Arc<Configs>,
     /// Client connections and what they were upgraded to. Upstream connections
     /// end with the thread.
     pub(crate) tasks: TaskTracker,
@@ -57,6 +59,7 @@ pub(crate) struct Seed {
     pub(crate) trusted: Vec<Network>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) tls: Arc<Configs>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
     pub(crate) cut: CancellationToken,
@@ -83,6 +86,7 @@ async fn run(seed: Seed) {
         trusted,
         registry,
         meters,
+        tls,
         mut accepted_rx,
         cut,
         done: _done,
@@ -90,12 +94,13 @@ async fn run(seed: Seed) {
     let worker = Rc::new(Worker {
         table,
         ring,
-        pool: Pool::new(limits.connect_timeout, &stats),
+        pool: Pool::new(&stats),
         limits,
         trusted,
         stats,
         clusters: Clusters::new(idx, registry),
         meter: Meter::new(meters),
+        tls,
         tasks: TaskTracker::new(),
         cut,
     });

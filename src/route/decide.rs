@@ -11,6 +11,7 @@
 //! of a refusal.
 
 mod choose;
+mod connection;
 mod resolve;
 
 use std::borrow::Cow;
@@ -23,9 +24,11 @@ use http::{HeaderMap, Method, Uri};
 use self::choose::{Candidate, Drawn, candidate, draw, survey_destinations};
 use self::resolve::{HostRules, Target, resolve};
 use crate::carrier::{self, Carrier, Reading};
+use crate::credential::TlsServer;
 use crate::explain::{Asked, Explanation, RuleFinding};
 use crate::host;
-use crate::rules::{Action, Redirect, Redirected, RequestView};
+use crate::host_map::bare_host;
+use crate::rules::{Action, Redirect, Redirected, RequestView, WeightedDestination};
 use crate::table::{RoutingTable, Sandbox};
 use crate::verdict::{Applied, Outcome, Reason, RoutingKey, Rule, RuleKind, Verdict, Version};
 use crate::virtual_host::Found;
@@ -84,6 +87,8 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     /// Whether it came over TLS.
     pub is_tls: bool,
+    /// The server of a gateway for which its connection of TLS was made.
+    pub server: Option<&'a TlsServer>,
     /// Drawn from the whole range of numbers: which of several weighted destinations it falls to.
     pub lot: u32,
     /// Whether it is no request but a connection whose bytes are not read.
@@ -114,7 +119,10 @@ struct Keyed<'t> {
 }
 
 fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> Verdict {
-    let target = resolve(table, ask);
+    let target = match (ask.is_connection, &ask.destination) {
+        (true, Destination::Gateway { .. }) => Ok(Target::unread()),
+        _ => resolve(table, ask),
+    };
     let preview = target.as_ref().ok().and_then(|target| target.preview);
     let preview_key = preview.map(|sandbox| &*sandbox.key);
     let reading = carrier::read(ask.headers, ask.uri, table.carriers(), preview_key, witness);
@@ -140,7 +148,22 @@ fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> V
         Ok(target) => target,
         Err(reason) => return verdict.refused(reason, &ask.destination.to_string()),
     };
-    match target.rules.filter(|_| !ask.is_connection) {
+    if ask.is_connection {
+        return match &ask.destination {
+            Destination::Gateway { .. } => {
+                connection::to_gateway(table, ask, (verdict, keyed.as_ref()), witness)
+            }
+            Destination::Service { .. } | Destination::Host(_) => {
+                connection::to_service(table, (ask, &target), (verdict, keyed.as_ref()), witness)
+            }
+        };
+    }
+    if let Some(server) = ask.server
+        && !server.takes(bare_host(&host::normalise(ask.host)))
+    {
+        return verdict.refused(Reason::Misdirected, &ask.asked_host());
+    }
+    match target.rules {
         Some(rules) => by_rule(table, (ask, &target, rules), (verdict, keyed.as_ref()), witness),
         None => match target.named {
             Some((service, port)) => {
@@ -149,7 +172,7 @@ fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> V
                 let verdict = Verdict { rule: Some(service.rule.clone()), ..verdict };
                 verdict.sent_to(&candidate, keyed.as_ref(), witness)
             }
-            // A host that only rules know, and a connection, to which none applies.
+            // A host that only rules know always has some.
             None => verdict.refused(Reason::UnknownHost, &ask.destination.to_string()),
         },
     }
@@ -205,22 +228,32 @@ fn by_rule<W: Witness>(
             Verdict { reason: Reason::Responded, outcome, ..verdict }
         }
         Action::Forward(destinations) => {
-            let caller = ask.source.map(|source| source.namespace);
-            let candidates: Vec<_> =
-                destinations.iter().map(|it| candidate(table, &it.to, (target.port, caller))).collect();
-            let drawn = draw(&candidates, destinations, (keyed, ask.lot));
-            witness.destinations(|| survey_destinations(&candidates, destinations, (keyed, &drawn)));
-            let Drawn { place, candidate, share } = drawn;
-            let to = &destinations[place].to;
-            let mut verdict = Verdict { share, subset: to.subset.clone(), ..verdict };
-            if let Some(applied) = &mut verdict.applied {
-                applied.destination = Some(place);
-            }
-            match candidate {
-                Some(candidate) => verdict.sent_to(&candidate, keyed, witness),
-                None => verdict.refused(Reason::UnknownDestination, &to.to_string()),
-            }
+            by_weight(table, (ask, target.port), destinations, (verdict, keyed), witness)
         }
+    }
+}
+
+/// To the destination that the key's sandbox forks, else to one by weight.
+fn by_weight<W: Witness>(
+    table: &RoutingTable,
+    (ask, port): (&Ask<'_>, u16),
+    destinations: &[WeightedDestination],
+    (verdict, keyed): (Verdict, Option<&Keyed<'_>>),
+    witness: &mut W,
+) -> Verdict {
+    let caller = ask.source.map(|source| source.namespace);
+    let candidates: Vec<_> = destinations.iter().map(|it| candidate(table, &it.to, (port, caller))).collect();
+    let drawn = draw(&candidates, destinations, (keyed, ask.lot));
+    witness.destinations(|| survey_destinations(&candidates, destinations, (keyed, &drawn)));
+    let Drawn { place, candidate, share } = drawn;
+    let to = &destinations[place].to;
+    let mut verdict = Verdict { share, subset: to.subset.clone(), ..verdict };
+    if let Some(applied) = &mut verdict.applied {
+        applied.destination = Some(place);
+    }
+    match candidate {
+        Some(candidate) => verdict.sent_to(&candidate, keyed, witness),
+        None => verdict.refused(Reason::UnknownDestination, &to.to_string()),
     }
 }
 
@@ -270,6 +303,7 @@ impl<'a> Ask<'a> {
             host: "",
             headers: &NO_HEADERS,
             is_tls: false,
+            server: None,
             lot: 0,
             is_connection: true,
         }
@@ -335,6 +369,7 @@ impl std::fmt::Display for Destination<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Service { namespace, service, port } => write!(f, "{namespace}/{service}:{port}"),
+            Self::Gateway { port, host: "" } => write!(f, "port {port}"),
             Self::Host(host) | Self::Gateway { port: _, host } => f.write_str(host),
         }
     }

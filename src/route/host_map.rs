@@ -56,6 +56,11 @@ impl<T> HostMap<T> {
         self.exact(host).or_else(|| self.wildcard(host))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { exact, by_suffix, any } = self;
+        exact.is_empty() && by_suffix.is_empty() && any.is_none()
+    }
+
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.exact.values_mut().chain(self.by_suffix.values_mut()).chain(&mut self.any)
     }
@@ -84,7 +89,7 @@ pub(crate) fn intersection<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
 }
 
 /// Whether every host of `narrow` is one of `wide`.
-fn covers(wide: &str, narrow: &str) -> bool {
+pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
     match wide.strip_prefix('*') {
         // `*.a.com` covers `b.a.com` and `*.b.a.com`, and itself, but not `.a.com` or `a.com`.
         Some(suffix) => narrow.ends_with(suffix) && (narrow.len() > suffix.len()),

@@ -19,8 +19,10 @@ pub mod traceparent;
 pub mod tracestate;
 
 mod carrier;
+mod credential;
 mod decide;
 mod explain;
+mod gateway_port;
 mod host;
 mod host_map;
 mod inject;
@@ -40,16 +42,20 @@ mod witness;
 pub use carrier::{
     BAGGAGE_KEYS, Carrier, CarrierSpec, KEY_MAX_LEN, SPUR_KEY, TRACESTATE_KEYS, is_valid_key, key_headers,
 };
+pub use credential::{
+    ClientCertificates, Credential, CredentialSpec, Inside, TlsEnd, TlsServer, TlsTerms, TlsVersion,
+};
 pub use decide::{Ask, Destination, Source, decide, explain};
 pub use explain::{
     Asked, CandidateFinding, CandidateOutcome, CarrierFinding, CarrierOutcome, DestinationFinding,
     DestinationOutcome, Explanation, RuleFinding,
 };
+pub use gateway_port::PortTakes;
 pub use host::preview_host;
 pub use inject::inject_key;
 pub use question::{Caller, Question, QuestionError};
 pub use rule_spec::{
-    DestinationRuleSpec, GatewaySpec, PortPolicies, RuleSpecs, ServerHost, ServerSpec, SubsetSpec,
+    DestinationRuleSpec, GatewaySpec, PortPolicies, RuleSpecs, ServerHost, ServerSpec, Serves, SubsetSpec,
     VirtualServiceSpec, Visibility, service_host,
 };
 pub use spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs};

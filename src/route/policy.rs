@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use crate::credential::{Credential, Credentials};
+
 /// Everything about one destination. What is `None` is Istio's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -104,16 +106,18 @@ pub struct OutlierDetection {
 }
 
 /// TLS with an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamTls {
     /// The name that is asked for; `None`: the host of the request.
     pub sni: Option<Arc<str>>,
     /// Names one of which the certificate has to have; empty: `sni`.
     pub subject_alt_names: Vec<Arc<str>>,
-    /// The authorities that are trusted, in PEM; `None`: those of the system.
-    pub ca_pem: Option<Arc<str>>,
-    /// The client's certificate and key, in PEM, for mutual TLS.
-    pub client_pem: Option<(Arc<str>, Arc<str>)>,
+    /// Whether a certificate of ours is shown (`MUTUAL`): that of the Secret.
+    pub is_mutual: bool,
+    /// A Secret beside the DestinationRule; `None`: the authorities of the system are trusted.
+    pub credential: Option<Arc<str>>,
+    /// What the Secret holds: looked up when the table is made. `None`: it is not there.
+    pub held: Option<Credential>,
     /// Whether any certificate is taken (`insecureSkipVerify`).
     pub skips_verification: bool,
 }
@@ -130,6 +134,13 @@ impl Policy {
             connection_pool: connection_pool.clone().or_else(|| base.connection_pool.clone()),
             outlier_detection: outlier_detection.clone().or_else(|| base.outlier_detection.clone()),
             tls: tls.clone().or_else(|| base.tls.clone()),
+        }
+    }
+
+    /// Looks up what the Secret of its TLS holds, which stands in this namespace.
+    pub(crate) fn look_up(&mut self, credentials: &Credentials, namespace: &str) {
+        if let Some(tls) = &mut self.tls {
+            tls.held = tls.credential.as_deref().and_then(|name| credentials.get(namespace, name));
         }
     }
 }

@@ -163,6 +163,7 @@ impl Question {
             host: &self.authority,
             headers: &self.headers,
             is_tls: self.is_tls,
+            server: None,
             lot: self.lot,
             is_connection: false,
         })

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::credential::{CredentialSpec, Credentials, TlsTerms};
 use crate::policy::Policy;
-use crate::rules::{HttpMatch, HttpRoute};
+use crate::rules::{ConnectionRules, HttpMatch, HttpRoute};
 use crate::verdict::Rule;
 use crate::virtual_host::Rules;
 
@@ -20,6 +21,8 @@ pub struct RuleSpecs {
     pub destination_rules: Vec<Arc<DestinationRuleSpec>>,
     /// Gateways, the older first.
     pub gateways: Vec<Arc<GatewaySpec>>,
+    /// Secrets with certificates.
+    pub credentials: Vec<CredentialSpec>,
 }
 
 /// A VirtualService.
@@ -36,6 +39,8 @@ pub struct VirtualServiceSpec {
     pub gateways: Vec<Arc<str>>,
     /// Who sees it.
     pub export_to: Visibility,
+    /// Its rules for connections.
+    pub connections: ConnectionRules,
     pub(crate) rules: Rules,
 }
 
@@ -91,11 +96,11 @@ pub struct GatewaySpec {
     pub id: Arc<str>,
     /// Its namespace.
     pub namespace: Arc<str>,
-    /// Its servers for HTTP.
+    /// Its servers.
     pub servers: Vec<ServerSpec>,
 }
 
-/// A server of a Gateway that speaks HTTP, with TLS or without.
+/// A server of a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
     /// Its port.
@@ -104,6 +109,23 @@ pub struct ServerSpec {
     pub hosts: Vec<ServerHost>,
     /// Whether every request is sent to `https` (`tls.httpsRedirect`).
     pub redirects_to_https: bool,
+    /// What it takes.
+    pub serves: Serves,
+}
+
+/// What a server of a Gateway takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// HTTP without TLS.
+    Http,
+    /// HTTP inside TLS that ends here.
+    Https(TlsTerms),
+    /// Bytes inside TLS that ends here.
+    TcpInTls(TlsTerms),
+    /// TLS that ends elsewhere.
+    Passthrough,
+    /// Bytes.
+    Tcp,
 }
 
 /// Hosts that a server takes, and from whose VirtualServices.
@@ -134,7 +156,8 @@ impl VirtualServiceSpec {
     ) -> Self {
         let export_to = Visibility::Everyone;
         let rules = Rules::new(bound(http, &gateways));
-        Self { namespace, name, hosts, gateways, export_to, rules }
+        let connections = ConnectionRules::default();
+        Self { namespace, name, hosts, gateways, export_to, connections, rules }
     }
 
     /// The rules for HTTP, in order.
@@ -192,6 +215,19 @@ impl PortPolicies {
         match self.own(port) {
             Some(own) => own.clone(),
             None => self.all.over(host.of(port)),
+        }
+    }
+
+    pub(crate) fn names_credentials(&self) -> bool {
+        let mut all = std::iter::once(&self.all).chain(self.by_port.iter().map(|(_, policy)| policy));
+        all.any(|policy| policy.tls.as_ref().is_some_and(|tls| tls.credential.is_some()))
+    }
+
+    /// Looks up what the Secrets hold that are named, in this namespace.
+    pub(crate) fn look_up(&mut self, credentials: &Credentials, namespace: &str) {
+        let all = std::iter::once(&mut self.all).chain(self.by_port.iter_mut().map(|(_, policy)| policy));
+        for policy in all {
+            policy.look_up(credentials, namespace);
         }
     }
 

@@ -4,38 +4,28 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::host_map::{HostMap, intersection};
+use crate::credential::Credentials;
+use crate::gateway_port::{GatewayHost, GatewayPort};
+use crate::host_map::HostMap;
 use crate::policy::Policy;
 use crate::rule_spec::{
-    DestinationRuleSpec, GatewaySpec, ROOT_NAMESPACE, RuleSpecs, ServerHost, SubsetSpec, VirtualServiceSpec,
-    Visibility, service_host,
+    DestinationRuleSpec, GatewaySpec, PortPolicies, ROOT_NAMESPACE, RuleSpecs, ServerHost, SubsetSpec,
+    VirtualServiceSpec, Visibility, service_host,
 };
 use crate::rules::MESH;
 use crate::spec::ServiceSpec;
 use crate::table::Backends;
 use crate::verdict::Rule;
-use crate::virtual_host::Rules;
 
 /// Rules by where requests come in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuleTable {
     /// Those of the mesh, by host; several where not everyone sees the first.
     mesh: HostMap<Vec<Arc<VirtualServiceSpec>>>,
-    /// Those of gateways, by port and host.
-    gateways: BTreeMap<u16, HostMap<GatewayHost>>,
+    /// Those of gateways, by port.
+    gateways: BTreeMap<u16, GatewayPort>,
     /// By the host that they are about.
     destination_rules: HostMap<Vec<Arc<DestinationRuleSpec>>>,
-}
-
-/// One host at one port of gateways.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GatewayHost {
-    /// The gateways by which it is reached there.
-    pub(crate) gateways: Vec<Arc<str>>,
-    pub(crate) redirects_to_https: bool,
-    sources: Vec<Arc<VirtualServiceSpec>>,
-    /// Those of one VirtualService are shared with it.
-    merged: Option<Arc<Rules>>,
 }
 
 /// What DestinationRules say of one Service.
@@ -71,18 +61,20 @@ pub(crate) struct Subset {
 
 impl RuleTable {
     pub(crate) fn build(specs: RuleSpecs) -> Self {
-        let RuleSpecs { virtual_services, destination_rules, gateways } = specs;
+        let RuleSpecs { virtual_services, destination_rules, gateways, credentials } = specs;
+        let credentials = Credentials::new(credentials);
         let mut table = Self::default();
         for gateway in &gateways {
-            table.open(gateway);
+            for server in &gateway.servers {
+                table.gateways.entry(server.port).or_default().open(gateway, server, &credentials);
+            }
         }
         for virtual_service in &virtual_services {
             table.add(virtual_service, &gateways);
         }
-        for port in table.gateways.values_mut() {
-            port.values_mut().for_each(GatewayHost::merge);
-        }
+        table.gateways.values_mut().for_each(GatewayPort::merge);
         for rule in destination_rules {
+            let rule = with_credentials(rule, &credentials);
             table.destination_rules.entry(&rule.host, Vec::new).push(rule.clone());
         }
         table
@@ -99,17 +91,25 @@ impl RuleTable {
     }
 
     /// What the gateways say of this very host at a port.
-    pub(crate) fn at_gateway(&self, port: u16, host: &str) -> Option<&GatewayHost> {
-        self.gateways.get(&port)?.exact(host)
+    pub(crate) fn at_gateway(&self, (port, is_tls): (u16, bool), host: &str) -> Option<&GatewayHost> {
+        self.gateways.get(&port)?.hosts(is_tls).exact(host)
     }
 
     /// What the gateways say of hosts that nobody names.
-    pub(crate) fn at_gateway_wildcard(&self, port: u16, host: &str) -> Option<&GatewayHost> {
-        self.gateways.get(&port)?.wildcard(host)
+    pub(crate) fn at_gateway_wildcard(
+        &self,
+        (port, is_tls): (u16, bool),
+        host: &str,
+    ) -> Option<&GatewayHost> {
+        self.gateways.get(&port)?.hosts(is_tls).wildcard(host)
     }
 
-    pub(crate) fn gateway_ports(&self) -> impl Iterator<Item = u16> {
-        self.gateways.keys().copied()
+    pub(crate) fn gateway_port(&self, port: u16) -> Option<&GatewayPort> {
+        self.gateways.get(&port)
+    }
+
+    pub(crate) fn gateway_ports(&self) -> impl Iterator<Item = (u16, &GatewayPort)> {
+        self.gateways.iter().map(|(number, port)| (*number, port))
     }
 
     /// What DestinationRules say of a Service.
@@ -121,17 +121,6 @@ impl RuleTable {
         Some(ServicePolicies::of(service, rules))
     }
 
-    /// The hosts of a gateway's servers are there before any VirtualService names them, so that
-    /// a request for one finds no rule instead of no host.
-    fn open(&mut self, gateway: &Arc<GatewaySpec>) {
-        for server in &gateway.servers {
-            let port = self.gateways.entry(server.port).or_default();
-            for ServerHost { host, namespace: _ } in &server.hosts {
-                port.entry(host, GatewayHost::default).reached_by(&gateway.id, server.redirects_to_https);
-            }
-        }
-    }
-
     fn add(&mut self, spec: &Arc<VirtualServiceSpec>, gateways: &[Arc<GatewaySpec>]) {
         if spec.is_bound_to(MESH) {
             for host in spec.hosts.iter().filter(|host| ***host != *"*") {
@@ -140,20 +129,25 @@ impl RuleTable {
         }
         for gateway in gateways.iter().filter(|gateway| spec.is_bound_to(&gateway.id)) {
             for server in &gateway.servers {
-                let port = self.gateways.entry(server.port).or_default();
-                let wanted = server.hosts.iter().filter(|it| it.takes_from(&spec.namespace));
-                let common =
-                    wanted.flat_map(|it| spec.hosts.iter().filter_map(|host| intersection(&it.host, host)));
-                for host in common {
-                    let at = port.entry(host, GatewayHost::default);
-                    at.reached_by(&gateway.id, server.redirects_to_https);
-                    if !at.sources.iter().any(|other| Arc::ptr_eq(other, spec)) {
-                        at.sources.push(spec.clone());
-                    }
-                }
+                self.gateways.entry(server.port).or_default().add(spec, (gateway, server));
             }
         }
     }
+}
+
+/// The rule with what the Secrets that it names hold; the same one where it names none.
+fn with_credentials(rule: Arc<DestinationRuleSpec>, credentials: &Credentials) -> Arc<DestinationRuleSpec> {
+    let mut policies = std::iter::once(&rule.policy).chain(rule.subsets.iter().map(|subset| &subset.policy));
+    if !policies.any(PortPolicies::names_credentials) {
+        return rule;
+    }
+    let namespace = rule.rule.namespace.clone();
+    let mut rule = (*rule).clone();
+    rule.policy.look_up(credentials, &namespace);
+    for subset in &mut rule.subsets {
+        subset.policy.look_up(credentials, &namespace);
+    }
+    Arc::new(rule)
 }
 
 // === impl VirtualServiceSpec ===
@@ -163,41 +157,19 @@ impl VirtualServiceSpec {
     fn is_bound_to(&self, gateway: &str) -> bool {
         let names = |all: &[Arc<str>]| all.iter().any(|name| **name == *gateway);
         let mut conditions = self.http().iter().flat_map(|route| &route.matches);
-        names(&self.gateways) || conditions.any(|condition| names(&condition.gateways))
+        let connections = self.connections.tls.iter().chain(&self.connections.tcp);
+        let mut of_connections = connections.flat_map(|route| &route.matches);
+        names(&self.gateways)
+            || conditions.any(|condition| names(&condition.gateways))
+            || of_connections.any(|condition| names(&condition.gateways))
     }
 }
 
 // === impl ServerHost ===
 
 impl ServerHost {
-    fn takes_from(&self, namespace: &str) -> bool {
+    pub(crate) fn takes_from(&self, namespace: &str) -> bool {
         self.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
-    }
-}
-
-// === impl GatewayHost ===
-
-impl GatewayHost {
-    /// The rules, in order.
-    pub(crate) fn rules(&self) -> Option<&Rules> {
-        match (&self.merged, &self.sources[..]) {
-            (Some(merged), _) => Some(merged),
-            (None, [only, ..]) => Some(&only.rules),
-            (None, []) => None,
-        }
-    }
-
-    fn reached_by(&mut self, gateway: &Arc<str>, redirects_to_https: bool) {
-        if !self.gateways.contains(gateway) {
-            self.gateways.push(gateway.clone());
-        }
-        self.redirects_to_https |= redirects_to_https;
-    }
-
-    fn merge(&mut self) {
-        if self.sources.len() > 1 {
-            self.merged = Some(Arc::new(Rules::merged(self.sources.iter().map(|source| &source.rules))));
-        }
     }
 }
 

@@ -12,6 +12,7 @@
 //!
 //! Source: <https://istio.io/latest/docs/reference/config/networking/virtual-service/>.
 
+mod connection;
 mod filters;
 mod http_match;
 mod redirect;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::connection::{ConnectionMatch, ConnectionRoute, ConnectionRules, ConnectionView};
 pub use self::filters::{Filters, HeaderChanges, HeaderOps};
 pub use self::http_match::{HttpMatch, QueryMatch, RequestView, WhyNot};
 pub(crate) use self::redirect::Redirected;

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::carrier::{CarrierSpec, is_valid_key};
+use crate::credential::TlsServer;
+use crate::gateway_port::{GatewayPort, PortTakes};
 use crate::host::shorten;
 use crate::rule_spec::VirtualServiceSpec;
 use crate::rule_table::{RuleTable, ServicePolicies};
@@ -150,10 +152,33 @@ impl RoutingTable {
         self
     }
 
-    /// The ports of gateways for which the entry listener does not stand.
+    /// The ports of gateways for which the entry listener does not stand: it speaks HTTP only.
     #[must_use]
     pub fn gateway_ports(&self) -> Vec<u16> {
-        self.rules.gateway_ports().filter(|port| *port != 80 && Some(*port) != self.entry_port).collect()
+        let stands_for = |port: u16| port == 80 || Some(port) == self.entry_port;
+        let ports = self.rules.gateway_ports();
+        ports
+            .filter(|(number, port)| !stands_for(*number) || port.wants_a_listener())
+            .map(|it| it.0)
+            .collect()
+    }
+
+    /// What a port of gateways takes; `None` where there is none of that number.
+    #[must_use]
+    pub fn gateway_takes(&self, port: u16) -> Option<PortTakes> {
+        self.rules.gateway_port(port).map(GatewayPort::takes)
+    }
+
+    /// The server of gateways for a connection of TLS that asks for this name, in lower case. One
+    /// that asks for none gets the server for every name, or else the only one of the port.
+    #[must_use]
+    pub fn tls_server(&self, port: u16, name: Option<&str>) -> Option<&Arc<TlsServer>> {
+        self.rules.gateway_port(port)?.tls_server(name)
+    }
+
+    /// The servers of all gateways to which clients speak TLS.
+    pub fn tls_servers(&self) -> impl Iterator<Item = &Arc<TlsServer>> {
+        self.rules.gateway_ports().flat_map(|(_, port)| port.tls_servers())
     }
 
     pub(crate) fn entry_port(&self) -> Option<u16> {

@@ -127,6 +127,9 @@ pub enum Reason {
     UnknownPort,
     /// Refused: there are rules for the host, and none of them matches.
     NoRoute,
+    /// Refused: the connection was made for a server that asks for certificates and does not
+    /// have the request's host.
+    Misdirected,
     /// Refused: the rule names a Service, a port or a subset that is not there.
     UnknownDestination,
     /// Answered: the rule sends the client elsewhere.
@@ -270,6 +273,11 @@ impl Verdict {
             Reason::UnknownService => format!("there is no service `{asked}`"),
             Reason::UnknownPort => format!("the service has no such port: `{asked}`"),
             Reason::NoRoute => format!("no rule for `{asked}` matches the request"),
+            Reason::Misdirected => {
+                format!(
+                    "the connection was made for another server than that of `{asked}`, and shows a certificate to it alone"
+                )
+            }
             Reason::UnknownDestination => format!("{rule} sends it to `{asked}`, which is not there"),
             Reason::Redirected => format!("{rule} sends the client to `{asked}`"),
             Reason::Responded => format!("{rule} has the response in it"),
@@ -296,6 +304,7 @@ impl Reason {
             Self::UnknownService => "unknown-service",
             Self::UnknownPort => "unknown-port",
             Self::NoRoute => "no-route",
+            Self::Misdirected => "misdirected",
             Self::UnknownDestination => "unknown-destination",
             Self::Redirected => "redirected",
             Self::Responded => "responded",
@@ -318,6 +327,8 @@ impl Reason {
             | Self::Responded => None,
             // An unknown cluster is 503 in Envoy (`cluster_not_found_response_code`).
             Self::ForkNotReady | Self::NoReadyEndpoints | Self::UnknownDestination => Some(503),
+            // RFC 9110, section 15.5.20.
+            Self::Misdirected => Some(421),
             Self::UnknownHost
             | Self::UnknownSandbox
             | Self::UnknownService

@@ -28,7 +28,7 @@ mod trace;
 
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
 pub use query::{Answer, Counts, InFlight, Query};
-pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
+pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;
 pub use store::{Limits, TraceStore};

@@ -152,6 +152,10 @@ pub enum HopError {
     ConnectTimeout,
     /// The connection failed in another way.
     ConnectFailed,
+    /// TLS with the endpoint could not be set up.
+    TlsFailed(TlsFault),
+    /// A connection was closed because no byte came for too long.
+    Idle,
     /// The endpoint closed the connection before it answered.
     UpstreamClosed,
     /// The endpoint's answer is not HTTP.
@@ -178,6 +182,30 @@ pub enum HopError {
     OverLimit,
     /// The proxy was told to stop and the hop did not end in time.
     Draining,
+}
+
+/// Why TLS with an endpoint could not be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsFault {
+    /// Its certificate has expired.
+    Expired,
+    /// Its certificate does not hold yet.
+    NotValidYet,
+    /// Its certificate is of no authority that is trusted.
+    UnknownIssuer,
+    /// Its certificate is for another name.
+    OtherName,
+    /// Its certificate is wrong in another way.
+    BadCertificate,
+    /// It refused the handshake; where certificates are asked for, perhaps ours.
+    Refused,
+    /// It does not speak TLS.
+    NoTls,
+    /// The Secret with our certificates is not there, or what it holds cannot be used.
+    Credential,
+    /// The connection failed during the handshake.
+    Broken,
 }
 
 // === impl Record ===
@@ -247,6 +275,8 @@ impl HopError {
             Self::ConnectRefused => "connect-refused",
             Self::ConnectTimeout => "connect-timeout",
             Self::ConnectFailed => "connect-failed",
+            Self::TlsFailed(_) => "tls-failed",
+            Self::Idle => "idle",
             Self::UpstreamClosed => "upstream-closed",
             Self::BadResponse => "bad-response",
             Self::ResponseTimeout => "response-timeout",

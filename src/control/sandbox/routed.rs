@@ -81,6 +81,7 @@ impl Expected {
                 | Reason::UnknownService
                 | Reason::UnknownPort
                 | Reason::NoRoute
+                | Reason::Misdirected
                 | Reason::UnknownDestination
                 | Reason::Redirected
                 | Reason::Responded => false,

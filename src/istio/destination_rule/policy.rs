@@ -40,18 +40,19 @@ pub(super) const OUTLIER_DETECTION: &[Field] = &[
     Field::reported("outlierDetectionHttpErrorCodes", "not supported yet"),
 ];
 
+const FILES: &str = "files are not read: name a Secret with `credentialName`";
 const PLAIN: &str = "workloads are spoken to without TLS";
 
 pub(super) const TLS: &[Field] = &[
     Field::honoured("mode"),
-    Field::reported("clientCertificate", "not supported yet"),
-    Field::reported("privateKey", "not supported yet"),
-    Field::reported("caCertificates", "not supported yet: the system's authorities are trusted"),
-    Field::reported("credentialName", "not supported yet"),
+    Field::reported("clientCertificate", FILES),
+    Field::reported("privateKey", FILES),
+    Field::reported("caCertificates", FILES),
+    Field::honoured("credentialName"),
     Field::honoured("subjectAltNames"),
     Field::honoured("sni"),
     Field::honoured("insecureSkipVerify"),
-    Field::reported("caCrl", "not supported yet"),
+    Field::reported("caCrl", "not supported: revoked certificates are taken"),
 ];
 
 pub(super) fn connection_pool(held: &Held<'_>) -> ConnectionPool {
@@ -112,17 +113,23 @@ pub(super) fn tls(held: &Held<'_>) -> Option<UpstreamTls> {
             tls.unsupported("mode", PLAIN);
             None
         }
-        "MUTUAL" => {
-            tls.unsupported("mode", "not supported yet: no certificate is shown to the upstream");
-            None
+        mode @ ("SIMPLE" | "MUTUAL") => {
+            let credential = tls.text("credentialName").filter(|name| !name.is_empty());
+            let is_mutual = mode == "MUTUAL";
+            // With files alone requests fail, and say so: without TLS they would be readable.
+            if is_mutual && credential.is_none() && !tls.has("clientCertificate") {
+                let detail = "client certificate required for mutual tls";
+                tls.fault(FieldError::required(tls.at("credentialName"), detail));
+            }
+            Some(UpstreamTls {
+                sni: tls.text("sni").filter(|sni| !sni.is_empty()).map(Into::into),
+                subject_alt_names: tls.texts("subjectAltNames").into_iter().map(Into::into).collect(),
+                is_mutual,
+                credential: credential.map(Into::into),
+                held: None,
+                skips_verification: tls.flag("insecureSkipVerify").unwrap_or(false),
+            })
         }
-        "SIMPLE" => Some(UpstreamTls {
-            sni: tls.text("sni").filter(|sni| !sni.is_empty()).map(Into::into),
-            subject_alt_names: tls.texts("subjectAltNames").into_iter().map(Into::into).collect(),
-            ca_pem: None,
-            client_pem: None,
-            skips_verification: tls.flag("insecureSkipVerify").unwrap_or(false),
-        }),
         other => {
             let known = ["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"];
             tls.fault(FieldError::not_supported(tls.at("mode"), other, known));

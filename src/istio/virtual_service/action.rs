@@ -18,7 +18,7 @@ pub(super) const ROUTE: &[Field] = &[
     Field::holds("headers", filters::HEADERS),
 ];
 
-const DESTINATION: &[Field] =
+pub(super) const DESTINATION: &[Field] =
     &[Field::honoured("host"), Field::honoured("subset"), Field::holds("port", &[Field::honoured("number")])];
 
 pub(super) const REDIRECT: &[Field] = &[
@@ -80,21 +80,26 @@ fn forward(place: &Place<'_>, route: &Message<'_>) -> Option<Action> {
     if all.len() < held.len() {
         return None;
     }
+    has_weights(route, &all).then_some(Action::Forward(all))
+}
+
+/// Whether the weights of a rule can be drawn from; a fault where not.
+pub(super) fn has_weights(route: &Message<'_>, all: &[WeightedDestination]) -> bool {
     let sum: u64 = all.iter().map(|one| u64::from(one.weight)).sum();
     if all.len() > 1 && sum == 0 {
         route.fault(FieldError::invalid(route.at("route"), 0, "total destination weight = 0"));
-        return None;
+        return false;
     }
     if sum > u64::from(u32::MAX) {
         // Envoy's bound on the sum (`WeightedCluster`).
         let detail = format!("the sum of weights must be at most {}", u32::MAX);
         route.fault(FieldError::invalid(route.at("route"), sum, detail));
-        return None;
+        return false;
     }
-    Some(Action::Forward(all))
+    true
 }
 
-fn destination(place: &Place<'_>, route: &Message<'_>) -> Option<WeightedDestination> {
+pub(super) fn destination(place: &Place<'_>, route: &Message<'_>) -> Option<WeightedDestination> {
     let Some(held) = route.message("destination") else {
         route.fault(FieldError::required(route.at("destination"), "destination is required"));
         return None;

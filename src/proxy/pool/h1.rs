@@ -1,16 +1,17 @@
-//! Idle HTTP/1.1 connections by address, the most recently used first.
+//! Idle HTTP/1.1 connections by address and TLS, the most recently used first.
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use spur_net::Alpn;
 use spur_trace::HopError;
 use tokio::{task::spawn_local, time::Instant};
 use tracing::debug;
 
 use crate::{
     body::RequestBody,
-    connect::connect,
+    connect::{Peer, connect},
     stats::{WorkerStats, count},
 };
 
@@ -32,7 +33,7 @@ const BUFFER_MAX_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct H1Pool {
-    idle: RefCell<IdleByAddress>,
+    idle: RefCell<IdleByPeer>,
     stats: Arc<WorkerStats>,
 }
 
@@ -40,14 +41,14 @@ pub(super) struct H1Pool {
 #[derive(Debug)]
 pub(crate) struct H1Lease {
     sender: SendRequest<RequestBody>,
-    address: SocketAddr,
+    peer: Peer,
     pool: Rc<H1Pool>,
     is_reused: bool,
 }
 
 #[derive(Debug, Default)]
-struct IdleByAddress {
-    by_address: HashMap<SocketAddr, Vec<Idle>>,
+struct IdleByPeer {
+    by_peer: HashMap<Peer, Vec<Idle>>,
     n_idle: usize,
 }
 
@@ -67,10 +68,10 @@ impl H1Pool {
     /// An idle connection, or a new one.
     pub(super) async fn ready(
         pool: &Rc<Self>,
-        address: SocketAddr,
+        peer: &Peer,
         connect_timeout: Duration,
     ) -> Result<H1Lease, HopError> {
-        let idle = pool.idle.borrow_mut().take(address);
+        let idle = pool.idle.borrow_mut().take(peer);
         let is_reused = idle.is_some();
         let sender = match idle {
             Some(sender) => {
@@ -78,31 +79,32 @@ impl H1Pool {
                 sender
             }
             None => {
-                let sender = open(address, connect_timeout).await?;
+                let sender = open(peer, connect_timeout).await?;
                 count(&pool.stats.n_upstream_opened);
                 sender
             }
         };
-        Ok(H1Lease { sender, address, pool: Rc::clone(pool), is_reused })
+        Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), is_reused })
     }
 
     pub(super) fn sweep(&self, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        idle.by_address.retain(|_, connections| {
+        idle.by_peer.retain(|_, connections| {
             connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < IDLE_MAX);
             !connections.is_empty()
         });
-        idle.n_idle = idle.by_address.values().map(Vec::len).sum();
+        idle.n_idle = idle.by_peer.values().map(Vec::len).sum();
     }
 }
 
-async fn open(address: SocketAddr, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
-    let stream = connect(address, deadline).await?;
+async fn open(peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
+    let stream = connect(peer, (Alpn::Http1, deadline)).await?;
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_MAX_BYTES)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| HopError::UpstreamClosed)?;
+    let address = peer.address;
     // Ends when the sender and the response are dropped; the worker's LocalSet owns it.
     spawn_local(async move {
         if let Err(error) = connection.with_upgrades().await {
@@ -112,13 +114,13 @@ async fn open(address: SocketAddr, deadline: Duration) -> Result<SendRequest<Req
     Ok(sender)
 }
 
-// === impl IdleByAddress ===
+// === impl IdleByPeer ===
 
-impl IdleByAddress {
+impl IdleByPeer {
     /// The most recently used connection that can be used now. One whose last
     /// message is not quite finished stays.
-    fn take(&mut self, address: SocketAddr) -> Option<SendRequest<RequestBody>> {
-        let connections = self.by_address.get_mut(&address)?;
+    fn take(&mut self, peer: &Peer) -> Option<SendRequest<RequestBody>> {
+        let connections = self.by_peer.get_mut(peer)?;
         let n_before = connections.len();
         let now = Instant::now();
         connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < IDLE_MAX);
@@ -128,8 +130,8 @@ impl IdleByAddress {
         taken
     }
 
-    fn put(&mut self, address: SocketAddr, sender: SendRequest<RequestBody>) {
-        let connections = self.by_address.entry(address).or_default();
+    fn put(&mut self, peer: Peer, sender: SendRequest<RequestBody>) {
+        let connections = self.by_peer.entry(peer).or_default();
         // Beyond the bounds the connection is closed by dropping its sender.
         if connections.len() < N_IDLE_PER_ADDRESS && self.n_idle < N_IDLE_PER_WORKER {
             let since = Instant::now();
@@ -152,9 +154,9 @@ impl H1Lease {
     }
 
     pub(super) fn give_back(self) {
-        let Self { sender, address, pool, is_reused: _ } = self;
+        let Self { sender, peer, pool, is_reused: _ } = self;
         if !sender.is_closed() {
-            pool.idle.borrow_mut().put(address, sender);
+            pool.idle.borrow_mut().put(peer, sender);
         }
     }
 }

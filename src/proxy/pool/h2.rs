@@ -1,10 +1,9 @@
-//! HTTP/2 connections by address: normally one, multiplexed, replaced once the
+//! HTTP/2 connections by address and TLS: normally one, multiplexed, replaced once the
 //! upstream says GOAWAY or closes.
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -12,13 +11,14 @@ use std::{
 
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use spur_net::Alpn;
 use spur_trace::HopError;
 use tokio::{sync::Semaphore, task::spawn_local, time::Instant};
 use tracing::debug;
 
 use crate::{
     body::RequestBody,
-    connect::connect,
+    connect::{Peer, connect},
     local::LocalExecutor,
     stats::{WorkerStats, count},
 };
@@ -44,7 +44,7 @@ const HEADER_LIST_MAX_BYTES: u32 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct H2Pool {
     /// Entries without a connection are swept.
-    by_address: RefCell<HashMap<SocketAddr, Rc<Slot>>>,
+    by_peer: RefCell<HashMap<Peer, Rc<Slot>>>,
     stats: Arc<WorkerStats>,
 }
 
@@ -85,17 +85,12 @@ struct Usage {
 
 impl H2Pool {
     pub(super) fn new(stats: Arc<WorkerStats>) -> Self {
-        Self { by_address: RefCell::default(), stats }
+        Self { by_peer: RefCell::default(), stats }
     }
 
     /// A stream on a connection that is there, or on a new one.
-    pub(super) async fn ready(
-        &self,
-        address: SocketAddr,
-        connect_timeout: Duration,
-    ) -> Result<H2Stream, HopError> {
-        let slot =
-            Rc::clone(self.by_address.borrow_mut().entry(address).or_insert_with(|| Rc::new(Slot::new())));
+    pub(super) async fn ready(&self, peer: &Peer, connect_timeout: Duration) -> Result<H2Stream, HopError> {
+        let slot = self.slot(peer);
         if let Some(stream) = slot.take() {
             count(&self.stats.n_upstream_reused);
             return Ok(stream);
@@ -112,7 +107,7 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        match open(address, connect_timeout).await {
+        match open(peer, connect_timeout).await {
             Ok(sender) => {
                 count(&self.stats.n_upstream_opened);
                 Ok(slot.put(sender))
@@ -124,8 +119,16 @@ impl H2Pool {
         }
     }
 
+    fn slot(&self, peer: &Peer) -> Rc<Slot> {
+        let mut by_peer = self.by_peer.borrow_mut();
+        if let Some(slot) = by_peer.get(peer) {
+            return Rc::clone(slot);
+        }
+        Rc::clone(by_peer.entry(peer.clone()).or_insert_with(|| Rc::new(Slot::new())))
+    }
+
     pub(super) fn sweep(&self, now: Instant) {
-        self.by_address.borrow_mut().retain(|_, slot| {
+        self.by_peer.borrow_mut().retain(|_, slot| {
             let mut connections = slot.connections.borrow_mut();
             connections.retain(|c| !c.sender.is_closed() && !c.usage.is_expired(now));
             // A slot that somebody is waiting on is held elsewhere, too.
@@ -134,8 +137,8 @@ impl H2Pool {
     }
 }
 
-async fn open(address: SocketAddr, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
-    let stream = connect(address, deadline).await?;
+async fn open(peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
+    let stream = connect(peer, (Alpn::Http2, deadline)).await?;
     let (sender, connection) = http2::Builder::new(LocalExecutor)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -144,6 +147,7 @@ async fn open(address: SocketAddr, deadline: Duration) -> Result<SendRequest<Req
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| HopError::UpstreamClosed)?;
+    let address = peer.address;
     // Ends when the senders and streams are dropped; the worker's LocalSet owns it.
     spawn_local(async move {
         if let Err(error) = connection.await {

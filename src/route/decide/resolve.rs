@@ -4,10 +4,10 @@
 use std::sync::{Arc, LazyLock};
 
 use super::{Ask, Destination};
+use crate::gateway_port::GatewayHost;
 use crate::host::{self, HostKind, HostName};
 use crate::host_map::bare_host;
 use crate::rule_spec::VirtualServiceSpec;
-use crate::rule_table::GatewayHost;
 use crate::rules::MESH;
 use crate::table::{Port, RoutingTable, Sandbox, Service};
 use crate::verdict::Reason;
@@ -55,8 +55,9 @@ pub(super) fn resolve<'t>(table: &'t RoutingTable, ask: &Ask<'_>) -> Result<Targ
         Destination::Gateway { port, host } => {
             let host = host::normalise(host);
             let host = bare_host(&host);
-            let found = table.rules().at_gateway(*port, host);
-            let found = found.or_else(|| table.rules().at_gateway_wildcard(*port, host));
+            let at = (*port, ask.is_tls);
+            let found = table.rules().at_gateway(at, host);
+            let found = found.or_else(|| table.rules().at_gateway_wildcard(at, host));
             Ok(Target::of_gateway(found.ok_or(Reason::UnknownHost)?, *port))
         }
     }
@@ -71,7 +72,7 @@ fn resolve_host<'t>(
 ) -> Result<Target<'t>, Reason> {
     let host = bare_host(authority);
     let mut ports = table.entry_port().into_iter().chain([ENTRY_PORT]);
-    let exact = |port| Some(Target::of_gateway(table.rules().at_gateway(port, host)?, port));
+    let exact = |port| Some(Target::of_gateway(table.rules().at_gateway((port, false), host)?, port));
     if let Some(target) = ports.find_map(exact) {
         return Ok(target);
     }
@@ -87,7 +88,8 @@ fn resolve_host<'t>(
         return Ok(Target { named: None, preview: None, rules: Some(rules), port: ENTRY_PORT });
     }
     let mut ports = table.entry_port().into_iter().chain([ENTRY_PORT]);
-    let wildcard = |port| Some(Target::of_gateway(table.rules().at_gateway_wildcard(port, host)?, port));
+    let wildcard =
+        |port| Some(Target::of_gateway(table.rules().at_gateway_wildcard((port, false), host)?, port));
     ports.find_map(wildcard).ok_or(missing)
 }
 
@@ -145,6 +147,11 @@ impl<'t> Target<'t> {
     ) -> Self {
         let rules = HostRules::of_mesh(&named.0.virtual_services, caller);
         Self { named: Some(named), preview, rules, port: named.1.service_port.port }
+    }
+
+    /// Nothing: for connections at gateways, which are looked up by their rules.
+    pub(super) fn unread() -> Self {
+        Self { named: None, preview: None, rules: None, port: 0 }
     }
 
     fn of_gateway(host: &'t GatewayHost, port: u16) -> Self {

@@ -183,6 +183,7 @@ impl Question {
             host: &host,
             headers,
             is_tls: false,
+            server: None,
             lot: 0,
             is_connection: false,
         })
@@ -406,6 +407,7 @@ proptest! {
             host: &host,
             headers: &headers,
             is_tls: false,
+            server: None,
             lot: 0,
             is_connection: false,
         };

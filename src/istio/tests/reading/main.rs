@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod connections;
 mod refused;
 mod reported;
 
@@ -115,7 +116,7 @@ servers:
 "#,
     );
     let Some(Spec::Gateway(gateway)) = read.spec else { panic!("no Gateway") };
-    assert_eq!(gateway.servers.len(), 1);
+    assert_eq!(gateway.servers.len(), 2);
     let hosts: Vec<String> = gateway.servers[0]
         .hosts
         .iter()

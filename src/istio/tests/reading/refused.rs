@@ -211,6 +211,38 @@ fn destination_rules() {
 }
 
 #[test]
+fn rules_for_connections() {
+    let tls = |matches: &str, expected: &[&str]| {
+        let spec = format!("{{hosts: ['*.a.com'], gateways: [g], tls: [{{{matches} {TO_A}}}]}}");
+        check("VirtualService", &spec, expected);
+    };
+    tls("", &["spec.tls[0].match: Required value: TLS route must have at least one match condition"]);
+    tls(
+        "match: [{}],",
+        &["spec.tls[0].match[0].sniHosts: Required value: TLS match must have at least one SNI host"],
+    );
+    tls(
+        "match: [{sniHosts: [b.com]}],",
+        &[
+            "spec.tls[0].match[0].sniHosts[0]: Invalid value: \"b.com\": must be one of the hosts of the virtual service",
+        ],
+    );
+    check("VirtualService", "{hosts: [a], tcp: [{}]}", &["spec.tcp[0].route: Required value"]);
+    check(
+        "VirtualService",
+        "{hosts: [a], tcp: [{route: [{destination: {host: a}, weight: 0}, {destination: {host: b}}]}]}",
+        &["spec.tcp[0].route: Invalid value: 0: total destination weight = 0"],
+    );
+    check(
+        "DestinationRule",
+        "{host: a, trafficPolicy: {tls: {mode: MUTUAL}}}",
+        &[
+            "spec.trafficPolicy.tls.credentialName: Required value: client certificate required for mutual tls",
+        ],
+    );
+}
+
+#[test]
 fn px_14_a_service_entry_does_not_lead_to_the_metadata_of_a_cloud() {
     for address in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1"] {
         let spec = format!(
@@ -230,6 +262,25 @@ fn gateways() {
         "{servers: [{port: {number: 80, protocol: SPDY}, hosts: ['*']}]}",
         &[
             "spec.servers[0].port.protocol: Unsupported value: \"SPDY\": supported values: \"HTTP\", \"HTTP2\", \"GRPC\", \"GRPC-WEB\", \"HTTPS\", \"TLS\", \"TCP\", \"MONGO\"",
+        ],
+    );
+    check(
+        "Gateway",
+        "{servers: [{port: {number: 443, protocol: HTTPS}, hosts: ['*']}]}",
+        &["spec.servers[0].tls: Required value: server must have TLS settings for HTTPS/TLS protocols"],
+    );
+    check(
+        "Gateway",
+        "{servers: [{port: {number: 443, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE}}]}",
+        &[
+            "spec.servers[0].tls.credentialName: Required value: TLS that ends at the gateway needs a certificate",
+        ],
+    );
+    check(
+        "Gateway",
+        "{servers: [{port: {number: 443, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2}}]}",
+        &[
+            "spec.servers[0].tls.maxProtocolVersion: Invalid value: \"TLSV1_2\": must not be below `minProtocolVersion`",
         ],
     );
     check(

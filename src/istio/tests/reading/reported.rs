@@ -26,8 +26,8 @@ fn fields_that_do_nothing_are_named() {
     );
     check(
         "Gateway",
-        "{servers: [{port: {number: 443, protocol: HTTPS}, hosts: ['*']}]}",
-        &["spec.servers[0].port.protocol"],
+        "{servers: [{port: {number: 443, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: c, cipherSuites: [X]}}]}",
+        &["spec.servers[0].tls.cipherSuites"],
     );
 }
 

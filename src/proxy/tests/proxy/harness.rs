@@ -1,13 +1,17 @@
 //! Helpers that read like the story: an upstream, a world around it, a client.
 
+pub(crate) mod certificates;
 mod client;
 pub(crate) mod frames;
+mod tls;
 mod upstream;
 mod world;
 
 use std::time::Duration;
 
+pub(crate) use certificates::{Authority, Pair};
 pub(crate) use client::{Client, HANDSHAKE, SWITCHED, raw, read_head, whole};
+pub(crate) use tls::{TlsClient, serve_tls};
 pub(crate) use upstream::{Reply, Upstream, never, text};
 pub(crate) use world::{World, caller, world};
 

@@ -11,8 +11,10 @@ mod grpc;
 mod http1;
 mod http2;
 
+mod gateway_tls;
 mod keys;
 mod lifecycle;
+mod passthrough;
 mod records;
 mod requests;
 mod routing;
@@ -21,5 +23,6 @@ mod table;
 mod tcp;
 mod tries;
 mod upgrade;
+mod upstream_tls;
 mod upstreams;
 mod websockets;

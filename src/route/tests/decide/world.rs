@@ -222,6 +222,7 @@ impl Request {
             host: if self.is_host { &self.destination } else { "" },
             headers: &self.headers,
             is_tls: false,
+            server: None,
             lot: 0,
             is_connection: false,
         })

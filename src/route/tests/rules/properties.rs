@@ -119,7 +119,7 @@ proptest! {
         let destination = Destination::Service { namespace: "shop", service: "s", port: 80 };
         let ask = Ask {
             destination, source: None, method: &method, uri: &uri, host: "", headers: &headers,
-            is_tls: false, lot: 0, is_connection: false,
+            is_tls: false, server: None, lot: 0, is_connection: false,
         };
         let table = build(&routes);
         let verdict = decide(&table, &ask);

@@ -15,8 +15,8 @@ use spur_route::rules::{
 use spur_route::{
     Ask, Destination, DestinationRuleSpec, EndpointSpec, Explanation, Fallback, ForkSpec, GatewaySpec,
     Outcome, PortPolicies, PortSpec, RoutingTable, Rule, RuleKind, SandboxSpec, ServerHost, ServerSpec,
-    ServiceSpec, Source, Specs, SubsetSpec, Verdict, Version, VirtualServiceSpec, Visibility, Wire, decide,
-    service_host,
+    Serves, ServiceSpec, Source, Specs, SubsetSpec, Verdict, Version, VirtualServiceSpec, Visibility, Wire,
+    decide, service_host,
 };
 
 pub(crate) struct World {
@@ -171,7 +171,7 @@ impl World {
 
     fn gateway_with(mut self, id: &str, port: u16, hosts: &[&str], redirects_to_https: bool) -> Self {
         let hosts = hosts.iter().map(|host| ServerHost { namespace: None, host: (*host).into() }).collect();
-        let servers = vec![ServerSpec { port, hosts, redirects_to_https }];
+        let servers = vec![ServerSpec { port, hosts, redirects_to_https, serves: Serves::Http }];
         let spec = GatewaySpec { id: id.into(), namespace: "shop".into(), servers };
         self.specs.rules.gateways.push(Arc::new(spec));
         self
@@ -274,6 +274,7 @@ impl Request {
             host: &self.host,
             headers: &self.headers,
             is_tls: false,
+            server: None,
             lot: self.lot,
             is_connection: false,
         })

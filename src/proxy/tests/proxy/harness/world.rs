@@ -7,12 +7,13 @@ use spur_istio::Spec;
 use spur_net::{Caller, Destination, Inlet, bind_loopback};
 use spur_proxy::{Config, Drained, Handle, Proxy};
 use spur_route::{
-    EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs,
+    CredentialSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs, SandboxSpec,
+    ServiceSpec, Specs,
 };
 use spur_trace::{HopEnd, HopStart, Record};
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Upstream};
+use super::{Client, Pair, Upstream};
 
 pub(crate) const NAMESPACE: &str = "shop";
 const PORT: u16 = 80;
@@ -126,9 +127,26 @@ impl Plan {
         match reading.spec.unwrap() {
             Spec::VirtualService(spec) => self.rules.virtual_services.push(Arc::new(spec)),
             Spec::DestinationRule(spec) => self.rules.destination_rules.push(Arc::new(spec)),
-            Spec::Gateway(spec) => self.rules.gateways.push(Arc::new(spec)),
+            Spec::Gateway(mut spec) => {
+                // Every one has a name of its own: `shop/it`, `shop/it-1`, …
+                if let n @ 1.. = self.rules.gateways.len() {
+                    spec.id = format!("{NAMESPACE}/it-{n}").into();
+                }
+                self.rules.gateways.push(Arc::new(spec));
+            }
             Spec::ServiceEntry(services) => self.services.extend(services),
         }
+        self
+    }
+
+    /// A Secret with this certificate, or a newer one in its place.
+    pub(crate) fn secret(mut self, name: &str, pair: &Pair) -> Self {
+        self.rules.credentials.retain(|known| &*known.name != name);
+        self.rules.credentials.push(CredentialSpec {
+            namespace: NAMESPACE.into(),
+            name: name.into(),
+            credential: pair.credential(),
+        });
         self
     }
 
@@ -176,6 +194,11 @@ impl World {
         let destination =
             Destination::ServicePort { namespace: NAMESPACE.into(), service: service.into(), port: PORT };
         open(&self.handle, caller, destination, &CancellationToken::new()).await
+    }
+
+    /// A listener for a port of gateways.
+    pub(crate) async fn gateway(&self, port: u16) -> SocketAddr {
+        open(&self.handle, None, Destination::Gateway { port }, &CancellationToken::new()).await
     }
 
     pub(crate) async fn drain(self, deadline: Duration) -> Drained {
