@@ -131,6 +131,9 @@ impl Gateways {
                 say(format_args!("warning: the gateways' port {port} is not served: {error:#}"));
             }
         }
+        for (gateway, fault) in spur_control::certificate_faults(table) {
+            say(format_args!("warning: gateway `{gateway}`: {fault}"));
+        }
     }
 
     fn listen(&mut self, port: u16) -> Result<()> {

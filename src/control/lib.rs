@@ -34,6 +34,7 @@ mod run;
 mod sandbox;
 mod served;
 
+pub use rule_status::certificate_faults;
 pub use run::{Parts, run};
 
 #[cfg(test)]

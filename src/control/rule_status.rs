@@ -4,17 +4,24 @@
 //! What that is, `spur-istio` knows. The condition is the one that Istio's own analysis writes
 //! (<https://istio.io/latest/docs/reference/config/config-status/>).
 
+mod certificates;
+
 use std::sync::Arc;
 
-use futures::FutureExt;
+use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use kube::Client;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use serde_json::{Value, json};
+use spur_route::RoutingTable;
+use tokio::sync::watch;
 
+pub use self::certificates::certificate_faults;
 use crate::cache;
 use crate::drive::{self, Queue, Reconcile};
 use crate::run::{Context, Failure, unless_gone};
@@ -29,15 +36,47 @@ const NAMED_MAX: usize = 20;
 
 /// Runs the controller of one kind; it never ends by itself.
 pub(crate) async fn run<K: IstioKind>(ctx: Arc<Context>) {
+    drive_with::<K>(ctx, None).await;
+}
+
+/// The same for Gateways, whose servers may lack a certificate that can be used: that is told from
+/// the table, each time that a new one is published.
+pub(crate) async fn run_gateways(
+    ctx: Arc<Context>,
+    table: Arc<ArcSwap<RoutingTable>>,
+    published_rx: watch::Receiver<u64>,
+) {
+    drive_with::<spur_compile::Gateway>(ctx, Some((table, published_rx))).await;
+}
+
+async fn drive_with<K: IstioKind>(
+    ctx: Arc<Context>,
+    published: Option<(Arc<ArcSwap<RoutingTable>>, watch::Receiver<u64>)>,
+) {
     let (objects, news) = cache::watch::<Istio<K>>(Api::all(ctx.client.clone()));
     let store = objects.store();
     let mut queue = Queue::new();
     queue.push(drive::itself(&store, news));
-    drive::drive(Teller { client: ctx.client.clone() }, store, queue).await;
+    let table = published.map(|(table, published_rx)| {
+        let all = store.clone();
+        let published = futures::stream::unfold(published_rx, |mut published_rx| async {
+            published_rx.changed().await.ok().map(|()| ((), published_rx))
+        });
+        let woken = move |()| {
+            let objects = all.state();
+            let refs: Vec<_> = objects.iter().map(|object| Ok(ObjectRef::from_obj(&**object))).collect();
+            futures::stream::iter(refs)
+        };
+        queue.push(published.flat_map(woken).boxed());
+        table
+    });
+    drive::drive(Teller { client: ctx.client.clone(), table }, store, queue).await;
 }
 
 struct Teller {
     client: Client,
+    /// Where certificates matter.
+    table: Option<Arc<ArcSwap<RoutingTable>>>,
 }
 
 // === impl Teller ===
@@ -51,7 +90,12 @@ impl<K: IstioKind> Reconcile<Istio<K>> for Teller {
 impl Teller {
     async fn tell<K: IstioKind>(&self, object: &Istio<K>) -> Result<Action, Failure> {
         let generation = object.metadata().generation.unwrap_or(0);
-        let Some(wanted) = condition(&object.as_value(), generation) else {
+        let namespace = object.namespace().unwrap_or_default();
+        let name = object.name_any();
+        let id = format!("{namespace}/{name}");
+        let faults = self.table.as_ref().map(|table| certificate_faults(&table.load())).unwrap_or_default();
+        let faults = faults.into_iter().filter(|(gateway, _)| *gateway == id).map(|(_, fault)| fault);
+        let Some(wanted) = condition(&object.as_value(), (generation, faults.collect())) else {
             return Ok(Action::await_change());
         };
         let Some(conditions) = changed(object.status(), wanted) else { return Ok(Action::await_change()) };
@@ -59,20 +103,20 @@ impl Teller {
             "metadata": {"uid": object.uid()},
             "status": {"conditions": conditions, "observedGeneration": generation},
         });
-        let namespace = object.namespace().unwrap_or_default();
         let api: Api<Istio<K>> = Api::namespaced(self.client.clone(), &namespace);
-        let name = object.name_any();
         unless_gone(api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await)?;
         Ok(Action::await_change())
     }
 }
 
-/// What the object's status should say, without a time.
-fn condition(object: &Value, generation: i64) -> Option<Value> {
+/// What the object's status should say, without a time. `faults` are those of its surroundings.
+fn condition(object: &Value, (generation, faults): (i64, Vec<String>)) -> Option<Value> {
     let reading = spur_istio::read(object)?;
+    let not_served = faults;
     let faults = reading.faults.iter().map(ToString::to_string);
     let unsupported = reading.unsupported.iter().map(|one| format!("{}: {}", one.path, one.why));
     let (reason, found): (&str, Vec<String>) = match reading.faults.is_empty() {
+        true if !not_served.is_empty() => ("NotServed", not_served.into_iter().chain(unsupported).collect()),
         true => ("NotSupported", unsupported.collect()),
         false => ("Invalid", faults.collect()),
     };
@@ -127,10 +171,11 @@ mod tests {
     #[test]
     fn what_is_not_obeyed_is_named() {
         let to_a = json!([{"destination": {"host": "a"}}]);
-        let wanted = condition(&virtual_service(json!({"route": to_a})), 3).expect("a condition");
+        let wanted =
+            condition(&virtual_service(json!({"route": to_a})), (3, Vec::new())).expect("a condition");
         assert_eq!((&wanted["status"], &wanted["reason"]), (&json!("True"), &json!("NoErrorsFound")));
         let faulty = virtual_service(json!({"route": to_a, "fault": {}, "mirror": {"host": "b"}}));
-        let wanted = condition(&faulty, 3).expect("a condition");
+        let wanted = condition(&faulty, (3, Vec::new())).expect("a condition");
         assert_eq!((&wanted["status"], &wanted["reason"]), (&json!("False"), &json!("NotSupported")));
         let why = "not supported yet: requests are handled as if it were not there";
         assert_eq!(
@@ -138,6 +183,9 @@ mod tests {
             json!(format!("spec.http[0].fault: {why}; spec.http[0].mirror: {why}"))
         );
         assert_eq!(wanted["observedGeneration"], 3);
+        let wanted = condition(&faulty, (3, vec!["it is not served".to_owned()])).expect("a condition");
+        assert_eq!(wanted["reason"], "NotServed");
+        assert!(wanted["message"].as_str().is_some_and(|text| text.starts_with("it is not served; spec.")));
     }
 
     #[test]

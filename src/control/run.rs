@@ -100,7 +100,10 @@ pub async fn run(parts: Parts) {
     tasks.spawn(until(stop.clone(), custom_resources::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::VirtualService>(ctx.clone())));
     tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::DestinationRule>(ctx.clone())));
-    tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::Gateway>(ctx.clone())));
+    tasks.spawn(until(
+        stop.clone(),
+        rule_status::run_gateways(ctx.clone(), parts.table.clone(), parts.routes_tx.subscribe()),
+    ));
     tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::ServiceEntry>(ctx.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));
     tasks.spawn(node::run(ctx.clone(), parts.runtime.name(), stop.clone()));

@@ -35,6 +35,7 @@ async fn a_name_is_read_and_the_bytes_are_given_back() {
     }
 }
 
+/// PX-10: pieces of one byte.
 #[tokio::test]
 async fn px_10_single_bytes_make_a_first_message() {
     let (mut client, server) = duplex(1);
@@ -43,6 +44,7 @@ async fn px_10_single_bytes_make_a_first_message() {
     assert_eq!(read.unwrap().0.server_name.as_deref(), Some("a.com"));
 }
 
+/// PX-10: 64 KiB in pieces of one byte.
 #[tokio::test]
 async fn px_10_a_first_message_of_64_kib_in_single_bytes_is_read_no_further_than_16() {
     let (mut client, server) = duplex(1);

@@ -67,6 +67,7 @@ async fn the_name_chooses_the_certificate_and_a_name_nobody_has_is_closed() {
     eventually("they are counted", || world.handle.stats().n_handshakes_failed >= 2).await;
 }
 
+/// PX-10: no name.
 #[tokio::test]
 async fn px_10_a_client_without_a_name_gets_the_only_server() {
     let (authority, cart) = (Authority::new(), cart().await);
@@ -95,6 +96,7 @@ async fn mutual(mode: &str) -> (World, Upstream, Authority, Authority) {
     (world, cart, servers, clients)
 }
 
+/// PX-10: a client's certificate that is missing, or another authority's.
 #[tokio::test]
 async fn px_10_without_a_clients_certificate_nobody_is_let_in_where_it_is_asked_for() {
     let (world, cart, servers, clients) = mutual("MUTUAL").await;
@@ -118,6 +120,7 @@ async fn where_it_may_be_absent_a_wrong_one_is_refused_all_the_same() {
     assert_eq!(client.showing(&servers, &clients.client()).get("a.com", "/").await.unwrap().text, "hi");
 }
 
+/// PX-10: the name differs from Host.
 #[tokio::test]
 async fn px_10_a_host_of_another_server_is_421_where_certificates_are_asked_for() {
     let (world, cart, servers, clients) = mutual("MUTUAL").await;
@@ -211,6 +214,7 @@ async fn plain_http_at_a_port_of_tls_is_told_and_reaches_nobody() {
     assert_eq!(cart.n_requests(), 0);
 }
 
+/// PX-10: half a handshake.
 #[tokio::test]
 async fn px_10_half_a_handshake_is_closed_by_a_deadline() {
     fn short(config: &mut Config) {
@@ -245,6 +249,7 @@ async fn px_10_half_a_handshake_is_closed_by_a_deadline() {
     eventually("both are counted", || world.handle.stats().n_connections_overdue == 2).await;
 }
 
+/// PX-10: pieces of one byte.
 #[tokio::test]
 async fn px_10_a_first_message_in_single_bytes_is_one() {
     let (authority, cart) = (Authority::new(), cart().await);
@@ -275,6 +280,7 @@ async fn px_10_a_first_message_in_single_bytes_is_one() {
     assert_eq!(client.get("a.com", "/").await.unwrap().text, "hi");
 }
 
+/// PX-10: 0-RTT.
 #[tokio::test]
 async fn px_10_nothing_is_taken_early() {
     let (authority, cart) = (Authority::new(), cart().await);

@@ -84,6 +84,7 @@ async fn connections_for_different_names_are_not_shared() {
     assert_eq!(cart.n_connections(), 2);
 }
 
+/// PX-10: an upstream's certificate that has expired, or is wrong otherwise.
 #[tokio::test]
 async fn px_10_a_certificate_that_is_not_good_is_503_and_says_why() {
     let (authority, other) = (Authority::new(), Authority::new());
