@@ -137,6 +137,7 @@ impl Text {
             n_keys_ignored,
             n_upstream_opened,
             n_upstream_reused,
+            n_handshakes_failed,
         } = stats;
         self.family("spur_connections_open", "gauge", "Client connections that are open.");
         self.sample("spur_connections_open", &[], n_connections_open);
@@ -154,6 +155,7 @@ impl Text {
             ),
             ("spur_connections_cut", "Client connections that outlasted a drain.", n_connections_cut),
             ("spur_connections_failed", "Client connections that failed.", n_connections_failed),
+            ("spur_handshakes_failed", "TLS handshakes of clients that failed.", n_handshakes_failed),
             ("spur_hops", "Requests and connections that were decided.", n_hops),
             ("spur_bad_requests", "Requests refused before any decision.", n_bad_requests),
             (
