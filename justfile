@@ -36,6 +36,10 @@ bench-store:
 bench-api *SECTIONS:
     cargo bench --bench api -- {{SECTIONS}}
 
+# The data plane beside nginx, HAProxy and Envoy; `just bench-proxy quick` for the main rows.
+bench-proxy *SECTIONS:
+    cargo bench --bench proxy -- {{SECTIONS}}
+
 # The table of protobuf messages anew, from the sources of two crates (needs the network).
 protobuf-tables:
     #!/usr/bin/env bash

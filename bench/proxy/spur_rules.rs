@@ -1,0 +1,52 @@
+//! Spur's rules as files: a Service that as many sandboxes fork as there are keys.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use crate::configs::Work;
+use crate::load::Wire;
+
+/// The namespace of everything.
+const NAMESPACE: &str = "default";
+/// The Service that is asked.
+pub(crate) const SERVICE: &str = "shop";
+
+/// All objects of a work.
+pub(crate) fn rules(work: &Work) -> String {
+    let mut text = service(SERVICE, "", work.upstream, work.wire);
+    for key in 0..work.n_keys {
+        text += &fork(key, work.upstream, work.wire);
+    }
+    text
+}
+
+/// A sandbox with the key `k<number>` and its fork.
+fn fork(number: usize, upstream: SocketAddr, wire: Wire) -> String {
+    let mut text = format!(
+        "---\napiVersion: spur.dev/v1alpha1\nkind: Sandbox\nmetadata: {{name: k{number}, namespace: {NAMESPACE}}}\nspec: {{}}\n"
+    );
+    let labels = format!("spur.dev/sandbox: k{number}, spur.dev/fork-of-service: {SERVICE}");
+    text += &service(&format!("{SERVICE}-k{number}"), &labels, upstream, wire);
+    text
+}
+
+/// A Service with one endpoint.
+pub(crate) fn service(name: &str, labels: &str, upstream: SocketAddr, wire: Wire) -> String {
+    let (address, port) = (upstream.ip(), upstream.port());
+    let protocol = match wire {
+        Wire::Http1 => "http",
+        Wire::Http2 | Wire::Grpc => "kubernetes.io/h2c",
+    };
+    let mut text = String::new();
+    write!(
+        text,
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {NAMESPACE}, labels: {{{labels}}}}}\n\
+         spec: {{ports: [{{port: 80, name: http, appProtocol: {protocol}, targetPort: {port}}}]}}\n\
+         ---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: {name}, namespace: {NAMESPACE}, labels: {{kubernetes.io/service-name: {name}}}}}\n\
+         addressType: IPv4\nports: [{{name: http, port: {port}}}]\n\
+         endpoints: [{{addresses: [{address}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: {name}-0}}}}]\n"
+    )
+    .unwrap();
+    text
+}
