@@ -45,22 +45,23 @@ fn the_page_is_what_the_tables_say() {
 }
 
 fn page() -> String {
-    let mut page = HEAD.to_owned();
-    for kind in KINDS {
-        let fields = fields(kind);
-        let n_honoured = fields.iter().filter(|(_, support)| *support == Support::Honoured).count();
-        page += &format!(
-            "\n## {kind}\n\n{n_honoured} of {} fields are honoured.\n\n| field | |\n|---|---|\n",
-            fields.len()
-        );
-        for (path, support) in fields {
-            page += &match support {
-                Support::Honoured => format!("| `{path}` | honoured |\n"),
-                Support::Reported(why) => format!("| `{path}` | reported: {why} |\n"),
-            };
-        }
-    }
-    page
+    let sections: Vec<String> = KINDS.iter().map(|kind| section(kind)).collect();
+    format!("{HEAD}{}", sections.concat())
+}
+
+fn section(kind: &str) -> String {
+    let fields = fields(kind);
+    let n_honoured = fields.iter().filter(|(_, support)| *support == Support::Honoured).count();
+    let n = fields.len();
+    let row = |(path, support): &(String, Support)| match support {
+        Support::Honoured => format!("| `{path}` | honoured |\n"),
+        Support::Reported(why) => format!("| `{path}` | reported: {why} |\n"),
+    };
+    let rows: Vec<String> = fields.iter().map(row).collect();
+    format!(
+        "\n## {kind}\n\n{n_honoured} of {n} fields are honoured.\n\n| field | |\n|---|---|\n{}",
+        rows.concat()
+    )
 }
 
 #[test]

@@ -249,5 +249,6 @@ async fn a_definition_whose_names_are_taken_leaves_the_bundled_kind_in_place() {
     let resources = world.get("/apis/networking.istio.io/v1").await.expect(200);
     let rows = resources["resources"].as_array().expect("rows").iter();
     assert_eq!(rows.filter(|row| row["name"] == "virtualservices").count(), 1);
-    world.post(&format!("{ISTIO}/virtualservices"), &virtual_service("a", json!({}))).await.expect(201);
+    let routed = virtual_service("a", json!({"hosts": ["a"], "http": to_reviews()}));
+    world.post(&format!("{ISTIO}/virtualservices"), &routed).await.expect(201);
 }
