@@ -1,5 +1,4 @@
-//! Durations as people write them in our own kinds (`90s`, `30m`, `8h`, `2d`, `1w`, `1h30m`), and as
-//! Go clients send them (`1m0s`, `1.5s`, `500ms`).
+//! Durations as people write them in our own kinds (`90s`, `30m`, `8h`, `2d`, `1w`, `1h30m`).
 
 use std::time::Duration;
 
@@ -45,35 +44,6 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// Reads a duration as Go writes one; none where it is not one, or is negative.
-///
-/// Source: `time.ParseDuration`, <https://pkg.go.dev/time#ParseDuration>.
-pub fn parse_go(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let number_len = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let (number, after) = rest.split_at(number_len);
-        let unit_len = after.bytes().take_while(|byte| !byte.is_ascii_digit() && *byte != b'.').count();
-        let (unit, next) = after.split_at(unit_len);
-        let factor = match unit {
-            "ns" => 1e-9,
-            "us" | "µs" | "μs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        seconds += number.parse::<f64>().ok()? * factor;
-        rest = next;
-    }
-    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,19 +59,6 @@ mod tests {
     fn anything_else_is_refused() {
         for text in ["", "5", "h", "1y", "-1h", "1.5h", "99999999999999999999s", "11000w", "1h "] {
             assert!(parse(text).is_err(), "{text:?} was taken");
-        }
-    }
-
-    #[test]
-    fn go_durations_are_read() {
-        let millis = |text| parse_go(text).map(|duration| duration.as_millis());
-        assert_eq!(millis("1m0s"), Some(60_000));
-        assert_eq!(millis("1.5s"), Some(1_500));
-        assert_eq!(millis("1h0m0.25s"), Some(3_600_250));
-        assert_eq!(millis("500ms"), Some(500));
-        assert_eq!(millis("0"), Some(0));
-        for text in ["", "5", "s", "-1s", "1d", "1..5s", "1 s"] {
-            assert_eq!(parse_go(text), None, "{text:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use spur_schema::FieldError;
+use spur_schema::{FieldError, duration};
 
 use crate::{Reading, Spec};
 
@@ -263,7 +263,7 @@ impl<'a> Message<'a> {
     /// A duration that may be zero.
     pub(crate) fn duration_or_zero(&self, name: &str) -> Option<Duration> {
         let text = self.text(name)?;
-        let parsed = parse_duration(text);
+        let parsed = duration::parse(text);
         if parsed.is_none() {
             let detail = "must be a duration such as `1.5s`, `10ms` or `1h30m`";
             self.fault(FieldError::invalid(self.at(name), text, detail));
@@ -293,49 +293,5 @@ impl<'a> Held<'a> {
 
     pub(crate) fn get(&'a self) -> Message<'a> {
         Message { map: self.map, path: &self.path, notes: self.notes }
-    }
-}
-
-/// Go's `time.ParseDuration`, without signs.
-fn parse_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut nanos = 0.0_f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|len| *len > 0)?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let len = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let unit = match &rest[..len] {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        nanos += number * unit;
-        rest = &rest[len..];
-    }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(nanos / 1e9).ok()).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_gos() {
-        for (text, millis) in
-            [("1s", 1000), ("1.5s", 1500), ("1h2m3s", 3_723_000), ("10ms", 10), ("0", 0), ("0s", 0)]
-        {
-            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "1", "s", "-1s", "1x", "1 s", "1s2", "1e300h"] {
-            assert_eq!(parse_duration(text), None, "{text}");
-        }
     }
 }

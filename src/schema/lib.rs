@@ -18,6 +18,7 @@ mod schema;
 
 pub mod decode;
 mod defaults;
+pub mod duration;
 pub mod protobuf;
 mod prune;
 mod typecheck;

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use spur_api::{Status, duration};
+use spur_api::Status;
+use spur_schema::duration;
 
 /// Everything a request may say in its query.
 #[derive(Clone, Debug, Default)]
@@ -146,7 +147,7 @@ fn request_timeout(value: &str) -> Result<Option<Duration>, Status> {
         let why = format!("invalid timeout specified in the request URL: `{value}`, want such as `30s`");
         Status::bad_request(why)
     };
-    duration::parse_go(value).map(Some).ok_or_else(invalid)
+    duration::parse(value).map(Some).ok_or_else(invalid)
 }
 
 fn dry_run(value: &str) -> Result<bool, Status> {

@@ -59,6 +59,8 @@ fn values_have_the_types_of_their_schema() {
     keeps("self.d * 2.0 == 6.0", json!({"d": 3}));
     keeps("self.at > timestamp('2020-01-01T00:00:00Z')", json!({"at": "2026-01-01T00:00:00Z"}));
     keeps("self.__for__ == duration('90m')", json!({"for": "1h30m"}));
+    keeps("self.__for__ == duration('-1500ms')", json!({"for": "-1.5s"}));
+    keeps("type(self.__for__) == string", json!({"for": "-"}));
     keeps("size(self.raw) == 3", json!({"raw": "YWJj"}));
     keeps("type(self.any) == int || type(self.any) == string", json!({"any": "5%"}));
     keeps("self.m.all(k, self.m[k].v > 0) && self.m['a-b'].v == 1", json!({"m": {"a-b": {"v": 1}}}));

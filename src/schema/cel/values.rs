@@ -10,7 +10,7 @@ use serde_json::{Map as JsonMap, Number, Value};
 
 use super::bounds::Sizes;
 use super::names;
-use crate::{Schema, Type};
+use crate::{Schema, Type, duration};
 
 /// Fields of `metadata` that rules may look at: the others belong to the server.
 const METADATA: [&str; 2] = ["name", "generateName"];
@@ -111,35 +111,14 @@ fn convert_text(schema: Option<Schema<'_>>, text: &str) -> CelValue {
     converted.unwrap_or_else(plain)
 }
 
-/// Go's `time.ParseDuration`: `1h30m`, `-1.5s`.
+/// A duration with a sign or without; the longest one the evaluator has stands for all longer ones.
 fn parse_duration(text: &str) -> Option<chrono::Duration> {
-    let (is_negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
+    let (is_negative, length) = match text.strip_prefix('-') {
+        Some(length) => (true, length),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    if rest == "0" {
-        return Some(chrono::Duration::zero());
-    }
-    let mut nanoseconds = 0.0;
-    while !rest.is_empty() {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..number_end].parse().ok()?;
-        rest = &rest[number_end..];
-        let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let unit = match &rest[..unit_end] {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        nanoseconds += number * unit;
-        rest = &rest[unit_end..];
-    }
-    let nanoseconds = if is_negative { -nanoseconds } else { nanoseconds };
-    (!text.is_empty()).then(|| chrono::Duration::nanoseconds(nanoseconds as i64))
+    let nanoseconds = i64::try_from(duration::parse(length)?.as_nanos()).unwrap_or(i64::MAX);
+    Some(chrono::Duration::nanoseconds(if is_negative { -nanoseconds } else { nanoseconds }))
 }
 
 /// RFC 4648 section 4; `None` for what is none.
