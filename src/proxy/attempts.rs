@@ -128,6 +128,8 @@ enum Tried {
 /// Which tries there were.
 struct Tries<'p, 'a> {
     plan: &'p Plan<'a>,
+    /// What the request was, where the policy may want it once more.
+    replay: Option<Replay>,
     /// The places of the endpoints that were tried.
     tried: Vec<usize>,
     /// Tries after which the request had perhaps been read.
@@ -143,13 +145,13 @@ pub(crate) async fn send(
 ) -> Result<Answered, Unanswered> {
     let Outgoing { mut req, speak, origin, connect_timeout, head_timeout, body_timeout } = outgoing;
     let policy = plan.again.policy();
-    let replay = policy.and_then(|_| Replay::of(&req));
     let patience = Patience {
         head: least(head_timeout, policy.and_then(|policy| policy.per_try_timeout)),
         body: body_timeout,
         until: plan.deadline.as_ref().map(|deadline| deadline.at),
     };
-    let mut tries = Tries { plan, tried: Vec::new(), n_retries: 0 };
+    let replay = policy.and_then(|_| Replay::of(&req));
+    let mut tries = Tries { plan, replay, tried: Vec::new(), n_retries: 0 };
     let mut index = plan.first;
     let mut ticket = None;
     loop {
@@ -163,16 +165,12 @@ pub(crate) async fn send(
         let is_unreached = matches!(outcome, Tried::Unreached(..));
         req = match outcome {
             Tried::Answered(rsp, lease) => {
-                let wants_more = policy.is_some_and(|policy| wants_again(policy, &rsp)) && tries.may_retry();
-                let again =
-                    if wants_more { replay.as_ref().and_then(|replay| replay.again(hop)) } else { None };
-                let next = again.and_then(|again| Some((again, tries.ticket()?)));
-                let Some((again, taken)) = next else {
+                let wants_more = policy.is_some_and(|policy| wants_again(policy, &rsp));
+                let Some((again, taken)) = wants_more.then(|| tries.again(hop)).flatten() else {
                     let held = Held { _active: active, _retry: ticket, admitted: None };
                     return Ok(Answered { rsp, lease, endpoint: endpoint.clone(), held });
                 };
                 ticket = taken;
-                tries.n_retries += 1;
                 again
             }
             Tried::BodyTimeout => return Err(Unanswered::BodyTimeout),
@@ -181,17 +179,14 @@ pub(crate) async fn send(
             Tried::Failed(error) => {
                 let is_over = plan.deadline.as_ref().is_some_and(|deadline| deadline.at <= Instant::now());
                 let wants_more = policy.is_some_and(|policy| wants_after(policy, error)) && !is_over;
-                let again = (wants_more && tries.may_retry())
-                    .then(|| replay.as_ref()?.again(hop))
-                    .flatten()
-                    .and_then(|again| Some((again, tries.ticket()?)));
-                let error = match &plan.deadline {
-                    Some(deadline) if is_over && error == HopError::ResponseTimeout => deadline.error,
-                    _ => error,
+                let Some((again, taken)) = wants_more.then(|| tries.again(hop)).flatten() else {
+                    let error = match &plan.deadline {
+                        Some(deadline) if is_over && error == HopError::ResponseTimeout => deadline.error,
+                        _ => error,
+                    };
+                    return Err(tries.undelivered(error, endpoint, hop));
                 };
-                let Some((again, taken)) = again else { return Err(tries.undelivered(error, endpoint, hop)) };
                 ticket = taken;
-                tries.n_retries += 1;
                 again
             }
         };
@@ -257,9 +252,14 @@ impl<'a> Again<'a> {
 // === impl Tries ===
 
 impl Tries<'_, '_> {
-    /// Whether the policy allows one more.
-    fn may_retry(&self) -> bool {
-        self.plan.again.policy().is_some_and(|policy| self.n_retries < policy.attempts)
+    /// The request once more, with its place in the budget; `None` where the policy, what was kept
+    /// of the request or the budget does not allow it.
+    fn again(&mut self, hop: &Rc<Hop>) -> Option<(Request<RequestBody>, Option<RetryTicket>)> {
+        self.plan.again.policy().filter(|policy| self.n_retries < policy.attempts)?;
+        let again = self.replay.as_ref()?.again(hop)?;
+        let ticket = self.ticket()?;
+        self.n_retries += 1;
+        Some((again, ticket))
     }
 
     /// Whether a request of which nothing was sent may go elsewhere; it goes back to an endpoint
