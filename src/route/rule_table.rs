@@ -10,7 +10,7 @@ use crate::host_map::HostMap;
 use crate::policy::Policy;
 use crate::rule_spec::{
     DestinationRuleSpec, GatewaySpec, PortPolicies, ROOT_NAMESPACE, RuleSpecs, ServerHost, SubsetSpec,
-    VirtualServiceSpec, Visibility, service_host,
+    VirtualServiceSpec, Visibility,
 };
 use crate::rules::MESH;
 use crate::spec::ServiceSpec;
@@ -80,12 +80,8 @@ impl RuleTable {
         table
     }
 
-    /// The VirtualServices of the mesh for a Service, the nearest host's.
-    pub(crate) fn of_service(&self, namespace: &str, name: &str) -> &[Arc<VirtualServiceSpec>] {
-        self.of_mesh_host(&service_host(namespace, name))
-    }
-
-    /// The VirtualServices of the mesh for a host, in lower case and without a port.
+    /// The VirtualServices of the mesh for a host, in lower case and without a port: the nearest
+    /// pattern's.
     pub(crate) fn of_mesh_host(&self, host: &str) -> &[Arc<VirtualServiceSpec>] {
         self.mesh.exact(host).or_else(|| self.mesh.wildcard(host)).map_or(&[], Vec::as_slice)
     }
@@ -112,12 +108,11 @@ impl RuleTable {
         self.gateways.iter().map(|(number, port)| (*number, port))
     }
 
-    /// What DestinationRules say of a Service.
-    pub(crate) fn policies(&self, service: &ServiceSpec) -> Option<ServicePolicies> {
-        let host = service_host(&service.namespace, &service.name);
+    /// What DestinationRules say of a Service, whose full host is given.
+    pub(crate) fn policies(&self, service: &ServiceSpec, host: &str) -> Option<ServicePolicies> {
         let own = self.destination_rules.exact(&service.name);
-        let rules = self.destination_rules.exact(&host).or(own);
-        let rules = rules.or_else(|| self.destination_rules.wildcard(&host))?;
+        let rules = self.destination_rules.exact(host).or(own);
+        let rules = rules.or_else(|| self.destination_rules.wildcard(host))?;
         Some(ServicePolicies::of(service, rules))
     }
 

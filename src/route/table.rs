@@ -10,7 +10,7 @@ use crate::carrier::{CarrierSpec, is_valid_key};
 use crate::credential::TlsServer;
 use crate::gateway_port::{GatewayPort, PortTakes};
 use crate::host::shorten;
-use crate::rule_spec::VirtualServiceSpec;
+use crate::rule_spec::{VirtualServiceSpec, service_host};
 use crate::rule_table::{RuleTable, ServicePolicies};
 use crate::spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs};
 use crate::verdict::{Endpoint, Rule, RuleKind, SandboxRef, ServicePort};
@@ -328,8 +328,9 @@ impl Namespace {
 
 impl Service {
     fn new(spec: &ServiceSpec, rules: &RuleTable) -> Self {
+        let host = service_host(&spec.namespace, &spec.name);
         let (kind, virtual_services) = match &spec.hosts[..] {
-            [] => (RuleKind::Service, rules.of_service(&spec.namespace, &spec.name)),
+            [] => (RuleKind::Service, rules.of_mesh_host(&host)),
             [host, ..] => (RuleKind::ServiceEntry, rules.of_mesh_host(host)),
         };
         Self {
@@ -343,7 +344,7 @@ impl Service {
             ports: spec.ports.iter().map(|port| Port::new(spec, port)).collect(),
             forks: HashMap::new(),
             virtual_services: virtual_services.to_vec(),
-            policies: rules.policies(spec).map(Box::new),
+            policies: rules.policies(spec, &host).map(Box::new),
         }
     }
 
