@@ -230,61 +230,43 @@ async fn px_3_pings_that_flood_are_not_read_on() {
     assert_ne!(ended, Flood::Taken);
 }
 
-/// What ends a connection that is read on.
-async fn until_goaway(frames: &mut Frames) -> Said {
-    // No stream has that number.
-    frames.said(u32::MAX).await
+/// Opens streams whose requests are never answered, each followed by the frame that has it reset:
+/// the connection ends before half of them reach anybody, and others are served all along.
+async fn resets_end_the_connection(reset: impl Fn(u32) -> Vec<u8>) {
+    const N_STREAMS: u32 = 5_000;
+    let (world, cart) = shop().await;
+    let mut frames = Frames::connect(world.entry()).await;
+    let list = request(&[(":path", "/never")]);
+    let bytes: Vec<u8> = (0..N_STREAMS)
+        .flat_map(|nth| {
+            let id = nth * 2 + 1;
+            [frame(HEADERS, END_HEADERS | END_STREAM, id, &list), reset(id)].concat()
+        })
+        .collect();
+    let (said, ()) = tokio::join!(
+        async {
+            frames.send(&bytes).await;
+            // No stream has that number: what ends the connection is read.
+            frames.said(u32::MAX).await
+        },
+        others_are_served(&world)
+    );
+    assert!(matches!(said, Said::GoAway(ENHANCE_YOUR_CALM) | Said::Closed), "{said:?}");
+    others_are_served(&world).await;
+    assert!(cart.n_requests() < N_STREAMS as usize / 2, "{} requests", cart.n_requests());
 }
 
 /// PX-3: Rapid Reset (CVE-2023-44487).
 #[tokio::test]
 async fn px_3_streams_that_are_reset_at_once_end_the_connection() {
-    let (world, cart) = shop().await;
-    let mut frames = Frames::connect(world.entry()).await;
-    let list = request(&[(":path", "/never")]);
-    let n_streams = 5_000;
-    let bytes: Vec<u8> = (0..n_streams)
-        .flat_map(|nth| {
-            let id = nth * 2 + 1;
-            [
-                frame(HEADERS, END_HEADERS | END_STREAM, id, &list),
-                frame(RST_STREAM, 0, id, &8_u32.to_be_bytes()),
-            ]
-            .concat()
-        })
-        .collect();
-    tokio::join!(frames.send(&bytes), others_are_served(&world));
-    let said = until_goaway(&mut frames).await;
-    assert!(matches!(said, Said::GoAway(ENHANCE_YOUR_CALM) | Said::Closed), "{said:?}");
-    others_are_served(&world).await;
-    assert!(cart.n_requests() < n_streams as usize / 2, "{} requests", cart.n_requests());
+    resets_end_the_connection(|id| frame(RST_STREAM, 0, id, &8_u32.to_be_bytes())).await;
 }
 
 /// PX-3: MadeYouReset (CVE-2025-8671): the client makes us reset.
 #[tokio::test]
 async fn px_3_streams_that_we_have_to_reset_end_the_connection() {
-    let (world, cart) = shop().await;
-    let mut frames = Frames::connect(world.entry()).await;
-    let list = request(&[(":path", "/never")]);
-    let n_streams = 5_000;
-    let bytes: Vec<u8> = (0..n_streams)
-        .flat_map(|nth| {
-            let id = nth * 2 + 1;
-            // RFC 9113, section 6.9.1: a window beyond 2^31-1 is a stream error.
-            let too_far = frame(WINDOW_UPDATE, 0, id, &0x7fff_ffff_u32.to_be_bytes());
-            [frame(HEADERS, END_HEADERS | END_STREAM, id, &list), too_far].concat()
-        })
-        .collect();
-    let (ended, ()) = tokio::join!(
-        async {
-            frames.send(&bytes).await;
-            until_goaway(&mut frames).await
-        },
-        others_are_served(&world)
-    );
-    assert!(matches!(ended, Said::GoAway(ENHANCE_YOUR_CALM) | Said::Closed), "{ended:?}");
-    others_are_served(&world).await;
-    assert!(cart.n_requests() < n_streams as usize / 2, "{} requests", cart.n_requests());
+    // RFC 9113, section 6.9.1: a window beyond 2^31-1 is a stream error.
+    resets_end_the_connection(|id| frame(WINDOW_UPDATE, 0, id, &0x7fff_ffff_u32.to_be_bytes())).await;
 }
 
 /// PX-3: a header list that never ends (CVE-2024-27316).

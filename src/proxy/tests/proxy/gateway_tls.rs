@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::harness::{
-    Authority, Client, PATIENCE, TlsClient, Upstream, World, eventually, raw, whole, world,
+    Authority, Client, PATIENCE, Pair, Plan, TlsClient, Upstream, World, eventually, raw, whole, world,
 };
 
 const RULES: &str = "{hosts: ['*'], gateways: [it, it-1], http: [{route: [{destination: {host: cart}}]}]}";
@@ -22,6 +22,18 @@ fn server(hosts: &str, tls: &str) -> String {
     format!("{{servers: [{{port: {{number: 443, protocol: HTTPS}}, hosts: [{hosts}], tls: {tls}}}]}}")
 }
 
+/// Shows what the secret `c` holds and asks for nothing.
+const SIMPLE: &str = "{mode: SIMPLE, credentialName: c}";
+
+/// A world with a cart behind one server for `a.com`, which shows a certificate; not yet started.
+fn shop(cart: &Upstream, shown: &Pair, tls: &str) -> Plan {
+    world()
+        .service("cart", &[cart])
+        .secret("c", shown)
+        .istio("Gateway", &server("a.com", tls))
+        .istio("VirtualService", RULES)
+}
+
 async fn cart() -> Upstream {
     Upstream::http1("cart").route("/", "hi").run().await
 }
@@ -29,13 +41,7 @@ async fn cart() -> Upstream {
 #[tokio::test]
 async fn requests_in_tls_are_routed_and_told_to_be() {
     let (authority, cart) = (Authority::new(), cart().await);
-    let world = world()
-        .service("cart", &[&cart])
-        .secret("c", &authority.server("a.com"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
-        .istio("VirtualService", RULES)
-        .start()
-        .await;
+    let world = shop(&cart, &authority.server("a.com"), SIMPLE).start().await;
     let client = TlsClient::new(world.gateway(443).await, "a.com", &authority);
     assert_eq!(client.get("a.com", "/").await.unwrap().text, "hi");
     assert_eq!(cart.last_headers()["x-forwarded-proto"], "https");
@@ -71,13 +77,7 @@ async fn the_name_chooses_the_certificate_and_a_name_nobody_has_is_closed() {
 #[tokio::test]
 async fn px_10_a_client_without_a_name_gets_the_only_server() {
     let (authority, cart) = (Authority::new(), cart().await);
-    let world = world()
-        .service("cart", &[&cart])
-        .secret("c", &authority.server("127.0.0.1"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
-        .istio("VirtualService", RULES)
-        .start()
-        .await;
+    let world = shop(&cart, &authority.server("127.0.0.1"), SIMPLE).start().await;
     let client = TlsClient::new(world.gateway(443).await, "127.0.0.1", &authority);
     assert_eq!(client.get("a.com", "/").await.unwrap().text, "hi");
 }
@@ -137,11 +137,7 @@ async fn px_10_a_host_of_another_server_is_421_where_certificates_are_asked_for(
 #[tokio::test]
 async fn a_changed_secret_holds_from_the_next_handshake_on() {
     let (old, new, cart) = (Authority::new(), Authority::new(), cart().await);
-    let plan = world()
-        .service("cart", &[&cart])
-        .secret("c", &old.server("a.com"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
-        .istio("VirtualService", RULES);
+    let plan = shop(&cart, &old.server("a.com"), SIMPLE);
     let world = plan.clone().start().await;
     let address = world.gateway(443).await;
     let client = TlsClient::new(address, "a.com", &old);
@@ -171,7 +167,7 @@ async fn a_missing_or_broken_secret_leaves_its_server_out_and_no_other() {
         .service("cart", &[&cart])
         .secret("c", &authority.server("a.com"))
         .secret("broken", &broken)
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
+        .istio("Gateway", &server("a.com", SIMPLE))
         .istio("Gateway", &server("b.com", "{mode: SIMPLE, credentialName: broken}"))
         .istio("Gateway", &server("c.com", "{mode: SIMPLE, credentialName: missing}"))
         .istio("VirtualService", RULES)
@@ -187,13 +183,13 @@ async fn a_missing_or_broken_secret_leaves_its_server_out_and_no_other() {
 #[tokio::test]
 async fn versions_below_the_lowest_are_refused() {
     let (authority, cart) = (Authority::new(), cart().await);
-    let world = world()
-        .service("cart", &[&cart])
-        .secret("c", &authority.server("a.com"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3}"))
-        .istio("VirtualService", RULES)
-        .start()
-        .await;
+    let world = shop(
+        &cart,
+        &authority.server("a.com"),
+        "{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3}",
+    )
+    .start()
+    .await;
     let client = TlsClient::new(world.gateway(443).await, "a.com", &authority);
     assert!(client.clone().speaking(&authority, false).connect().await.is_err());
     assert!(client.speaking(&authority, true).connect().await.is_ok());
@@ -202,13 +198,7 @@ async fn versions_below_the_lowest_are_refused() {
 #[tokio::test]
 async fn plain_http_at_a_port_of_tls_is_told_and_reaches_nobody() {
     let (authority, cart) = (Authority::new(), cart().await);
-    let world = world()
-        .service("cart", &[&cart])
-        .secret("c", &authority.server("a.com"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
-        .istio("VirtualService", RULES)
-        .start()
-        .await;
+    let world = shop(&cart, &authority.server("a.com"), SIMPLE).start().await;
     let said = raw(world.gateway(443).await, "GET / HTTP/1.1\r\nhost: a.com\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.0 400 "), "{said}");
     assert_eq!(cart.n_requests(), 0);
@@ -223,7 +213,7 @@ async fn px_10_half_a_handshake_is_closed_by_a_deadline() {
     let authority = Authority::new();
     let world = world()
         .secret("c", &authority.server("a.com"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
+        .istio("Gateway", &server("a.com", SIMPLE))
         .config(short)
         .start()
         .await;
@@ -253,13 +243,7 @@ async fn px_10_half_a_handshake_is_closed_by_a_deadline() {
 #[tokio::test]
 async fn px_10_a_first_message_in_single_bytes_is_one() {
     let (authority, cart) = (Authority::new(), cart().await);
-    let world = world()
-        .service("cart", &[&cart])
-        .secret("c", &authority.server("a.com"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
-        .istio("VirtualService", RULES)
-        .start()
-        .await;
+    let world = shop(&cart, &authority.server("a.com"), SIMPLE).start().await;
     // A relay that passes single bytes on.
     let (address, slow) =
         (world.gateway(443).await, tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -284,13 +268,7 @@ async fn px_10_a_first_message_in_single_bytes_is_one() {
 #[tokio::test]
 async fn px_10_nothing_is_taken_early() {
     let (authority, cart) = (Authority::new(), cart().await);
-    let world = world()
-        .service("cart", &[&cart])
-        .secret("c", &authority.server("a.com"))
-        .istio("Gateway", &server("a.com", "{mode: SIMPLE, credentialName: c}"))
-        .istio("VirtualService", RULES)
-        .start()
-        .await;
+    let world = shop(&cart, &authority.server("a.com"), SIMPLE).start().await;
     let address = world.gateway(443).await;
     let client =
         TlsClient::new(address, "a.com", &authority).config(|config| config.enable_early_data = true);
