@@ -41,10 +41,10 @@ async fn a_rule_is_routed_by_once_it_is_written_and_no_more_once_it_is_deleted()
     let world = World::start().await;
     let reason = async |wanted: Reason| {
         world
-            .until(&format!("the table says {wanted}"), async || {
+            .until_routed(&format!("the table says {wanted}"), |table| {
                 let destination = Destination::Host("a.example.com");
                 let ask = Ask { is_connection: false, ..Ask::connection(destination, None) };
-                let found = spur_route::decide(&world.table.load(), &ask).reason;
+                let found = spur_route::decide(table, &ask).reason;
                 if found == wanted { Ok(()) } else { Err(found.to_string()) }
             })
             .await;

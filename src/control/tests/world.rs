@@ -263,6 +263,17 @@ impl World {
         }
     }
 
+    /// The same of the table that requests are routed by, which is made anew after what was written.
+    pub(super) async fn until_routed(&self, what: &str, look: impl Fn(&RoutingTable) -> Result<(), String>) {
+        let mut published_rx = self.parts.routes_tx.subscribe();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let Err(instead) = look(&self.table.load()) else { return };
+            let news = tokio::time::timeout_at(deadline, published_rx.changed()).await;
+            assert!(news.is_ok(), "waited in vain until {what}; instead: {instead}");
+        }
+    }
+
     /// Waits until the object is there and this holds of it.
     pub(super) async fn until_is(&self, address: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         self.until(&format!("{address} {what}"), async || match self.get(address).await {
