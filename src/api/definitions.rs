@@ -209,6 +209,8 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
 fn add_core_and_apps(generator: &mut schemars::SchemaGenerator) {
     add!(
         generator,
+        core::v1::Binding,
+        core::v1::ComponentStatus,
         core::v1::ConfigMap,
         core::v1::Endpoints,
         core::v1::Event,

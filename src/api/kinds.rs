@@ -6,6 +6,7 @@ pub mod apiextensions;
 pub mod autoscaling;
 pub mod certificates;
 pub mod check;
+pub mod component_status;
 pub mod config;
 pub mod controller_revision;
 pub mod coordination;

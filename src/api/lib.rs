@@ -31,5 +31,5 @@ pub mod selector;
 pub mod status;
 pub mod yaml;
 
-pub use registry::{Kind, REGISTRY, Rules, Scope, Subresource};
+pub use registry::{Kind, Life, REGISTRY, Rules, Scope, Subresource};
 pub use status::Status;

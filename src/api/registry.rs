@@ -64,6 +64,14 @@ pub enum Subresource {
     Token,
     /// `/eviction`: a delete that a disruption budget may refuse.
     Eviction,
+    /// `/binding`: gives a pod its node.
+    Binding,
+    /// `/ephemeralcontainers`: the only way to add containers to a pod that is there.
+    EphemeralContainers,
+    /// `/resize`: the only way to change the resources of a pod's containers.
+    Resize,
+    /// `/proxy`: requests that are passed on to a pod, a Service or a node.
+    Proxy,
     /// `/approval`: the only way to approve or deny a certificate signing request.
     Approval,
 }
@@ -91,14 +99,25 @@ pub struct Rules {
     pub fields: &'static [SelectableField],
     /// What a delete that is done answers with; typed clients decode it.
     pub deleted: Deleted,
-    /// Whether objects are questions, answered when they are made and never kept.
-    pub is_review: bool,
+    /// What becomes of objects, and with that what a client may do with them.
+    pub life: Life,
     /// Whether `metadata.generation` counts the changes of what is wanted.
     pub has_generation: bool,
     /// The row whose objects these are in another shape; `None` for most kinds.
     pub stored_as: Option<Conversion>,
     /// What acts on the objects, for the documentation; empty where they are stored and served only.
     pub acted_on_by: &'static str,
+}
+
+/// What becomes of objects of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// They are stored: every verb.
+    Stored,
+    /// Questions and orders, dealt with when they are made and never kept: `create` alone.
+    Answered,
+    /// Found out whenever they are read: `get` and `list` alone.
+    Observed,
 }
 
 /// How objects of a row are kept: as those of another row.
@@ -149,10 +168,12 @@ pub static REGISTRY: &[Kind] = &[
     kinds::namespace::KIND,
     kinds::node::KIND,
     kinds::pod::KIND,
+    kinds::pod::BINDING,
     kinds::replication_controller::KIND,
     kinds::replication_controller::POD_TEMPLATE,
     kinds::service::KIND,
     kinds::endpoints::KIND,
+    kinds::component_status::KIND,
     kinds::config::CONFIG_MAP,
     kinds::config::SECRET,
     kinds::service_account::KIND,
@@ -210,9 +231,9 @@ pub static REGISTRY: &[Kind] = &[
 ];
 
 /// The rows whose objects the store knows: each object is in one of them, though two rows may
-/// show it, and reviews are never kept.
+/// show it, and some are never kept.
 pub fn stored() -> impl Iterator<Item = &'static Kind> {
-    REGISTRY.iter().filter(|kind| kind.rules.stored_as.is_none() && !kind.rules.is_review)
+    REGISTRY.iter().filter(|kind| kind.rules.stored_as.is_none() && kind.rules.life == Life::Stored)
 }
 
 /// The kind that stands under `/apis/<group>/<version>/<plural>`.
@@ -367,6 +388,10 @@ impl Subresource {
             Self::Finalize => "finalize",
             Self::Token => "token",
             Self::Eviction => "eviction",
+            Self::Binding => "binding",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Resize => "resize",
+            Self::Proxy => "proxy",
             Self::Approval => "approval",
         }
     }
@@ -378,6 +403,10 @@ impl Subresource {
             Self::Status
             | Self::Token
             | Self::Eviction
+            | Self::Binding
+            | Self::EphemeralContainers
+            | Self::Resize
+            | Self::Proxy
             | Self::Approval
             | Self::Scale
             | Self::Log
@@ -401,7 +430,7 @@ impl Rules {
         cells: |object| vec![kinds::age(object)],
         fields: &[],
         deleted: Deleted::Status,
-        is_review: false,
+        life: Life::Stored,
         has_generation: false,
         stored_as: None,
         acted_on_by: "",

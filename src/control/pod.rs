@@ -26,7 +26,6 @@ mod terminate;
 
 mod conditions;
 mod phase;
-mod qos;
 
 mod config_changes;
 mod environment;

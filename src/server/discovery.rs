@@ -8,7 +8,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 use serde_json::{Value, json};
-use spur_api::{Scope, Status, Subresource};
+use spur_api::{Life, Scope, Status, Subresource};
 
 use crate::answer::{self, Answer, Outcome};
 use crate::kinds::Kinds;
@@ -135,11 +135,15 @@ fn resource_rows(kind: &Served) -> Vec<Value> {
 
 /// What a client may do with objects.
 fn verbs(kind: &Served) -> Vec<&'static str> {
-    if kind.is_review() {
-        return vec!["create"];
-    }
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-    all.into_iter().filter(|verb| *verb != "deletecollection" || has_delete_collection(kind)).collect()
+    match kind.life() {
+        Life::Answered => vec!["create"],
+        Life::Observed => vec!["get", "list"],
+        Life::Stored => {
+            let is_there = |verb: &&str| *verb != "deletecollection" || has_delete_collection(kind);
+            all.into_iter().filter(is_there).collect()
+        }
+    }
 }
 
 /// Group, version and kind of what a subresource is, and what a client may do with it.
@@ -159,6 +163,18 @@ fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
         }
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
         Subresource::Eviction => ("policy", "v1", "Eviction", &["create"]),
+        Subresource::Binding => (kind.group(), kind.version(), "Binding", &["create"]),
+        Subresource::EphemeralContainers | Subresource::Resize => {
+            (kind.group(), kind.version(), kind.kind(), &["get", "patch", "update"])
+        }
+        Subresource::Proxy => {
+            let of = match kind.kind() {
+                "Node" => "NodeProxyOptions",
+                "Service" => "ServiceProxyOptions",
+                _ => "PodProxyOptions",
+            };
+            (kind.group(), kind.version(), of, &["create", "delete", "get", "patch", "update"])
+        }
         Subresource::Finalize => (kind.group(), kind.version(), kind.kind(), &["update"]),
     }
 }

@@ -23,19 +23,19 @@ pub(crate) fn readyz(state: &State) -> Answer {
             "[-]shutdown failed: draining\nreadyz check failed\n",
         );
     }
-    match state.store.health() {
-        Health::Ready => answer::text(StatusCode::OK, "ok"),
-        Health::DiskFull => unready("the disk is full"),
-        Health::Reopening { cause, attempts } => {
-            unready(&format!("reopening after `{cause}`, attempt {attempts}"))
-        }
-        Health::Failed { cause } => unready(&format!("gave up after `{cause}`: restart to try again")),
-        Health::Closed => unready("closed"),
-    }
+    let Some(why) = store_fault(state) else { return answer::text(StatusCode::OK, "ok") };
+    answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("[-]store failed: {why}\nreadyz check failed\n"))
 }
 
-fn unready(why: &str) -> Answer {
-    answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("[-]store failed: {why}\nreadyz check failed\n"))
+/// Why the store takes no writes, where it takes none.
+pub(crate) fn store_fault(state: &State) -> Option<String> {
+    Some(match state.store.health() {
+        Health::Ready => return None,
+        Health::DiskFull => "the disk is full".to_owned(),
+        Health::Reopening { cause, attempts } => format!("reopening after `{cause}`, attempt {attempts}"),
+        Health::Failed { cause } => format!("gave up after `{cause}`: restart to try again"),
+        Health::Closed => "closed".to_owned(),
+    })
 }
 
 /// Who serves; `minor` is plain digits since clients parse it.

@@ -19,6 +19,7 @@ mod answer;
 mod attributes;
 mod body;
 mod bootstrap;
+mod component_status;
 mod containers;
 mod custom_definitions;
 mod custom_kind;

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use serde_json::{Map, Value, json};
-use spur_api::{Scope, Status, definitions};
+use spur_api::{Life, Scope, Status, definitions};
 
 use crate::answer::{Answer, Outcome};
 use crate::discovery::{has_delete_collection, tagged};
@@ -111,10 +111,21 @@ fn add_paths(kind: &Served, paths: &mut Map<String, Value>) {
     if kind.scope() == Scope::Namespaced {
         parameters.push(path_parameter("namespace"));
     }
-    if kind.is_review() {
-        let post = operation(kind, "post", &["application/json"]);
-        paths.insert(collection, json!({"post": post, "parameters": parameters}));
-        return;
+    match kind.life() {
+        Life::Stored => {}
+        Life::Answered => {
+            let post = operation(kind, "post", &["application/json"]);
+            paths.insert(collection, json!({"post": post, "parameters": parameters}));
+            return;
+        }
+        Life::Observed => {
+            let list = json!({"get": operation(kind, "list", &[]), "parameters": parameters});
+            parameters.push(path_parameter("name"));
+            let get = json!({"get": operation(kind, "get", &[]), "parameters": parameters});
+            paths.insert(format!("{collection}/{{name}}"), get);
+            paths.insert(collection, list);
+            return;
+        }
     }
     let mut of_collection = json!({
         "get": operation(kind, "list", &[]),

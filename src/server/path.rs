@@ -54,7 +54,11 @@ fn resolve(kinds: &Kinds, group: &str, version: &str, rest: &[String]) -> Option
             [] => (None, None),
             [name] => (Some(name.clone()), None),
             [name, segment] => (Some(name.clone()), Some(kind.subresource(segment)?)),
-            _ => return None,
+            // What follows is a path of who is behind the proxy.
+            [name, segment, ..] => {
+                let part = kind.subresource(segment).filter(|part| *part == Subresource::Proxy)?;
+                (Some(name.clone()), Some(part))
+            }
         };
         Some(Target { kind: kind.clone(), namespace: namespace.cloned(), name, subresource, is_watch: false })
     };
@@ -129,6 +133,7 @@ mod tests {
         check("/api/v1/namespaces/a/status", Some("namespaces - a status"));
         check("/apis/apps/v1/namespaces/a/deployments", Some("deployments a - -"));
         check("/api/v1/namespaces/a/pods/", Some("pods a - -"));
+        check("/api/v1/namespaces/a/services/http:b:80/proxy/x/y", Some("services a http:b:80 proxy"));
     }
 
     #[test]

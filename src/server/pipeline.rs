@@ -5,6 +5,7 @@
 //! Source: `apiserver/pkg/registry/rest` (create.go, update.go).
 
 use serde_json::{Value, json};
+use spur_api::kinds::pod::changes;
 use spur_api::kinds::validate_metadata;
 use spur_api::{Status, Subresource, meta, names};
 use spur_schema::FieldError;
@@ -22,6 +23,10 @@ pub(crate) enum Part {
     Finalizers,
     /// A signing request's `status.conditions` only.
     Approval,
+    /// A pod's `spec.ephemeralContainers` only.
+    EphemeralContainers,
+    /// The `resources` of a pod's containers only.
+    Resources,
 }
 
 /// Makes a new object complete: identity, defaults, what the server decides.
@@ -73,6 +78,14 @@ pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &V
             *new = old.clone();
             meta::map_at(new, "status").insert("conditions".to_owned(), conditions);
         }
+        Part::EphemeralContainers => {
+            *new = changes::with_ephemeral_containers(old, new);
+            count_generation(kind, new, old);
+        }
+        Part::Resources => {
+            *new = changes::with_resources(old, new);
+            count_generation(kind, new, old);
+        }
         Part::Finalizers => {
             let finalizers = new.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));
             *new = old.clone();
@@ -82,7 +95,7 @@ pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &V
 }
 
 /// Everything wrong with an object, as one failure.
-pub(crate) fn validate(kind: &Served, new: &Value, old: Option<&Value>) -> Result<(), Status> {
+pub(crate) fn validate(kind: &Served, part: Part, new: &Value, old: Option<&Value>) -> Result<(), Status> {
     let mut faults = Vec::new();
     let name = meta::name(new);
     if name.is_empty() {
@@ -94,7 +107,11 @@ pub(crate) fn validate(kind: &Served, new: &Value, old: Option<&Value>) -> Resul
     if let Some(old) = old {
         faults.extend(new_finalizers_while_deleting(new, old));
     }
-    faults.extend(kind.validate(new, old));
+    faults.extend(match (part, old) {
+        (Part::EphemeralContainers, Some(old)) => changes::validate_ephemeral_containers(new, old),
+        (Part::Resources, Some(old)) => changes::validate_resize(new, old),
+        _ => kind.validate(new, old),
+    });
     if faults.is_empty() { Ok(()) } else { Err(Status::invalid(kind.group(), kind.kind(), name, &faults)) }
 }
 

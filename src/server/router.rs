@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use futures::FutureExt;
 use http::{Method, Request as HttpRequest, StatusCode};
-use spur_api::{Scope, Status, Subresource};
+use spur_api::{Life, Scope, Status, Subresource};
 
 use crate::access::{self, User};
 use crate::answer::{self, Answer, Outcome};
@@ -17,8 +17,8 @@ use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
-    attributes, body, custom_definitions, discovery, explain, health, logs, oidc, openapi, reviews, scale,
-    streams, token_request, traces,
+    attributes, body, component_status, custom_definitions, discovery, explain, health, logs, oidc, openapi,
+    reviews, scale, streams, token_request, traces,
 };
 
 /// The API server. Cheap to clone.
@@ -211,23 +211,60 @@ async fn run(request: &Request) -> Outcome {
     if let Some(warning) = request.kind().deprecation() {
         answer::warn(&mut answer, &[warning.to_owned()]);
     }
+    if let Some(warning) = nothing_comes_of(request) {
+        answer::warn(&mut answer, &[warning.to_owned()]);
+    }
     Ok(answer)
+}
+
+/// What to warn of where a write is stored and nothing acts on it, though clients wait for that.
+fn nothing_comes_of(request: &Request) -> Option<&'static str> {
+    match request.target.subresource.filter(|_| request.method != Method::GET)? {
+        Subresource::EphemeralContainers => {
+            Some("spec.ephemeralContainers: stored and not run: ephemeral containers are not supported yet")
+        }
+        Subresource::Resize => {
+            Some("spec.containers[*].resources: stored and not enforced: processes run without limits")
+        }
+        _ => None,
+    }
+}
+
+/// 501, with what works in its place.
+fn no_proxy(request: &Request) -> Status {
+    let (plural, name) = (request.kind().plural(), request.target.object_name());
+    let why = format!(
+        "{plural}/proxy is not supported yet: \"{name}\" is not reached through the API; reach Services at the entry address that `spur status` shows"
+    );
+    Status::new(501, "NotImplemented", why)
 }
 
 async fn verb(request: &Request) -> Outcome {
     let is_watch = request.query.is_watch;
     match (request.method.as_str(), request.target.name.is_some(), request.target.subresource) {
         ("GET", true, None) if request.target.is_watch => verbs::watch::watch(&one_object(request)).await,
-        ("GET", true, None | Some(Subresource::Status | Subresource::Approval)) => {
-            verbs::get::get(request).await
-        }
+        ("GET", ..) if request.kind().life() == Life::Observed => component_status::read(request),
+        (_, true, Some(Subresource::Proxy)) => Err(no_proxy(request)),
+        (
+            "GET",
+            true,
+            None
+            | Some(
+                Subresource::Status
+                | Subresource::Approval
+                | Subresource::EphemeralContainers
+                | Subresource::Resize,
+            ),
+        ) => verbs::get::get(request).await,
         ("GET", true, Some(Subresource::Log)) => logs::get(request).await,
         ("GET", true, Some(Subresource::Scale)) => scale::get(request).await,
         ("GET", false, _) if is_watch => verbs::watch::watch(request).await,
         ("GET", false, _) => verbs::list::list(request).await,
         ("POST", true, Some(Subresource::Token)) => token_request::create(request),
         ("POST", true, Some(Subresource::Eviction)) => verbs::evict::evict(request).await,
-        ("POST", ..) if request.kind().is_review() => reviews::create(request),
+        ("POST", true, Some(Subresource::Binding)) => verbs::bind::bind(request).await,
+        ("POST", ..) if request.kind().kind() == "Binding" => verbs::bind::bind(request).await,
+        ("POST", ..) if request.kind().life() == Life::Answered => reviews::create(request),
         ("POST", ..) => verbs::create::create(request).await,
         ("PUT", _, Some(Subresource::Scale)) => scale::put(request).await,
         ("PUT", ..) => verbs::update::update(request).await,
@@ -241,24 +278,34 @@ async fn verb(request: &Request) -> Outcome {
 
 /// The methods that a target takes.
 fn methods(target: &Target) -> &'static [&'static str] {
+    let life = target.kind.life();
     let is_everywhere = target.kind.scope() == Scope::Namespaced && target.namespace.is_none();
     match (&target.name, target.subresource) {
         _ if target.is_watch => &["GET"],
-        (None, _) if target.kind.is_review() && !is_everywhere => &["POST"],
-        _ if target.kind.is_review() => &[],
+        (None, _) if life == Life::Answered && !is_everywhere => &["POST"],
+        _ if life == Life::Answered => &[],
+        _ if life == Life::Observed => &["GET"],
         (None, _) if is_everywhere => &["GET"],
         (None, _) if !discovery::has_delete_collection(&target.kind) => &["GET", "POST"],
         (None, _) => &["GET", "POST", "DELETE"],
         (Some(_), None) => &["GET", "PUT", "PATCH", "DELETE"],
-        (Some(_), Some(Subresource::Status | Subresource::Scale | Subresource::Approval)) => {
-            &["GET", "PUT", "PATCH"]
-        }
+        (
+            Some(_),
+            Some(
+                Subresource::Status
+                | Subresource::Scale
+                | Subresource::Approval
+                | Subresource::EphemeralContainers
+                | Subresource::Resize,
+            ),
+        ) => &["GET", "PUT", "PATCH"],
         (Some(_), Some(Subresource::Log)) => &["GET"],
         (Some(_), Some(Subresource::Exec | Subresource::Attach | Subresource::PortForward)) => {
             streams::METHODS
         }
         (Some(_), Some(Subresource::Finalize)) => &["PUT"],
-        (Some(_), Some(Subresource::Token | Subresource::Eviction)) => &["POST"],
+        (Some(_), Some(Subresource::Token | Subresource::Eviction | Subresource::Binding)) => &["POST"],
+        (Some(_), Some(Subresource::Proxy)) => &["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
     }
 }
 

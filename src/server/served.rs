@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use spur_api::names::NameRule;
 use spur_api::registry::{self, Deleted};
-use spur_api::{Kind, Scope, Subresource, definitions};
+use spur_api::{Kind, Life, Scope, Subresource, definitions};
 use spur_schema::{FieldError, Schema};
 
 use crate::custom_kind::{CustomKind, ScalePaths};
@@ -161,11 +161,11 @@ impl Served {
         }
     }
 
-    /// Whether objects are questions, answered when they are made and never kept.
-    pub(crate) fn is_review(&self) -> bool {
+    /// What becomes of objects, and with that what a client may do with them.
+    pub(crate) fn life(&self) -> Life {
         match self {
-            Bundled(kind) => kind.rules.is_review,
-            Custom(_) => false,
+            Bundled(kind) => kind.rules.life,
+            Custom(_) => Life::Stored,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod bundled_kinds;
+mod components;
 mod concurrency;
 mod corrupt;
 mod custom_definitions;

@@ -1,5 +1,6 @@
 //! The verbs of the generic handler: one file each, and here what they share.
 
+pub(crate) mod bind;
 pub(crate) mod bury;
 pub(crate) mod create;
 pub(crate) mod delete;

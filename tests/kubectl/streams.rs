@@ -199,7 +199,8 @@ async fn refused() {
     tells(&["exec", "p", "-c", "x", "--", "true"], "container x is not valid for pod p").await;
     run(&spur, &["exec", "two", "-c", "second", "--", "true"]).await.ok();
     tells(&["port-forward", "p", "9:9"], "port-forward is not supported yet").await;
-    tells(&["debug", "p", "--image=none"], "ephemeral containers are disabled").await;
+    let debug = run(&spur, &["debug", "p", "--image=none"]).await.ok();
+    debug.tells(&["Warning: spec.ephemeralContainers: stored and not run"]);
     let spdy = kubectl(&spur, &["exec", "p", "--", "true"])
         .env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false")
         .output()

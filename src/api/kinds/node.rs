@@ -15,7 +15,7 @@ pub(crate) const KIND: Kind = Kind {
     categories: &[],
     scope: Scope::Cluster,
     definition: "io.k8s.api.core.v1.Node",
-    subresources: &[Subresource::Status],
+    subresources: &[Subresource::Status, Subresource::Proxy],
     rules: Rules {
         columns: &[
             Column::text("Status"),

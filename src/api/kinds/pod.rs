@@ -1,11 +1,15 @@
-//! Pods.
+//! Pods: what they are made with and how they are shown. What may change of them is in
+//! [`changes`], what they may use in [`qos`].
+
+pub mod changes;
+mod qos;
 
 use serde_json::{Value, json};
 use spur_schema::FieldError;
 
 use super::pod_spec;
 use crate::meta;
-use crate::registry::{Column, Deleted, Kind, Rules, Scope, SelectableField, Subresource};
+use crate::registry::{Column, Deleted, Kind, Life, Rules, Scope, SelectableField, Subresource};
 
 pub(crate) const KIND: Kind = Kind {
     group: "",
@@ -24,6 +28,10 @@ pub(crate) const KIND: Kind = Kind {
         Subresource::Attach,
         Subresource::PortForward,
         Subresource::Eviction,
+        Subresource::Binding,
+        Subresource::EphemeralContainers,
+        Subresource::Resize,
+        Subresource::Proxy,
     ],
     rules: Rules {
         default,
@@ -48,6 +56,17 @@ pub(crate) const KIND: Kind = Kind {
     },
 };
 
+/// What gives a pod its node: made at `pods/<name>/binding`, or in its own collection under the
+/// pod's name. Never kept.
+pub const BINDING: Kind = Kind {
+    kind: "Binding",
+    plural: "bindings",
+    singular: "binding",
+    definition: "io.k8s.api.core.v1.Binding",
+    rules: Rules { life: Life::Answered, acted_on_by: "answered by the server, never kept", ..Rules::PLAIN },
+    ..Kind::namespaced("", "v1")
+};
+
 /// The one node's name, to which every pod is bound when it is made.
 pub const NODE: &str = "spur";
 
@@ -66,6 +85,20 @@ fn default(object: &mut Value) {
     let spec = meta::map_at(object, "spec");
     pod_spec::default_spec(spec);
     meta::set_default(spec, "enableServiceLinks", true);
+    for field in ["containers", "initContainers"] {
+        let containers = spec.get_mut(field).and_then(Value::as_array_mut);
+        containers.into_iter().flatten().for_each(default_requests);
+    }
+}
+
+/// Who says how much it may have asks for as much (`SetDefaults_Pod`).
+fn default_requests(container: &mut Value) {
+    let limits = container.pointer("/resources/limits").and_then(Value::as_object).cloned();
+    let Some(limits) = limits.filter(|limits| !limits.is_empty()) else { return };
+    let requests = meta::map_at(&mut container["resources"], "requests");
+    for (resource, limit) in limits {
+        meta::set_default(requests, &resource, limit);
+    }
 }
 
 /// A new pod is `Pending`; there is one node, so it is bound at once.
@@ -73,7 +106,10 @@ fn prepare_create(object: &mut Value) {
     let spec = meta::map_at(object, "spec");
     meta::set_default(spec, "nodeName", NODE);
     meta::set_default(spec, "serviceAccountName", "default");
-    meta::map_at(object, "status").insert("phase".to_owned(), json!("Pending"));
+    let class = qos::class(object);
+    let status = meta::map_at(object, "status");
+    status.insert("phase".to_owned(), json!("Pending"));
+    status.insert("qosClass".to_owned(), json!(class));
 }
 
 fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
@@ -81,34 +117,12 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         return vec![FieldError::required("spec.containers", "")];
     };
     let mut faults = pod_spec::validate_spec(spec, "spec");
-    if let Some(old) = old {
-        faults.extend(validate_update(new, old));
+    match old {
+        Some(old) => faults.extend(changes::validate(new, old)),
+        None if meta::list(spec, "/ephemeralContainers").is_empty() => {}
+        None => faults.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create")),
     }
     faults
-}
-
-/// A running pod's spec stays, but for images, the deadline and tolerations.
-fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let fixed = |object: &Value| {
-        let mut spec = object.get("spec").cloned().unwrap_or_default();
-        if let Some(map) = spec.as_object_mut() {
-            map.remove("activeDeadlineSeconds");
-            map.remove("tolerations");
-            map.remove("terminationGracePeriodSeconds");
-        }
-        for field in ["containers", "initContainers"] {
-            let containers = spec.get_mut(field).and_then(Value::as_array_mut);
-            for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
-                container.remove("image");
-            }
-        }
-        spec
-    };
-    if fixed(new) == fixed(old) {
-        return Vec::new();
-    }
-    let why = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-    vec![FieldError::forbidden("spec", why)]
 }
 
 fn cells(object: &Value) -> Vec<Value> {
@@ -190,15 +204,5 @@ mod tests {
         let mut deleting = with(json!({"running": {}}));
         deleting["metadata"] = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
         assert_eq!(status(&deleting), "Terminating");
-    }
-
-    #[test]
-    fn a_pods_command_cannot_change_but_its_image_can() {
-        let old = json!({"spec": {"containers": [{"name": "a", "image": "a:1", "command": ["x"]}]}});
-        let mut new = old.clone();
-        new["spec"]["containers"][0]["image"] = json!("a:2");
-        assert_eq!(validate_update(&new, &old), vec![]);
-        new["spec"]["containers"][0]["command"] = json!(["y"]);
-        assert_eq!(validate_update(&new, &old).len(), 1);
     }
 }

@@ -38,6 +38,10 @@ pub(crate) fn validate_template_at(object: &Value, path: &str, policies: &[&str]
         return vec![FieldError::required(format!("{path}.containers"), "")];
     };
     let mut faults = validate_spec(spec, &path);
+    if !meta::list(spec, "/ephemeralContainers").is_empty() {
+        let why = "ephemeral containers not allowed in pod template";
+        faults.push(FieldError::forbidden(format!("{path}.ephemeralContainers"), why));
+    }
     let policy = meta::text(spec, "/restartPolicy");
     if !policy.is_empty() && !policies.contains(&policy) {
         faults.push(FieldError::not_supported(format!("{path}.restartPolicy"), json!(policy), policies));
@@ -61,6 +65,14 @@ pub(crate) fn default_spec(spec: &mut Map<String, Value>) {
     let volumes = spec.get_mut("volumes").and_then(Value::as_array_mut);
     for volume in volumes.into_iter().flatten().filter_map(Value::as_object_mut) {
         default_volume(volume);
+    }
+}
+
+/// Fills in the ephemeral containers of a pod's spec.
+pub(crate) fn default_ephemeral(spec: &mut Map<String, Value>) {
+    let containers = spec.get_mut("ephemeralContainers").and_then(Value::as_array_mut);
+    for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
+        default_container(container);
     }
 }
 
@@ -153,7 +165,8 @@ pub(crate) fn validate_spec(spec: &Value, path: &str) -> Vec<FieldError> {
     faults
 }
 
-fn validate_container(container: &Value, path: &str) -> Vec<FieldError> {
+/// What is wrong with a container that stands at `path`.
+pub(crate) fn validate_container(container: &Value, path: &str) -> Vec<FieldError> {
     let mut faults = Vec::new();
     match meta::text(container, "/name") {
         "" => faults.push(FieldError::required(format!("{path}.name"), "")),

@@ -1,10 +1,10 @@
 //! Reviews: questions that are asked by making an object, answered in its status, and
 //! never kept.
 
-use crate::registry::{Kind, Rules, Scope};
+use crate::registry::{Kind, Life, Rules, Scope};
 
 const RULES: Rules =
-    Rules { is_review: true, acted_on_by: "answered by the server, never kept", ..Rules::PLAIN };
+    Rules { life: Life::Answered, acted_on_by: "answered by the server, never kept", ..Rules::PLAIN };
 
 const fn authentication(kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
     Kind {

@@ -22,7 +22,7 @@ pub(crate) const KIND: Kind = Kind {
     categories: &["all"],
     scope: Scope::Namespaced,
     definition: "io.k8s.api.core.v1.Service",
-    subresources: &[Subresource::Status],
+    subresources: &[Subresource::Status, Subresource::Proxy],
     rules: Rules {
         name: NameRule::Label1035,
         default,

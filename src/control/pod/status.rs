@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::container::{self, Container, State};
 use super::exit::RestartPolicy;
 use super::phase::Phase;
-use super::{ADDRESS, conditions, qos};
+use super::{ADDRESS, conditions};
 
 /// What the status is made from.
 pub(super) struct Facts<'a> {
@@ -54,7 +54,7 @@ pub(super) fn status(facts: &Facts<'_>) -> PodStatus {
         host_ips: Some(vec![HostIP { ip: ADDRESS.to_owned() }]),
         pod_ip: Some(ADDRESS.to_owned()),
         pod_ips: Some(vec![PodIP { ip: ADDRESS.to_owned() }]),
-        qos_class: Some(qos::class(facts.pod).to_owned()),
+        qos_class: facts.pod.status.as_ref().and_then(|status| status.qos_class.clone()),
         start_time: Some(facts.start_time.clone()),
         ..PodStatus::default()
     }

@@ -83,3 +83,107 @@ async fn an_eviction_is_a_delete_that_a_budget_may_refuse() {
     world.post(&path, &other).await.expect(400);
     world.post(&format!("{PODS}/nobody/eviction"), &json!({})).await.expect(404);
 }
+
+/// A pod has its node when it is made, so that who comes to give it one is late.
+#[tokio::test]
+async fn a_binding_finds_the_pod_bound() {
+    let world = world().await;
+    world.post(PODS, &pod("web")).await.expect(201);
+    let mut binding = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "web"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "spur"},
+    });
+    let late =
+        "Operation cannot be fulfilled on pods/binding \"web\": pod web is already assigned to node \"spur\"";
+    let bindings = "/api/v1/namespaces/default/bindings";
+    assert_eq!(world.post(&format!("{PODS}/web/binding"), &binding).await.message(409), late);
+    assert_eq!(world.post(bindings, &binding).await.message(409), late);
+    binding["target"] = json!({"kind": "Rack"});
+    assert_eq!(
+        world.post(bindings, &binding).await.message(422),
+        "Binding \"web\" is invalid: [target.kind: Unsupported value: \"Rack\": supported values: \"Node\", \"<empty>\", target.name: Required value]"
+    );
+    binding["metadata"]["name"] = json!("other");
+    binding["target"] = json!({"name": "spur"});
+    assert_eq!(world.post(bindings, &binding).await.message(404), "pods \"other\" not found");
+    world.get(bindings).await.expect(405);
+}
+
+#[tokio::test]
+async fn ephemeral_containers_are_added_by_their_own_path_and_told_not_to_run() {
+    let world = world().await;
+    let mut with_one = pod("early");
+    let debug = json!({"name": "debug", "image": "busybox"});
+    with_one["spec"]["ephemeralContainers"] = json!([debug]);
+    let refused = world.post(PODS, &with_one).await.message(422);
+    assert!(refused.contains("spec.ephemeralContainers: Forbidden: cannot be set on create"), "{refused}");
+    let made = world.post(PODS, &pod("web")).await.expect(201);
+    let at = format!("{PODS}/web/ephemeralcontainers");
+    let patch = json!({"metadata": {"labels": {"sneaked": "in"}}, "spec": {"ephemeralContainers": [debug]}});
+    let strategic = "strategic-merge-patch+json";
+    let answer = world.patch(&at, strategic, &patch).await;
+    let warning = answer.headers["warning"].to_str().expect("text").to_owned();
+    assert!(warning.contains("stored and not run"), "{warning}");
+    let changed = answer.expect(200);
+    let container = &changed["spec"]["ephemeralContainers"][0];
+    assert_eq!((&container["name"], &container["imagePullPolicy"]), (&json!("debug"), &json!("Always")));
+    assert_eq!(changed["metadata"]["labels"], made["metadata"]["labels"], "nothing else changes");
+    assert_eq!(changed["metadata"]["generation"], 2);
+    assert_eq!(world.get(&at).await.expect(200)["metadata"]["name"], "web");
+    let gone = json!({"spec": {"ephemeralContainers": null}});
+    let refused = world.patch(&at, "merge-patch+json", &gone).await.message(422);
+    assert!(refused.contains("existing ephemeral containers \"debug\" may not be removed"), "{refused}");
+    let main = world.patch(&format!("{PODS}/web"), "merge-patch+json", &gone).await.message(422);
+    assert!(main.contains("pod updates may not change fields other than"), "{main}");
+}
+
+#[tokio::test]
+async fn resources_are_changed_by_resize_alone() {
+    let world = world().await;
+    let mut web = pod("web");
+    web["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": "1"}, "requests": {"cpu": "100m"}});
+    let made = world.post(PODS, &web).await.expect(201);
+    assert_eq!(made["status"]["qosClass"], "Burstable");
+    let name = made["spec"]["containers"][0]["name"].clone();
+    let to =
+        |cpu: &str| json!({"spec": {"containers": [{"name": name, "resources": {"limits": {"cpu": cpu}}}]}});
+    let strategic = "strategic-merge-patch+json";
+    let main = world.patch(&format!("{PODS}/web"), strategic, &to("2")).await.message(422);
+    assert!(main.contains("pod updates may not change fields other than"), "{main}");
+    let answer = world.patch(&format!("{PODS}/web/resize"), strategic, &to("2")).await;
+    assert!(answer.headers["warning"].to_str().expect("text").contains("not enforced"));
+    let resized = answer.expect(200);
+    let resources = &resized["spec"]["containers"][0]["resources"];
+    assert_eq!(resources, &json!({"limits": {"cpu": "2"}, "requests": {"cpu": "100m"}}));
+    let equal = json!({"spec": {"containers": [{"name": name, "resources": {
+        "limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"},
+    }}]}});
+    let refused = world.patch(&format!("{PODS}/web/resize"), strategic, &equal).await.message(422);
+    assert!(refused.contains("Pod QOS Class may not change as a result of resizing"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_asks_for_less_than_a_limit_asks_for_the_limit() {
+    let world = world().await;
+    let mut web = pod("web");
+    web["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": 1, "memory": "1Gi"}});
+    let made = world.post(PODS, &web).await.expect(201);
+    let requests = &made["spec"]["containers"][0]["resources"]["requests"];
+    assert_eq!(requests, &json!({"cpu": "1", "memory": "1Gi"}));
+    assert_eq!(made["status"]["qosClass"], "Guaranteed");
+}
+
+#[tokio::test]
+async fn what_lies_behind_a_proxy_is_said_not_to_be_reached() {
+    let world = world().await;
+    world.post(PODS, &pod("web")).await.expect(201);
+    for path in [
+        format!("{PODS}/web/proxy"),
+        format!("{PODS}/web:80/proxy/a/b?c=d"),
+        "/api/v1/namespaces/default/services/https:web:443/proxy/".to_owned(),
+        "/api/v1/nodes/spur/proxy/healthz".to_owned(),
+    ] {
+        let said = world.get(&path).await.message(501);
+        assert!(said.contains("proxy is not supported yet"), "{path}: {said}");
+    }
+}

@@ -9,6 +9,7 @@ use spur_store::{Expect, WriteError};
 
 use super::Request;
 use crate::answer::{self, Outcome};
+use crate::pipeline::Part;
 use crate::served::Served;
 use crate::{
     body, custom_definitions, incoming, namespaces, negotiate, object, pipeline, pod_admission, table,
@@ -59,7 +60,7 @@ pub(crate) async fn store_new(
             kind.default(&mut named);
             kind.prepare_create(&mut named);
         }
-        pipeline::validate(kind, &named, None)?;
+        pipeline::validate(kind, Part::Main, &named, None)?;
         custom_definitions::settle(&request.state, kind, &mut named);
         if operation == Operation::Update {
             let manager = request.manager(operation);

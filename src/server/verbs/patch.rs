@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use http::StatusCode;
 use serde_json::Value;
+use spur_api::kinds::pod::changes;
 use spur_api::status::Cause;
 use spur_api::{Status, Subresource, meta};
 use spur_schema::FieldError;
@@ -134,11 +135,15 @@ fn is_late(status: &Status) -> bool {
 
 /// Takes out what the path does not let a write change, so that nobody comes to own it.
 fn keep_part(request: &Request, part: Part, applied: &mut Value) {
-    let Some(map) = applied.as_object_mut() else { return };
     match part {
-        Part::Main if request.kind().has(Subresource::Status) => drop(map.shift_remove("status")),
+        Part::Main if request.kind().has(Subresource::Status) => {
+            applied.as_object_mut().map(|map| map.shift_remove("status"));
+        }
         Part::Main | Part::Finalizers => {}
+        Part::EphemeralContainers => changes::keep_ephemeral_containers(applied),
+        Part::Resources => changes::keep_resources(applied),
         Part::Status | Part::Approval => {
+            let Some(map) = applied.as_object_mut() else { return };
             map.retain(|field, _| matches!(field.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
         }
     }

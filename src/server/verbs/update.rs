@@ -52,6 +52,8 @@ pub(crate) fn part(request: &Request) -> Part {
         Some(Subresource::Status) => Part::Status,
         Some(Subresource::Finalize) => Part::Finalizers,
         Some(Subresource::Approval) => Part::Approval,
+        Some(Subresource::EphemeralContainers) => Part::EphemeralContainers,
+        Some(Subresource::Resize) => Part::Resources,
         Some(
             Subresource::Scale
             | Subresource::Log
@@ -59,7 +61,9 @@ pub(crate) fn part(request: &Request) -> Part {
             | Subresource::Attach
             | Subresource::PortForward
             | Subresource::Token
-            | Subresource::Eviction,
+            | Subresource::Eviction
+            | Subresource::Binding
+            | Subresource::Proxy,
         ) => unreachable!("the router gives these to others"),
     }
 }
@@ -106,7 +110,7 @@ pub(crate) fn prepare(request: &Request, part: Part, old: &Found, new: &mut Valu
     check_uid(request, new, &old.value)?;
     pipeline::prepare_update(request.kind(), part, new, &old.value);
     object::set_resource_version(new, old.revision);
-    pipeline::validate(request.kind(), new, Some(&old.value))
+    pipeline::validate(request.kind(), part, new, Some(&old.value))
 }
 
 /// Who puts an object with a uid means that one and no other of its name; who patches would

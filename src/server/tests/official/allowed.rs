@@ -13,11 +13,7 @@ const ONE_OF: &str =
     "the official document says nothing of its type; k8s-openapi's says which types there are";
 const SAID_OTHERWISE: &str = "a type of its own to the schemas, which say it by another keyword";
 const NOT_SERVED: &str = "a group that nothing in Spur acts on and no client asks for";
-const NO_API_PROXY: &str = "not there yet: services are reached through the entry";
 const STABLE_ONLY: &str = "versions that are not stable are off on a cluster unless asked for";
-const NO_SCHEDULER: &str = "a pod is bound to the one node when it is made";
-const NO_KUBELET: &str = "there is no kubelet to pass requests on to";
-const FIXED_PODS: &str = "not there yet: a process cannot be changed while it runs";
 
 pub(crate) const SCHEMAS: &[Allowed] = &[
     Allowed { place: "io.k8s.apimachinery.pkg.api.resource.Quantity type", reason: SAID_OTHERWISE },
@@ -46,14 +42,6 @@ pub(crate) const DISCOVERY: &[Allowed] = &[
     Allowed { place: "networking.k8s.io/v1beta1 version", reason: STABLE_ONLY },
     Allowed { place: "scheduling.k8s.io/v1alpha2 version", reason: STABLE_ONLY },
     Allowed { place: "storage.k8s.io/v1beta1 version", reason: STABLE_ONLY },
-    Allowed { place: "/v1 bindings resource", reason: NO_SCHEDULER },
-    Allowed { place: "/v1 pods/binding subresource", reason: NO_SCHEDULER },
-    Allowed { place: "/v1 componentstatuses resource", reason: "deprecated, and there are no components" },
-    Allowed { place: "/v1 nodes/proxy subresource", reason: NO_KUBELET },
-    Allowed { place: "/v1 pods/proxy subresource", reason: NO_API_PROXY },
-    Allowed { place: "/v1 services/proxy subresource", reason: NO_API_PROXY },
-    Allowed { place: "/v1 pods/ephemeralcontainers subresource", reason: FIXED_PODS },
-    Allowed { place: "/v1 pods/resize subresource", reason: FIXED_PODS },
 ];
 
 // === impl Allowed ===
