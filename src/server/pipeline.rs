@@ -80,10 +80,12 @@ pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &V
         }
         Part::EphemeralContainers => {
             *new = changes::with_ephemeral_containers(old, new);
+            kind.default(new);
             count_generation(kind, new, old);
         }
         Part::Resources => {
             *new = changes::with_resources(old, new);
+            kind.default(new);
             count_generation(kind, new, old);
         }
         Part::Finalizers => {

@@ -56,7 +56,7 @@ pub(crate) fn default_spec(spec: &mut Map<String, Value>) {
     meta::set_default(spec, "dnsPolicy", "ClusterFirst");
     meta::set_default(spec, "securityContext", json!({}));
     meta::set_default(spec, "schedulerName", "default-scheduler");
-    for field in ["initContainers", "containers"] {
+    for field in ["initContainers", "containers", "ephemeralContainers"] {
         let containers = spec.get_mut(field).and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
             default_container(container);
@@ -65,14 +65,6 @@ pub(crate) fn default_spec(spec: &mut Map<String, Value>) {
     let volumes = spec.get_mut("volumes").and_then(Value::as_array_mut);
     for volume in volumes.into_iter().flatten().filter_map(Value::as_object_mut) {
         default_volume(volume);
-    }
-}
-
-/// Fills in the ephemeral containers of a pod's spec.
-pub(crate) fn default_ephemeral(spec: &mut Map<String, Value>) {
-    let containers = spec.get_mut("ephemeralContainers").and_then(Value::as_array_mut);
-    for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
-        default_container(container);
     }
 }
 

@@ -155,6 +155,11 @@ async fn resources_are_changed_by_resize_alone() {
     let resized = answer.expect(200);
     let resources = &resized["spec"]["containers"][0]["resources"];
     assert_eq!(resources, &json!({"limits": {"cpu": "2"}, "requests": {"cpu": "100m"}}));
+    // As when a pod is made: who may have more memory asks for as much.
+    let more = json!({"spec": {"containers": [{"name": name, "resources": {"limits": {"memory": "1Gi"}}}]}});
+    let resized = world.patch(&format!("{PODS}/web/resize"), strategic, &more).await.expect(200);
+    let requests = &resized["spec"]["containers"][0]["resources"]["requests"];
+    assert_eq!(requests, &json!({"cpu": "100m", "memory": "1Gi"}));
     let equal = json!({"spec": {"containers": [{"name": name, "resources": {
         "limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"},
     }}]}});

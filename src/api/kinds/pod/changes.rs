@@ -65,7 +65,6 @@ pub fn with_ephemeral_containers(old: &Value, new: &Value) -> Value {
         Some(containers) => spec.insert("ephemeralContainers".to_owned(), containers.clone()),
         None => spec.shift_remove("ephemeralContainers"),
     };
-    pod_spec::default_ephemeral(spec);
     kept
 }
 
@@ -89,7 +88,6 @@ pub fn with_resources(old: &Value, new: &Value) -> Value {
             }
         }
     }
-    pod_spec::default_spec(spec);
     kept
 }
 
