@@ -70,6 +70,22 @@ pub fn map_at<'a>(object: &'a mut Value, field: &str) -> &'a mut Map<String, Val
     slot.as_object_mut().expect("made a map just above")
 }
 
+/// The maps in the list under `field` for writing; none where there is no list.
+pub fn maps_at<'a>(
+    map: &'a mut Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    let list = map.get_mut(field).and_then(Value::as_array_mut);
+    list.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+/// Takes all fields but these out of a map; anything else stays as it is.
+pub fn keep_fields(object: &mut Value, fields: &[&str]) {
+    if let Some(map) = object.as_object_mut() {
+        map.retain(|field, _| fields.contains(&field.as_str()));
+    }
+}
+
 /// Sets `field` where it is absent or null.
 pub fn set_default(map: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
     match map.get_mut(field) {

@@ -76,6 +76,11 @@ impl Status {
         Self::new(404, "NotFound", "the server could not find the requested resource")
     }
 
+    /// 501 for what is not built yet; `why` says what works in its place.
+    pub fn not_supported(why: impl Into<String>) -> Self {
+        Self::new(501, "NotImplemented", why)
+    }
+
     /// 409 for a create of what exists.
     pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
         let resource = qualified(group, plural);

@@ -7,12 +7,10 @@ use serde_json::{Value, json};
 use spur_api::Status;
 
 use crate::answer::{self, Outcome};
-use crate::negotiate::{self, Form};
 use crate::selection::Selection;
 use crate::state::State;
-use crate::verbs::Request;
-use crate::verbs::list::as_list;
-use crate::{health, table};
+use crate::verbs::{Request, list};
+use crate::{health, negotiate, table};
 
 /// All of them, or the one that is asked for.
 pub(crate) fn read(request: &Request) -> Outcome {
@@ -29,15 +27,7 @@ pub(crate) fn read(request: &Request) -> Outcome {
     }
     let selection = Selection::new(kind, &request.query)?;
     let items: Vec<Value> = all.into_iter().filter(|one| selection.matches(one)).collect();
-    let metadata = json!({"resourceVersion": ""});
-    Ok(answer::ok(&match form {
-        Form::Whole => as_list(&kind.list_kind(), &kind.api_version(), metadata, items),
-        Form::Table => table::of_list(kind, &items, metadata, &request.query.include_object),
-        Form::Metadata => {
-            let items = items.iter().map(table::metadata_only).collect();
-            as_list("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items)
-        }
-    }))
+    Ok(answer::ok(&list::in_form(form, request, json!({"resourceVersion": ""}), items)))
 }
 
 fn store(state: &State) -> Value {

@@ -29,6 +29,34 @@ pub(crate) enum Part {
     Resources,
 }
 
+// === impl Part ===
+
+impl Part {
+    /// What a write to this path may change; `None` where it is about something else than the
+    /// object.
+    pub(crate) fn of(subresource: Option<Subresource>) -> Option<Self> {
+        match subresource {
+            None => Some(Self::Main),
+            Some(Subresource::Status) => Some(Self::Status),
+            Some(Subresource::Finalize) => Some(Self::Finalizers),
+            Some(Subresource::Approval) => Some(Self::Approval),
+            Some(Subresource::EphemeralContainers) => Some(Self::EphemeralContainers),
+            Some(Subresource::Resize) => Some(Self::Resources),
+            Some(
+                Subresource::Scale
+                | Subresource::Log
+                | Subresource::Exec
+                | Subresource::Attach
+                | Subresource::PortForward
+                | Subresource::Token
+                | Subresource::Eviction
+                | Subresource::Binding
+                | Subresource::Proxy,
+            ) => None,
+        }
+    }
+}
+
 /// Makes a new object complete: identity, defaults, what the server decides.
 pub(crate) fn prepare_create(kind: &Served, value: &mut Value) {
     identify(kind, value);

@@ -13,6 +13,7 @@ use crate::access::{self, User};
 use crate::answer::{self, Answer, Outcome};
 use crate::in_flight::{self, Effect};
 use crate::path::{self, Target};
+use crate::pipeline::Part;
 use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
@@ -230,13 +231,11 @@ fn nothing_comes_of(request: &Request) -> Option<&'static str> {
     }
 }
 
-/// 501, with what works in its place.
 fn no_proxy(request: &Request) -> Status {
     let (plural, name) = (request.kind().plural(), request.target.object_name());
-    let why = format!(
+    Status::not_supported(format!(
         "{plural}/proxy is not supported yet: \"{name}\" is not reached through the API; reach Services at the entry address that `spur status` shows"
-    );
-    Status::new(501, "NotImplemented", why)
+    ))
 }
 
 async fn verb(request: &Request) -> Outcome {
@@ -245,17 +244,7 @@ async fn verb(request: &Request) -> Outcome {
         ("GET", true, None) if request.target.is_watch => verbs::watch::watch(&one_object(request)).await,
         ("GET", ..) if request.kind().life() == Life::Observed => component_status::read(request),
         (_, true, Some(Subresource::Proxy)) => Err(no_proxy(request)),
-        (
-            "GET",
-            true,
-            None
-            | Some(
-                Subresource::Status
-                | Subresource::Approval
-                | Subresource::EphemeralContainers
-                | Subresource::Resize,
-            ),
-        ) => verbs::get::get(request).await,
+        ("GET", true, part) if Part::of(part).is_some() => verbs::get::get(request).await,
         ("GET", true, Some(Subresource::Log)) => logs::get(request).await,
         ("GET", true, Some(Subresource::Scale)) => scale::get(request).await,
         ("GET", false, _) if is_watch => verbs::watch::watch(request).await,

@@ -77,7 +77,6 @@ fn call(state: &State, pod: &Value, part: Subresource, asked: Asked) -> Result<C
     Ok(Call { pod: id, container, with, streams: asked.streams, has_tty: asked.has_tty })
 }
 
-/// 501, with what works in its place.
 fn port_forward(pod: &Value) -> Status {
     let ports = meta::text(pod, "/metadata/annotations/spur.dev~1ports");
     let next = if ports.is_empty() {
@@ -85,6 +84,5 @@ fn port_forward(pod: &Value) -> Status {
     } else {
         format!("its ports are open on this machine, see the annotation spur.dev/ports: {ports}")
     };
-    let why = format!("port-forward is not supported yet; pod \"{}\": {next}", meta::name(pod));
-    Status::new(501, "NotImplemented", why)
+    Status::not_supported(format!("port-forward is not supported yet; pod \"{}\": {next}", meta::name(pod)))
 }

@@ -33,12 +33,7 @@ fn default(object: &mut Value) {
         spec.insert("policyTypes".to_owned(), types);
     }
     for direction in ["ingress", "egress"] {
-        let rules = spec.get_mut(direction).and_then(Value::as_array_mut);
-        let ports = rules
-            .into_iter()
-            .flatten()
-            .filter_map(|rule| rule.get_mut("ports").and_then(Value::as_array_mut));
-        for port in ports.flatten().filter_map(Value::as_object_mut) {
+        for port in meta::maps_at(spec, direction).flat_map(|rule| meta::maps_at(rule, "ports")) {
             meta::set_default(port, "protocol", "TCP");
         }
     }

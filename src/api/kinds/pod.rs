@@ -4,7 +4,7 @@
 pub mod changes;
 mod qos;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use spur_schema::FieldError;
 
 use super::pod_spec;
@@ -86,16 +86,16 @@ fn default(object: &mut Value) {
     pod_spec::default_spec(spec);
     meta::set_default(spec, "enableServiceLinks", true);
     for field in ["containers", "initContainers"] {
-        let containers = spec.get_mut(field).and_then(Value::as_array_mut);
-        containers.into_iter().flatten().for_each(default_requests);
+        meta::maps_at(spec, field).for_each(default_requests);
     }
 }
 
 /// Who says how much it may have asks for as much (`SetDefaults_Pod`).
-fn default_requests(container: &mut Value) {
-    let limits = container.pointer("/resources/limits").and_then(Value::as_object).cloned();
+fn default_requests(container: &mut Map<String, Value>) {
+    let Some(resources) = container.get_mut("resources") else { return };
+    let limits = resources.get("limits").and_then(Value::as_object).cloned();
     let Some(limits) = limits.filter(|limits| !limits.is_empty()) else { return };
-    let requests = meta::map_at(&mut container["resources"], "requests");
+    let requests = meta::map_at(resources, "requests");
     for (resource, limit) in limits {
         meta::set_default(requests, &resource, limit);
     }

@@ -57,20 +57,13 @@ pub(crate) fn default_spec(spec: &mut Map<String, Value>) {
     meta::set_default(spec, "securityContext", json!({}));
     meta::set_default(spec, "schedulerName", "default-scheduler");
     for field in ["initContainers", "containers", "ephemeralContainers"] {
-        let containers = spec.get_mut(field).and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
-            default_container(container);
-        }
+        meta::maps_at(spec, field).for_each(default_container);
     }
-    let volumes = spec.get_mut("volumes").and_then(Value::as_array_mut);
-    for volume in volumes.into_iter().flatten().filter_map(Value::as_object_mut) {
-        default_volume(volume);
-    }
+    meta::maps_at(spec, "volumes").for_each(default_volume);
 }
 
 fn default_container(container: &mut Map<String, Value>) {
-    let ports = container.get_mut("ports").and_then(Value::as_array_mut);
-    for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
+    for port in meta::maps_at(container, "ports") {
         meta::set_default(port, "protocol", "TCP");
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {

@@ -56,8 +56,7 @@ fn default(object: &mut Value) {
     meta::set_default(spec, "type", "ClusterIP");
     meta::set_default(spec, "sessionAffinity", "None");
     meta::set_default(spec, "internalTrafficPolicy", "Cluster");
-    let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
-    for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
+    for port in meta::maps_at(spec, "ports") {
         meta::set_default(port, "protocol", "TCP");
         if let Some(number) = port.get("port").cloned() {
             meta::set_default(port, "targetPort", number);

@@ -52,12 +52,7 @@ pub(crate) async fn list(request: &Request) -> Outcome {
     let page = read_page(request, &selection)?;
     let metadata = page.metadata();
     let left_out = page.left_out();
-    let mut answer = answer::ok(&if form == Form::Table {
-        table::of_list(request.kind(), &page.items, metadata, &request.query.include_object)
-    } else {
-        let items = page.items.iter().map(table::metadata_only).collect();
-        as_list("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items)
-    });
+    let mut answer = answer::ok(&in_form(form, request, metadata, page.items));
     answer::warn(&mut answer, left_out.as_slice());
     Ok(answer)
 }
@@ -189,6 +184,19 @@ fn expired_continue(token: Continue) -> Status {
     );
     status.details.continue_token = Continue { revision: None, ..token }.to_string();
     status
+}
+
+/// A list in the form that was asked for.
+pub(crate) fn in_form(form: Form, request: &Request, metadata: Value, items: Vec<Value>) -> Value {
+    let kind = request.kind();
+    match form {
+        Form::Whole => as_list(&kind.list_kind(), &kind.api_version(), metadata, items),
+        Form::Table => table::of_list(kind, &items, metadata, &request.query.include_object),
+        Form::Metadata => {
+            let items = items.iter().map(table::metadata_only).collect();
+            as_list("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items)
+        }
+    }
 }
 
 pub(crate) fn as_list(kind: &str, api_version: &str, metadata: Value, items: Vec<Value>) -> Value {

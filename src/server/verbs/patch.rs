@@ -143,8 +143,7 @@ fn keep_part(request: &Request, part: Part, applied: &mut Value) {
         Part::EphemeralContainers => changes::keep_ephemeral_containers(applied),
         Part::Resources => changes::keep_resources(applied),
         Part::Status | Part::Approval => {
-            let Some(map) = applied.as_object_mut() else { return };
-            map.retain(|field, _| matches!(field.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+            meta::keep_fields(applied, &["apiVersion", "kind", "metadata", "status"]);
         }
     }
 }

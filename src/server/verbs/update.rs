@@ -4,7 +4,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use spur_api::{Status, Subresource, meta};
+use spur_api::{Status, meta};
 use spur_schema::apply::{self, Operation};
 use spur_schema::{ErrorKind, FieldError};
 use spur_store::Expect;
@@ -47,25 +47,7 @@ fn no_version() -> FieldError {
 
 /// The part of the object that the path lets a write change.
 pub(crate) fn part(request: &Request) -> Part {
-    match request.target.subresource {
-        None => Part::Main,
-        Some(Subresource::Status) => Part::Status,
-        Some(Subresource::Finalize) => Part::Finalizers,
-        Some(Subresource::Approval) => Part::Approval,
-        Some(Subresource::EphemeralContainers) => Part::EphemeralContainers,
-        Some(Subresource::Resize) => Part::Resources,
-        Some(
-            Subresource::Scale
-            | Subresource::Log
-            | Subresource::Exec
-            | Subresource::Attach
-            | Subresource::PortForward
-            | Subresource::Token
-            | Subresource::Eviction
-            | Subresource::Binding
-            | Subresource::Proxy,
-        ) => unreachable!("the router gives these to others"),
-    }
+    Part::of(request.target.subresource).expect("the router gives other subresources to others")
 }
 
 /// Reads the object, has it changed and writes it, again when another write came

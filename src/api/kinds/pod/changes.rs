@@ -41,11 +41,8 @@ pub(super) fn validate(new: &Value, old: &Value) -> Vec<FieldError> {
             map.remove("activeDeadlineSeconds");
             map.remove("tolerations");
             map.remove("terminationGracePeriodSeconds");
-        }
-        for field in ["containers", "initContainers"] {
-            let containers = spec.get_mut(field).and_then(Value::as_array_mut);
-            for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
-                container.remove("image");
+            for field in ["containers", "initContainers"] {
+                meta::maps_at(map, field).for_each(|container| drop(container.remove("image")));
             }
         }
         spec
@@ -73,8 +70,7 @@ pub fn with_resources(old: &Value, new: &Value) -> Value {
     let mut kept = old.clone();
     let spec = meta::map_at(&mut kept, "spec");
     for field in ["containers", "initContainers"] {
-        let containers = spec.get_mut(field).and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for container in meta::maps_at(spec, field) {
             let name = container.get("name").cloned();
             let of_name = |other: &&Value| other.get("name") == name.as_ref();
             let Some(wanted) = meta::list(new, &format!("/spec/{field}")).iter().find(of_name) else {
@@ -93,24 +89,21 @@ pub fn with_resources(old: &Value, new: &Value) -> Value {
 
 /// Takes out of what is applied to `/ephemeralcontainers` all that it cannot change.
 pub fn keep_ephemeral_containers(applied: &mut Value) {
-    keep(applied, &["apiVersion", "kind", "metadata", "spec"]);
-    applied.get_mut("spec").into_iter().for_each(|spec| keep(spec, &["ephemeralContainers"]));
+    meta::keep_fields(applied, &["apiVersion", "kind", "metadata", "spec"]);
+    if let Some(spec) = applied.get_mut("spec") {
+        meta::keep_fields(spec, &["ephemeralContainers"]);
+    }
 }
 
 /// The same of what is applied to `/resize`.
 pub fn keep_resources(applied: &mut Value) {
-    keep(applied, &["apiVersion", "kind", "metadata", "spec"]);
+    meta::keep_fields(applied, &["apiVersion", "kind", "metadata", "spec"]);
     let Some(spec) = applied.get_mut("spec") else { return };
-    keep(spec, &["containers", "initContainers"]);
+    meta::keep_fields(spec, &["containers", "initContainers"]);
     for list in spec.as_object_mut().into_iter().flat_map(Map::values_mut) {
-        let containers = list.as_array_mut().into_iter().flatten();
-        containers.for_each(|container| keep(container, &["name", "resources", "resizePolicy"]));
-    }
-}
-
-fn keep(object: &mut Value, fields: &[&str]) {
-    if let Some(map) = object.as_object_mut() {
-        map.retain(|field, _| fields.contains(&field.as_str()));
+        for container in list.as_array_mut().into_iter().flatten() {
+            meta::keep_fields(container, &["name", "resources", "resizePolicy"]);
+        }
     }
 }
 

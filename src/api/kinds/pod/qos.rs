@@ -19,7 +19,7 @@ pub(super) fn class(pod: &Value) -> &'static str {
         let text = quantities::amount(container, &format!("/resources/{list}"), resource);
         quantities::nanos(&text).filter(|nanos| *nanos > 0)
     };
-    let asks = |container: &&&Value| {
+    let asks = |container: &&Value| {
         ["requests", "limits"]
             .into_iter()
             .any(|list| COUNTED.iter().any(|resource| amount(container, list, resource).is_some()))
@@ -31,7 +31,7 @@ pub(super) fn class(pod: &Value) -> &'static str {
             limit.is_some() && amount(container, "requests", resource).or(limit) == limit
         })
     };
-    if containers.iter().find(asks).is_none() {
+    if !containers.iter().any(asks) {
         "BestEffort"
     } else if containers.iter().all(is_guaranteed) {
         "Guaranteed"
