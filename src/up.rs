@@ -266,8 +266,10 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
 
     let stop_control = CancellationToken::new();
     tokio::spawn(merge_facts(addresses.facts(), services_rx, facts_tx));
-    let control = tokio::spawn(spur_control::run(spur_control::Parts {
-        client: kube::Client::new(server.acting_as(User::controller("spur")), "default"),
+    let client = kube::Client::new(server.acting_as(User::controller("spur")), "default");
+    let heartbeat = spur_control::heartbeat(client.clone(), stop_control.clone());
+    let controllers = spur_control::run(spur_control::Parts {
+        client,
         runtime: runtime.clone(),
         inlets_tx: proxy.inlets(),
         table,
@@ -279,7 +281,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         ports: Arc::new(PortAllocator::per_user(&config.environment.temp_dir)?),
         authority_pem: admin.authority_pem,
         stop: stop_control.clone(),
-    }));
+    });
+    let control = tokio::spawn(async { tokio::join!(controllers, heartbeat).0 });
     Ok(Running {
         store,
         runtime,

@@ -22,6 +22,7 @@ mod drive;
 mod endpoint_slice;
 mod events;
 mod garbage;
+mod heartbeat;
 mod host_ports;
 mod namespace;
 mod node;
@@ -34,6 +35,7 @@ mod run;
 mod sandbox;
 mod served;
 
+pub use heartbeat::heartbeat;
 pub use rule_status::certificate_faults;
 pub use run::{Parts, run};
 

@@ -13,7 +13,7 @@ use spur_api::{meta, registry};
 use spur_store::{Expect, Key, Store, WriteError};
 
 use crate::served::Served;
-use crate::{object, pipeline};
+use crate::{api_services, custom_definitions, object, pipeline};
 
 /// Namespaces every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -45,7 +45,7 @@ pub struct BootstrapError {
     pub source: WriteError,
 }
 
-/// Makes the first namespaces, roles, bindings and priorities where they are missing.
+/// Makes the first namespaces, roles, bindings, priorities and APIServices where they are missing.
 ///
 /// # Errors
 /// When the store does not take a write.
@@ -59,7 +59,9 @@ pub async fn bootstrap(store: &Store) -> Result<(), BootstrapError> {
             "value": value, "description": description,
         })
     });
-    let all = namespaces.chain(priorities).chain(roles::all());
+    let services = api_services::of_built_in().into_iter();
+    let services = services.chain(api_services::of_definitions(&custom_definitions::all(store)));
+    let all = namespaces.chain(priorities).chain(roles::all()).chain(services);
     // All at once, so that they share a transaction.
     try_join_all(all.map(|object| make(store, object))).await.map(drop)
 }

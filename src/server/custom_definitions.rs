@@ -8,9 +8,9 @@ use spur_api::kinds::apiextensions::{self, status};
 use spur_api::{REGISTRY, Status, bundled, meta};
 use spur_store::{Expect, ListRange, Store};
 
-use crate::object;
 use crate::served::Served;
 use crate::state::State;
+use crate::{api_services, object};
 
 /// The kind of definitions.
 pub(crate) fn kind() -> Served {
@@ -149,4 +149,5 @@ pub(crate) async fn refresh(state: &State) {
         }
     }
     state.serve(&all);
+    api_services::follow(&state.store, &all).await;
 }

@@ -1,6 +1,6 @@
 //! Which kinds are served at a moment: a snapshot that is replaced whole.
 
-mod priority;
+pub(crate) mod priority;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};

@@ -16,6 +16,7 @@
 
 mod access;
 mod answer;
+mod api_services;
 mod attributes;
 mod body;
 mod bootstrap;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::history;
 use super::world::{World, condition, deployment, is_ready, namespace, service, within};
@@ -67,6 +68,30 @@ async fn the_node_is_ready_and_says_what_runs_pods() {
         world.until_is("node/spur", "is ready", |node| condition(node, "Ready")["status"] == "True").await;
     let runtime = node["status"]["nodeInfo"]["containerRuntimeVersion"].as_str().expect("a runtime");
     assert!(runtime.starts_with("fake://"), "{runtime}");
+}
+
+#[tokio::test]
+async fn the_leases_are_renewed_and_made_again_where_they_are_gone() {
+    let world = World::start().await;
+    let node = world.until_is("node/spur", "is there", |_| true).await;
+    let stop = CancellationToken::new();
+    let beating = tokio::spawn(crate::heartbeat(world.client.clone(), stop.clone()));
+    let of_node = "leases/spur@kube-node-lease";
+    let first = world.until_is(of_node, "is there", |_| true).await;
+    assert_eq!(first["metadata"]["ownerReferences"][0]["uid"], node["metadata"]["uid"]);
+    assert_eq!(first["spec"]["holderIdentity"], "spur");
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    let renewed = |lease: &Value| lease["spec"]["renewTime"] != first["spec"]["renewTime"];
+    world.until_is(of_node, "is renewed", renewed).await;
+    world.delete(of_node, "Background").await;
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    world.until_is(of_node, "is there again", |_| true).await;
+    stop.cancel();
+    beating.await.expect("no crash");
 }
 
 /// With nothing to do nothing is written, for as long as it takes.

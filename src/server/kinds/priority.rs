@@ -1,37 +1,61 @@
 //! Which of two versions is the better one: `v2`, `v1`, `v1beta2`, `v1alpha1`, then the others;
-//! and which of two groups stands first.
+//! and which of two groups stands first. The numbers behind it stand in APIServices.
 //!
 //! Sources: `apimachinery/pkg/version/helpers.go`, `CompareKubeAwareVersionStrings`;
 //! `pkg/controlplane/apiserver/aggregator.go`, `DefaultGenericAPIServicePriorities`.
 
 use std::cmp::Ordering;
 
-/// The groups of a cluster in their order; others come after them, by name.
-const GROUPS: [&str; 18] = [
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
+/// The groups of a cluster with their priorities (`groupPriorityMinimum`), in their order.
+const GROUPS: [(&str, i64); 19] = [
+    ("apiregistration.k8s.io", 20_000),
+    ("", 18_000),
+    ("apps", 17_800),
+    ("events.k8s.io", 17_750),
+    ("authentication.k8s.io", 17_700),
+    ("authorization.k8s.io", 17_600),
+    ("autoscaling", 17_500),
+    ("batch", 17_400),
+    ("certificates.k8s.io", 17_300),
+    ("networking.k8s.io", 17_200),
+    ("policy", 17_100),
+    ("rbac.authorization.k8s.io", 17_000),
+    ("storage.k8s.io", 16_800),
+    ("admissionregistration.k8s.io", 16_700),
+    ("apiextensions.k8s.io", 16_700),
+    ("scheduling.k8s.io", 16_600),
+    ("coordination.k8s.io", 16_500),
+    ("node.k8s.io", 16_300),
+    ("discovery.k8s.io", 16_200),
 ];
 
-/// Orders the group first that clients are to prefer.
+/// The priority of groups that definitions bring (`pkg/controlplane/controller/crdregistration`).
+const OTHER_GROUP: i64 = 1_000;
+/// The priority of a version that a definition brings.
+const OTHER_VERSION: i64 = 100;
+
+/// `groupPriorityMinimum` of a group's APIServices.
+pub(crate) fn of_group(group: &str) -> i64 {
+    known(group).unwrap_or(OTHER_GROUP)
+}
+
+/// `versionPriority` of an APIService.
+pub(crate) fn of_version(group: &str, version: &str) -> i64 {
+    match (group, version) {
+        ("", _) => 1,
+        ("autoscaling", "v2") => 30,
+        _ if known(group).is_some() => 15,
+        _ => OTHER_VERSION,
+    }
+}
+
+/// Orders the group first that clients are to prefer; of equal ones, by name.
 pub(super) fn compare_groups(a: &str, b: &str) -> Ordering {
-    let rank = |group: &str| GROUPS.iter().position(|known| *known == group).unwrap_or(GROUPS.len());
-    rank(a).cmp(&rank(b)).then_with(|| a.cmp(b))
+    of_group(b).cmp(&of_group(a)).then_with(|| a.cmp(b))
+}
+
+fn known(group: &str) -> Option<i64> {
+    GROUPS.iter().find(|(known, _)| *known == group).map(|(_, priority)| *priority)
 }
 
 /// Orders the better version first.

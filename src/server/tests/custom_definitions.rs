@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::world::{DEFINITIONS, WIDGETS, over, widget, widgets, world};
 
+const MERGE: &str = "merge-patch+json";
+
 fn condition(definition: &Value, type_: &str) -> String {
     let all = definition["status"]["conditions"].as_array().expect("conditions");
     let found = all.iter().find(|condition| condition["type"] == type_).expect("the condition");
@@ -48,6 +50,37 @@ async fn a_definition_is_established_and_served_with_its_answer() {
         index["paths"]["apis/example.com/v1"]["serverRelativeURL"], url,
         "a new schema has a new hash"
     );
+}
+
+#[tokio::test]
+async fn a_version_that_is_defined_has_an_api_service_as_long_as_it_is() {
+    const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com";
+    let world = world().await;
+    world.post(DEFINITIONS, &widgets(json!({"type": "object"}))).await.expect(201);
+    let service = world.get(SERVICE).await.expect(200);
+    assert_eq!(service["spec"]["groupPriorityMinimum"], 1000);
+    assert_eq!(service["status"]["conditions"][0]["reason"], "Local");
+    let definition = format!("{DEFINITIONS}/widgets.example.com");
+    world.delete(SERVICE).await.expect(200);
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    world.patch(&definition, MERGE, &label).await.expect(200);
+    world.get(SERVICE).await.expect(200);
+    world.delete(&definition).await.expect(200);
+    world.patch(&definition, MERGE, &json!({"metadata": {"finalizers": null}})).await.expect(200);
+    world.get(SERVICE).await.expect(404);
+}
+
+#[tokio::test]
+async fn an_api_service_that_a_user_keeps_outlives_its_definition() {
+    const SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com";
+    let world = world().await;
+    world.post(DEFINITIONS, &widgets(json!({"type": "object"}))).await.expect(201);
+    let label = json!({"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": null}}});
+    world.patch(SERVICE, MERGE, &label).await.expect(200);
+    let definition = format!("{DEFINITIONS}/widgets.example.com");
+    world.delete(&definition).await.expect(200);
+    world.patch(&definition, MERGE, &json!({"metadata": {"finalizers": null}})).await.expect(200);
+    world.get(SERVICE).await.expect(200);
 }
 
 #[tokio::test]
@@ -98,7 +131,7 @@ async fn names_that_are_taken_wait_until_they_are_free() {
     world.get(path).await.expect(404);
     let first = format!("{DEFINITIONS}/widgets.example.com");
     world.delete(&first).await.expect(200);
-    world.patch(&first, "merge-patch+json", &json!({"metadata": {"finalizers": null}})).await.expect(200);
+    world.patch(&first, MERGE, &json!({"metadata": {"finalizers": null}})).await.expect(200);
     world.get(WIDGETS).await.expect(404);
     let now = world.get(&format!("{DEFINITIONS}/gadgets.example.com")).await.expect(200);
     assert_eq!(condition(&now, "Established"), "True InitialNamesAccepted");
@@ -120,7 +153,7 @@ async fn a_deleted_definition_waits_for_its_objects_and_takes_no_new_ones() {
     let mut watch = world.watch(&format!("{WIDGETS}?watch=true")).await;
     assert_eq!(watch.next().await, "ADDED a");
     world.delete(&format!("{WIDGETS}/a")).await.expect(200);
-    world.patch(&path, "merge-patch+json", &json!({"metadata": {"finalizers": []}})).await.expect(200);
+    world.patch(&path, MERGE, &json!({"metadata": {"finalizers": []}})).await.expect(200);
     assert_eq!(watch.next().await, "DELETED a");
     assert!(watch.next_raw().await.is_none(), "the watch ends with its kind");
     world.get(&path).await.expect(404);
