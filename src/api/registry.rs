@@ -125,7 +125,7 @@ pub enum Life {
 pub struct Conversion {
     /// The row that the store knows.
     pub row: &'static Kind,
-    /// An object of this row as one of the stored row.
+    /// An object of this row as one of the stored row, without its defaults.
     pub to_stored: fn(&mut Value),
     /// An object of the stored row as one of this row.
     pub from_stored: fn(&mut Value),
@@ -290,12 +290,23 @@ impl Kind {
         self.rules.stored_as.map_or(self, |conversion| conversion.row)
     }
 
-    /// Brings an object of this row into the shape that is stored.
+    /// Brings an object of this row into the shape that is stored, and fills in what that has by
+    /// default.
     pub fn to_stored(&self, object: &mut Value) {
+        if let Some(conversion) = self.rules.stored_as {
+            self.reshape(object, conversion.row);
+            (conversion.row.rules.default)(object);
+        }
+    }
+
+    /// Brings an object of this row into the shape of another that shares its objects; nothing is
+    /// filled in.
+    pub fn reshape(&self, object: &mut Value, to: &Kind) {
         if let Some(conversion) = self.rules.stored_as {
             (conversion.to_stored)(object);
             set_kind(object, conversion.row);
         }
+        to.from_stored(object);
     }
 
     /// Brings a stored object into the shape of this row.

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Follows structured-merge-diff (`merge/update.go`) and `k8s.io/apimachinery/pkg/util/
-//! managedfields/internal`. One schema serves all versions of a kind: sets of fields are not
-//! converted between versions. Fields that an endpoint ignores (status on the object itself, all
+//! managedfields/internal`. Sets of fields are in the version of their manager; where versions of a
+//! kind differ in their fields, objects are compared in each. Fields that an endpoint ignores (status on the object itself, all
 //! but status on `/status`) are the caller's to take out of `applied`, or to keep as they were in
 //! `new`, before it calls.
 
@@ -24,6 +24,7 @@ mod managed;
 mod merge;
 mod remove;
 mod shape;
+mod versions;
 
 use serde_json::{Map, Value};
 
@@ -36,7 +37,8 @@ pub use self::fields::FieldSet;
 pub use self::managed::ManagedFieldsError;
 use self::managed::{Managed, ManagerId, Owned, never_owned, strip_entries};
 pub use self::merge::merge;
-use crate::Schema;
+use self::versions::Changes;
+pub use self::versions::{Versions, Written};
 use crate::equal::same;
 
 /// Who writes, as one entry of `metadata.managedFields` names it.
@@ -97,23 +99,24 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 ///
 /// Conflicts, unless forced; or the object does not fit its schema, comes in another version
 /// than the manager's, or carries `metadata.managedFields`.
-pub fn apply(
-    schema: Schema<'_>,
+pub fn apply<'a>(
+    kind: impl Into<Written<'a>>,
     live: Option<&Value>,
     applied: &Value,
     manager: &Manager,
     on_conflict: OnConflict,
 ) -> Result<Value, ApplyError> {
     check_applied(applied, manager)?;
+    let written = kind.into();
     let mut bare = live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
     let mut managed = Managed::decode(&bare).map_err(|error| {
         ApplyError::Malformed(format!("failed to decode managed fields: {}", in_full(&error)))
     })?;
     strip_entries(&mut bare);
     if managed.0.is_empty() && live.is_some() {
-        managed = owned_before(schema, &bare, manager);
+        managed = owned_before(written, &bare, manager);
     }
-    let applying = Applying { schema, live: &bare, applied, manager };
+    let applying = Applying { written, live: &bare, applied, manager };
     let (mut new, managed) = match applying.run(&managed, on_conflict) {
         Err(ApplyError::Conflicts(conflicts)) if manager.name == last_applied::KUBECTL => {
             applying.take_over_client_side(&managed, conflicts)?
@@ -140,8 +143,8 @@ pub fn apply(
 /// # Errors
 ///
 /// `new` is no object.
-pub fn update(
-    schema: Schema<'_>,
+pub fn update<'a>(
+    kind: impl Into<Written<'a>>,
     live: Option<&Value>,
     new: &Value,
     manager: &Manager,
@@ -157,7 +160,7 @@ pub fn update(
     }
     let mut bare = live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
     strip_entries(&mut bare);
-    record_update(schema, &mut managed, (&bare, &object), manager);
+    record_update(kind.into(), &mut managed, (&bare, &object), manager);
     managed.cap();
     managed.encode_into(&mut object);
     Ok(object)
@@ -193,11 +196,11 @@ fn check_applied(applied: &Value, manager: &Manager) -> Result<(), ApplyError> {
 }
 
 /// The owners of an object that nobody has applied to yet: one for everything.
-fn owned_before(schema: Schema<'_>, live: &Value, manager: &Manager) -> Managed {
+fn owned_before(written: Written<'_>, live: &Value, manager: &Manager) -> Managed {
     let mut managed = Managed::default();
     let before =
         Manager { name: BEFORE_FIRST_APPLY.to_owned(), operation: Operation::Update, ..manager.clone() };
-    record_update(schema, &mut managed, (&Value::Object(Map::new()), live), &before);
+    record_update(written, &mut managed, (&Value::Object(Map::new()), live), &before);
     managed
 }
 
@@ -217,12 +220,16 @@ fn entries_before(live: Option<&Value>, new: &Value, manager: &Manager) -> Manag
 }
 
 /// Gives the manager what changed from `old` to `new` and takes it from the others.
-fn record_update(schema: Schema<'_>, managed: &mut Managed, (old, new): (&Value, &Value), manager: &Manager) {
-    let changes = compare(schema, Some(old), Some(new));
-    let changed = changes.changed();
-    managed.disown(&changed, None);
-    managed.disown(&changes.removed, None);
-    let fields = changed.difference(&changes.removed).difference(&never_owned());
+fn record_update(
+    written: Written<'_>,
+    managed: &mut Managed,
+    (old, new): (&Value, &Value),
+    manager: &Manager,
+) {
+    let changes = Changes::of(written, (old, new), managed);
+    managed.disown(&changes, None);
+    let changes = changes.here();
+    let fields = changes.changed().difference(&changes.removed).difference(&never_owned());
     if fields.is_empty() {
         return;
     }

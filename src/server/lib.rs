@@ -53,6 +53,7 @@ mod table;
 mod token_request;
 mod traces;
 mod verbs;
+mod versions;
 
 pub use access::{Identity, IdentityError, Secrets, User};
 pub use bootstrap::{BootstrapError, bootstrap, publish_address};

@@ -44,14 +44,7 @@ pub(crate) const V1: Kind = Kind {
             V1.to_stored(&mut stored);
             cells(&stored)
         },
-        stored_as: Some(Conversion {
-            row: &V2,
-            to_stored: |object| {
-                convert::to_v2(object);
-                default(object);
-            },
-            from_stored: convert::to_v1,
-        }),
+        stored_as: Some(Conversion { row: &V2, to_stored: convert::to_v2, from_stored: convert::to_v1 }),
         ..V2.rules
     },
     ..V2

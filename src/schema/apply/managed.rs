@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::element::PathElement;
 use super::fields::FieldSet;
 use super::fields_v1::{self, FieldsError};
+use super::versions::Changes;
 use super::{Manager, Operation};
 
 /// Entries for writes that are no apply, beyond which the oldest run together
@@ -105,11 +106,13 @@ impl Managed {
         }
     }
 
-    /// Takes `fields` from everybody, and managers who own nothing more from the list.
-    pub(super) fn disown(&mut self, fields: &FieldSet, except: Option<&ManagerId>) {
+    /// Takes what has changed or gone from everybody, and managers who own nothing more from the
+    /// list.
+    pub(super) fn disown(&mut self, changes: &Changes, except: Option<&ManagerId>) {
         for (id, owned) in &mut self.0 {
             if Some(id) != except {
-                owned.fields = owned.fields.difference(fields);
+                let changes = changes.at(&owned.api_version);
+                owned.fields = owned.fields.difference(&changes.changed()).difference(&changes.removed);
             }
         }
         self.0.retain(|_, owned| !owned.fields.is_empty());

@@ -1,6 +1,6 @@
 //! The four kinds of patch.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{CONFIG_MAPS, DEPLOYMENTS, SANDBOXES, config_map, deployment, sandbox, world};
 
@@ -139,4 +139,91 @@ async fn only_an_apply_may_be_forced() {
     let path = format!("{CONFIG_MAPS}/a?force=true");
     let message = world.patch(&path, "merge-patch+json", &patch).await.message(422);
     assert!(message.contains("may not be specified for non-apply patch"), "{message}");
+}
+
+const IN_V1: &str = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers/web";
+const IN_V2: &str = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers/web";
+
+/// An autoscaler in `v1` or `v2`, with a target for the CPU.
+fn autoscaler(version: &str, utilization: u8) -> Value {
+    let mut spec = json!({
+        "minReplicas": 2, "maxReplicas": 5,
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+    });
+    if version == "v1" {
+        spec["targetCPUUtilizationPercentage"] = json!(utilization);
+    } else {
+        let target = json!({"type": "Utilization", "averageUtilization": utilization});
+        spec["metrics"] = json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+    }
+    json!({
+        "apiVersion": format!("autoscaling/{version}"), "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"}, "spec": spec,
+    })
+}
+
+#[tokio::test]
+async fn who_applies_in_another_version_gives_up_what_it_leaves_out() {
+    let world = world().await;
+    let by_ci = |path: &str| format!("{path}?fieldManager=ci");
+    world.patch(&by_ci(IN_V1), "apply-patch+yaml", &autoscaler("v1", 50)).await.expect(201);
+    let mut less = autoscaler("v2", 50);
+    less["spec"]
+        .as_object_mut()
+        .expect("a spec")
+        .retain(|field, _| !matches!(&field[..], "minReplicas" | "metrics"));
+    let written = world.patch(&by_ci(IN_V2), "apply-patch+yaml", &less).await.expect(200);
+    assert_eq!(written["spec"]["minReplicas"], 1, "the default");
+    assert_eq!(written["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 80, "the default");
+    let owned = written["metadata"]["managedFields"].as_array().expect("entries");
+    assert_eq!(owned.len(), 1, "{owned:#?}");
+    assert_eq!(owned[0]["apiVersion"], "autoscaling/v2");
+}
+
+#[tokio::test]
+async fn who_applies_the_same_in_another_version_changes_nothing_but_its_entry() {
+    let world = world().await;
+    let by_ci = |path: &str| format!("{path}?fieldManager=ci");
+    world.patch(&by_ci(IN_V1), "apply-patch+yaml", &autoscaler("v1", 50)).await.expect(201);
+    let before = world.get(IN_V2).await.expect(200);
+    let written = world.patch(&by_ci(IN_V2), "apply-patch+yaml", &autoscaler("v2", 50)).await.expect(200);
+    assert_eq!(written["spec"], before["spec"]);
+    assert!(written["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:metrics"].is_object());
+    let back = world.patch(&by_ci(IN_V1), "apply-patch+yaml", &autoscaler("v1", 50)).await.expect(200);
+    assert_eq!(back["spec"]["targetCPUUtilizationPercentage"], 50);
+}
+
+#[tokio::test]
+async fn a_field_is_fought_for_in_the_version_of_its_owner() {
+    let world = world().await;
+    world
+        .patch(&format!("{IN_V1}?fieldManager=ci"), "apply-patch+yaml", &autoscaler("v1", 50))
+        .await
+        .expect(201);
+    let by_ops = format!("{IN_V2}?fieldManager=ops");
+    let same = world.patch(&by_ops, "apply-patch+yaml", &autoscaler("v2", 50)).await.expect(200);
+    assert_eq!(same["metadata"]["managedFields"].as_array().expect("entries").len(), 2);
+    let refused = world.patch(&by_ops, "apply-patch+yaml", &autoscaler("v2", 70)).await.expect(409);
+    assert_eq!(refused["details"]["causes"][0]["field"], ".spec.targetCPUUtilizationPercentage");
+    let path = format!("{by_ops}&force=true");
+    let forced = world.patch(&path, "apply-patch+yaml", &autoscaler("v2", 70)).await.expect(200);
+    let entries = forced["metadata"]["managedFields"].as_array().expect("entries");
+    let of_ci = entries.iter().find(|entry| entry["manager"] == "ci").expect("ci's entry");
+    assert!(of_ci["fieldsV1"]["f:spec"].get("f:targetCPUUtilizationPercentage").is_none());
+    assert!(of_ci["fieldsV1"]["f:spec"].get("f:maxReplicas").is_some());
+}
+
+#[tokio::test]
+async fn a_write_in_another_version_takes_what_it_changes_from_who_applied_it() {
+    let world = world().await;
+    let path = format!("{IN_V1}?fieldManager=ci");
+    world.patch(&path, "apply-patch+yaml", &autoscaler("v1", 50)).await.expect(201);
+    let mut edited = world.get(IN_V2).await.expect(200);
+    edited["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] = json!(60);
+    let written = world.put(&format!("{IN_V2}?fieldManager=edit"), &edited).await.expect(200);
+    let entries = written["metadata"]["managedFields"].as_array().expect("entries");
+    let of_ci = entries.iter().find(|entry| entry["manager"] == "ci").expect("ci's entry");
+    assert!(of_ci["fieldsV1"]["f:spec"].get("f:targetCPUUtilizationPercentage").is_none());
+    let of_edit = entries.iter().find(|entry| entry["manager"] == "edit").expect("the editor's entry");
+    assert_eq!(of_edit["apiVersion"], "autoscaling/v2");
 }

@@ -64,7 +64,7 @@ pub(crate) async fn store_new(
         custom_definitions::settle(&request.state, kind, &mut named);
         if operation == Operation::Update {
             let manager = request.manager(operation);
-            let owned = apply::update(kind.schema(), None, &sent, &manager)
+            let owned = apply::update(kind.written(), None, &sent, &manager)
                 .map_err(|error| Status::bad_request(error.to_string()))?;
             let metadata = meta::metadata_mut(&mut named);
             match owned.pointer("/metadata/managedFields") {

@@ -166,8 +166,8 @@ fn merge(request: &Request, live: Option<&Value>, applied: &Value) -> Result<Val
     let manager = request.manager(Operation::Apply);
     let on_conflict =
         if request.query.force.unwrap_or(false) { OnConflict::Force } else { OnConflict::Refuse };
-    let schema = request.kind().schema();
-    apply::apply(schema, live, applied, &manager, on_conflict).map_err(|error| match error {
+    let kind = request.kind().written();
+    apply::apply(kind, live, applied, &manager, on_conflict).map_err(|error| match error {
         ApplyError::Malformed(why) => {
             let (kind, name) = (request.kind(), request.target.object_name());
             let namespace = request.namespace().unwrap_or_default();
