@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use spur_api::{meta, registry};
 use spur_store::{Expect, Key, Store, WriteError};
 
+use crate::cluster_addresses::RANGE;
 use crate::served::Served;
 use crate::{api_services, custom_definitions, object, pipeline};
 
@@ -45,7 +46,8 @@ pub struct BootstrapError {
     pub source: WriteError,
 }
 
-/// Makes the first namespaces, roles, bindings, priorities and APIServices where they are missing.
+/// Makes the first namespaces, roles, bindings, priorities, APIServices and the range of cluster
+/// addresses where they are missing.
 ///
 /// # Errors
 /// When the store does not take a write.
@@ -59,9 +61,13 @@ pub async fn bootstrap(store: &Store) -> Result<(), BootstrapError> {
             "value": value, "description": description,
         })
     });
+    let range = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [RANGE]},
+    });
     let services = api_services::of_built_in().into_iter();
     let services = services.chain(api_services::of_definitions(&custom_definitions::all(store)));
-    let all = namespaces.chain(priorities).chain(roles::all()).chain(services);
+    let all = namespaces.chain(priorities).chain(roles::all()).chain(services).chain([range]);
     // All at once, so that they share a transaction.
     try_join_all(all.map(|object| make(store, object))).await.map(drop)
 }

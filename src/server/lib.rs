@@ -20,6 +20,7 @@ mod api_services;
 mod attributes;
 mod body;
 mod bootstrap;
+mod cluster_addresses;
 mod component_status;
 mod containers;
 mod custom_definitions;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Identity;
+use crate::cluster_addresses::ClusterAddresses;
 use crate::custom_definitions;
 use crate::in_flight::InFlight;
 use crate::kinds::Kinds;
@@ -48,6 +49,7 @@ struct Shared {
     burials: tokio::sync::Mutex<()>,
     /// Taken by who writes a CustomResourceDefinition, until what it defines is served.
     definitions: tokio::sync::Mutex<()>,
+    addresses: ClusterAddresses,
     /// What is served now.
     kinds: ArcSwap<Kinds>,
     in_flight: InFlight,
@@ -66,6 +68,7 @@ impl State {
             parts,
             burials: lock(),
             definitions: lock(),
+            addresses: ClusterAddresses::default(),
             kinds,
             in_flight: InFlight::new(),
             is_ending: AtomicBool::new(false),
@@ -80,6 +83,11 @@ impl State {
     /// Taken by who writes a CustomResourceDefinition, until what it defines is served.
     pub(crate) fn definitions(&self) -> &tokio::sync::Mutex<()> {
         &self.0.definitions
+    }
+
+    /// The addresses of Services.
+    pub(crate) fn addresses(&self) -> &ClusterAddresses {
+        &self.0.addresses
     }
 
     /// Makes `/readyz` say no.

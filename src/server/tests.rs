@@ -19,6 +19,7 @@ mod patches;
 mod pods;
 mod protobuf;
 mod requests;
+mod services;
 mod sizes;
 mod slow_watchers;
 mod streams;

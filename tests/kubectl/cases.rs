@@ -141,7 +141,7 @@ async fn describe() {
         "PRICE_PERCENT",
     ]);
     run(&spur, &["describe", "service", "pricing"]).await.ok().prints(&["Endpoints:", "127.0.0.1:"]);
-    run(&spur, &["describe", "node"]).await.ok().prints(&["Ready"]);
+    run(&spur, &["describe", "node"]).await.ok().prints(&["Ready", "HolderIdentity:  spur"]);
     run(&spur, &["describe", "namespace", "default"]).await.ok().prints(&["Active"]);
     spur.end().await;
 }

@@ -1,9 +1,7 @@
-//! Services.
-//!
-//! A Service gets no cluster address on the shared process network, since nothing
-//! would listen there: callers use the listeners of their own pod.
+//! Services. Their addresses are given by the server, which knows which are taken.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 use spur_schema::FieldError;
@@ -64,17 +62,49 @@ fn default(object: &mut Value) {
     }
 }
 
-/// The cluster address stays when an update leaves it out.
+/// What tells the address that a Service has in the cluster.
+const ADDRESS_FIELDS: [&str; 4] = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"];
+
+/// The cluster address stays when an update leaves it out, and goes when the Service becomes a mere
+/// name (`pkg/registry/core/service/strategy.go`, `patchAllocatedValues`, `dropTypeDependentFields`).
 fn prepare_update(new: &mut Value, old: &Value) {
+    let goes = is_external(new) && !is_external(old) && address(new) == address(old);
+    let stays = !is_external(new);
     let spec = meta::map_at(new, "spec");
-    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-        if let Some(value) = old.pointer(&format!("/spec/{field}")) {
+    for field in ADDRESS_FIELDS {
+        if goes {
+            spec.shift_remove(field);
+        } else if let Some(value) = old.pointer(&format!("/spec/{field}")).filter(|_| stays) {
             meta::set_default(spec, field, value.clone());
         }
     }
 }
 
-fn validate(new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
+fn is_external(service: &Value) -> bool {
+    meta::text(service, "/spec/type") == "ExternalName"
+}
+
+/// Empty where there is none, `None` of a headless Service.
+fn address(service: &Value) -> &str {
+    meta::text(service, "/spec/clusterIP")
+}
+
+/// Source: `pkg/apis/core/validation.ValidateServiceClusterIPsRelatedFields` and
+/// `ValidateServiceUpdate`.
+fn address_faults(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let invalid = |why: &str| vec![FieldError::invalid("spec.clusterIPs[0]", json!([address(new)]), why)];
+    let before = old.filter(|old| !is_external(old)).map_or("", address);
+    match address(new) {
+        "" => Vec::new(),
+        _ if is_external(new) => invalid("may not be set for ExternalName services"),
+        found if !before.is_empty() && found != before => invalid("may not change once set"),
+        "None" => Vec::new(),
+        found if found.parse::<IpAddr>().is_err() => invalid("must be a valid IP address"),
+        _ => Vec::new(),
+    }
+}
+
+fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut faults = Vec::new();
     let type_ = meta::text(new, "/spec/type");
     match type_ {
@@ -93,6 +123,7 @@ fn validate(new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
         faults.push(FieldError::required("spec.ports", ""));
     }
     faults.extend(validate_ports(ports));
+    faults.extend(address_faults(new, old));
     faults
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use spur_store::{Expect, Store, WriteError};
 
 use super::{BootstrapError, failed, key_of, kind_of, make};
+use crate::cluster_addresses::KUBERNETES;
 use crate::{object, pipeline};
 
 /// What the port is called; the proxy passes its bytes on unread, since they are TLS.
@@ -21,7 +22,7 @@ const PORT_NUMBER: u16 = 443;
 /// # Errors
 /// When the store does not take a write.
 pub async fn publish_address(store: &Store, address: SocketAddr) -> Result<(), BootstrapError> {
-    let service = make(store, service());
+    let service = replace(store, service());
     let (endpoints, slice) = (replace(store, endpoints(address)), replace(store, slice(address)));
     // All at once, so that they share a transaction.
     futures::try_join!(service, endpoints, slice).map(drop)
@@ -34,6 +35,8 @@ fn service() -> Value {
             "labels": {"component": "apiserver", "provider": "kubernetes"}},
         "spec": {
             "type": "ClusterIP", "sessionAffinity": "None",
+            "clusterIP": KUBERNETES, "clusterIPs": [KUBERNETES],
+            "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "internalTrafficPolicy": "Cluster",
             "ports": [{"name": PORT, "port": PORT_NUMBER, "protocol": "TCP", "targetPort": PORT}],
         },
     })

@@ -82,6 +82,9 @@ pub(crate) async fn store_new(
 }
 
 async fn put_new(request: &Request, kind: &Served, value: Value) -> Result<Value, Status> {
+    let mut value = value;
+    let state = &request.state;
+    let _held = state.addresses().fill_in(&state.store, kind, &mut value)?;
     let mut value = object::in_order(value);
     let name = meta::name(&value).to_owned();
     let key = object::key(kind, request.namespace(), &name);
