@@ -39,7 +39,8 @@ pub(crate) async fn proxy(args: ProxyArgs) -> ExitCode {
 }
 
 async fn run(args: ProxyArgs) -> Result<ExitCode> {
-    let ProxyArgs { filename, listen, metrics_listen, workers, limit, output } = args;
+    let ProxyArgs { filename, listen, metrics_listen, workers, limit, access_log, output } = args;
+    let access_log = crate::access_log::open(&access_log)?;
     let limits = crate::up::limits(Limits::default(), &limit)?;
     let mut signals = Signals::listen().context("failed to take over signals")?;
     let listener = spur_net::bind(listen)?;
@@ -58,7 +59,9 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
     let request_grace = limits.drain_timeout;
-    let proxy = Proxy::start(ProxyConfig { limits, ..ProxyConfig::new(workers, table.clone()) })?;
+    let (access_log, log_writer) = access_log.unzip();
+    let config = ProxyConfig { limits, access_log, ..ProxyConfig::new(workers, table.clone()) };
+    let proxy = Proxy::start(config)?;
     let mut gateways = Gateways { address: entry.ip(), inlets_tx: proxy.inlets(), open: BTreeMap::new() };
     gateways.serve(&first.table);
     let n_objects = first.n_objects;
@@ -79,6 +82,9 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
         drained = proxy.drain(request_grace) => {
             if let Drained::Cut { n_connections } = drained {
                 say(format_args!("cut {n_connections} connections that did not end in time"));
+            }
+            if let Some(writer) = log_writer {
+                writer.finish();
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -1,5 +1,6 @@
 //! The `spur` binary: parse, configure, dispatch.
 
+mod access_log;
 mod addresses;
 mod alone;
 mod config;

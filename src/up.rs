@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use spur_cli::args::{ApplyArgs, RuntimeChoice, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_net::{Destination, Inlet, Limits, Listening};
-use spur_proxy::{Config as ProxyConfig, Proxy};
+use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::process::{ProcessConfig, ProcessRuntime};
@@ -55,6 +55,7 @@ struct Running {
     collector: JoinHandle<()>,
     /// What requests get to end.
     request_grace: Duration,
+    log_writer: Option<AccessLogWriter>,
     addresses: Addresses,
 }
 
@@ -82,6 +83,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         no_ui: _, // There is no terminal interface yet.
         workers,
         limit,
+        access_log,
         until_stdin_ends,
     } = args;
     check_supported(runtime, listen)?;
@@ -98,12 +100,13 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
     let metrics = spur_net::bind(metrics_listen)?;
+    let access_log = crate::access_log::open(&access_log)?;
     let workers =
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let running = start(
         &data,
         &config,
-        Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits },
+        Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits, access_log },
     )
     .await?;
     let applied = if filename.is_empty() {
@@ -212,15 +215,19 @@ struct Bound {
     workers: usize,
     limits: Limits,
     api_limits: Limits,
+    access_log: Option<(AccessLog, AccessLogWriter)>,
 }
 
 async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
-    let Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits } = bound;
+    let Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits, access_log } =
+        bound;
     let api_address = api.local_addr()?;
     let entry_address = entry.local_addr()?;
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
     let request_grace = limits.drain_timeout;
-    let proxy = Proxy::start(ProxyConfig { limits, ..ProxyConfig::new(workers, table.clone()) })?;
+    let (access_log, log_writer) = access_log.unzip();
+    let config_of_proxy = ProxyConfig { limits, access_log, ..ProxyConfig::new(workers, table.clone()) };
+    let proxy = Proxy::start(config_of_proxy)?;
     let entry = Inlet {
         listener: entry,
         caller: None,
@@ -295,6 +302,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         server: serving,
         collector,
         request_grace,
+        log_writer,
         addresses,
     })
 }
@@ -345,11 +353,15 @@ impl Running {
             server,
             collector,
             request_grace,
+            log_writer,
             addresses: _,
         } = self;
         api.begin_ending();
         let drained = proxy.drain(request_grace).await;
         tracing::info!(?drained, "the proxy has ended");
+        if let Some(writer) = log_writer {
+            writer.finish();
+        }
         stop_control.cancel();
         let _ = control.await;
         tracing::info!("the controllers have ended");

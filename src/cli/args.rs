@@ -4,6 +4,7 @@
 //! arguments mean is left to the commands; `spur up` and `spur sample` are the
 //! binary's.
 
+mod access_log;
 mod apply;
 mod completion;
 mod delete;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use crate::wait::Condition;
+pub use access_log::{AccessLogArgs, AccessLogEncoding};
 pub use apply::ApplyArgs;
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use spur_net::Limits;
 use spur_route::RoutingTable;
 
+use crate::access_log::AccessLog;
 use crate::trust::{LOOPBACK, Network};
 
 /// What [`Proxy::start`](crate::Proxy::start) needs.
@@ -23,6 +24,8 @@ pub struct Config {
     pub table: Arc<ArcSwap<RoutingTable>>,
     /// Records in each worker's ring ([`spur_trace::Ring::DEFAULT_CAPACITY`]).
     pub ring_capacity: usize,
+    /// Where a line is written for each request; nowhere unless given.
+    pub access_log: Option<AccessLog>,
 }
 
 // === impl Config ===
@@ -36,6 +39,7 @@ impl Config {
             trusted: LOOPBACK.to_vec(),
             table,
             ring_capacity: spur_trace::Ring::DEFAULT_CAPACITY,
+            access_log: None,
         }
     }
 }

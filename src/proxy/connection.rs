@@ -57,7 +57,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let takes = takes(&worker, &inlet);
     if takes == Takes::Bytes {
         let verdict = decide_connection(&worker, &inlet, None);
-        relay::relay(&worker, &inlet, stream, &verdict).await;
+        relay::relay(&worker, (&inlet, peer), stream, &verdict).await;
         return;
     }
     let Some((protocol, stream)) = tell(&worker, &inlet, stream).await else {
@@ -76,7 +76,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         }
         (Protocol::Tls | Protocol::Other, Takes::Anything) => {
             let verdict = decide_connection(&worker, &inlet, None);
-            relay::relay(&worker, &inlet, stream, &verdict).await;
+            relay::relay(&worker, (&inlet, peer), stream, &verdict).await;
         }
         // What it speaks is served nowhere here.
         (Protocol::Tls | Protocol::Other, Takes::Http | Takes::Told { .. } | Takes::Bytes) => {}
@@ -140,11 +140,11 @@ async fn tls(
         None => {}
         Some(Arrived::Passthrough(hello, stream)) => {
             let verdict = decide_connection(&worker, &inlet, Some(&hello));
-            relay::relay(&worker, &inlet, stream, &verdict).await;
+            relay::relay(&worker, (&inlet, peer), stream, &verdict).await;
         }
         Some(Arrived::Tcp(hello, stream)) => {
             let verdict = decide_connection(&worker, &inlet, Some(&hello));
-            relay::relay(&worker, &inlet, stream, &verdict).await;
+            relay::relay(&worker, (&inlet, peer), stream, &verdict).await;
         }
         Some(Arrived::Http(server, stream)) => {
             let Some((protocol, stream)) = tell(&worker, &inlet, stream).await else { return };

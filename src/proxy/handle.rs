@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, Seat},
+    access_log::AccessLog,
     cluster::{Ejected, Registry},
     config::Config,
     metrics::{Meters, Metrics},
@@ -36,6 +37,7 @@ pub struct Handle {
     rings: Vec<Arc<Ring>>,
     stats: Vec<Arc<WorkerStats>>,
     n_refused: Arc<AtomicU64>,
+    n_unlogged: Arc<AtomicU64>,
     registry: Arc<Registry>,
     meters: Arc<Meters>,
     drain: DropGuard,
@@ -70,7 +72,7 @@ impl Proxy {
     /// # Errors
     /// [`StartError`] when the system gives no thread or no event queue.
     pub fn start(config: Config) -> Result<Handle, StartError> {
-        let Config { workers, limits, trusted, table, ring_capacity } = config;
+        let Config { workers, limits, trusted, table, ring_capacity, access_log } = config;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
         // What was started before an error ends when these guards are dropped.
         let (drain_guard, cut_guard) = (drain.clone().drop_guard(), cut.clone().drop_guard());
@@ -82,6 +84,7 @@ impl Proxy {
             rings: Vec::new(),
             stats: Vec::new(),
             n_refused: Arc::default(),
+            n_unlogged: access_log.as_ref().map(AccessLog::lost).unwrap_or_default(),
             registry: Arc::default(),
             meters: Arc::default(),
             drain: drain_guard,
@@ -108,6 +111,7 @@ impl Proxy {
                 registry: Arc::clone(&handle.registry),
                 meters: Arc::clone(&handle.meters),
                 tls: Arc::clone(&tls),
+                access_log: access_log.clone(),
                 accepted_rx,
                 cut: cut.clone(),
                 done: done_tx.clone(),
@@ -142,7 +146,11 @@ impl Handle {
 
     /// What was done so far, over all workers.
     pub fn stats(&self) -> Stats {
-        let mut sum = Stats { n_connections_refused: self.n_refused.load(Relaxed), ..Stats::default() };
+        let mut sum = Stats {
+            n_connections_refused: self.n_refused.load(Relaxed),
+            n_unlogged: self.n_unlogged.load(Relaxed),
+            ..Stats::default()
+        };
         for stats in &self.stats {
             stats.add_to(&mut sum);
         }
@@ -155,6 +163,7 @@ impl Handle {
             meters: Arc::clone(&self.meters),
             workers: self.stats.clone(),
             n_refused: Arc::clone(&self.n_refused),
+            n_unlogged: Arc::clone(&self.n_unlogged),
             registry: Arc::clone(&self.registry),
         }
     }
@@ -172,6 +181,7 @@ impl Handle {
             rings: _,
             stats,
             n_refused: _,
+            n_unlogged: _,
             registry: _,
             meters: _,
             drain,

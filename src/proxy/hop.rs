@@ -15,7 +15,12 @@ use spur_route::{Endpoint, SpanId, TraceId, TraceParent, Verdict};
 use spur_trace::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
 use tokio::time::Instant;
 
-use crate::{metrics::Labels, stats::count, worker::Worker};
+use crate::{
+    access_log::{Asked, Begun},
+    metrics::Labels,
+    stats::count,
+    worker::Worker,
+};
 
 /// A long hop writes how far it is once a second: a reader sees it move, and
 /// 16,384 records of a ring still hold hours of one stream.
@@ -39,6 +44,8 @@ pub(crate) struct Hop {
     grpc_status: Cell<Option<u32>>,
     served_by: RefCell<Option<Endpoint>>,
     labels: Labels,
+    /// What the access log tells of it; `None` where none is written.
+    logged: RefCell<Option<Box<Begun>>>,
     /// The client's own body failed, so whatever fails next is not the upstream's fault.
     client_failed: Cell<bool>,
     is_ended: Cell<bool>,
@@ -58,6 +65,8 @@ pub(crate) struct Begin<'a> {
     pub(crate) target: Option<&'a PathAndQuery>,
     pub(crate) version: Version,
     pub(crate) busy: Option<Busy>,
+    /// Where an access log is written.
+    pub(crate) asked: Option<Asked>,
 }
 
 // === impl Hop ===
@@ -65,13 +74,13 @@ pub(crate) struct Begin<'a> {
 impl Hop {
     /// Begins a hop and writes its start record.
     pub(crate) fn begin(worker: &Rc<Worker>, begin: Begin<'_>) -> Rc<Self> {
-        let Begin { verdict, endpoint, caller, incoming, method, target, version, busy } = begin;
+        let Begin { verdict, endpoint, caller, incoming, method, target, version, busy, asked } = begin;
         let id = HopId {
             trace_id: incoming.map_or_else(new_trace_id, |incoming| incoming.trace_id),
             span_id: new_span_id(),
         };
         count(&worker.stats.n_hops);
-        worker.ring.push(Record::Start(Box::new(HopStart {
+        let start = Box::new(HopStart {
             id,
             incoming_parent_id: incoming.map(|incoming| incoming.parent_id),
             started: SystemTime::now(),
@@ -81,7 +90,9 @@ impl Hop {
             method: method.clone(),
             target: target.cloned(),
             http_version: version,
-        })));
+        });
+        let logged = asked.map(|asked| Box::new(Begun { asked, start: Some((*start).clone()) }));
+        worker.ring.push(Record::Start(start));
         let now = Instant::now();
         Rc::new(Self {
             worker: Rc::clone(worker),
@@ -96,6 +107,7 @@ impl Hop {
             grpc_status: Cell::new(None),
             served_by: RefCell::new(None),
             labels: Labels::of(verdict, caller),
+            logged: RefCell::new(logged),
             client_failed: Cell::new(false),
             is_ended: Cell::new(false),
             _busy: busy,
@@ -203,6 +215,9 @@ impl Hop {
             response_bytes: self.response_bytes.get(),
             error,
         };
+        if let (Some(log), Some(begun)) = (&self.worker.access_log, self.logged.borrow_mut().take()) {
+            log.write(*begun, &end);
+        }
         self.worker.meter.record(&self.labels, &end, self.id.trace_id);
         self.worker.ring.push(Record::End(self.id, Box::new(end)));
     }

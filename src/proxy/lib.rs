@@ -18,6 +18,7 @@
 //! runtimes.
 
 mod acceptor;
+mod access_log;
 mod apply;
 mod attempts;
 mod body;
@@ -44,6 +45,7 @@ mod trust;
 mod upgrade;
 mod worker;
 
+pub use access_log::{AccessLog, AccessLogWriter, Encoding};
 pub use cluster::Ejected;
 pub use config::Config;
 pub use handle::{Drained, Handle, Proxy, StartError};

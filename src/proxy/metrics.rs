@@ -65,6 +65,7 @@ pub struct Metrics {
     pub(crate) meters: Arc<Meters>,
     pub(crate) workers: Vec<Arc<WorkerStats>>,
     pub(crate) n_refused: Arc<AtomicU64>,
+    pub(crate) n_unlogged: Arc<AtomicU64>,
     pub(crate) registry: Arc<Registry>,
 }
 
@@ -124,7 +125,11 @@ impl Metrics {
     /// Everything that was counted, in a format.
     #[must_use]
     pub fn scrape(&self, format: Format) -> String {
-        let mut stats = Stats { n_connections_refused: self.n_refused.load(Relaxed), ..Stats::default() };
+        let mut stats = Stats {
+            n_connections_refused: self.n_refused.load(Relaxed),
+            n_unlogged: self.n_unlogged.load(Relaxed),
+            ..Stats::default()
+        };
         self.workers.iter().for_each(|worker| worker.add_to(&mut stats));
         let n_beyond = self.meters.n_beyond.load(Relaxed);
         text::write(format, &self.meters.all(), (&stats, n_beyond), &self.registry.ejected())

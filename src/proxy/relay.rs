@@ -6,6 +6,7 @@
 use std::{
     cell::Cell,
     io,
+    net::SocketAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -23,6 +24,7 @@ use tokio::{
 
 use crate::{
     acceptor::Facts,
+    access_log::Asked,
     connect::{Peer, Upstream, connect},
     hop::{Begin, Hop},
     request::connect_timeout,
@@ -40,8 +42,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// Relays one connection to its end. Where the verdict refuses, or no endpoint
 /// can be reached, the client sees a closed connection; the reason is in the record.
-pub(crate) async fn relay<S>(worker: &Rc<Worker>, inlet: &Facts, client: S, verdict: &Verdict)
-where
+pub(crate) async fn relay<S>(
+    worker: &Rc<Worker>,
+    (inlet, peer): (&Facts, SocketAddr),
+    client: S,
+    verdict: &Verdict,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let cluster = worker.clusters.of(verdict);
@@ -59,6 +65,7 @@ where
             // No HTTP at all; the method and the missing target say so.
             version: Version::HTTP_11,
             busy: None,
+            asked: worker.access_log.is_some().then(|| Asked::of_connection(peer)),
         },
     );
     let Outcome::Forward { backends } = &verdict.outcome else {

@@ -15,6 +15,7 @@ use spur_trace::HopError;
 use tokio::time::Instant;
 
 use crate::{
+    access_log::Asked,
     apply,
     attempts::{self, Again, Answered, Deadline, Outgoing, Plan, Unanswered},
     body::{Guard, Means, RequestBody, ResponseBody, UpstreamBody},
@@ -49,7 +50,11 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         Ok(clean) => clean,
         Err(bad) => {
             count(&client.worker.stats.n_bad_requests);
-            return respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy));
+            let rsp = respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy));
+            if let Some(log) = &client.worker.access_log {
+                log.write_refused(Asked::of_request(client.peer, &parts, None), rsp.status());
+            }
+            return rsp;
         }
     };
     if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
@@ -66,6 +71,9 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         None => Some(0),
     };
     let incoming = TraceParent::from_headers(&parts.headers);
+    let host = || clean.host.as_ref().map(|host| host.as_str());
+    let is_logged = client.worker.access_log.is_some();
+    let asked = is_logged.then(|| Asked::of_request(client.peer, &parts, host()));
     let hop = Hop::begin(
         &client.worker,
         Begin {
@@ -77,6 +85,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
             target: Some(&clean.target),
             version: parts.version,
             busy: Some(busy),
+            asked,
         },
     );
     if let Some(rsp) = apply::response(&verdict, Guard::Hop(Rc::clone(&hop))) {

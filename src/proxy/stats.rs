@@ -25,6 +25,8 @@ pub struct Stats {
     pub n_bad_requests: u64,
     /// Requests whose routing keys were taken off, since their clients are not trusted.
     pub n_keys_ignored: u64,
+    /// Lines that the access log lost because it could not be written fast enough.
+    pub n_unlogged: u64,
     /// Upstream connections opened.
     pub n_upstream_opened: u64,
     /// Times an open upstream connection took another request.

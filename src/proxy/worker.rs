@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     acceptor::Accepted,
+    access_log::AccessLog,
     cluster::{Clusters, Registry},
     connection,
     metrics::{Meter, Meters},
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) clusters: Clusters,
     pub(crate) meter: Meter,
     pub(crate) tls: Arc<Configs>,
+    pub(crate) access_log: Option<AccessLog>,
     /// Client connections and what they were upgraded to. Upstream connections
     /// end with the thread.
     pub(crate) tasks: TaskTracker,
@@ -60,6 +62,7 @@ pub(crate) struct Seed {
     pub(crate) registry: Arc<Registry>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) tls: Arc<Configs>,
+    pub(crate) access_log: Option<AccessLog>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
     pub(crate) cut: CancellationToken,
@@ -87,6 +90,7 @@ async fn run(seed: Seed) {
         registry,
         meters,
         tls,
+        access_log,
         mut accepted_rx,
         cut,
         done: _done,
@@ -101,6 +105,7 @@ async fn run(seed: Seed) {
         clusters: Clusters::new(idx, registry),
         meter: Meter::new(meters),
         tls,
+        access_log,
         tasks: TaskTracker::new(),
         cut,
     });

@@ -101,13 +101,18 @@ struct Alone {
 
 impl Alone {
     async fn start(files: &[(&str, &str)]) -> Self {
+        Self::start_with(files, &[]).await
+    }
+
+    async fn start_with(files: &[(&str, &str)], args: &[&str]) -> Self {
         let data = Data::new();
         for (name, text) in files {
             data.write(&format!("rules/{name}"), text);
         }
         let mut proxy = command::spur(data.home());
-        proxy.args(["proxy", "--listen", "127.0.0.1:0", "--workers", "2", "-o", "json", "-f"]);
-        proxy.arg(folder(&data)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        proxy.args(["proxy", "--listen", "127.0.0.1:0", "--workers", "2", "-o", "json"]);
+        proxy.args(args).arg("-f").arg(folder(&data)).current_dir(data.home());
+        proxy.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = proxy.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("it is ready");
@@ -131,11 +136,16 @@ impl Alone {
         }
     }
 
-    async fn end(mut self) {
+    async fn end(self) {
+        assert_eq!(self.end_keeping().await.1, Some(0));
+    }
+
+    /// Ends it; what it has written stays for as long as its data.
+    async fn end_keeping(mut self) -> (Data, Option<i32>) {
         let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it ends");
-        assert_eq!(ended.unwrap().code(), Some(0));
+        (self.data, ended.unwrap().code())
     }
 }
 
@@ -187,6 +197,28 @@ async fn requests_are_counted_for_prometheus() {
     let open = metrics.get("/metrics").header("accept", "application/openmetrics-text").send().await.ok();
     assert!(open.text().ends_with("# EOF\n") && open.text().contains("# {trace_id=\""));
     alone.end().await;
+}
+
+#[tokio::test]
+async fn requests_are_logged_to_the_last() {
+    let shop = shop(says("v1").await, says("v2").await);
+    let files = [("shop.yaml", &shop[..]), ("rule.yaml", &rule("v1", "v2"))];
+    let log = ["--access-log-file", "access.log", "--access-log-encoding", "json"];
+    let alone = Alone::start_with(&files, &log).await;
+    let cart = alone.site("cart.shop.localhost");
+    for n in 0..20 {
+        cart.get(&format!("/{n}?password=hush")).header("user", "ann").send().await.ok();
+    }
+    let file = alone.data.home().join("access.log");
+    let (data, ended) = alone.end_keeping().await;
+    assert_eq!(ended, Some(0));
+    let written = std::fs::read_to_string(file).unwrap();
+    drop(data);
+    let lines: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 20, "{written}");
+    assert_eq!(lines[7]["path"], "/7?password=REDACTED");
+    assert_eq!(lines[7]["response_code"], 200);
+    assert_eq!(lines[7]["rule"], "VirtualService/shop/cart http[0] `ann`");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::access_log::AccessLogArgs;
 use super::up::UpOutput;
 
 const EXAMPLES: &str = "\
@@ -13,6 +14,7 @@ wrong is told with its line, and the rules from before stay.
 Examples:
   spur proxy -f rules/                              listen on 127.0.0.1:8080
   spur proxy -f rules/ --listen 0.0.0.0:80 --workers 2
+  spur proxy -f rules/ --access-log-file - --access-log-encoding json
   spur rules test cases.yaml -f rules/              check the rules first";
 
 /// `spur proxy …`
@@ -34,6 +36,9 @@ pub struct ProxyArgs {
     /// Bound of client connections, such as head-bytes=128KiB (repeatable; docs/limits.md lists them)
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
+    /// The access log.
+    #[command(flatten)]
+    pub access_log: AccessLogArgs,
     /// What to print when ready: json is one line on stdout
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: UpOutput,

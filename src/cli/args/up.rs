@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::access_log::AccessLogArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   spur up                         start here and stay in the foreground
@@ -50,6 +52,9 @@ pub struct UpArgs {
     /// Bound of client connections, such as head-bytes=128KiB (repeatable; docs/limits.md lists them)
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
+    /// The access log.
+    #[command(flatten)]
+    pub access_log: AccessLogArgs,
     /// Stop when standard input ends, so that nothing is left when the starter dies
     #[arg(long, hide = true)]
     pub until_stdin_ends: bool,

@@ -44,6 +44,7 @@ fn metrics(meters: &Arc<Meters>) -> Metrics {
         meters: Arc::clone(meters),
         workers: Vec::new(),
         n_refused: Arc::default(),
+        n_unlogged: Arc::default(),
         registry: Arc::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use spur_istio::Spec;
 use spur_net::{Caller, Destination, Inlet, bind_loopback};
-use spur_proxy::{Config, Drained, Handle, Proxy};
+use spur_proxy::{AccessLog, Config, Drained, Handle, Proxy};
 use spur_route::{
     CredentialSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs, SandboxSpec,
     ServiceSpec, Specs,
@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     rules: RuleSpecs,
     workers: Option<usize>,
     change: Option<fn(&mut Config)>,
+    access_log: Option<AccessLog>,
 }
 
 /// A running proxy.
@@ -161,6 +162,12 @@ impl Plan {
         self
     }
 
+    /// Where requests are logged.
+    pub(crate) fn access_log(mut self, log: AccessLog) -> Self {
+        self.access_log = Some(log);
+        self
+    }
+
     pub(crate) fn table(&self, revision: u64) -> RoutingTable {
         let (services, sandboxes) = (self.services.clone(), self.sandboxes.clone());
         RoutingTable::of(revision, Specs { services, sandboxes, rules: self.rules.clone() })
@@ -172,6 +179,7 @@ impl Plan {
         if let Some(change) = self.change {
             change(&mut config);
         }
+        config.access_log = self.access_log;
         let handle = Proxy::start(config).unwrap();
         let entry_closed = CancellationToken::new();
         let entry = open(&handle, None, Destination::Entry, &entry_closed).await;
