@@ -17,6 +17,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use crate::{
     attempts::{Deadline, Held},
+    grpc_web::{Decoder, GrpcWeb, NotBase64},
     hop::Hop,
     pool::Lease,
     replay::{Kept, Polled},
@@ -27,7 +28,20 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     source: Source,
+    /// Undoes the base64 of gRPC-Web.
+    decoder: Option<Decoder>,
     hop: Rc<Hop>,
+}
+
+/// Why a client's body cannot be sent on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestBodyError {
+    /// The client broke it off.
+    #[error(transparent)]
+    Client(hyper::Error),
+    /// It is not what it says it is.
+    #[error(transparent)]
+    NotBase64(NotBase64),
 }
 
 /// Where a request's body comes from.
@@ -56,6 +70,8 @@ pub(crate) struct UpstreamBody {
     /// Given back at the end; absent afterwards.
     lease: Option<Lease>,
     means: Means,
+    /// How it is told to a client of gRPC-Web.
+    web: Option<GrpcWeb>,
     /// What the request takes up until then.
     _held: Held,
     /// When all of it must be over, and what has happened then.
@@ -100,7 +116,7 @@ pub(crate) enum Guard {
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, hop: Rc<Hop>) -> Self {
-        Self { source: Source::Once(incoming), hop }
+        Self { source: Source::Once(incoming), decoder: None, hop }
     }
 
     /// A body that can be sent again.
@@ -110,7 +126,17 @@ impl RequestBody {
 
     /// The same body from its beginning.
     pub(crate) fn again(kept: &Rc<Kept>, hop: Rc<Hop>) -> Self {
-        Self { source: Source::Kept(Rc::clone(kept), 0), hop }
+        Self { source: Source::Kept(Rc::clone(kept), 0), decoder: None, hop }
+    }
+
+    /// The same body, its base64 undone.
+    pub(crate) fn decoding(self) -> Self {
+        Self { decoder: Some(Decoder::default()), ..self }
+    }
+
+    /// Whether its base64 is undone.
+    pub(crate) fn is_decoding(&self) -> bool {
+        self.decoder.is_some()
     }
 
     /// What is kept of it.
@@ -140,12 +166,12 @@ impl Source {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RequestBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let Poll::Ready((polled, is_new)) = self.source.poll(cx) else {
             self.hop.client_awaited();
             return Poll::Pending;
@@ -155,7 +181,14 @@ impl Body for RequestBody {
             Some(Err(_)) => self.hop.client_failed(),
             None => self.hop.request_ended(),
         }
-        Poll::Ready(polled.map(|frame| frame.map(clean_trailers)))
+        let polled = polled.map(|frame| frame.map(clean_trailers).map_err(RequestBodyError::Client));
+        let this = &mut *self;
+        let Some(decoder) = &mut this.decoder else { return Poll::Ready(polled) };
+        let decoded = decode(decoder, polled);
+        if let Some(Err(_)) = &decoded {
+            this.hop.client_failed();
+        }
+        Poll::Ready(decoded)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -167,10 +200,32 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
+            // What is decoded is shorter.
+            _ if self.decoder.is_some() => SizeHint::default(),
             Source::Once(incoming) => incoming.size_hint(),
             Source::Kept(kept, _) => *kept.hint(),
         }
     }
+}
+
+/// The next frame without its base64.
+fn decode(
+    decoder: &mut Decoder,
+    polled: Option<Result<Frame<Bytes>, RequestBodyError>>,
+) -> Option<Result<Frame<Bytes>, RequestBodyError>> {
+    let is_cut_off = polled.is_none() && !decoder.is_at_end();
+    if is_cut_off {
+        *decoder = Decoder::default();
+        return Some(Err(RequestBodyError::NotBase64(NotBase64)));
+    }
+    let frame = match polled? {
+        Ok(frame) => frame,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(match frame.into_data() {
+        Ok(text) => decoder.decode(&text).map(Frame::data).map_err(RequestBodyError::NotBase64),
+        Err(trailers) => Ok(trailers),
+    })
 }
 
 // === impl ResponseBody ===
@@ -198,6 +253,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Upstream(body) if body.web.is_some() => SizeHint::default(),
             Self::Upstream(body) => body.incoming.size_hint(),
             Self::Own(body, _) => body.size_hint(),
         }
@@ -210,17 +266,24 @@ impl UpstreamBody {
     pub(crate) fn new(
         incoming: Incoming,
         (hop, lease, held): (Rc<Hop>, Lease, Held),
-        (means, deadline): (Means, Option<Deadline>),
+        (means, web, deadline): (Means, Option<GrpcWeb>, Option<Deadline>),
     ) -> Self {
         // A body that has ended needs no clock.
         let deadline = deadline.filter(|_| !incoming.is_end_stream());
         let deadline = deadline.map(|deadline| (Box::pin(sleep_until(deadline.at)), deadline.error));
-        Self { incoming, hop, lease: Some(lease), means, _held: held, deadline }
+        Self { incoming, hop, lease: Some(lease), means, web, _held: held, deadline }
+    }
+
+    /// The next frame, as the client can read it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = ready!(self.poll_upstream(cx));
+        let (Some(web), Some(Ok(_))) = (self.web, &polled) else { return Poll::Ready(polled) };
+        Poll::Ready(polled.map(|frame| frame.map(|frame| in_web(web, frame))))
     }
 
     /// An error is handed on: hyper then breaks the response off, so the client
     /// does not take what it has for the whole (RFC 9112 8). A gRPC client is told by status.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.means == Means::Over {
             return Poll::Ready(None);
         }
@@ -289,6 +352,16 @@ impl Drop for UpstreamBody {
         if self.incoming.is_end_stream() {
             self.finish();
         }
+    }
+}
+
+fn in_web(web: GrpcWeb, frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_data() {
+        Ok(data) => Frame::data(web.data(data)),
+        Err(frame) => match frame.into_trailers() {
+            Ok(trailers) => Frame::data(web.trailers(&trailers)),
+            Err(frame) => frame,
+        },
     }
 }
 

@@ -188,7 +188,10 @@ where
         async move { Ok::<_, Infallible>(request::answer(&client, req).await) }
     });
     let ended = if protocol == Protocol::Http2 {
-        let connection = limits.http2(LocalExecutor).serve_connection(io, service);
+        let mut http = limits.http2(LocalExecutor);
+        // RFC 8441 3: WebSockets may come in streams.
+        http.enable_connect_protocol();
+        let connection = http.serve_connection(io, service);
         drive(connection, |c| c.graceful_shutdown(), (&pace, limits), &inlet.closing).await
     } else {
         let connection = limits.http1().serve_connection(io, service).with_upgrades();

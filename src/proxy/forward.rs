@@ -1,6 +1,7 @@
 //! A request in the form in which it is sent on: what the next hop should know, and the target as
 //! the upstream's protocol wants it. Sending it is left to `attempts`.
 
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header,
     request::Parts,
@@ -13,7 +14,7 @@ use crate::{
     connection::Client,
     hop::Hop,
     pool::Speak,
-    sanitise::{Clean, Upgrade},
+    sanitise::{Clean, SEC_WEBSOCKET_KEY, Upgrade},
 };
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -42,7 +43,12 @@ pub(crate) fn rewrite(
     if let Some(host) = clean.host.as_ref().map(host_value) {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
-    if clean.upgrade == Upgrade::WebSocket {
+    if clean.upgrade == Upgrade::WebSocketStream {
+        // RFC 8441 5: the stream has none, and upstream it is asked for. RFC 6455 4.1: 16 bytes.
+        let nonce = STANDARD.encode(rand::random::<[u8; 16]>());
+        headers.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_str(&nonce).expect("base64 is a header value"));
+    }
+    if clean.upgrade.is_websocket() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }

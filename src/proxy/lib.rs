@@ -28,6 +28,7 @@ mod connect;
 mod connection;
 mod failure;
 mod forward;
+mod grpc_web;
 mod handle;
 mod hop;
 mod local;

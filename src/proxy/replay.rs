@@ -27,6 +27,7 @@ pub(crate) struct Replay {
     version: Version,
     headers: HeaderMap,
     body: Rc<Kept>,
+    is_decoding: bool,
 }
 
 /// A body of which the beginning is kept.
@@ -60,6 +61,7 @@ impl Replay {
             version: req.version(),
             headers: req.headers().clone(),
             body: req.body().kept()?,
+            is_decoding: req.body().is_decoding(),
         })
     }
 
@@ -68,7 +70,8 @@ impl Replay {
         if self.body.is_too_long.get() {
             return None;
         }
-        let mut req = Request::new(RequestBody::again(&self.body, Rc::clone(hop)));
+        let body = RequestBody::again(&self.body, Rc::clone(hop));
+        let mut req = Request::new(if self.is_decoding { body.decoding() } else { body });
         *req.method_mut() = self.method.clone();
         *req.uri_mut() = self.uri.clone();
         *req.version_mut() = self.version;

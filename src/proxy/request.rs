@@ -3,7 +3,8 @@
 use std::{rc::Rc, sync::LazyLock, time::Duration};
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
+    request::Parts,
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use spur_net::{Caller, Destination};
@@ -22,6 +23,7 @@ use crate::{
     cluster::Overflow,
     connection::Client,
     forward,
+    grpc_web::GrpcWeb,
     hop::{Begin, Hop},
     pool::Speak,
     respond::{Refusal, Shape, respond},
@@ -42,7 +44,8 @@ static USUAL_RETRIES: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default
 /// Answers one request, by an upstream or by ourselves.
 pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> Response<ResponseBody> {
     let busy = client.pace.begin();
-    let on_upgrade = req.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut req));
+    let may_upgrade = req.headers().contains_key(header::UPGRADE) || req.method() == Method::CONNECT;
+    let on_upgrade = may_upgrade.then(|| hyper::upgrade::on(&mut req));
     let (mut parts, body) = req.into_parts();
     let shape = Shape::of(&parts.headers);
     let fault = client.pace.head_fault().map(BadRequest::from);
@@ -100,7 +103,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         return refuse(&hop, &Refusal::bad_request(bad), shape);
     }
     let speak = speak(&verdict, parts.version, shape);
-    if clean.upgrade == Upgrade::WebSocket && speak == Speak::Http2 {
+    if clean.upgrade.is_websocket() && speak == Speak::Http2 {
         return refuse(&hop, &Refusal::websocket_over_h2(&verdict), shape);
     }
     let Some(first) = first else {
@@ -123,7 +126,8 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         },
         None => None,
     };
-    let is_upgrade = clean.upgrade == Upgrade::WebSocket;
+    let upgrade = clean.upgrade;
+    let is_upgrade = upgrade.is_websocket();
     let again = again(&verdict, shape);
     let rule_timeout = verdict.applied.as_ref().and_then(|applied| applied.route.timeout);
     let deadline = match is_upgrade {
@@ -140,16 +144,21 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     };
     forward::rewrite(&mut parts.headers, client, &hop, (&verdict, &clean, incoming));
     let version = parts.version;
+    let web = GrpcWeb::of(&parts.headers).filter(|_| speak == Speak::Http2);
+    if let Some(web) = web {
+        web.to_grpc(&mut parts.headers);
+    }
     let body = match again {
         Again::Policy(_) => RequestBody::keeping(body, Rc::clone(&hop)),
         Again::Never | Again::Unsent => RequestBody::new(body, Rc::clone(&hop)),
     };
+    let body = if web.is_some_and(|web| web.sends_text) { body.decoding() } else { body };
     let Some(req) = forward::request(parts, clean, (speak, origin.is_some()), body) else {
         return refuse(&hop, &Refusal::bad_request(BadRequest::InvalidTarget), shape);
     };
     // gRPC brings its own deadline, and its streams may be silent; an upgrade may take its time,
     // too.
-    let may_time_out = shape != Shape::Grpc && !is_upgrade;
+    let may_time_out = !shape.is_grpc() && !is_upgrade;
     let outgoing = Outgoing {
         req,
         speak,
@@ -168,10 +177,11 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
             let means = match (shape, version) {
                 _ if is_upgrade => Means::Declined,
                 (Shape::Grpc, Version::HTTP_2) => Means::Grpc,
+                _ if web.is_some() => Means::Grpc,
                 _ => Means::Usual,
             };
-            let on_upgrade = on_upgrade.filter(|_| is_upgrade);
-            pass_on(client, hop, (answered, means, deadline), (&verdict, shape, on_upgrade))
+            let on_upgrade = on_upgrade.filter(|_| is_upgrade).map(|on_upgrade| (on_upgrade, upgrade));
+            pass_on(client, hop, (answered, means, web, deadline), (&verdict, shape, on_upgrade))
         }
         Err(Unanswered::BodyTimeout) => {
             let refusal = Refusal::bad_request(BadRequest::BodyTimeout);
@@ -231,7 +241,7 @@ fn again(verdict: &Verdict, shape: Shape) -> Again<'_> {
     match verdict.applied.as_ref().map_or(&Retries::Default, |applied| &applied.route.retries) {
         Retries::Off => Again::Never,
         Retries::Policy(policy) => Again::Policy(policy),
-        Retries::Default if shape == Shape::Grpc => Again::Policy(&USUAL_RETRIES),
+        Retries::Default if shape.is_grpc() => Again::Policy(&USUAL_RETRIES),
         Retries::Default => Again::Unsent,
     }
 }
@@ -260,13 +270,16 @@ pub(crate) fn connect_timeout(worker: &Worker, verdict: &Verdict) -> Duration {
 fn pass_on(
     client: &Client,
     hop: Rc<Hop>,
-    (answered, means, deadline): (Answered, Means, Option<Deadline>),
-    (verdict, shape, on_upgrade): (&Verdict, Shape, Option<OnUpgrade>),
+    (answered, means, web, deadline): (Answered, Means, Option<GrpcWeb>, Option<Deadline>),
+    (verdict, shape, on_upgrade): (&Verdict, Shape, Option<(OnUpgrade, Upgrade)>),
 ) -> Response<ResponseBody> {
     let Answered { mut rsp, lease, endpoint, held } = answered;
-    if rsp.status() == StatusCode::SWITCHING_PROTOCOLS {
+    let is_switched = rsp.status() == StatusCode::SWITCHING_PROTOCOLS;
+    // A success says to a stream that it is what it asked to be (RFC 8441 5).
+    let is_stream = matches!(on_upgrade, Some((_, Upgrade::WebSocketStream)));
+    if is_switched || is_stream && rsp.status().is_success() {
         return match on_upgrade {
-            Some(on_upgrade) if upgrade::is_websocket(rsp.headers()) => {
+            Some(on_upgrade) if is_switched && upgrade::is_websocket(rsp.headers()) => {
                 upgrade::switch(client, (&hop, held), on_upgrade, &mut rsp)
             }
             // RFC 9110 15.2.2: only what was asked for. The connection is not HTTP any more.
@@ -285,7 +298,10 @@ fn pass_on(
     if let Some(applied) = &verdict.applied {
         apply::to_response(applied, &mut head.headers);
     }
-    let body = UpstreamBody::new(incoming, (hop, lease, held), (means, deadline));
+    if let Some(web) = web {
+        web.to_web(&mut head.headers);
+    }
+    let body = UpstreamBody::new(incoming, (hop, lease, held), (means, web, deadline));
     let mut rsp = Response::new(ResponseBody::Upstream(body));
     *rsp.status_mut() = head.status;
     *rsp.headers_mut() = head.headers;

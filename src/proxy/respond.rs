@@ -13,6 +13,7 @@ use crate::{
     attempts::Undelivered,
     body::{Guard, ResponseBody},
     failure,
+    grpc_web::GrpcWeb,
     request::is_grpc,
     sanitise::BadRequest,
 };
@@ -30,6 +31,9 @@ pub(crate) enum Shape {
     /// A response of trailers only
     /// (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
     Grpc,
+    /// The same where trailers cannot be read: they are headers
+    /// (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>).
+    GrpcWeb,
 }
 
 /// Why a request is answered by us.
@@ -50,6 +54,7 @@ pub(crate) fn respond(refusal: &Refusal, shape: Shape, guard: Guard) -> Response
         Shape::Text => (refusal.status, "text/plain; charset=utf-8", refusal.text()),
         Shape::Json => (refusal.status, "application/json", refusal.json()),
         Shape::Grpc => (StatusCode::OK, "application/grpc", String::new()),
+        Shape::GrpcWeb => (StatusCode::OK, "application/grpc-web+proto", String::new()),
     };
     let body = Full::new(Bytes::from(text));
     let mut rsp = Response::new(ResponseBody::Own(body, guard));
@@ -61,7 +66,7 @@ pub(crate) fn respond(refusal: &Refusal, shape: Shape, guard: Guard) -> Response
     if refusal.closes {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if shape == Shape::Grpc {
+    if shape.is_grpc() {
         headers.insert("grpc-status", HeaderValue::from_static(refusal.grpc_status()));
         headers.insert("grpc-message", refusal.grpc_message());
     }
@@ -93,6 +98,9 @@ impl Shape {
         if is_grpc(headers) {
             return Self::Grpc;
         }
+        if GrpcWeb::of(headers).is_some() {
+            return Self::GrpcWeb;
+        }
         let accepts = |kind: &str| {
             headers
                 .get_all(header::ACCEPT)
@@ -101,6 +109,14 @@ impl Shape {
                 .any(|value| value.contains(kind))
         };
         if accepts("application/json") && !accepts("text/") { Self::Json } else { Self::Text }
+    }
+
+    /// Whether what is answered has a status of gRPC's.
+    pub(crate) fn is_grpc(self) -> bool {
+        match self {
+            Self::Grpc | Self::GrpcWeb => true,
+            Self::Text | Self::Json => false,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use http::{
     request::Parts,
     uri::{Authority, PathAndQuery, Scheme, Uri},
 };
+use hyper::ext::Protocol;
 use spur_net::Limits;
 
 use self::hop_by_hop::strip_request;
@@ -28,7 +29,7 @@ pub(crate) use self::{
 };
 
 /// RFC 6455 11.3.1: once in a request.
-const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
+pub(crate) const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 
 /// A request in one clean form.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub(crate) enum Upgrade {
     No,
     /// A WebSocket (RFC 6455 4.1).
     WebSocket,
+    /// A WebSocket in a stream of HTTP/2 (RFC 8441 5).
+    WebSocketStream,
 }
 
 /// Checks `parts` and takes off what belongs to the client's connection only.
@@ -57,9 +60,9 @@ pub(crate) fn clean(parts: &mut Parts, limits: &Limits) -> Result<Clean, BadRequ
     if parts.headers.len() > limits.n_headers_max {
         return Err(BadRequest::ManyHeaders(limits.n_headers_max));
     }
-    // Among them the extended CONNECT of RFC 8441.
-    if parts.method == Method::CONNECT {
-        return Err(BadRequest::Connect);
+    let is_stream = parts.method == Method::CONNECT;
+    if is_stream {
+        extended_connect(parts)?;
     }
     check_transfer_encoding(&parts.headers)?;
     let target = target(parts, limits)?;
@@ -67,7 +70,7 @@ pub(crate) fn clean(parts: &mut Parts, limits: &Limits) -> Result<Clean, BadRequ
         Version::HTTP_2 => host_of_h2(parts)?,
         _ => host_of_h1(parts)?,
     };
-    let upgrade = upgrade(parts)?;
+    let upgrade = if is_stream { Upgrade::WebSocketStream } else { upgrade(parts)? };
     strip_request(&mut parts.headers);
     parts.headers.remove(header::HOST);
     if parts.version == Version::HTTP_2 {
@@ -181,6 +184,20 @@ fn without_userinfo(authority: Authority) -> Result<Authority, BadRequest> {
     Ok(authority)
 }
 
+/// RFC 8441 4: a CONNECT with `:protocol` has a path, too, and is routed like the GET that asks for
+/// the same over HTTP/1.1; any other CONNECT is not taken.
+fn extended_connect(parts: &mut Parts) -> Result<(), BadRequest> {
+    let protocol = parts.extensions.get::<Protocol>();
+    if !protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case("websocket")) {
+        return Err(BadRequest::Connect);
+    }
+    if parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0") {
+        return Err(BadRequest::InvalidUpgrade);
+    }
+    parts.method = Method::GET;
+    Ok(())
+}
+
 /// RFC 9110 7.8: an upgrade is an offer, and one that we do not pass on is ignored.
 fn upgrade(parts: &Parts) -> Result<Upgrade, BadRequest> {
     let headers = &parts.headers;
@@ -198,6 +215,18 @@ fn upgrade(parts: &Parts) -> Result<Upgrade, BadRequest> {
         return Err(BadRequest::InvalidUpgrade);
     }
     Ok(Upgrade::WebSocket)
+}
+
+// === impl Upgrade ===
+
+impl Upgrade {
+    /// Whether it is a WebSocket, by whichever version of HTTP it came.
+    pub(crate) fn is_websocket(self) -> bool {
+        match self {
+            Self::No => false,
+            Self::WebSocket | Self::WebSocketStream => true,
+        }
+    }
 }
 
 /// A list of exactly one token.

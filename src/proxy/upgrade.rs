@@ -22,7 +22,7 @@ use crate::{
     connection::Client,
     hop::Hop,
     relay::copy,
-    sanitise,
+    sanitise::{self, Upgrade},
 };
 
 /// Whether a 101 is for a WebSocket.
@@ -30,15 +30,18 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Answers 101 to the client, and copies both ways once both sides have switched.
+/// Answers the client that it has what it asked for, and copies both ways once both sides have switched.
 pub(crate) fn switch(
     client: &Client,
     (hop, held): (&Rc<Hop>, Held),
-    on_upgrade: OnUpgrade,
+    (on_upgrade, asked): (OnUpgrade, Upgrade),
     rsp: &mut Response<Incoming>,
 ) -> Response<ResponseBody> {
     let upstream = hyper::upgrade::on(&mut *rsp);
-    hop.set_status(StatusCode::SWITCHING_PROTOCOLS);
+    // RFC 8441 5: a stream is answered as every CONNECT is.
+    let is_stream = asked == Upgrade::WebSocketStream;
+    let status = if is_stream { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+    hop.set_status(status);
     let tunnel = tunnel(Rc::clone(hop), on_upgrade, upstream);
     let open = Rc::clone(&client.open);
     client.worker.tasks.spawn_local(async move {
@@ -48,11 +51,15 @@ pub(crate) fn switch(
 
     let mut headers = std::mem::take(rsp.headers_mut());
     sanitise::strip_response(&mut headers);
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if is_stream {
+        headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+    } else {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
     let empty = Full::new(Bytes::new());
     let mut switched = Response::new(ResponseBody::Own(empty, Guard::Hop(Rc::clone(hop))));
-    *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *switched.status_mut() = status;
     *switched.headers_mut() = headers;
     switched
 }

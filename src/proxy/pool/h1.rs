@@ -117,17 +117,26 @@ async fn open(peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody
 // === impl IdleByPeer ===
 
 impl IdleByPeer {
-    /// The most recently used connection that can be used now. One whose last
-    /// message is not quite finished stays.
+    /// The most recently used connection that can be used now. One whose last message is not quite
+    /// finished stays. Those behind it are not looked at: what idles too long is the sweep's.
     fn take(&mut self, peer: &Peer) -> Option<SendRequest<RequestBody>> {
         let connections = self.by_peer.get_mut(peer)?;
-        let n_before = connections.len();
         let now = Instant::now();
-        connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < IDLE_MAX);
-        let found = connections.iter().rposition(|c| c.sender.is_ready());
-        let taken = found.map(|idx| connections.remove(idx).sender);
-        self.n_idle -= n_before - connections.len();
-        taken
+        let mut place = connections.len();
+        while let Some(idx) = place.checked_sub(1) {
+            place = idx;
+            let Idle { sender, since } = &connections[idx];
+            let is_over = sender.is_closed() || now.duration_since(*since) >= IDLE_MAX;
+            if !is_over && !sender.is_ready() {
+                continue;
+            }
+            let taken = connections.remove(idx);
+            self.n_idle -= 1;
+            if !is_over {
+                return Some(taken.sender);
+            }
+        }
+        None
     }
 
     fn put(&mut self, peer: Peer, sender: SendRequest<RequestBody>) {

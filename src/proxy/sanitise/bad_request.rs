@@ -30,7 +30,7 @@ pub(crate) enum BadRequest {
     BodyTimeout,
     #[error("the transfer encoding is not exactly `chunked`")]
     TransferEncoding,
-    #[error("the method CONNECT, and with it WebSocket over HTTP/2, is not supported")]
+    #[error("the method CONNECT is not supported, unless it is for a WebSocket over HTTP/2")]
     Connect,
     #[error("a WebSocket handshake is a GET of HTTP/1.1 without a body and with one `sec-websocket-key`")]
     InvalidUpgrade,

@@ -9,6 +9,7 @@ mod faults;
 
 mod floods;
 mod grpc;
+mod grpc_web;
 mod http1;
 mod http2;
 

@@ -39,6 +39,7 @@ pub(crate) struct Got {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    pub(crate) bytes: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
 }
 
@@ -140,10 +141,12 @@ pub(crate) async fn whole(rsp: Response<Incoming>) -> Result<Got, hyper::Error> 
     let (head, body) = rsp.into_parts();
     let body = timeout(PATIENCE, body.collect()).await.expect("the body ends")?;
     let trailers = body.trailers().cloned();
+    let bytes = body.to_bytes();
     Ok(Got {
         status: head.status,
         headers: head.headers,
-        text: String::from_utf8(body.to_bytes().to_vec()).unwrap(),
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        bytes,
         trailers,
     })
 }
