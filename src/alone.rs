@@ -40,7 +40,6 @@ pub(crate) async fn proxy(args: ProxyArgs) -> ExitCode {
 
 async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let ProxyArgs { filename, listen, metrics_listen, workers, limit, access_log, output } = args;
-    let access_log = crate::access_log::open(&access_log)?;
     let limits = crate::up::limits(Limits::default(), &limit)?;
     let mut signals = Signals::listen().context("failed to take over signals")?;
     let listener = spur_net::bind(listen)?;
@@ -59,7 +58,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
     let request_grace = limits.drain_timeout;
-    let (access_log, log_writer) = access_log.unzip();
+    let (access_log, log_writer) = crate::access_log::open(&access_log)?.unzip();
     let config = ProxyConfig { limits, access_log, ..ProxyConfig::new(workers, table.clone()) };
     let proxy = Proxy::start(config)?;
     let mut gateways = Gateways { address: entry.ip(), inlets_tx: proxy.inlets(), open: BTreeMap::new() };

@@ -78,8 +78,8 @@ pub(crate) struct Asked {
 
 impl AccessLog {
     /// Writes what has ended.
-    pub(crate) fn write(&self, begun: Begun, end: &HopEnd) {
-        match self.entries_tx.try_send(Entry { begun, end: end.clone() }) {
+    pub(crate) fn write(&self, begun: Begun, end: HopEnd) {
+        match self.entries_tx.try_send(Entry { begun, end }) {
             Ok(()) => {}
             // Whoever writes has ended, or does not keep up.
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
@@ -99,7 +99,7 @@ impl AccessLog {
             response_bytes: 0,
             error: Some(HopError::RejectedRequest),
         };
-        self.write(Begun { asked, start: None }, &end);
+        self.write(Begun { asked, start: None }, end);
     }
 
     /// Counts the entries that were lost since the start.

@@ -216,7 +216,7 @@ impl Hop {
             error,
         };
         if let (Some(log), Some(begun)) = (&self.worker.access_log, self.logged.borrow_mut().take()) {
-            log.write(*begun, &end);
+            log.write(*begun, end.clone());
         }
         self.worker.meter.record(&self.labels, &end, self.id.trace_id);
         self.worker.ring.push(Record::End(self.id, Box::new(end)));

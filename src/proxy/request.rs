@@ -144,7 +144,10 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     };
     forward::rewrite(&mut parts.headers, client, &hop, (&verdict, &clean, incoming));
     let version = parts.version;
-    let web = GrpcWeb::of(&parts.headers).filter(|_| speak == Speak::Http2);
+    let web = match speak {
+        Speak::Http1 => None,
+        Speak::Http2 => GrpcWeb::of(&parts.headers),
+    };
     if let Some(web) = web {
         web.to_grpc(&mut parts.headers);
     }

@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use spur_api::kinds::apiextensions::status;
 use spur_api::{REGISTRY, bundled, meta};
-use spur_store::{Expect, ListRange, ReadError, Store, WriteError};
+use spur_store::{Expect, ReadError, Store, WriteError};
 
 use crate::kinds::priority;
 use crate::served::Served;
-use crate::{object, pipeline};
+use crate::{bootstrap, object};
 
 /// Says who keeps an APIService: `onstart` for built-in versions, `true` for definitions.
 const KEPT: &str = "kube-aggregator.kubernetes.io/automanaged";
@@ -49,12 +49,15 @@ pub(crate) async fn follow(store: &Store, definitions: &[Value]) {
         Err(error) => return tracing::warn!(%error, "failed to read the APIServices: {error}"),
     };
     let is_in = |list: &[Value], one: &Value| list.iter().any(|other| meta::name(other) == meta::name(one));
-    let make = wanted.iter().filter(|one| !is_in(&there, one)).map(|one| put(store, one.clone()));
+    let make = wanted.iter().filter(|one| !is_in(&there, one)).map(|one| bootstrap::make(store, one.clone()));
     let drop = there.iter().filter(|one| !is_in(&wanted, one)).map(|one| delete(store, one));
     // At once, so that they share a transaction.
     let (made, dropped) = futures::join!(futures::future::join_all(make), futures::future::join_all(drop));
-    for error in made.into_iter().chain(dropped).filter_map(Result::err) {
-        tracing::warn!(%error, "failed to keep an APIService: {error}");
+    for error in made.into_iter().filter_map(Result::err) {
+        tracing::warn!(%error, "failed to keep an APIService: {error}: {}", error.source);
+    }
+    for error in dropped.into_iter().filter_map(Result::err) {
+        tracing::warn!(%error, "failed to take away an APIService: {error}");
     }
 }
 
@@ -102,23 +105,9 @@ fn kind() -> Served {
 
 /// The APIServices that follow definitions.
 fn kept(store: &Store) -> Result<Vec<Value>, ReadError> {
-    let kind = kind();
-    let everything = ListRange { namespace: None, after: None, limit: None, at: None };
-    let listed = store.list(&kind.resource(), everything)?;
-    let found = listed.items.iter().filter_map(|stored| object::found(&kind, stored).ok());
     let follows =
         |value: &Value| meta::labels(value).and_then(|labels| labels.get(KEPT)) == Some(&json!(ALWAYS));
-    Ok(found.map(|found| found.value).filter(follows).collect())
-}
-
-async fn put(store: &Store, mut value: Value) -> Result<(), WriteError> {
-    let kind = kind();
-    pipeline::prepare_create(&kind, &mut value);
-    let key = object::key(&kind, None, meta::name(&value));
-    match store.put(key, Expect::Absent, object::encode(&kind, &value)).await {
-        Ok(_) | Err(WriteError::Exists { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
+    Ok(object::all(store, &kind())?.into_iter().filter(follows).collect())
 }
 
 async fn delete(store: &Store, value: &Value) -> Result<(), WriteError> {

@@ -73,7 +73,7 @@ pub async fn bootstrap(store: &Store) -> Result<(), BootstrapError> {
 }
 
 /// Makes an object unless it is there.
-async fn make(store: &Store, mut value: Value) -> Result<(), BootstrapError> {
+pub(crate) async fn make(store: &Store, mut value: Value) -> Result<(), BootstrapError> {
     let kind = kind_of(&value);
     pipeline::prepare_create(&kind, &mut value);
     match store.put(key_of(&kind, &value), Expect::Absent, object::encode(&kind, &value)).await {

@@ -21,7 +21,7 @@ use rand::RngExt;
 use serde_json::{Map, Value, json};
 use spur_api::{Status, meta};
 use spur_schema::FieldError;
-use spur_store::{Key, ListRange, Store};
+use spur_store::{Key, Store};
 
 use crate::object;
 use crate::served::Served;
@@ -76,8 +76,8 @@ impl ClusterAddresses {
         kind: &Served,
         service: &mut Value,
     ) -> Result<Held<'_>, Status> {
-        let has_none = meta::text(service, "/spec/type") == "ExternalName";
-        if kind.plural() != "services" || !kind.group().is_empty() || has_none {
+        let is_service = kind.plural() == "services" && kind.group().is_empty();
+        if !is_service || meta::text(service, "/spec/type") == "ExternalName" {
             return Ok(Held(None));
         }
         let name = meta::name(service).to_owned();
@@ -141,14 +141,11 @@ impl ClusterAddresses {
 /// The addresses of all Services that are stored.
 fn stored_claims(store: &Store) -> HashMap<Ipv4Addr, Claim> {
     let kind = Served::bundled("", "v1", "services");
-    let everything = ListRange { namespace: None, after: None, limit: None, at: None };
-    let listed = store.list(&kind.resource(), everything);
-    let listed = listed.inspect_err(|error| tracing::error!(%error, "failed to read the Services: {error}"));
-    let found = listed.iter().flat_map(|listed| &listed.items);
-    let found = found.filter_map(|stored| object::found(&kind, stored).ok());
-    let claims = found.filter_map(|found| {
-        let service = object::key(&kind, Some(meta::namespace(&found.value)), meta::name(&found.value));
-        Some((address_of(&found.value)?, Claim { service, n_writes: 0 }))
+    let all = object::all(store, &kind);
+    let all = all.inspect_err(|error| tracing::error!(%error, "failed to read the Services: {error}"));
+    let claims = all.into_iter().flatten().filter_map(|value| {
+        let service = object::key(&kind, Some(meta::namespace(&value)), meta::name(&value));
+        Some((address_of(&value)?, Claim { service, n_writes: 0 }))
     });
     claims.collect()
 }

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use spur_api::{Status, meta};
-use spur_store::{Key, ReadError, Revision, Stored, WriteError};
+use spur_store::{Key, ListRange, ReadError, Revision, Store, Stored, WriteError};
 
 use crate::served::Served;
 use crate::state::State;
@@ -54,6 +54,14 @@ pub(crate) fn find(
 ) -> Result<Option<Found>, Status> {
     let stored = state.store.get(&key(kind, namespace, name)).map_err(|error| unreadable(&error))?;
     stored.map(|stored| found(kind, &stored)).transpose()
+}
+
+/// All objects of a kind that can be read, in the order of their keys.
+pub(crate) fn all(store: &Store, kind: &Served) -> Result<Vec<Value>, ReadError> {
+    let everything = ListRange { namespace: None, after: None, limit: None, at: None };
+    let listed = store.list(&kind.resource(), everything)?;
+    let found = listed.items.iter().filter_map(|stored| found(kind, stored).ok());
+    Ok(found.map(|found| found.value).collect())
 }
 
 /// A stored object as a value of this kind with its resourceVersion.

@@ -53,11 +53,9 @@ fn priority_class(state: &State, name: &str) -> Result<Option<Value>, String> {
         let found = found.ok_or_else(|| format!("no PriorityClass with name {name} was found"))?;
         return Ok(Some(found.value));
     }
-    let range = spur_store::ListRange { namespace: None, after: None, limit: None, at: None };
-    let listed = state.store.list(&classes.resource(), range).map_err(|error| error.to_string())?;
-    let all = listed.items.iter().filter_map(|stored| object::found(&classes, stored).ok());
+    let all = object::all(&state.store, &classes).map_err(|error| error.to_string())?;
     // Where several claim to be the default, the lowest is (`getDefaultPriority`).
-    let defaults = all.map(|found| found.value).filter(|class| class["globalDefault"] == true);
+    let defaults = all.into_iter().filter(|class| class["globalDefault"] == true);
     Ok(defaults.min_by_key(|class| meta::number(class, "/value").unwrap_or_default()))
 }
 

@@ -75,14 +75,14 @@ impl Applying<'_> {
         let (schema, there) = self.written.see(&merged, &last.api_version);
         let pruned = remove(schema, &there, &last.fields.with_named_fields(Some(schema)));
         let pruned = self.add_back_owned(&merged, pruned, managed, &last.api_version);
-        let (schema, pruned) = self.written.see(&pruned, &last.api_version);
+        let pruned = self.written.convert(&pruned, &last.api_version);
         let named = |set: &FieldSet| set.with_named_fields(Some(schema));
         let fields_of = |value: &Value| named(&extract_stored(schema, value));
         let gone = fields_of(&there).difference(&fields_of(&pruned)).intersection(&named(&last.fields));
         // Upstream removes here what has become empty, although it may be applied as such.
         let owned_now = owned_at(managed, &last.api_version);
         let pruned = remove(schema, &there, &gone.difference(&named(&owned_now)));
-        self.written.see(&pruned, &self.manager.api_version).1.into_owned()
+        self.written.convert(&pruned, &self.manager.api_version).into_owned()
     }
 
     /// What was pruned, with what somebody owns. `Updater.addBackOwnedItems` upstream.
@@ -93,7 +93,7 @@ impl Applying<'_> {
             let (schema, there) = self.written.see(merged, version);
             let named = |set: &FieldSet| set.with_named_fields(Some(schema));
             let fields_of = |value: &Value| named(&extract_stored(schema, value));
-            let kept = fields_of(&self.written.see(&pruned, version).1);
+            let kept = fields_of(&self.written.convert(&pruned, version));
             let kept = kept.union(&named(&owned_at(managed, version)));
             pruned = remove(schema, &there, &fields_of(&there).difference(&kept));
         }

@@ -45,7 +45,12 @@ impl<'a> Written<'a> {
         self.schema
     }
 
-    /// An object in a version, with the schema of that.
+    /// An object of whichever version in another.
+    pub(super) fn convert<'v>(&self, object: &'v Value, api_version: &str) -> Cow<'v, Value> {
+        self.see(object, api_version).1
+    }
+
+    /// An object of the version that is written in, in another, with the schema of that.
     pub(super) fn see<'v>(&self, object: &'v Value, api_version: &str) -> (Schema<'a>, Cow<'v, Value>) {
         let is_there = object.get("apiVersion").and_then(Value::as_str) == Some(api_version);
         let others = self.others.filter(|_| !is_there);

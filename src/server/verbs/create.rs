@@ -81,11 +81,10 @@ pub(crate) async fn store_new(
     Err(Status::new(409, "AlreadyExists", why))
 }
 
-async fn put_new(request: &Request, kind: &Served, value: Value) -> Result<Value, Status> {
-    let mut value = value;
+async fn put_new(request: &Request, kind: &Served, mut value: Value) -> Result<Value, Status> {
     let state = &request.state;
     let _held = state.addresses().fill_in(&state.store, kind, &mut value)?;
-    let mut value = object::in_order(value);
+    value = object::in_order(value);
     let name = meta::name(&value).to_owned();
     let key = object::key(kind, request.namespace(), &name);
     if request.query.is_dry_run {

@@ -113,12 +113,11 @@ fn check_uid(request: &Request, new: &Value, old: &Value) -> Result<(), Status> 
 
 /// Stores a complete object over the old one. What changes nothing is not
 /// written, and what nothing holds any more is deleted.
-pub(crate) async fn store(request: &Request, old: &Found, new: Value) -> Result<Value, Status> {
+pub(crate) async fn store(request: &Request, old: &Found, mut new: Value) -> Result<Value, Status> {
     let (kind, name) = (request.kind(), request.target.object_name());
-    let mut new = new;
     let state = &request.state;
     let _held = state.addresses().fill_in(&state.store, kind, &mut new)?;
-    let mut new = object::in_order(new);
+    new = object::in_order(new);
     custom_definitions::settle(&request.state, kind, &mut new);
     if is_same(&new, &old.value) && old.is_current {
         return Ok(old.value.clone());
