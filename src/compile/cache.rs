@@ -4,11 +4,13 @@
 //! that it does not have at that version.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use spur_route::RoutingTable;
 
-use super::{Fragment, Source, SourceKind, compile, revision};
+use super::assembly::Assembly;
+use super::{Fragment, Source, SourceKind, revision};
 
 /// Fragments by object. As large as the objects themselves: one entry each.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,9 @@ pub struct FragmentCache {
     listing: HashMap<SourceKind, HashSet<ObjectKey>>,
     /// The highest resourceVersion seen, deleted objects included.
     revision: u64,
+    assembly: Assembly,
+    /// The table that was made last, with which the next shares what has not changed.
+    table: Arc<RoutingTable>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +32,7 @@ struct ObjectKey {
     name: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Entry {
     uid: Option<String>,
     version: Option<String>,
@@ -41,23 +46,32 @@ impl FragmentCache {
     pub fn apply<K: Source>(&mut self, object: &K) -> bool {
         let key = ObjectKey::of(object);
         self.note(&key, object);
-        let (uid, version) = (object.uid(), object.resource_version());
+        let (uid, version) = (object.uid(), object.content_version());
         // Objects from files have no version: they are read each time.
         let is_known = version.is_some()
             && self.entries.get(&key).is_some_and(|entry| entry.uid == uid && entry.version == version);
         if is_known {
             return false;
         }
-        let fragment = object.fragment();
-        let old = self.entries.insert(key, Entry { uid, version, fragment: fragment.clone() });
-        old.and_then(|entry| entry.fragment) != fragment
+        let new = object.fragment();
+        let entry = self.entries.entry(key).or_default();
+        (entry.uid, entry.version) = (uid, version);
+        if entry.fragment == new {
+            return false;
+        }
+        let old = std::mem::replace(&mut entry.fragment, new);
+        old.iter().for_each(|old| self.assembly.take(old));
+        entry.fragment.iter().for_each(|new| self.assembly.add(new));
+        true
     }
 
     /// An object is gone, or cannot be read. Returns whether the table may be another now.
     pub fn remove<K: Source>(&mut self, object: &impl kube::Resource) -> bool {
         let key = ObjectKey::named(K::KIND, object);
         self.revision = self.revision.max(revision(object.meta()));
-        self.entries.remove(&key).is_some_and(|entry| entry.fragment.is_some())
+        let Some(fragment) = self.entries.remove(&key).and_then(|entry| entry.fragment) else { return false };
+        self.assembly.take(&fragment);
+        true
     }
 
     /// A list of all objects of a kind begins: each will be applied.
@@ -69,15 +83,16 @@ impl FragmentCache {
     /// table may be another now.
     pub fn end_list(&mut self, kind: SourceKind) -> bool {
         let Some(listed) = self.listing.remove(&kind) else { return false };
-        let n_before = self.entries.len();
-        self.entries.retain(|key, _| key.kind != kind || listed.contains(key));
-        self.entries.len() != n_before
+        let Self { entries, assembly, .. } = self;
+        let gone = entries.extract_if(|key, _| key.kind == kind && !listed.contains(key));
+        let gone = gone.map(|(_, entry)| entry.fragment.iter().for_each(|old| assembly.take(old)));
+        gone.count() > 0
     }
 
     /// The table of everything that is there.
-    #[must_use]
-    pub fn table(&self) -> RoutingTable {
-        compile(self.revision, self.entries.values().filter_map(|entry| entry.fragment.as_ref()))
+    pub fn table(&mut self) -> Arc<RoutingTable> {
+        self.table = Arc::new(self.table.next(self.revision, self.assembly.specs()));
+        self.table.clone()
     }
 
     fn note<K: Source>(&mut self, key: &ObjectKey, object: &K) {

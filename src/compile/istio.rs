@@ -70,7 +70,7 @@ pub(super) enum RuleContent {
     VirtualService(Arc<VirtualServiceSpec>),
     DestinationRule(Arc<DestinationRuleSpec>),
     Gateway(Arc<GatewaySpec>),
-    ServiceEntry(Vec<ServiceSpec>),
+    ServiceEntry(Vec<Arc<ServiceSpec>>),
 }
 
 // === impl IstioKind ===
@@ -178,11 +178,19 @@ impl<K: IstioKind> Source for Istio<K> {
             Spec::VirtualService(spec) => RuleContent::VirtualService(Arc::new(spec)),
             Spec::DestinationRule(spec) => RuleContent::DestinationRule(Arc::new(spec)),
             Spec::Gateway(spec) => RuleContent::Gateway(Arc::new(spec)),
-            Spec::ServiceEntry(services) => RuleContent::ServiceEntry(services),
+            Spec::ServiceEntry(services) => {
+                RuleContent::ServiceEntry(services.into_iter().map(Arc::new).collect())
+            }
         };
         let (namespace, name) = super::place(self);
         let created = self.creation_timestamp().map(|time| time.0);
         Some(Fragment(Content::Rules(Arc::new(RuleFragment { created, namespace, name, content }))))
+    }
+
+    /// Only the spec counts, whose changes the server numbers: what is written to the status of a
+    /// rule, which is after each change, makes no other table.
+    fn content_version(&self) -> Option<String> {
+        self.metadata.generation.map(|generation| generation.to_string()).or_else(|| self.resource_version())
     }
 }
 

@@ -2,21 +2,23 @@
 //! [`Fragment`], fragments become a [`RoutingTable`].
 //!
 //! ```text
-//!  Service, EndpointSlice, Pod ┐                       ┌─► ServiceSpec ─┐
-//!  Sandbox, Secret ────────────┼─► Fragment ─► compile ┼─► SandboxSpec ─┼─► RoutingTable::of
-//!  VirtualService, … ──────────┘   (cached by uid      └─► RuleSpecs ───┘
-//!                                   and resourceVersion)
+//!  Service, EndpointSlice, Pod ┐                        ┌─► ServiceSpec ─┐
+//!  Sandbox, Secret ────────────┼─► Fragment ─► Assembly ┼─► SandboxSpec ─┼─► RoutingTable
+//!  VirtualService, … ──────────┘   (cached by uid       └─► RuleSpecs ───┘
+//!                                   and version)
 //! ```
 //!
 //! A fragment is what an object says about routing, read once; [`FragmentCache`]
-//! keeps them while objects change. Objects are taken in their typed form: what
+//! keeps them while objects change, and with them the specs of what has not changed. Objects are taken in their typed form: what
 //! a field is called is then checked by the compiler, and they are read once at
 //! the edge. Watching the API is left to `routes`, deciding to `spur-route`.
 
 pub mod files;
 
+mod assembly;
 mod cache;
 mod istio;
+mod named;
 mod pod;
 mod sandbox;
 mod secret;
@@ -26,7 +28,6 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
@@ -36,11 +37,12 @@ use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use spur_api::sandbox::Sandbox;
-use spur_route::{CredentialSpec, ForkSpec, RoutingTable, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
+use spur_route::{CredentialSpec, RoutingTable};
 
+use assembly::Assembly;
 pub use cache::FragmentCache;
+use istio::RuleFragment;
 pub use istio::{DestinationRule, Gateway, Istio, IstioKind, ServiceEntry, VirtualService};
-use istio::{RuleContent, RuleFragment};
 use pod::PodFragment;
 use sandbox::SandboxFragment;
 use service::ServiceFragment;
@@ -68,6 +70,12 @@ pub trait Source: kube::Resource<DynamicType = ()> + DeserializeOwned {
     /// What the object says about routing; `None` where it says nothing, as a
     /// sandbox without a key does.
     fn fragment(&self) -> Option<Fragment>;
+
+    /// Changes when what the object says may have changed; `None` where that is not known, as of
+    /// objects from files.
+    fn content_version(&self) -> Option<String> {
+        self.resource_version()
+    }
 }
 
 /// The kinds of objects that routing is made from.
@@ -93,92 +101,13 @@ pub enum SourceKind {
     ServiceEntry,
 }
 
-/// A fork as its own Service tells of it.
-struct Fork {
-    service: Arc<str>,
-    /// The uid of the sandbox that made the Service.
-    owner: Option<Arc<str>>,
-    spec: ForkSpec,
-}
-
-/// A namespace and a name in it.
-type At<'a> = (&'a str, &'a str);
-
-/// The labels of pods.
-type PodLabels<'a> = HashMap<At<'a>, &'a Arc<BTreeMap<String, String>>>;
-
 /// Makes the table that the fragments of all objects come to. Their order does
 /// not matter. The revision is the highest resourceVersion that they were read at.
 #[must_use]
 pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragment>) -> RoutingTable {
-    let mut services = Vec::new();
-    let mut slices: HashMap<At<'_>, Vec<&SliceFragment>> = HashMap::new();
-    let mut pods = PodLabels::new();
-    let mut sandboxes = Vec::new();
-    let mut rules = Vec::new();
-    let mut credentials = Vec::new();
-    for Fragment(content) in fragments {
-        match content {
-            Content::Service(service) => services.push(&**service),
-            Content::Slice(slice) => {
-                slices.entry((&slice.namespace, &slice.service)).or_default().push(slice);
-            }
-            Content::Pod(pod) => drop(pods.insert((&pod.namespace, &pod.name), &pod.labels)),
-            Content::Sandbox(sandbox) => sandboxes.push(&**sandbox),
-            Content::Rules(rule) => rules.push(&**rule),
-            Content::Secret(credential) => credentials.push((**credential).clone()),
-        }
-    }
-    let mut specs = Vec::with_capacity(services.len());
-    let mut forks: HashMap<At<'_>, Vec<Fork>> = HashMap::new();
-    for service in services {
-        let slices = slices.get(&(&*service.namespace, &*service.name)).map_or(&[][..], Vec::as_slice);
-        let slices = slices.iter().copied().filter(|slice| is_of(&slice.owner, &service.uid));
-        let spec = service.spec(slices, &pods);
-        if let Some(fork_of) = &service.fork_of {
-            let fork =
-                Fork { service: spec.name.clone(), owner: fork_of.owner.clone(), spec: fork_of.spec(&spec) };
-            forks.entry((&service.namespace, &fork_of.sandbox)).or_default().push(fork);
-        }
-        specs.push(spec);
-    }
-    let rules = RuleSpecs { credentials, ..rule_specs(rules, &mut specs) };
-    let sandboxes = sandbox_specs(sandboxes, forks);
-    RoutingTable::of(revision, Specs { services: specs, sandboxes, rules })
-}
-
-/// The rules, the older first; what ServiceEntries add to the Services goes to these.
-fn rule_specs(mut fragments: Vec<&RuleFragment>, services: &mut Vec<ServiceSpec>) -> RuleSpecs {
-    fragments.sort_by_key(|fragment| fragment.seniority());
-    let mut specs = RuleSpecs::default();
-    for fragment in fragments {
-        match &fragment.content {
-            RuleContent::VirtualService(spec) => specs.virtual_services.push(spec.clone()),
-            RuleContent::DestinationRule(spec) => specs.destination_rules.push(spec.clone()),
-            RuleContent::Gateway(spec) => specs.gateways.push(spec.clone()),
-            RuleContent::ServiceEntry(hosts) => services.extend(hosts.iter().cloned()),
-        }
-    }
-    specs
-}
-
-/// The sandboxes with their forks. Where two have one key, the older has it.
-fn sandbox_specs<'a>(
-    mut sandboxes: Vec<&'a SandboxFragment>,
-    mut forks: HashMap<At<'a>, Vec<Fork>>,
-) -> Vec<SandboxSpec> {
-    sandboxes.sort_by_key(|sandbox| sandbox.seniority());
-    let mut keys = HashSet::new();
-    sandboxes
-        .into_iter()
-        .filter(|sandbox| keys.insert(&sandbox.key))
-        .map(|sandbox| {
-            let mut forks = forks.remove(&(&*sandbox.namespace, &*sandbox.name)).unwrap_or_default();
-            forks.retain(|fork| is_of(&fork.owner, &sandbox.uid));
-            forks.sort_by(|a, b| a.service.cmp(&b.service));
-            sandbox.spec(forks.into_iter().map(|fork| fork.spec).collect())
-        })
-        .collect()
+    let mut assembly = Assembly::default();
+    fragments.into_iter().for_each(|fragment| assembly.add(fragment));
+    RoutingTable::of(revision, assembly.specs())
 }
 
 /// Whether an object that names its owner by uid belongs to the one with this uid. What an

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use spur_api::labels;
 use spur_route::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Wire};
 
-use super::PodLabels;
+use super::assembly::Pods;
 use super::slice::SliceFragment;
 
 /// A Service, read.
@@ -57,7 +57,7 @@ impl ServiceFragment {
     pub(super) fn spec<'a>(
         &'a self,
         slices: impl Iterator<Item = &'a SliceFragment>,
-        pods: &'a PodLabels<'a>,
+        pods: &'a Pods,
     ) -> ServiceSpec {
         ServiceSpec {
             namespace: self.namespace.clone(),
@@ -76,7 +76,7 @@ impl ServiceFragment {
     fn endpoints<'a>(
         &'a self,
         slices: impl Iterator<Item = &'a SliceFragment>,
-        pods: &'a PodLabels<'a>,
+        pods: &'a Pods,
     ) -> Vec<EndpointSpec> {
         let mut endpoints: Vec<EndpointSpec> =
             slices.flat_map(|slice| slice.endpoints(&self.ports, &self.name, pods)).collect();

@@ -3,7 +3,7 @@
 //!
 //! Source: <https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/>.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use spur_api::labels;
 use spur_route::{EndpointSpec, PortSpec};
 
-use super::PodLabels;
+use super::assembly::Pods;
 
 /// An EndpointSlice, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl SliceFragment {
         &'a self,
         ports: &'a [PortSpec],
         service: &'a Arc<str>,
-        pods: &'a PodLabels<'a>,
+        pods: &'a Pods,
     ) -> impl Iterator<Item = EndpointSpec> + 'a {
         let served = ports.iter().filter_map(|port| {
             let target = self.ports.iter().find(|target| target.name == port.name)?;
@@ -88,9 +88,15 @@ impl SliceFragment {
         })
     }
 
-    fn labels_of(&self, endpoint: &SliceEndpoint, pods: &PodLabels<'_>) -> Arc<BTreeMap<String, String>> {
-        let of_pod = pods.get(&(&*self.namespace, &*endpoint.pod));
-        of_pod.map_or_else(|| self.labels.clone(), |labels| Arc::clone(labels))
+    /// Whether one of these pods has an endpoint.
+    pub(super) fn names_one_of(&self, pods: &HashSet<(Arc<str>, Arc<str>)>) -> bool {
+        let at = |endpoint: &SliceEndpoint| (self.namespace.clone(), endpoint.pod.clone());
+        self.endpoints.iter().any(|endpoint| pods.contains(&at(endpoint)))
+    }
+
+    fn labels_of(&self, endpoint: &SliceEndpoint, pods: &Pods) -> Arc<BTreeMap<String, String>> {
+        let of_pod = pods.get(&self.namespace, &endpoint.pod);
+        of_pod.map_or_else(|| self.labels.clone(), |pod| pod.labels.clone())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use spur_route::{
     Wire,
 };
 
-use super::{Fragment, FragmentCache, Source, SourceKind, compile};
+use super::{DestinationRule, Fragment, FragmentCache, Istio, Source, SourceKind, VirtualService, compile};
 
 fn service(name: &str, ports: Value) -> Value {
     json!({
@@ -78,7 +78,10 @@ fn port(number: u16, name: &str, wire: Wire) -> PortSpec {
     PortSpec { number, name: name.into(), wire }
 }
 
-fn spec(name: &str, ports: Vec<PortSpec>, endpoints: Vec<EndpointSpec>) -> ServiceSpec {
+/// The endpoints of pods that nobody knows have the labels of their slice.
+fn spec(name: &str, ports: Vec<PortSpec>, mut endpoints: Vec<EndpointSpec>) -> ServiceSpec {
+    let labels = BTreeMap::from([("kubernetes.io/service-name".to_owned(), name.to_owned())]);
+    endpoints.iter_mut().for_each(|endpoint| endpoint.labels = labels.clone().into());
     ServiceSpec {
         namespace: "shop".into(),
         name: name.into(),
@@ -423,7 +426,11 @@ enum Step {
     Relist(u8, u8),
 }
 
-/// The objects that steps are about: two of each kind and one fork's Service.
+/// How many objects steps are about.
+const OBJECTS: u8 = 11;
+
+/// They are: two of the kinds that make up a Service and of sandboxes, one fork's Service, and one
+/// each of a pod and the rules.
 fn object(which: u8, content: u8, version: u64) -> Value {
     let mut object = match which {
         0 | 1 => service(["a", "b"][usize::from(which)], json!([{"port": 80 + u16::from(content % 3)}])),
@@ -434,6 +441,29 @@ fn object(which: u8, content: u8, version: u64) -> Value {
             slice(of, json!([{"port": 4000 + u16::from(content % 5)}]), json!(endpoints))
         }
         4 => fork_service("pr-1-a", ["a", "b"][usize::from(content % 2)], "pr-1"),
+        7 => json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": "shop", "name": "p", "labels": {"version": format!("v{}", content % 2)}},
+        }),
+        8 => istio(
+            "DestinationRule",
+            "a",
+            "2026-01-01T00:00:00Z",
+            json!({
+                "host": "a", "subsets": [{"name": "v", "labels": {"version": format!("v{}", content % 2)}}],
+            }),
+        ),
+        9 | 10 => {
+            let host = ["a", "b"][usize::from(content % 2)];
+            let route = json!([{"destination": {"host": "a", "subset": "v"}}]);
+            let name = ["r", "s"][usize::from(which - 9)];
+            istio(
+                "VirtualService",
+                name,
+                "2026-01-01T00:00:00Z",
+                json!({"hosts": [host], "http": [{"route": route}]}),
+            )
+        }
         _ => {
             let keys = [json!({"routingKey": "k"}), json!({"routingKey": "l"}), Value::Null];
             let name = ["pr-1", "pr-2"][usize::from(which % 2)];
@@ -449,39 +479,89 @@ fn kind_of(which: u8) -> SourceKind {
     match which {
         0 | 1 | 4 => SourceKind::Service,
         2 | 3 => SourceKind::EndpointSlice,
+        7 => SourceKind::Pod,
+        8 => SourceKind::DestinationRule,
+        9 | 10 => SourceKind::VirtualService,
         _ => SourceKind::Sandbox,
     }
 }
 
+fn read<K: Source>(object: &Value) -> K {
+    serde_json::from_value(object.clone()).expect("the object is readable")
+}
+
 fn apply(cache: &mut FragmentCache, object: &Value) -> bool {
-    fn read<K: Source>(object: &Value) -> K {
-        serde_json::from_value(object.clone()).expect("the object is readable")
-    }
     match object["kind"].as_str().expect("a kind") {
         "Service" => cache.apply(&read::<Service>(object)),
         "EndpointSlice" => cache.apply(&read::<EndpointSlice>(object)),
+        "Pod" => cache.apply(&read::<Pod>(object)),
+        "VirtualService" => cache.apply(&read::<Istio<VirtualService>>(object)),
+        "DestinationRule" => cache.apply(&read::<Istio<DestinationRule>>(object)),
         _ => cache.apply(&read::<Sandbox>(object)),
     }
 }
 
 fn remove(cache: &mut FragmentCache, object: &Value) -> bool {
-    let read = || serde_json::from_value::<Sandbox>(object.clone()).expect("the object is readable");
-    match object["kind"].as_str().expect("a kind") {
-        "Service" => {
-            cache.remove::<Service>(&serde_json::from_value::<Service>(object.clone()).expect("readable"))
-        }
-        "EndpointSlice" => cache.remove::<EndpointSlice>(
-            &serde_json::from_value::<EndpointSlice>(object.clone()).expect("readable"),
-        ),
-        _ => cache.remove::<Sandbox>(&read()),
+    fn remove<K: Source>(cache: &mut FragmentCache, object: &Value) -> bool {
+        cache.remove::<K>(&read::<K>(object))
     }
+    match object["kind"].as_str().expect("a kind") {
+        "Service" => remove::<Service>(cache, object),
+        "EndpointSlice" => remove::<EndpointSlice>(cache, object),
+        "Pod" => remove::<Pod>(cache, object),
+        "VirtualService" => remove::<Istio<VirtualService>>(cache, object),
+        "DestinationRule" => remove::<Istio<DestinationRule>>(cache, object),
+        _ => remove::<Sandbox>(cache, object),
+    }
+}
+
+/// What is written to the status after each change of a rule makes no second table.
+#[test]
+fn the_status_of_a_rule_is_no_change() {
+    let mut rule = object(9, 0, 5);
+    rule["metadata"]["generation"] = json!(1);
+    let mut cache = FragmentCache::default();
+    let first = rule.clone();
+    assert!(apply(&mut cache, &first));
+    rule["metadata"]["resourceVersion"] = json!("6");
+    rule["status"] = json!({"conditions": []});
+    assert!(!apply(&mut cache, &rule));
+    let unchanged = compile(6, &[Fragment::of(&first).expect("readable").expect("a rule")]);
+    assert_eq!(*cache.table(), unchanged);
+    rule["metadata"]["generation"] = json!(2);
+    assert!(apply(&mut cache, &rule));
+}
+
+/// A table of thousands of Services is not made anew for one of them.
+#[test]
+fn what_has_not_changed_is_shared_with_the_table_before() {
+    let mut cache = FragmentCache::default();
+    for which in [0, 1, 2, 8, 9] {
+        apply(&mut cache, &object(which, 0, 5));
+    }
+    let before = cache.table();
+    apply(&mut cache, &object(2, 1, 6));
+    let slice_changed = cache.table();
+    apply(&mut cache, &object(9, 1, 7));
+    let rule_changed = cache.table();
+    let is_kept = |name, (old, new): (&RoutingTable, &RoutingTable)| {
+        let port = |table: &RoutingTable| table.service_port("shop", name, 80).cloned();
+        std::sync::Arc::ptr_eq(&port(old).expect("a port"), &port(new).expect("a port"))
+    };
+    assert!(!is_kept("a", (&before, &slice_changed)));
+    assert!(is_kept("b", (&before, &slice_changed)));
+    // The rule was for `a`, and is for `b`.
+    assert!(!is_kept("a", (&slice_changed, &rule_changed)));
+    assert!(!is_kept("b", (&slice_changed, &rule_changed)));
+    apply(&mut cache, &object(0, 1, 8));
+    assert!(is_kept("b", (&rule_changed, &cache.table())));
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => (0..7_u8, any::<u8>()).prop_map(|(which, content)| Step::Put(which, content)),
-        1 => (0..7_u8).prop_map(Step::Delete),
-        1 => (0..7_u8, 0..7_u8).prop_map(|(kind, lost)| Step::Relist(kind, lost)),
+        4 => (0..OBJECTS, any::<u8>()).prop_map(|(which, content)| Step::Put(which, content)),
+        1 => (0..OBJECTS).prop_map(Step::Delete),
+        1 => (0..OBJECTS, 0..OBJECTS).prop_map(|(kind, lost)| Step::Relist(kind, lost)),
     ];
     proptest::collection::vec(step, 0..40)
 }
@@ -522,10 +602,10 @@ proptest! {
             let table = cache.table();
             let fragments: Vec<Fragment> =
                 world.values().filter_map(|object| Fragment::of(object).expect("readable")).collect();
-            prop_assert_eq!(&table, &compile(table.revision(), &fragments));
+            prop_assert_eq!(&*table, &compile(table.revision(), &fragments));
             if !may_change {
                 // Nothing but the revision may be another where the cache saw no change.
-                prop_assert_eq!(&before, &compile(before.revision(), &fragments));
+                prop_assert_eq!(&*before, &compile(before.revision(), &fragments));
             }
             before = table;
         }

@@ -132,8 +132,9 @@ impl fmt::Debug for Credential {
 // === impl Credentials ===
 
 impl Credentials {
-    pub(crate) fn new(specs: Vec<CredentialSpec>) -> Self {
-        let entries = specs.into_iter().map(|it| ((it.namespace, it.name), it.credential));
+    pub(crate) fn new(specs: &[CredentialSpec]) -> Self {
+        let name = |it: &CredentialSpec| (it.namespace.clone(), it.name.clone());
+        let entries = specs.iter().map(|it| (name(it), it.credential.clone()));
         Self(entries.collect())
     }
 

@@ -3,14 +3,14 @@
 //! Source: <https://istio.io/latest/docs/reference/config/networking/virtual-service/>, `hosts`;
 //! the order is Envoy's (`config.route.v3.VirtualHost.domains`).
 
-use std::collections::HashMap;
+use crate::map::Map;
 
 /// Values by host pattern: a name, `*.` and a suffix, or `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostMap<T> {
-    exact: HashMap<Box<str>, T>,
+    exact: Map<Box<str>, T>,
     /// By the suffix with its dot: `.example.com`.
-    by_suffix: HashMap<Box<str>, T>,
+    by_suffix: Map<Box<str>, T>,
     any: Option<T>,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct HostMap<T> {
 
 impl<T> Default for HostMap<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), by_suffix: HashMap::new(), any: None }
+        Self { exact: Map::default(), by_suffix: Map::default(), any: None }
     }
 }
 

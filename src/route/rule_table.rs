@@ -1,25 +1,28 @@
 //! The rules of a table by host, and what DestinationRules say of each Service: made once from
 //! [`RuleSpecs`], then only read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::credential::Credentials;
 use crate::gateway_port::{GatewayHost, GatewayPort};
 use crate::host_map::HostMap;
+use crate::map::Map;
 use crate::policy::Policy;
 use crate::rule_spec::{
     DestinationRuleSpec, GatewaySpec, PortPolicies, ROOT_NAMESPACE, RuleSpecs, ServerHost, SubsetSpec,
     VirtualServiceSpec, Visibility,
 };
 use crate::rules::MESH;
+use crate::service::Backends;
 use crate::spec::ServiceSpec;
-use crate::table::Backends;
 use crate::verdict::Rule;
 
 /// Rules by where requests come in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuleTable {
+    /// What it was made from.
+    specs: Arc<RuleSpecs>,
     /// Those of the mesh, by host; several where not everyone sees the first.
     mesh: HostMap<Vec<Arc<VirtualServiceSpec>>>,
     /// Those of gateways, by port.
@@ -47,7 +50,7 @@ pub(crate) struct Destinations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PortDestinations {
     pub(crate) policy: Arc<Policy>,
-    subsets: HashMap<Arc<str>, Subset>,
+    subsets: Map<Arc<str>, Subset>,
 }
 
 /// Some of the endpoints of a port.
@@ -60,22 +63,27 @@ pub(crate) struct Subset {
 // === impl RuleTable ===
 
 impl RuleTable {
-    pub(crate) fn build(specs: RuleSpecs) -> Self {
-        let RuleSpecs { virtual_services, destination_rules, gateways, credentials } = specs;
+    /// The rules of these specs; `old` itself, where it was made from the very same.
+    pub(crate) fn of(specs: Arc<RuleSpecs>, old: &Arc<Self>) -> Arc<Self> {
+        if Arc::ptr_eq(&specs, &old.specs) { old.clone() } else { Arc::new(Self::new(specs)) }
+    }
+
+    fn new(specs: Arc<RuleSpecs>) -> Self {
+        let mut table = Self { specs: specs.clone(), ..Self::default() };
+        let RuleSpecs { virtual_services, destination_rules, gateways, credentials } = &*specs;
         let credentials = Credentials::new(credentials);
-        let mut table = Self::default();
-        for gateway in &gateways {
+        for gateway in gateways {
             for server in &gateway.servers {
                 table.gateways.entry(server.port).or_default().open(gateway, server, &credentials);
             }
         }
-        for virtual_service in &virtual_services {
-            table.add(virtual_service, &gateways);
+        for virtual_service in virtual_services {
+            table.add(virtual_service, gateways);
         }
         table.gateways.values_mut().for_each(GatewayPort::merge);
         for rule in destination_rules {
             let rule = with_credentials(rule, &credentials);
-            table.destination_rules.entry(&rule.host, Vec::new).push(rule.clone());
+            table.destination_rules.entry(&rule.host, Vec::new).push(rule);
         }
         table
     }
@@ -108,12 +116,11 @@ impl RuleTable {
         self.gateways.iter().map(|(number, port)| (*number, port))
     }
 
-    /// What DestinationRules say of a Service, whose full host is given.
-    pub(crate) fn policies(&self, service: &ServiceSpec, host: &str) -> Option<ServicePolicies> {
-        let own = self.destination_rules.exact(&service.name);
-        let rules = self.destination_rules.exact(host).or(own);
-        let rules = rules.or_else(|| self.destination_rules.wildcard(host))?;
-        Some(ServicePolicies::of(service, rules))
+    /// The DestinationRules for a Service, whose name and full host are given.
+    pub(crate) fn destination_rules(&self, name: &str, host: &str) -> &[Arc<DestinationRuleSpec>] {
+        let rules = &self.destination_rules;
+        let found = rules.exact(host).or_else(|| rules.exact(name)).or_else(|| rules.wildcard(host));
+        found.map_or(&[], Vec::as_slice)
     }
 
     fn add(&mut self, spec: &Arc<VirtualServiceSpec>, gateways: &[Arc<GatewaySpec>]) {
@@ -131,13 +138,13 @@ impl RuleTable {
 }
 
 /// The rule with what the Secrets that it names hold; the same one where it names none.
-fn with_credentials(rule: Arc<DestinationRuleSpec>, credentials: &Credentials) -> Arc<DestinationRuleSpec> {
+fn with_credentials(rule: &Arc<DestinationRuleSpec>, credentials: &Credentials) -> Arc<DestinationRuleSpec> {
     let mut policies = std::iter::once(&rule.policy).chain(rule.subsets.iter().map(|subset| &subset.policy));
     if !policies.any(PortPolicies::names_credentials) {
-        return rule;
+        return rule.clone();
     }
     let namespace = rule.rule.namespace.clone();
-    let mut rule = (*rule).clone();
+    let mut rule = (**rule).clone();
     rule.policy.look_up(credentials, &namespace);
     for subset in &mut rule.subsets {
         subset.policy.look_up(credentials, &namespace);
@@ -179,7 +186,11 @@ impl ServicePolicies {
         own.map(|(_, found)| found).or(self.usual.as_ref())
     }
 
-    fn of(service: &ServiceSpec, rules: &[Arc<DestinationRuleSpec>]) -> Self {
+    /// What DestinationRules say of a Service; `None` where there are none.
+    pub(crate) fn of(service: &ServiceSpec, rules: &[Arc<DestinationRuleSpec>]) -> Option<Self> {
+        if rules.is_empty() {
+            return None;
+        }
         let mut by_namespace: BTreeMap<&str, Vec<&DestinationRuleSpec>> = BTreeMap::new();
         for rule in rules {
             by_namespace.entry(&rule.rule.namespace).or_default().push(rule);
@@ -194,7 +205,7 @@ impl ServicePolicies {
         let by_caller = by_namespace
             .iter()
             .map(|(namespace, rules)| (Arc::from(*namespace), Arc::new(Destinations::of(service, rules))));
-        Self { by_caller: by_caller.collect(), usual }
+        Some(Self { by_caller: by_caller.collect(), usual })
     }
 }
 
@@ -211,7 +222,7 @@ impl Destinations {
     fn of(service: &ServiceSpec, rules: &[&DestinationRuleSpec]) -> Self {
         let first = rules[0];
         let subsets = |number: u16| {
-            let mut subsets = HashMap::new();
+            let mut subsets = Map::default();
             for subset in rules.iter().flat_map(|rule| &rule.subsets) {
                 let policy = subset.policy.of_subset(&first.policy, number);
                 let backends = Backends::filtered(&service.endpoints, number, |it| subset.has(&it.labels));

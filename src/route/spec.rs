@@ -14,11 +14,11 @@ use crate::wire::Wire;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Specs {
     /// Services, and the hosts of ServiceEntries.
-    pub services: Vec<ServiceSpec>,
+    pub services: Vec<Arc<ServiceSpec>>,
     /// Sandboxes.
     pub sandboxes: Vec<SandboxSpec>,
     /// VirtualServices, DestinationRules and Gateways.
-    pub rules: RuleSpecs,
+    pub rules: Arc<RuleSpecs>,
 }
 
 /// A Service with its baseline endpoints.

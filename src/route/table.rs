@@ -1,30 +1,31 @@
 //! The routing table: specs, checked and indexed once, then only read.
 //!
 //! It finds Services, ports, sandboxes and forks by name; which of them wins
-//! is left to `decide`.
+//! is left to `decide`. A table that follows another shares with it what was made from the same
+//! specs: a change of one Service of thousands makes one anew.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::carrier::{CarrierSpec, is_valid_key};
 use crate::credential::TlsServer;
 use crate::gateway_port::{GatewayPort, PortTakes};
 use crate::host::shorten;
-use crate::rule_spec::{VirtualServiceSpec, service_host};
-use crate::rule_table::{RuleTable, ServicePolicies};
-use crate::spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs};
-use crate::verdict::{Endpoint, Rule, RuleKind, SandboxRef, ServicePort};
+use crate::map::Map;
+use crate::rule_table::RuleTable;
+use crate::service::Service;
+use crate::spec::{Fallback, SandboxSpec, ServiceSpec, Specs};
+use crate::verdict::{SandboxRef, ServicePort};
 
 /// Everything that decides where requests go, at one revision. Immutable; a
 /// new one replaces it whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoutingTable {
     revision: u64,
-    namespaces: HashMap<Arc<str>, Namespace>,
+    namespaces: Map<Arc<str>, Namespace>,
     /// Services by a host that is not the cluster's, as namespace and name.
-    hosts: HashMap<Box<str>, (Arc<str>, Arc<str>)>,
-    owners: HashMap<Arc<str>, Arc<Sandbox>>,
-    rules: RuleTable,
+    hosts: Map<Box<str>, (Arc<str>, Arc<str>)>,
+    owners: Map<Arc<str>, Arc<Sandbox>>,
+    rules: Arc<RuleTable>,
     entry_port: Option<u16>,
     carriers: CarrierSpec,
     rejected: Vec<RejectedSandbox>,
@@ -59,38 +60,10 @@ pub enum RejectedWhy {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Namespace {
-    services: HashMap<Arc<str>, Service>,
-    sandboxes: HashMap<Arc<str>, Arc<Sandbox>>,
+    services: Map<Arc<str>, Arc<Service>>,
+    sandboxes: Map<Arc<str>, Arc<Sandbox>>,
     /// The names that preview hosts may hold shortened, from that form.
-    full_names: HashMap<Box<str>, Arc<str>>,
-}
-
-/// A Service, its baseline and its forks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Service {
-    pub(crate) rule: Arc<Rule>,
-    pub(crate) ports: Vec<Port>,
-    /// By key.
-    pub(crate) forks: HashMap<Arc<str>, Fork>,
-    /// Those of the mesh for it; the first that a caller sees counts.
-    pub(crate) virtual_services: Vec<Arc<VirtualServiceSpec>>,
-    /// What DestinationRules say of it.
-    pub(crate) policies: Option<Box<ServicePolicies>>,
-}
-
-/// A Service port and its baseline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Port {
-    pub(crate) service_port: Arc<ServicePort>,
-    pub(crate) baseline: Backends,
-}
-
-/// A sandbox's version of one Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fork {
-    pub(crate) sandbox: Arc<Sandbox>,
-    /// By the Service's port number.
-    ports: Vec<(u16, Backends)>,
+    full_names: Map<Box<str>, Arc<str>>,
 }
 
 /// A sandbox without its forks.
@@ -99,13 +72,6 @@ pub(crate) struct Sandbox {
     pub(crate) at: Arc<SandboxRef>,
     pub(crate) key: Arc<str>,
     pub(crate) fallback: Fallback,
-}
-
-/// The endpoints of one version on one port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Backends {
-    pub(crate) ready: Arc<[Endpoint]>,
-    pub(crate) n_not_ready: usize,
 }
 
 // === impl RoutingTable ===
@@ -119,22 +85,38 @@ impl RoutingTable {
     /// endpoints of ports that are not there wait unseen.
     #[must_use]
     pub fn build(revision: u64, services: Vec<ServiceSpec>, sandboxes: Vec<SandboxSpec>) -> Self {
+        let services = services.into_iter().map(Arc::new).collect();
         Self::of(revision, Specs { services, sandboxes, ..Specs::default() })
     }
 
     /// The same, with rules.
     #[must_use]
     pub fn of(revision: u64, specs: Specs) -> Self {
-        let Specs { services, sandboxes, rules } = specs;
-        let mut table = Self { revision, rules: RuleTable::build(rules), ..Self::default() };
-        for service in services {
-            table.add_service(service);
+        Self::default().next(revision, specs)
+    }
+
+    /// The table of these specs, as [`of`](Self::of) makes it, by one that was made before: what
+    /// comes from the very same specs is shared with it. Carriers and the entry's port are not
+    /// handed on.
+    #[must_use]
+    pub fn next(&self, revision: u64, specs: Specs) -> Self {
+        let Specs { services, mut sandboxes, rules } = specs;
+        let mut table = Self { revision, rules: RuleTable::of(rules, &self.rules), ..Self::default() };
+        for (name, namespace) in &self.namespaces {
+            let services = Map::with_capacity_and_hasher(namespace.services.len(), Default::default());
+            table.namespaces.insert(name.clone(), Namespace { services, ..Namespace::default() });
         }
-        let mut sandboxes = sandboxes;
+        let are_rules_same = Arc::ptr_eq(&table.rules, &self.rules);
+        for service in &services {
+            let old = self.namespaces.get(&service.namespace);
+            let old = old.and_then(|namespace| namespace.services.get(&service.name));
+            table.add_service(service, old.map(|old| (old, are_rules_same)));
+        }
         sandboxes.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         for sandbox in sandboxes {
             table.add_sandbox(sandbox);
         }
+        table.namespaces.retain(|_, namespace| !namespace.is_empty());
         table
     }
 
@@ -209,24 +191,23 @@ impl RoutingTable {
     /// among its ready endpoints, in the baseline or in a fork.
     #[must_use]
     pub fn sends_to(&self, namespace: &str, pod: &str) -> bool {
-        let services = self.namespaces.get(namespace).into_iter().flat_map(|at| at.services.values());
-        services.flat_map(Service::backends).any(|backends| backends.ready.iter().any(|it| &*it.pod == pod))
+        self.services_of(namespace)
+            .flat_map(Service::backends)
+            .any(|backends| backends.ready.iter().any(|it| &*it.pod == pod))
     }
 
     /// The sandbox that a workload is a fork of.
     #[must_use]
     pub fn sandbox_of(&self, namespace: &str, workload: &str) -> Option<&Arc<str>> {
-        let services = self.namespaces.get(namespace).into_iter().flat_map(|at| at.services.values());
-        let mut forks = services.flat_map(|service| service.forks.values());
-        let is_of = |fork: &&Fork| fork.ports.iter().any(|(_, backends)| backends.has_workload(workload));
-        forks.find(is_of).map(|fork| &fork.sandbox.at.name)
+        let mut forks = self.services_of(namespace).flat_map(|service| service.forks.values());
+        forks.find(|fork| fork.has_workload(workload)).map(|fork| &fork.sandbox.at.name)
     }
 
     /// A ready pod of a workload that some Service has.
     #[must_use]
     pub fn pod_of(&self, namespace: &str, workload: &str) -> Option<&Arc<str>> {
-        let services = self.namespaces.get(namespace).into_iter().flat_map(|at| at.services.values());
-        let mut endpoints = services.flat_map(Service::backends).flat_map(|backends| &*backends.ready);
+        let mut endpoints =
+            self.services_of(namespace).flat_map(Service::backends).flat_map(|backends| &*backends.ready);
         endpoints.find(|endpoint| &*endpoint.workload == workload).map(|endpoint| &endpoint.pod)
     }
 
@@ -245,7 +226,15 @@ impl RoutingTable {
     }
 
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
-        self.namespaces.get(namespace)?.services.get(name)
+        self.namespaces.get(namespace)?.services.get(name).map(|service| &**service)
+    }
+
+    fn services_of(&self, namespace: &str) -> impl Iterator<Item = &Service> {
+        self.namespaces
+            .get(namespace)
+            .into_iter()
+            .flat_map(|at| at.services.values())
+            .map(|service| &**service)
     }
 
     pub(crate) fn sandbox(&self, namespace: &str, name: &str) -> Option<&Arc<Sandbox>> {
@@ -264,14 +253,16 @@ impl RoutingTable {
             .map_or(half, |name| &**name)
     }
 
-    fn add_service(&mut self, spec: ServiceSpec) {
+    /// `old` is the Service before, and whether it is under the same rules.
+    fn add_service(&mut self, spec: &Arc<ServiceSpec>, old: Option<(&Arc<Service>, bool)>) {
         for host in &spec.hosts {
             let at = (spec.namespace.clone(), spec.name.clone());
             self.hosts.entry(host.clone()).or_insert(at);
         }
         let namespace = self.namespaces.entry(spec.namespace.clone()).or_default();
         namespace.note_full_name(&spec.name);
-        namespace.services.entry(spec.name.clone()).or_insert_with(|| Service::new(&spec, &self.rules));
+        let service = namespace.services.entry(spec.name.clone());
+        service.or_insert_with(|| Service::of(spec, &self.rules, old));
     }
 
     fn add_sandbox(&mut self, spec: SandboxSpec) {
@@ -299,7 +290,7 @@ impl RoutingTable {
         namespace.sandboxes.insert(spec.name, sandbox.clone());
         for fork in &spec.forks {
             if let Some(service) = namespace.services.get_mut(&fork.service) {
-                service.add_fork(&sandbox, fork);
+                Arc::make_mut(service).add_fork(&sandbox, fork);
             }
         }
     }
@@ -316,132 +307,15 @@ impl RoutingTable {
 // === impl Namespace ===
 
 impl Namespace {
+    fn is_empty(&self) -> bool {
+        let Self { services, sandboxes, full_names: _ } = self;
+        services.is_empty() && sandboxes.is_empty()
+    }
+
     fn note_full_name(&mut self, name: &Arc<str>) {
         let short = shorten(name);
         if *short != **name {
             self.full_names.insert(short.into(), name.clone());
         }
-    }
-}
-
-// === impl Service ===
-
-impl Service {
-    fn new(spec: &ServiceSpec, rules: &RuleTable) -> Self {
-        let host = service_host(&spec.namespace, &spec.name);
-        let (kind, virtual_services) = match &spec.hosts[..] {
-            [] => (RuleKind::Service, rules.of_mesh_host(&host)),
-            [host, ..] => (RuleKind::ServiceEntry, rules.of_mesh_host(host)),
-        };
-        Self {
-            rule: Arc::new(Rule {
-                kind,
-                namespace: spec.namespace.clone(),
-                name: spec.name.clone(),
-                revision: spec.revision,
-                route: None,
-            }),
-            ports: spec.ports.iter().map(|port| Port::new(spec, port)).collect(),
-            forks: HashMap::new(),
-            virtual_services: virtual_services.to_vec(),
-            policies: rules.policies(spec, &host).map(Box::new),
-        }
-    }
-
-    /// Those of every port, of the baseline and of every fork.
-    fn backends(&self) -> impl Iterator<Item = &Backends> {
-        let baseline = self.ports.iter().map(|port| &port.baseline);
-        let forks = self.forks.values().flat_map(|fork| &fork.ports);
-        baseline.chain(forks.map(|(_, backends)| backends))
-    }
-
-    pub(crate) fn port(&self, number: u16) -> Option<&Port> {
-        self.ports.iter().find(|port| port.service_port.port == number)
-    }
-
-    /// The port that a host without a port means: 80, the one of `http://`,
-    /// and otherwise the first.
-    pub(crate) fn default_port(&self) -> Option<&Port> {
-        self.port(80).or_else(|| self.ports.first())
-    }
-
-    /// Two forks of one Service in one sandbox (two workloads behind it) are one version.
-    fn add_fork(&mut self, sandbox: &Arc<Sandbox>, spec: &ForkSpec) {
-        let fork = self
-            .forks
-            .entry(sandbox.key.clone())
-            .or_insert_with(|| Fork { sandbox: sandbox.clone(), ports: Vec::new() });
-        for port in &self.ports {
-            let number = port.service_port.port;
-            let added = Backends::new(&spec.endpoints, number);
-            match fork.ports.iter_mut().find(|(other, _)| *other == number) {
-                Some((_, backends)) => backends.extend(added),
-                None => fork.ports.push((number, added)),
-            }
-        }
-    }
-}
-
-// === impl Port ===
-
-impl Port {
-    fn new(service: &ServiceSpec, spec: &PortSpec) -> Self {
-        Self {
-            service_port: Arc::new(ServicePort {
-                namespace: service.namespace.clone(),
-                name: service.name.clone(),
-                port: spec.number,
-                wire: spec.wire,
-            }),
-            baseline: Backends::new(&service.endpoints, spec.number),
-        }
-    }
-}
-
-// === impl Fork ===
-
-impl Fork {
-    /// The fork's endpoints for a port of its Service.
-    pub(crate) fn backends(&self, port: &Port) -> &Backends {
-        let number = port.service_port.port;
-        self.ports
-            .iter()
-            .find(|(other, _)| *other == number)
-            .map(|(_, backends)| backends)
-            .expect("a fork has an entry for every port of its service")
-    }
-}
-
-// === impl Backends ===
-
-impl Backends {
-    fn new(endpoints: &[EndpointSpec], port: u16) -> Self {
-        Self::filtered(endpoints, port, |_| true)
-    }
-
-    /// Those of a port that are wanted.
-    pub(crate) fn filtered(
-        endpoints: &[EndpointSpec],
-        port: u16,
-        is_wanted: impl Fn(&EndpointSpec) -> bool,
-    ) -> Self {
-        let endpoints = endpoints.iter().filter(|endpoint| endpoint.port == port && is_wanted(endpoint));
-        let (ready, not_ready): (Vec<_>, Vec<_>) = endpoints.partition(|endpoint| endpoint.is_ready);
-        Self { ready: ready.into_iter().map(Endpoint::from).collect(), n_not_ready: not_ready.len() }
-    }
-
-    fn has_workload(&self, workload: &str) -> bool {
-        self.ready.iter().any(|endpoint| &*endpoint.workload == workload)
-    }
-
-    fn extend(&mut self, other: Self) {
-        self.ready = self.ready.iter().chain(&*other.ready).cloned().collect();
-        self.n_not_ready += other.n_not_ready;
-    }
-}
-
-impl From<&EndpointSpec> for Endpoint {
-    fn from(spec: &EndpointSpec) -> Self {
-        Self { address: spec.address, pod: spec.pod.clone(), workload: spec.workload.clone() }
     }
 }

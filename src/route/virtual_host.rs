@@ -4,9 +4,9 @@
 //! An index over the paths finds the rules that can hold at all, so that the time does not
 //! grow with the number of rules; their order is kept.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::map::Map;
 use crate::rules::{HttpMatch, HttpRoute, RequestView, StringMatch};
 
 /// Rules in order.
@@ -37,8 +37,8 @@ pub(crate) struct Found<'r> {
 /// Places of entries by what they want of the path, each list in order.
 #[derive(Clone, Debug, Default)]
 struct Index {
-    exact: HashMap<Box<str>, Vec<usize>>,
-    prefix: HashMap<Box<str>, Vec<usize>>,
+    exact: Map<Box<str>, Vec<usize>>,
+    prefix: Map<Box<str>, Vec<usize>>,
     /// The lengths of all prefixes, each once, the shorter first.
     prefix_lens: Vec<usize>,
     /// Those that no path rules out by its text: patterns, any case, no condition.

@@ -83,7 +83,7 @@ mod tests {
             credentials: vec![secret("good", &pair.key_pem), secret("broken", "no key")],
             ..RuleSpecs::default()
         };
-        let table = RoutingTable::of(1, Specs { rules, ..Specs::default() });
+        let table = RoutingTable::of(1, Specs { rules: rules.into(), ..Specs::default() });
         let faults = certificate_faults(&table);
         assert!(faults.iter().all(|(gateway, _)| gateway == "shop/edge"));
         let faults: Vec<&str> = faults.iter().map(|(_, fault)| &**fault).collect();

@@ -6,8 +6,9 @@ use super::Keyed;
 use crate::explain::{CandidateFinding, CandidateOutcome, DestinationFinding, DestinationOutcome};
 use crate::policy::Policy;
 use crate::rules::{DestinationRef, WeightedDestination};
+use crate::service::{Backends, Fork, Port, Service};
 use crate::spec::Fallback;
-use crate::table::{Backends, Fork, Port, RoutingTable, Service};
+use crate::table::RoutingTable;
 use crate::verdict::{Reason, Share, Version};
 
 /// A Service and port that could take a request, as a whole or a subset of it.

@@ -9,7 +9,8 @@ use crate::host::{self, HostKind, HostName};
 use crate::host_map::bare_host;
 use crate::rule_spec::VirtualServiceSpec;
 use crate::rules::MESH;
-use crate::table::{Port, RoutingTable, Sandbox, Service};
+use crate::service::{Port, Service};
+use crate::table::{RoutingTable, Sandbox};
 use crate::verdict::Reason;
 use crate::virtual_host::Rules;
 

@@ -14,9 +14,9 @@ use spur_route::rules::{
 };
 use spur_route::{
     Ask, Destination, DestinationRuleSpec, EndpointSpec, Explanation, Fallback, ForkSpec, GatewaySpec,
-    Outcome, PortPolicies, PortSpec, RoutingTable, Rule, RuleKind, SandboxSpec, ServerHost, ServerSpec,
-    Serves, ServiceSpec, Source, Specs, SubsetSpec, Verdict, Version, VirtualServiceSpec, Visibility, Wire,
-    decide, service_host,
+    Outcome, PortPolicies, PortSpec, RoutingTable, Rule, RuleKind, RuleSpecs, SandboxSpec, ServerHost,
+    ServerSpec, Serves, ServiceSpec, Source, Specs, SubsetSpec, Verdict, Version, VirtualServiceSpec,
+    Visibility, Wire, decide, service_host,
 };
 
 pub(crate) struct World {
@@ -128,14 +128,14 @@ impl World {
         };
         let mut specs = Specs {
             services: vec![
-                service("reviews", &[80], &[("v1-0", "v1"), ("v2-0", "v2"), ("v3-0", "v3")]),
-                service("ratings", &[80], &[("ratings-0", "v1")]),
-                service("two-ports", &[80, 9090], &[("two-0", "v1")]),
+                service("reviews", &[80], &[("v1-0", "v1"), ("v2-0", "v2"), ("v3-0", "v3")]).into(),
+                service("ratings", &[80], &[("ratings-0", "v1")]).into(),
+                service("two-ports", &[80, 9090], &[("two-0", "v1")]).into(),
             ],
             sandboxes: vec![sandbox("pr-1", vec![fork]), sandbox("pr-2", Vec::new())],
             ..Specs::default()
         };
-        specs.rules.destination_rules.push(Arc::new(destination_rule()));
+        Arc::make_mut(&mut specs.rules).destination_rules.push(Arc::new(destination_rule()));
         Self { specs }
     }
 
@@ -157,8 +157,12 @@ impl World {
             gateways.iter().map(|gateway| (*gateway).into()).collect(),
             routes.into_iter().map(|route| Arc::new(route.build(name))).collect(),
         );
-        self.specs.rules.virtual_services.push(Arc::new(spec));
+        self.rules_mut().virtual_services.push(Arc::new(spec));
         self
+    }
+
+    fn rules_mut(&mut self) -> &mut RuleSpecs {
+        Arc::make_mut(&mut self.specs.rules)
     }
 
     pub(crate) fn gateway(self, id: &str, port: u16, hosts: &[&str]) -> Self {
@@ -173,7 +177,7 @@ impl World {
         let hosts = hosts.iter().map(|host| ServerHost { namespace: None, host: (*host).into() }).collect();
         let servers = vec![ServerSpec { port, hosts, redirects_to_https, serves: Serves::Http }];
         let spec = GatewaySpec { id: id.into(), namespace: "shop".into(), servers };
-        self.specs.rules.gateways.push(Arc::new(spec));
+        self.rules_mut().gateways.push(Arc::new(spec));
         self
     }
 

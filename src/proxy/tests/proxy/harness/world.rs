@@ -169,8 +169,9 @@ impl Plan {
     }
 
     pub(crate) fn table(&self, revision: u64) -> RoutingTable {
-        let (services, sandboxes) = (self.services.clone(), self.sandboxes.clone());
-        RoutingTable::of(revision, Specs { services, sandboxes, rules: self.rules.clone() })
+        let services = self.services.iter().cloned().map(Arc::new).collect();
+        let sandboxes = self.sandboxes.clone();
+        RoutingTable::of(revision, Specs { services, sandboxes, rules: self.rules.clone().into() })
     }
 
     pub(crate) async fn start(self) -> World {

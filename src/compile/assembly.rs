@@ -1,0 +1,204 @@
+//! The fragments of all objects by what they are about, and what they come to.
+//!
+//! ```text
+//!  add, take ──► what depends on the fragment is stale ──► specs: only that is made anew
+//! ```
+//!
+//! A Service's spec depends on the Service, on its slices, and on the labels of the pods that these
+//! name; the rules depend on each other, so that they are put together anew as a whole. What has
+//! not changed keeps its `Arc`, by which the next table knows it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use spur_route::{CredentialSpec, ForkSpec, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
+
+use super::istio::{RuleContent, RuleFragment};
+use super::named::Named;
+use super::pod::PodFragment;
+use super::sandbox::SandboxFragment;
+use super::service::ServiceFragment;
+use super::slice::SliceFragment;
+use super::{Content, Fragment, is_of};
+
+/// The pods that are known.
+pub(super) type Pods = Named<Arc<PodFragment>>;
+
+/// A namespace and a name in it.
+type At = (Arc<str>, Arc<str>);
+
+/// Fragments, indexed. Of two Services of one name, the first counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Assembly {
+    services: Named<Vec<Arc<ServiceFragment>>>,
+    /// By the Service that they are of.
+    slices: Named<Vec<Arc<SliceFragment>>>,
+    pods: Pods,
+    sandboxes: Vec<Arc<SandboxFragment>>,
+    /// The Services of forks, by the sandbox that they are of.
+    forks: Named<Vec<Arc<ServiceFragment>>>,
+    /// The older first.
+    rules: Vec<Arc<RuleFragment>>,
+    credentials: Vec<Arc<CredentialSpec>>,
+    specs: Named<Arc<ServiceSpec>>,
+    stale_services: HashSet<At>,
+    stale_pods: HashSet<At>,
+    /// What rules and credentials come to; `None` when they have changed.
+    made_of_rules: Option<MadeOfRules>,
+}
+
+#[derive(Clone, Debug)]
+struct MadeOfRules {
+    specs: Arc<RuleSpecs>,
+    /// The hosts of ServiceEntries.
+    services: Vec<Arc<ServiceSpec>>,
+}
+
+/// A fork as its own Service tells of it.
+struct Fork {
+    service: Arc<str>,
+    /// The uid of the sandbox that made the Service.
+    owner: Option<Arc<str>>,
+    spec: ForkSpec,
+}
+
+// === impl Assembly ===
+
+impl Assembly {
+    pub(super) fn add(&mut self, Fragment(content): &Fragment) {
+        self.touch(content);
+        match content {
+            Content::Service(service) => {
+                self.services.add((&service.namespace, &service.name), service);
+                if let Some(fork_of) = &service.fork_of {
+                    self.forks.add((&service.namespace, &fork_of.sandbox), service);
+                }
+            }
+            Content::Slice(slice) => self.slices.add((&slice.namespace, &slice.service), slice),
+            Content::Pod(pod) => self.pods.insert((&pod.namespace, &pod.name), pod.clone()),
+            Content::Sandbox(sandbox) => self.sandboxes.push(sandbox.clone()),
+            Content::Rules(rules) => {
+                let place = self.rules.partition_point(|other| other.seniority() <= rules.seniority());
+                self.rules.insert(place, rules.clone());
+            }
+            Content::Secret(credential) => self.credentials.push(credential.clone()),
+        }
+    }
+
+    /// Takes away what was added.
+    pub(super) fn take(&mut self, Fragment(content): &Fragment) {
+        self.touch(content);
+        match content {
+            Content::Service(service) => {
+                self.services.take((&service.namespace, &service.name), service);
+                if let Some(fork_of) = &service.fork_of {
+                    self.forks.take((&service.namespace, &fork_of.sandbox), service);
+                }
+            }
+            Content::Slice(slice) => self.slices.take((&slice.namespace, &slice.service), slice),
+            Content::Pod(pod) => self.pods.remove(&pod.namespace, &pod.name),
+            Content::Sandbox(sandbox) => self.sandboxes.retain(|other| !Arc::ptr_eq(other, sandbox)),
+            Content::Rules(rules) => self.rules.retain(|other| !Arc::ptr_eq(other, rules)),
+            Content::Secret(credential) => self.credentials.retain(|other| !Arc::ptr_eq(other, credential)),
+        }
+    }
+
+    /// What all fragments come to. Their order does not matter.
+    pub(super) fn specs(&mut self) -> Specs {
+        self.refresh();
+        let MadeOfRules { specs: rules, services: entries } = self.made_of_rules();
+        let mut services = Vec::with_capacity(self.specs.len() + entries.len());
+        services.extend(self.specs.values().cloned());
+        services.extend(entries);
+        Specs { services, sandboxes: self.sandbox_specs(), rules }
+    }
+
+    /// Notes what is stale when this comes or goes.
+    fn touch(&mut self, content: &Content) {
+        match content {
+            Content::Service(service) => {
+                self.stale_services.insert((service.namespace.clone(), service.name.clone()));
+            }
+            Content::Slice(slice) => {
+                self.stale_services.insert((slice.namespace.clone(), slice.service.clone()));
+            }
+            Content::Pod(pod) => drop(self.stale_pods.insert((pod.namespace.clone(), pod.name.clone()))),
+            // Put together anew each time: they are few.
+            Content::Sandbox(_) => {}
+            Content::Rules(_) | Content::Secret(_) => self.made_of_rules = None,
+        }
+    }
+
+    fn refresh(&mut self) {
+        if !self.stale_pods.is_empty() {
+            let pods = std::mem::take(&mut self.stale_pods);
+            let slices = self.slices.values().flatten();
+            let stale = slices.filter(|slice| slice.names_one_of(&pods));
+            self.stale_services.extend(stale.map(|slice| (slice.namespace.clone(), slice.service.clone())));
+        }
+        for (namespace, name) in std::mem::take(&mut self.stale_services) {
+            match self.spec_of(&namespace, &name) {
+                Some(spec) => {
+                    if self.specs.get(&namespace, &name).is_none_or(|old| **old != spec) {
+                        self.specs.insert((&namespace, &name), Arc::new(spec));
+                    }
+                }
+                None => self.specs.remove(&namespace, &name),
+            }
+        }
+    }
+
+    fn spec_of(&self, namespace: &str, name: &str) -> Option<ServiceSpec> {
+        let service = self.services.all(namespace, name).first()?;
+        let slices = self.slices.all(namespace, name).iter().map(|slice| &**slice);
+        Some(service.spec(slices.filter(|slice| is_of(&slice.owner, &service.uid)), &self.pods))
+    }
+
+    fn made_of_rules(&mut self) -> MadeOfRules {
+        let Self { rules, credentials, .. } = self;
+        let make = || MadeOfRules::of(rules, credentials);
+        self.made_of_rules.get_or_insert_with(make).clone()
+    }
+
+    /// The sandboxes with their forks. Where two have one key, the older has it.
+    fn sandbox_specs(&self) -> Vec<SandboxSpec> {
+        let mut sandboxes: Vec<&SandboxFragment> = self.sandboxes.iter().map(|sandbox| &**sandbox).collect();
+        sandboxes.sort_by_key(|sandbox| sandbox.seniority());
+        let mut keys = HashSet::new();
+        let owners = sandboxes.into_iter().filter(|sandbox| keys.insert(&sandbox.key));
+        owners.map(|sandbox| sandbox.spec(self.forks_of(sandbox))).collect()
+    }
+
+    fn forks_of(&self, sandbox: &SandboxFragment) -> Vec<ForkSpec> {
+        let services = self.forks.all(&sandbox.namespace, &sandbox.name).iter();
+        let mut forks: Vec<Fork> = services.filter_map(|service| self.fork(service)).collect();
+        forks.retain(|fork| is_of(&fork.owner, &sandbox.uid));
+        forks.sort_by(|a, b| a.service.cmp(&b.service));
+        forks.into_iter().map(|fork| fork.spec).collect()
+    }
+
+    fn fork(&self, service: &ServiceFragment) -> Option<Fork> {
+        let fork_of = service.fork_of.as_ref()?;
+        let spec = self.specs.get(&service.namespace, &service.name)?;
+        Some(Fork { service: spec.name.clone(), owner: fork_of.owner.clone(), spec: fork_of.spec(spec) })
+    }
+}
+
+// === impl MadeOfRules ===
+
+impl MadeOfRules {
+    fn of(rules: &[Arc<RuleFragment>], credentials: &[Arc<CredentialSpec>]) -> Self {
+        let mut specs = RuleSpecs::default();
+        let mut services = Vec::new();
+        for rule in rules {
+            match &rule.content {
+                RuleContent::VirtualService(spec) => specs.virtual_services.push(spec.clone()),
+                RuleContent::DestinationRule(spec) => specs.destination_rules.push(spec.clone()),
+                RuleContent::Gateway(spec) => specs.gateways.push(spec.clone()),
+                RuleContent::ServiceEntry(hosts) => services.extend(hosts.iter().cloned()),
+            }
+        }
+        specs.credentials = credentials.iter().map(|credential| (**credential).clone()).collect();
+        Self { specs: Arc::new(specs), services }
+    }
+}

@@ -1,0 +1,206 @@
+//! A Service as the table has it: its ports, its endpoints, the rules about it, its forks.
+
+use std::sync::Arc;
+
+use crate::map::Map;
+use crate::rule_spec::{DestinationRuleSpec, VirtualServiceSpec, service_host};
+use crate::rule_table::{RuleTable, ServicePolicies};
+use crate::spec::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec};
+use crate::table::Sandbox;
+use crate::verdict::{Endpoint, Rule, RuleKind, ServicePort};
+
+/// A Service, its baseline and its forks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Service {
+    /// What it was made from, beside the rules.
+    spec: Arc<ServiceSpec>,
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) ports: Vec<Port>,
+    /// By key.
+    pub(crate) forks: Map<Arc<str>, Fork>,
+    /// Those of the mesh for it; the first that a caller sees counts.
+    pub(crate) virtual_services: Box<[Arc<VirtualServiceSpec>]>,
+    /// Those for it.
+    destination_rules: Box<[Arc<DestinationRuleSpec>]>,
+    /// What these say of it.
+    pub(crate) policies: Option<Box<ServicePolicies>>,
+}
+
+/// A Service port and its baseline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) service_port: Arc<ServicePort>,
+    pub(crate) baseline: Backends,
+}
+
+/// A sandbox's version of one Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fork {
+    pub(crate) sandbox: Arc<Sandbox>,
+    /// By the Service's port number.
+    ports: Vec<(u16, Backends)>,
+}
+
+/// The endpoints of one version on one port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Backends {
+    pub(crate) ready: Arc<[Endpoint]>,
+    pub(crate) n_not_ready: usize,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// The Service of a spec under rules, without forks. `old` is the one before, and whether it
+    /// was under the same rules: it is kept where nothing of it has changed.
+    pub(crate) fn of(
+        spec: &Arc<ServiceSpec>,
+        rules: &RuleTable,
+        old: Option<(&Arc<Self>, bool)>,
+    ) -> Arc<Self> {
+        let old = old.filter(|(old, _)| Arc::ptr_eq(&old.spec, spec));
+        if let Some((old, true)) = old {
+            return Self::without_forks(old);
+        }
+        let host = service_host(&spec.namespace, &spec.name);
+        let (kind, virtual_services) = match &spec.hosts[..] {
+            [] => (RuleKind::Service, rules.of_mesh_host(&host)),
+            [host, ..] => (RuleKind::ServiceEntry, rules.of_mesh_host(host)),
+        };
+        let destination_rules = rules.destination_rules(&spec.name, &host);
+        if let Some((old, false)) = old
+            && are_same(&old.virtual_services, virtual_services)
+            && are_same(&old.destination_rules, destination_rules)
+        {
+            return Self::without_forks(old);
+        }
+        Arc::new(Self {
+            rule: Arc::new(Rule {
+                kind,
+                namespace: spec.namespace.clone(),
+                name: spec.name.clone(),
+                revision: spec.revision,
+                route: None,
+            }),
+            ports: spec.ports.iter().map(|port| Port::new(spec, port)).collect(),
+            forks: Map::default(),
+            virtual_services: virtual_services.into(),
+            destination_rules: destination_rules.into(),
+            policies: ServicePolicies::of(spec, destination_rules).map(Box::new),
+            spec: spec.clone(),
+        })
+    }
+
+    fn without_forks(self: &Arc<Self>) -> Arc<Self> {
+        if self.forks.is_empty() {
+            return self.clone();
+        }
+        Arc::new(Self { forks: Map::default(), ..(**self).clone() })
+    }
+
+    /// Those of every port, of the baseline and of every fork.
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &Backends> {
+        let baseline = self.ports.iter().map(|port| &port.baseline);
+        let forks = self.forks.values().flat_map(|fork| &fork.ports);
+        baseline.chain(forks.map(|(_, backends)| backends))
+    }
+
+    pub(crate) fn port(&self, number: u16) -> Option<&Port> {
+        self.ports.iter().find(|port| port.service_port.port == number)
+    }
+
+    /// The port that a host without a port means: 80, the one of `http://`,
+    /// and otherwise the first.
+    pub(crate) fn default_port(&self) -> Option<&Port> {
+        self.port(80).or_else(|| self.ports.first())
+    }
+
+    /// Two forks of one Service in one sandbox (two workloads behind it) are one version.
+    pub(crate) fn add_fork(&mut self, sandbox: &Arc<Sandbox>, spec: &ForkSpec) {
+        let fork = self
+            .forks
+            .entry(sandbox.key.clone())
+            .or_insert_with(|| Fork { sandbox: sandbox.clone(), ports: Vec::new() });
+        for port in &self.ports {
+            let number = port.service_port.port;
+            let added = Backends::new(&spec.endpoints, number);
+            match fork.ports.iter_mut().find(|(other, _)| *other == number) {
+                Some((_, backends)) => backends.extend(added),
+                None => fork.ports.push((number, added)),
+            }
+        }
+    }
+}
+
+/// Whether they are the very same, one by one.
+fn are_same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+// === impl Port ===
+
+impl Port {
+    fn new(service: &ServiceSpec, spec: &PortSpec) -> Self {
+        Self {
+            service_port: Arc::new(ServicePort {
+                namespace: service.namespace.clone(),
+                name: service.name.clone(),
+                port: spec.number,
+                wire: spec.wire,
+            }),
+            baseline: Backends::new(&service.endpoints, spec.number),
+        }
+    }
+}
+
+// === impl Fork ===
+
+impl Fork {
+    pub(crate) fn has_workload(&self, workload: &str) -> bool {
+        self.ports.iter().any(|(_, backends)| backends.has_workload(workload))
+    }
+
+    /// The fork's endpoints for a port of its Service.
+    pub(crate) fn backends(&self, port: &Port) -> &Backends {
+        let number = port.service_port.port;
+        self.ports
+            .iter()
+            .find(|(other, _)| *other == number)
+            .map(|(_, backends)| backends)
+            .expect("a fork has an entry for every port of its service")
+    }
+}
+
+// === impl Backends ===
+
+impl Backends {
+    fn new(endpoints: &[EndpointSpec], port: u16) -> Self {
+        Self::filtered(endpoints, port, |_| true)
+    }
+
+    /// Those of a port that are wanted.
+    pub(crate) fn filtered(
+        endpoints: &[EndpointSpec],
+        port: u16,
+        is_wanted: impl Fn(&EndpointSpec) -> bool,
+    ) -> Self {
+        let endpoints = endpoints.iter().filter(|endpoint| endpoint.port == port && is_wanted(endpoint));
+        let (ready, not_ready): (Vec<_>, Vec<_>) = endpoints.partition(|endpoint| endpoint.is_ready);
+        Self { ready: ready.into_iter().map(Endpoint::from).collect(), n_not_ready: not_ready.len() }
+    }
+
+    fn has_workload(&self, workload: &str) -> bool {
+        self.ready.iter().any(|endpoint| &*endpoint.workload == workload)
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.ready = self.ready.iter().chain(&*other.ready).cloned().collect();
+        self.n_not_ready += other.n_not_ready;
+    }
+}
+
+impl From<&EndpointSpec> for Endpoint {
+    fn from(spec: &EndpointSpec) -> Self {
+        Self { address: spec.address, pod: spec.pod.clone(), workload: spec.workload.clone() }
+    }
+}
