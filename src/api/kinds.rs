@@ -108,7 +108,7 @@ pub(crate) fn count(object: &Value, pointer: &str) -> Value {
 
 /// Whether there is `true` at `pointer`.
 pub(crate) fn is_true(object: &Value, pointer: &str) -> bool {
-    object.pointer(pointer) == Some(&Value::Bool(true))
+    meta::at(object, pointer) == Some(&Value::Bool(true))
 }
 
 /// When an object was made, for kinds whose table has nothing of its own
@@ -224,7 +224,7 @@ pub fn validate_metadata(object: &Value) -> Vec<FieldError> {
             faults.push(FieldError::invalid("metadata.labels", value.clone(), message));
         }
     }
-    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    let annotations = meta::at(object, "/metadata/annotations").and_then(Value::as_object);
     let mut total = 0;
     for (key, value) in annotations.into_iter().flatten() {
         total += key.len() + value.as_str().map_or(0, str::len);

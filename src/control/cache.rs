@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::Api;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
@@ -24,6 +24,7 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::metadata::Metadata;
 use crate::run::Failure;
 
 /// The objects of a kind as last seen.
@@ -89,9 +90,9 @@ where
 
 /// News of a kind's metadata, for who keeps nothing: an object is its own past.
 pub(crate) fn metadata<K>(
-    api: Api<PartialObjectMeta<K>>,
+    api: Api<Metadata<K>>,
     which: watcher::Config,
-) -> BoxStream<'static, Seen<PartialObjectMeta<K>>>
+) -> BoxStream<'static, Seen<Metadata<K>>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {

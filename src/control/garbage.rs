@@ -23,7 +23,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DynamicObject, PartialObjectMeta};
+use kube::api::{Api, DynamicObject};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep_until};
@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::collect::Collector;
 use self::graph::{Graph, Node};
+use crate::metadata::Metadata;
 use crate::run::Context;
 use crate::served::Served;
 
@@ -44,7 +45,7 @@ const FOREGROUND: &str = "foregroundDeletion";
 /// Holds an owner until its dependents have let go of it.
 const ORPHAN: &str = "orphan";
 
-type Object = PartialObjectMeta<DynamicObject>;
+type Object = Metadata<DynamicObject>;
 
 /// What a watch tells.
 enum Change {

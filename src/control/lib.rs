@@ -24,6 +24,7 @@ mod events;
 mod garbage;
 mod heartbeat;
 mod host_ports;
+mod metadata;
 mod namespace;
 mod node;
 mod owner;

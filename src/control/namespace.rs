@@ -13,9 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ServiceAccount};
-use kube::api::{
-    Api, DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, PostParams,
-};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
@@ -25,6 +23,7 @@ use serde_json::json;
 use self::remaining::Remaining;
 use crate::cache;
 use crate::drive::{self, Queue, Reconcile};
+use crate::metadata::Metadata;
 use crate::run::{Context, Failure, unless_gone};
 use crate::served::Served;
 
@@ -57,7 +56,7 @@ struct Namespaces {
 }
 
 /// The namespace that may wait for a pod's end.
-fn namespace_of_ending_pod(pod: &PartialObjectMeta<Pod>) -> Vec<ObjectRef<Namespace>> {
+fn namespace_of_ending_pod(pod: &Metadata<Pod>) -> Vec<ObjectRef<Namespace>> {
     let is_ending = pod.meta().deletion_timestamp.is_some();
     pod.namespace().filter(|_| is_ending).map(|namespace| ObjectRef::new(&namespace)).into_iter().collect()
 }

@@ -35,7 +35,7 @@ pub use self::element::{ElementError, PathElement, Scalar};
 pub use self::extract::{ExtractError, extract};
 pub use self::fields::FieldSet;
 pub use self::managed::ManagedFieldsError;
-use self::managed::{Managed, ManagerId, Owned, never_owned, strip_entries};
+use self::managed::{Managed, ManagerId, NEVER_OWNED, Owned, strip_entries};
 pub use self::merge::merge;
 use self::versions::Changes;
 pub use self::versions::{Versions, Written};
@@ -146,14 +146,14 @@ pub fn apply<'a>(
 pub fn update<'a>(
     kind: impl Into<Written<'a>>,
     live: Option<&Value>,
-    new: &Value,
+    new: Value,
     manager: &Manager,
 ) -> Result<Value, ApplyError> {
     if !new.is_object() {
         return Err(ApplyError::Malformed("the object to be written is no JSON object".to_owned()));
     }
-    let mut managed = entries_before(live, new, manager);
-    let mut object = new.clone();
+    let mut managed = entries_before(live, &new, manager);
+    let mut object = new;
     strip_entries(&mut object);
     if managed.0.is_empty() && live.is_some() {
         return Ok(object);
@@ -189,7 +189,7 @@ fn check_applied(applied: &Value, manager: &Manager) -> Result<(), ApplyError> {
             manager.api_version
         )));
     }
-    if applied.pointer("/metadata/managedFields").is_some_and(|entries| !entries.is_null()) {
+    if managed::entries(applied).is_some_and(|entries| !entries.is_null()) {
         return Err(ApplyError::Malformed("metadata.managedFields must be nil".to_owned()));
     }
     Ok(())
@@ -228,8 +228,8 @@ fn record_update(
 ) {
     let changes = Changes::of(written, (old, new), managed);
     managed.disown(&changes, None);
-    let changes = changes.here();
-    let fields = changes.changed().difference(&changes.removed).difference(&never_owned());
+    // What has gone is not in the new object, so that nobody owns it.
+    let fields = changes.into_here().into_changed().without(&NEVER_OWNED);
     if fields.is_empty() {
         return;
     }
@@ -238,7 +238,7 @@ fn record_update(
         api_version: manager.api_version.clone(),
         time: None,
     });
-    owned.fields = owned.fields.union(&fields);
+    owned.fields = std::mem::take(&mut owned.fields).with(fields);
     owned.time = Some(manager.time.clone());
 }
 

@@ -62,7 +62,7 @@ fn every_walk_over_the_deepest_document_fits_a_workers_stack() {
         let less =
             apply::apply(schema, Some(&applied), &json!({"n": 1}), &manager, OnConflict::Refuse).unwrap();
         assert_eq!(less["l"], Value::Null);
-        apply::update(schema, Some(&applied), &json!({"n": 2}), &manager).unwrap();
+        apply::update(schema, Some(&applied), json!({"n": 2}), &manager).unwrap();
         let list = json!({"items": [applied]});
         assert_eq!(serde_json::from_str::<Value>(&list.to_string()).unwrap(), list, "clients read it");
     };

@@ -88,18 +88,18 @@ pub(crate) fn object(
     api_version: &str,
     kind: &str,
 ) -> Result<Decoded, Status> {
-    let has_protobuf = protobuf::has(api_version, kind);
+    let has_protobuf = || protobuf::has(api_version, kind);
     match essence(headers).as_str() {
         "" | "application/json" => decode_object(Media::Json, bytes),
         "application/yaml" => decode_object(Media::Yaml, bytes),
-        "application/vnd.kubernetes.protobuf" if has_protobuf => {
+        "application/vnd.kubernetes.protobuf" if has_protobuf() => {
             let value = protobuf::decode(bytes, api_version, kind).map_err(|error| {
                 let why = format!("the object provided is unrecognized (must be of type {kind}): {error}");
                 Status::bad_request(why)
             })?;
             Ok(Decoded { value, duplicates: Vec::new() })
         }
-        _ if has_protobuf => Err(unsupported(&OBJECTS)),
+        _ if has_protobuf() => Err(unsupported(&OBJECTS)),
         _ => Err(unsupported(&OBJECTS[..2])),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn admit_create(state: &State, target: &Target, name: &str) -> Result
     let kind = Served::bundled("", "v1", "namespaces");
     let stored = object::stored(state, &kind, None, namespace)?;
     // Nearly always the text alone tells, and every create asks.
-    let may_be_deleting = stored.value.windows(DELETED.len()).any(|part| part == DELETED);
+    let may_be_deleting = memchr::memmem::find(&stored.value, DELETED).is_some();
     if !may_be_deleting || !meta::is_deleting(&object::found(&kind, &stored)?.value) {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 //! (`Kind::stored`) is converted here, and nowhere else.
 
 use bytes::Bytes;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use spur_api::{Status, meta};
 use spur_store::{Key, ListRange, ReadError, Revision, Store, Stored, WriteError};
@@ -100,23 +101,34 @@ const CORRUPT: &str = "StorageCorrupt";
 
 /// A value as it is stored: in the stored shape, without its resourceVersion, identity first.
 pub(crate) fn encode(kind: &Served, value: &Value) -> Bytes {
-    let mut stored = value.clone();
-    kind.make_stored(&mut stored);
-    let mut ordered = in_order(stored);
-    meta::metadata_mut(&mut ordered).shift_remove("resourceVersion");
-    Bytes::from(serde_json::to_vec(&ordered).expect("a JSON value can always be written"))
+    let reshaped = (!kind.is_sent_as_stored()).then(|| {
+        let mut reshaped = value.clone();
+        kind.make_stored(&mut reshaped);
+        reshaped
+    });
+    let stored = AsStored(reshaped.as_ref().unwrap_or(value));
+    Bytes::from(serde_json::to_vec(&stored).expect("a JSON value can always be written"))
 }
+
+/// An object in the stored shape, to be written without a copy of it.
+struct AsStored<'a>(&'a Value);
+
+/// Its `metadata`.
+struct MetadataAsStored<'a>(&'a Value);
 
 /// Writes the revision where clients look for it.
 pub(crate) fn set_resource_version(value: &mut Value, revision: Revision) {
     meta::metadata_mut(value).insert("resourceVersion".to_owned(), json!(revision.to_string()));
 }
 
-/// `kind`, `apiVersion` and `metadata` first: some clients demand `kind` as the first key.
+/// What stands first in an object: some clients demand `kind` as the first key.
+const FIRST: [&str; 3] = ["kind", "apiVersion", "metadata"];
+
+/// `kind`, `apiVersion` and `metadata` first.
 pub(crate) fn in_order(value: Value) -> Value {
     let Value::Object(mut map) = value else { return value };
     let mut ordered = Map::with_capacity(map.len());
-    for field in ["kind", "apiVersion", "metadata"] {
+    for field in FIRST {
         if let Some((field, value)) = map.shift_remove_entry(field) {
             ordered.insert(field, value);
         }
@@ -167,9 +179,49 @@ pub(crate) fn unwritten(error: &WriteError, kind: &Served, name: &str) -> Status
     }
 }
 
+// === impl AsStored ===
+
+impl Serialize for AsStored<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(object) = self.0 else { return self.0.serialize(serializer) };
+        let first = FIRST.into_iter().filter_map(|field| Some((field, object.get(field)?)));
+        let rest = object.iter().filter(|(field, _)| !FIRST.contains(&field.as_str()));
+        let mut map = serializer.serialize_map(Some(object.len()))?;
+        for (field, value) in first {
+            match field {
+                "metadata" => map.serialize_entry(field, &MetadataAsStored(value))?,
+                _ => map.serialize_entry(field, value)?,
+            }
+        }
+        for (field, value) in rest {
+            map.serialize_entry(field, value)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for MetadataAsStored<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(metadata) = self.0 else { return self.0.serialize(serializer) };
+        serializer.collect_map(metadata.iter().filter(|(field, _)| *field != "resourceVersion"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As it was when a copy was put in order, and that written.
+    #[test]
+    fn an_object_is_stored_in_order_and_without_its_resource_version() {
+        let kind = Served::bundled("", "v1", "configmaps");
+        let object = json!({
+            "data": {"b": "1", "a": "2"}, "metadata": {"uid": "u", "resourceVersion": "7", "name": "a"},
+            "apiVersion": "v1", "kind": "ConfigMap", "immutable": true,
+        });
+        let wanted = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"uid":"u","name":"a"},"data":{"b":"1","a":"2"},"immutable":true}"#;
+        assert_eq!(encode(&kind, &object), wanted);
+    }
 
     fn told(error: &WriteError) -> (u16, &'static str, String) {
         let kind = Served::bundled("", "v1", "configmaps");

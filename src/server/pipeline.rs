@@ -69,7 +69,9 @@ pub(crate) fn identify(kind: &Served, value: &mut Value) {
     for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         metadata.shift_remove(field);
     }
-    metadata.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+    // `new_v4` asks the kernel each time.
+    let uid = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    metadata.insert("uid".to_owned(), json!(uid.to_string()));
     metadata.insert("creationTimestamp".to_owned(), json!(meta::now()));
     metadata.shift_remove("generation");
     if kind.has_generation() {
@@ -178,7 +180,7 @@ fn keep_identity(new: &mut Value, old: &Value) {
     let metadata = meta::metadata_mut(new);
     metadata.shift_remove("selfLink");
     for field in kept {
-        match old.pointer(&format!("/metadata/{field}")) {
+        match old.get("metadata").and_then(|metadata| metadata.get(field)) {
             Some(value) => metadata.insert(field.to_owned(), value.clone()),
             None => metadata.shift_remove(field),
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use http::{Method, Request as HttpRequest, StatusCode};
 use spur_api::{Life, Scope, Status, Subresource};
 
@@ -103,7 +104,10 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
     let Some(target) = path::parse(&state.kinds(), path) else {
         access::check(&state, &user, &attributes::of_path(&parts.method, path))?;
-        return fixed(&state, &parts, path, query).await.unwrap_or_else(|| Err(Status::no_such_path()));
+        return fixed(&state, &parts, path, query)
+            .boxed()
+            .await
+            .unwrap_or_else(|| Err(Status::no_such_path()));
     };
     let mut query = Query::parse(query)?;
     query.is_watch |= target.is_watch;
@@ -112,7 +116,7 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
         // Whatever the method of the handshake, a command is made (Kubernetes 1.35,
         // `AuthorizePodWebsocketUpgradeCreatePermission`).
         access::check(&state, &user, &attributes::of_target(&Method::POST, &target, &query))?;
-        return streams::connect(&state, (&target, part), parts).await;
+        return streams::connect(&state, (&target, part), parts).boxed().await;
     }
     let is_long_running = in_flight::is_long_running(&target, &query);
     let effect =
@@ -188,7 +192,7 @@ async fn generic(request: &Request) -> Outcome {
     if request.method == Method::GET || !custom_definitions::is_of(request.kind()) {
         return run(request).await;
     }
-    write_definition(request.clone()).await
+    write_definition(request.clone()).boxed().await
 }
 
 /// Writes a CustomResourceDefinition, in a task of its own: a client that goes away must not
@@ -238,30 +242,34 @@ fn no_proxy(request: &Request) -> Status {
     ))
 }
 
-async fn verb(request: &Request) -> Outcome {
+/// What is to be done, in a box of its own size: as one future they would all be as large as the
+/// largest, and be moved with every request.
+fn verb(request: &Request) -> BoxFuture<'_, Outcome> {
     let is_watch = request.query.is_watch;
     match (request.method.as_str(), request.target.name.is_some(), request.target.subresource) {
-        ("GET", true, None) if request.target.is_watch => verbs::watch::watch(&one_object(request)).await,
-        ("GET", ..) if request.kind().life() == Life::Observed => component_status::read(request),
-        (_, true, Some(Subresource::Proxy)) => Err(no_proxy(request)),
-        ("GET", true, part) if Part::of(part).is_some() => verbs::get::get(request).await,
-        ("GET", true, Some(Subresource::Log)) => logs::get(request).await,
-        ("GET", true, Some(Subresource::Scale)) => scale::get(request).await,
-        ("GET", false, _) if is_watch => verbs::watch::watch(request).await,
-        ("GET", false, _) => verbs::list::list(request).await,
-        ("POST", true, Some(Subresource::Token)) => token_request::create(request),
-        ("POST", true, Some(Subresource::Eviction)) => verbs::evict::evict(request).await,
-        ("POST", true, Some(Subresource::Binding)) => verbs::bind::bind(request).await,
-        ("POST", ..) if request.kind().kind() == "Binding" => verbs::bind::bind(request).await,
-        ("POST", ..) if request.kind().life() == Life::Answered => reviews::create(request),
-        ("POST", ..) => verbs::create::create(request).await,
-        ("PUT", _, Some(Subresource::Scale)) => scale::put(request).await,
-        ("PUT", ..) => verbs::update::update(request).await,
-        ("PATCH", _, Some(Subresource::Scale)) => scale::patch(request).await,
-        ("PATCH", ..) => verbs::patch::patch(request).await,
-        ("DELETE", true, _) => verbs::delete::delete(request).await,
-        ("DELETE", false, _) => verbs::delete_collection::delete_collection(request).await,
-        _ => Err(Status::no_such_path()),
+        ("GET", true, None) if request.target.is_watch => watch_one(request).boxed(),
+        ("GET", ..) if request.kind().life() == Life::Observed => {
+            ready(component_status::read(request)).boxed()
+        }
+        (_, true, Some(Subresource::Proxy)) => ready(Err(no_proxy(request))).boxed(),
+        ("GET", true, part) if Part::of(part).is_some() => verbs::get::get(request).boxed(),
+        ("GET", true, Some(Subresource::Log)) => logs::get(request).boxed(),
+        ("GET", true, Some(Subresource::Scale)) => scale::get(request).boxed(),
+        ("GET", false, _) if is_watch => verbs::watch::watch(request).boxed(),
+        ("GET", false, _) => verbs::list::list(request).boxed(),
+        ("POST", true, Some(Subresource::Token)) => ready(token_request::create(request)).boxed(),
+        ("POST", true, Some(Subresource::Eviction)) => verbs::evict::evict(request).boxed(),
+        ("POST", true, Some(Subresource::Binding)) => verbs::bind::bind(request).boxed(),
+        ("POST", ..) if request.kind().kind() == "Binding" => verbs::bind::bind(request).boxed(),
+        ("POST", ..) if request.kind().life() == Life::Answered => ready(reviews::create(request)).boxed(),
+        ("POST", ..) => verbs::create::create(request).boxed(),
+        ("PUT", _, Some(Subresource::Scale)) => scale::put(request).boxed(),
+        ("PUT", ..) => verbs::update::update(request).boxed(),
+        ("PATCH", _, Some(Subresource::Scale)) => scale::patch(request).boxed(),
+        ("PATCH", ..) => verbs::patch::patch(request).boxed(),
+        ("DELETE", true, _) => verbs::delete::delete(request).boxed(),
+        ("DELETE", false, _) => verbs::delete_collection::delete_collection(request).boxed(),
+        _ => ready(Err(Status::no_such_path())).boxed(),
     }
 }
 
@@ -296,6 +304,10 @@ fn methods(target: &Target) -> &'static [&'static str] {
         (Some(_), Some(Subresource::Token | Subresource::Eviction | Subresource::Binding)) => &["POST"],
         (Some(_), Some(Subresource::Proxy)) => &["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
     }
+}
+
+async fn watch_one(request: &Request) -> Outcome {
+    verbs::watch::watch(&one_object(request)).await
 }
 
 /// The old `/watch/…/<name>` is a watch of one object.

@@ -68,24 +68,32 @@ impl Splice {
 
 /// How many bytes of JSON belong to an object that is open already, its closing brace included.
 fn end_of_object(json: &[u8]) -> Option<usize> {
-    let (mut depth, mut is_text, mut is_escaped) = (1_u32, false, false);
-    for (at, byte) in json.iter().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            _ if is_text => {}
+    let (mut depth, mut at) = (1_u32, 0);
+    loop {
+        match json.get(at)? {
+            b'"' => at += end_of_text(&json[at + 1..])?,
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
+            b'}' | b']' => depth -= 1,
             _ => {}
         }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
     }
-    None
+}
+
+/// How many bytes belong to a text that is open already, its closing quotation mark included.
+fn end_of_text(json: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', json.get(at..)?)?;
+        match json[at] {
+            b'"' => return Some(at + 1),
+            // What is escaped may be a quotation mark.
+            _ => at += 2,
+        }
+    }
 }
 
 #[cfg(test)]

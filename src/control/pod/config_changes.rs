@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::metadata::Metadata;
 
 /// Raises the number for every change, until stopped.
 pub(super) async fn follow(client: Client, changes_tx: Arc<watch::Sender<u64>>, stop: CancellationToken) {
@@ -27,7 +28,7 @@ async fn follow_kind<K>(client: &Client, changes_tx: &watch::Sender<u64>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let api: Api<PartialObjectMeta<K>> = Api::all(client.clone());
+    let api: Api<Metadata<K>> = Api::all(client.clone());
     let mut changes = watcher(api, watcher::Config::default()).default_backoff().boxed();
     while let Some(change) = changes.next().await {
         match change {

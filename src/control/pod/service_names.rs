@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
-use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use spur_api::labels;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::metadata::Metadata;
 
 /// Without cluster DNS a process learns of Services from its environment when it
 /// starts, so the first start waits until no Service was added for this long.
@@ -37,11 +38,9 @@ pub(super) struct Known {
     newest: Option<Instant>,
 }
 
-type Metadata = PartialObjectMeta<Service>;
-
 /// Keeps the names up to date, until stopped.
 pub(super) async fn follow(client: Client, names_tx: Arc<watch::Sender<Names>>, stop: CancellationToken) {
-    let api: Api<Metadata> = Api::all(client);
+    let api: Api<Metadata<Service>> = Api::all(client);
     let mut changes = watcher(api, watcher::Config::default()).default_backoff().boxed();
     let mut listed = Names::new();
     loop {
@@ -57,7 +56,7 @@ pub(super) async fn follow(client: Client, names_tx: Arc<watch::Sender<Names>>, 
     }
 }
 
-fn apply(event: watcher::Event<Metadata>, listed: &mut Names, names_tx: &watch::Sender<Names>) {
+fn apply(event: watcher::Event<Metadata<Service>>, listed: &mut Names, names_tx: &watch::Sender<Names>) {
     match event {
         watcher::Event::Init => listed.clear(),
         watcher::Event::InitApply(service) => {
@@ -88,12 +87,12 @@ fn apply(event: watcher::Event<Metadata>, listed: &mut Names, names_tx: &watch::
 }
 
 /// Whether the name is new.
-fn insert(names: &mut Names, service: &Metadata) -> bool {
+fn insert(names: &mut Names, service: &Metadata<Service>) -> bool {
     names.entry(service.namespace().unwrap_or_default()).or_default().names.insert(service.name_any())
 }
 
 /// Whether the name was there.
-fn remove(names: &mut Names, service: &Metadata) -> bool {
+fn remove(names: &mut Names, service: &Metadata<Service>) -> bool {
     let namespace = service.namespace().unwrap_or_default();
     names.get_mut(&namespace).is_some_and(|known| known.names.remove(&service.name_any()))
 }

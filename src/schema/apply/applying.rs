@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::conflict::Conflicts;
 use super::extract::{extract, extract_stored};
 use super::fields::FieldSet;
-use super::managed::{Managed, ManagerId, Owned, never_owned};
+use super::managed::{Managed, ManagerId, NEVER_OWNED, Owned};
 use super::merge::merge;
 use super::remove::remove;
 use super::versions::{Changes, Written};
@@ -55,7 +55,7 @@ impl Applying<'_> {
         }
         managed.disown(&changes, Some(&id));
         if let Some(owned) = managed.0.get_mut(&id) {
-            owned.fields = owned.fields.difference(&never_owned());
+            owned.fields = std::mem::take(&mut owned.fields).without(&NEVER_OWNED);
             let is_same = |last: &Owned| {
                 (&last.fields, &last.api_version) == (&owned.fields, &owned.api_version)
                     && changes.here().is_empty()

@@ -50,12 +50,24 @@ impl Comparison {
         self.added.union(&self.modified)
     }
 
+    /// The same, of a comparison that is needed no more.
+    pub(super) fn into_changed(self) -> FieldSet {
+        self.added.with(self.modified)
+    }
+
     fn add(&mut self, element: PathElement, change: Change, below: Comparison) {
         let Comparison { added, modified, removed } = below;
-        let entry = |wanted: Change, below: FieldSet| Entry { is_member: change == wanted, below };
-        self.added.add(element.clone(), entry(Change::Added, added));
-        self.modified.add(element.clone(), entry(Change::Modified, modified));
-        self.removed.add(element, entry(Change::Removed, removed));
+        let sets = [
+            (&mut self.added, Change::Added, added),
+            (&mut self.modified, Change::Modified, modified),
+            (&mut self.removed, Change::Removed, removed),
+        ];
+        // Nearly always in one set at most.
+        for (set, wanted, below) in sets {
+            if change == wanted || !below.is_empty() {
+                set.add(element.clone(), Entry { is_member: change == wanted, below });
+            }
+        }
     }
 }
 

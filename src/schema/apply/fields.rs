@@ -60,13 +60,31 @@ impl FieldSet {
 
     /// What is in either set.
     pub fn union(&self, other: &FieldSet) -> FieldSet {
-        let mut union = self.clone();
-        for (element, entry) in &other.entries {
-            let ours = union.entries.entry(element.clone()).or_default();
-            ours.is_member |= entry.is_member;
-            ours.below = ours.below.union(&entry.below);
+        self.clone().with(other.clone())
+    }
+
+    /// The set and another.
+    pub(super) fn with(mut self, other: FieldSet) -> FieldSet {
+        if self.is_empty() {
+            return other;
         }
-        union
+        for (element, entry) in other.entries {
+            self.add(element, entry);
+        }
+        self
+    }
+
+    /// The set without what is in `other`; what lies below a member of that stays.
+    pub(super) fn without(mut self, other: &FieldSet) -> FieldSet {
+        for (element, theirs) in &other.entries {
+            let Some(ours) = self.entries.get_mut(element) else { continue };
+            ours.is_member &= !theirs.is_member;
+            ours.below = std::mem::take(&mut ours.below).without(&theirs.below);
+            if !ours.is_member && ours.below.is_empty() {
+                self.entries.remove(element);
+            }
+        }
+        self
     }
 
     /// What is in both sets.
@@ -82,13 +100,7 @@ impl FieldSet {
 
     /// What is in this set and not in `other`; what lies below a member of `other` stays.
     pub fn difference(&self, other: &FieldSet) -> FieldSet {
-        self.combine(|element, ours| {
-            let Some(theirs) = other.entries.get(element) else { return Some(ours.clone()) };
-            Some(Entry {
-                is_member: ours.is_member && !theirs.is_member,
-                below: ours.below.difference(&theirs.below),
-            })
-        })
+        self.clone().without(other)
     }
 
     /// The members with no member below them.
@@ -138,7 +150,7 @@ impl FieldSet {
         }
         let ours = self.entries.entry(element).or_default();
         ours.is_member |= entry.is_member;
-        ours.below = if ours.below.is_empty() { entry.below } else { ours.below.union(&entry.below) };
+        ours.below = std::mem::take(&mut ours.below).with(entry.below);
     }
 
     fn combine(&self, combine: impl Fn(&PathElement, &Entry) -> Option<Entry>) -> FieldSet {

@@ -4,6 +4,7 @@
 //! buildmanagerinfo.go, capmanagers.go, stripmeta.go).
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
@@ -74,8 +75,7 @@ impl Managed {
     /// Reads the entries of an object; without any, nobody owns anything.
     pub(super) fn decode(object: &Value) -> Result<Managed, ManagedFieldsError> {
         let mut managed = Managed::default();
-        let Some(entries) = object.pointer("/metadata/managedFields").filter(|entries| !entries.is_null())
-        else {
+        let Some(entries) = entries(object).filter(|entries| !entries.is_null()) else {
             return Ok(managed);
         };
         for entry in entries.as_array().ok_or(ManagedFieldsError::NotEntries)? {
@@ -112,7 +112,9 @@ impl Managed {
         for (id, owned) in &mut self.0 {
             if Some(id) != except {
                 let changes = changes.at(&owned.api_version);
-                owned.fields = owned.fields.difference(&changes.changed()).difference(&changes.removed);
+                let fields = std::mem::take(&mut owned.fields);
+                owned.fields =
+                    fields.without(&changes.added).without(&changes.modified).without(&changes.removed);
             }
         }
         self.0.retain(|_, owned| !owned.fields.is_empty());
@@ -176,7 +178,7 @@ impl ManagerId {
 
 /// Fields that nobody owns: they identify the object, or only the server writes them
 /// (`stripmeta.go`).
-pub(super) fn never_owned() -> FieldSet {
+pub(super) static NEVER_OWNED: LazyLock<FieldSet> = LazyLock::new(|| {
     let mut set = FieldSet::new();
     for name in ["apiVersion", "kind", "metadata"] {
         set.insert(&[PathElement::field(name)]);
@@ -196,12 +198,12 @@ pub(super) fn never_owned() -> FieldSet {
         set.insert(&[PathElement::field("metadata"), PathElement::field(name)]);
     }
     set
-}
+});
 
 /// Whether an object asks for everybody's entries to be dropped: an empty list, or a list of one
 /// empty entry.
 pub(super) fn is_reset(object: &Value) -> bool {
-    match object.pointer("/metadata/managedFields") {
+    match entries(object) {
         Some(Value::Array(entries)) => match &entries[..] {
             [] => true,
             [entry] => entry.as_object().is_some_and(Map::is_empty),
@@ -209,6 +211,11 @@ pub(super) fn is_reset(object: &Value) -> bool {
         },
         _ => false,
     }
+}
+
+/// `metadata.managedFields`, where there is one.
+pub(super) fn entries(object: &Value) -> Option<&Value> {
+    object.get("metadata")?.get("managedFields")
 }
 
 /// Removes `metadata.managedFields`.

@@ -121,7 +121,7 @@ impl Server {
         let mut new = self.live.clone().unwrap_or_else(|| json!({}));
         change(&mut new);
         let schema = self.schemas.get("Deployment").unwrap();
-        self.live = Some(update(schema, self.live.as_ref(), &new, manager).unwrap());
+        self.live = Some(update(schema, self.live.as_ref(), new, manager).unwrap());
         self
     }
 

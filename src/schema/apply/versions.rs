@@ -83,6 +83,11 @@ impl Changes {
         Self { here: compare(written.schema, Some(old), Some(new)), elsewhere }
     }
 
+    /// In the version that is written in, when nothing else is asked any more.
+    pub(super) fn into_here(self) -> Comparison {
+        self.here
+    }
+
     /// In the version that is written in.
     pub(super) fn here(&self) -> &Comparison {
         &self.here

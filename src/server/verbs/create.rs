@@ -1,19 +1,20 @@
 //! POST to a collection.
 
+use bytes::Bytes;
 use http::StatusCode;
 use rand::RngExt;
 use serde_json::{Value, json};
 use spur_api::{Status, meta};
 use spur_schema::apply::{self, Operation};
-use spur_store::{Expect, WriteError};
+use spur_store::{Expect, Revision, WriteError};
 
 use super::Request;
-use crate::answer::{self, Outcome};
+use crate::answer::{self, Answer, Outcome};
+use crate::negotiate::{self, Form};
 use crate::pipeline::Part;
 use crate::served::Served;
-use crate::{
-    body, custom_definitions, incoming, namespaces, negotiate, object, pipeline, pod_admission, table,
-};
+use crate::splice::Splice;
+use crate::{body, custom_definitions, incoming, namespaces, object, pipeline, pod_admission, table};
 
 /// How often a generated name that is taken is drawn again (`registry/store.go`: 8).
 const NAME_TRIES: usize = 8;
@@ -32,9 +33,17 @@ pub(crate) async fn create(request: &Request) -> Outcome {
         return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
     }
     let created = store_new(request, accepted.value, Operation::Update).await?;
-    let mut answer = answer::json(StatusCode::CREATED, &table::in_form(form, kind, created));
+    let mut answer = created.answer(form, kind);
     answer::warn(&mut answer, &accepted.warnings);
     Ok(answer)
+}
+
+/// A new object, and what of it was written.
+pub(crate) struct Created {
+    /// With its resourceVersion, where it was written.
+    value: Value,
+    /// As it is stored, and the revision of that; `None` after a dry run.
+    stored: Option<(Bytes, Revision)>,
 }
 
 /// Completes, validates and stores a new object; also how an apply makes one.
@@ -42,38 +51,29 @@ pub(crate) async fn store_new(
     request: &Request,
     mut value: Value,
     operation: Operation,
-) -> Result<Value, Status> {
+) -> Result<Created, Status> {
     let kind = request.kind();
     pipeline::identify(kind, &mut value);
     // Nobody owns what the server decides beyond that.
-    let sent = value.clone();
+    if operation == Operation::Update {
+        value = apply::update(kind.written(), None, value, &request.manager(operation))
+            .map_err(|error| Status::bad_request(error.to_string()))?;
+    }
     kind.prepare_create(&mut value);
     namespaces::admit_create(&request.state, &request.target, meta::name(&value))?;
     custom_definitions::admit_create(&request.state, kind)?;
     pod_admission::admit_create(&request.state, &request.target, &mut value)?;
     let base = meta::text(&value, "/metadata/generateName").to_owned();
-    let is_generated = meta::name(&value).is_empty() && !base.is_empty();
+    if !meta::name(&value).is_empty() || base.is_empty() {
+        return put_new(request, kind, value).await;
+    }
     for _ in 0..NAME_TRIES {
         let mut named = value.clone();
-        if is_generated {
-            meta::metadata_mut(&mut named).insert("name".to_owned(), json!(generated(&base)));
-            kind.default(&mut named);
-            kind.prepare_create(&mut named);
-        }
-        pipeline::validate(kind, Part::Main, &named, None)?;
-        custom_definitions::settle(&request.state, kind, &mut named);
-        if operation == Operation::Update {
-            let manager = request.manager(operation);
-            let owned = apply::update(kind.written(), None, &sent, &manager)
-                .map_err(|error| Status::bad_request(error.to_string()))?;
-            let metadata = meta::metadata_mut(&mut named);
-            match owned.pointer("/metadata/managedFields") {
-                Some(managed) => metadata.insert("managedFields".to_owned(), managed.clone()),
-                None => metadata.shift_remove("managedFields"),
-            };
-        }
+        meta::metadata_mut(&mut named).insert("name".to_owned(), json!(generated(&base)));
+        kind.default(&mut named);
+        kind.prepare_create(&mut named);
         match put_new(request, kind, named).await {
-            Err(status) if is_generated && status.reason == "AlreadyExists" => {}
+            Err(status) if status.reason == "AlreadyExists" => {}
             outcome => return outcome,
         }
     }
@@ -81,23 +81,41 @@ pub(crate) async fn store_new(
     Err(Status::new(409, "AlreadyExists", why))
 }
 
-async fn put_new(request: &Request, kind: &Served, mut value: Value) -> Result<Value, Status> {
+/// Validates and stores an object that has a name.
+async fn put_new(request: &Request, kind: &Served, mut value: Value) -> Result<Created, Status> {
     let state = &request.state;
+    pipeline::validate(kind, Part::Main, &value, None)?;
+    custom_definitions::settle(state, kind, &mut value);
     let _held = state.addresses().fill_in(&state.store, kind, &mut value)?;
-    value = object::in_order(value);
     let name = meta::name(&value).to_owned();
-    let key = object::key(kind, request.namespace(), &name);
     if request.query.is_dry_run {
-        return match object::find(&request.state, kind, request.namespace(), &name)? {
+        return match object::find(state, kind, request.namespace(), &name)? {
             Some(_) => Err(Status::already_exists(kind.group(), kind.plural(), &name)),
-            None => Ok(value),
+            None => Ok(Created { value: object::in_order(value), stored: None }),
         };
     }
-    custom_definitions::foretell(&request.state, kind, &value, custom_definitions::Fate::Stays);
-    let written = request.state.store.put(key, Expect::Absent, object::encode(kind, &value)).await;
+    custom_definitions::foretell(state, kind, &value, custom_definitions::Fate::Stays);
+    let (key, bytes) = (object::key(kind, request.namespace(), &name), object::encode(kind, &value));
+    let written = state.store.put(key, Expect::Absent, bytes.clone()).await;
     let revision = written.map_err(|error: WriteError| object::unwritten(&error, kind, &name))?;
     object::set_resource_version(&mut value, revision);
-    Ok(value)
+    Ok(Created { value, stored: Some((bytes, revision)) })
+}
+
+// === impl Created ===
+
+impl Created {
+    /// 201 with the object.
+    pub(crate) fn answer(self, form: Form, kind: &Served) -> Answer {
+        let sent = |(stored, revision): &(Bytes, Revision)| Splice::new(kind).object(stored, *revision);
+        if form == Form::Whole
+            && let Some(sent) = self.stored.as_ref().and_then(sent)
+        {
+            return answer::typed(StatusCode::CREATED, "application/json", sent);
+        }
+        let value = object::in_order(self.value);
+        answer::json(StatusCode::CREATED, &table::in_form(form, kind, value))
+    }
 }
 
 /// Five characters that spell nothing (`apimachinery/pkg/util/rand`).

@@ -4,7 +4,6 @@
 
 use std::sync::Mutex;
 
-use http::StatusCode;
 use serde_json::Value;
 use spur_api::kinds::pod::changes;
 use spur_api::status::Cause;
@@ -99,13 +98,13 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
     // Who names a version wants that one or none.
     let may_retry = meta::resource_version(&applied).is_empty();
     let last_try = last_try();
-    let (code, written) = loop {
+    let mut answer = loop {
         let found = object::find(&request.state, kind, request.namespace(), name)?;
         let merged = merge(request, found.as_ref().map(|found| &found.value), &applied)?;
         let outcome = match &found {
             None if part == Part::Main => {
                 let created = create::store_new(request, merged, Operation::Apply).await;
-                created.map(|created| (StatusCode::CREATED, created))
+                created.map(|created| created.answer(form, kind))
             }
             None => Err(Status::not_found(kind.group(), kind.plural(), name)),
             Some(old) => {
@@ -114,7 +113,7 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
                     return Err(Status::modified(kind.group(), kind.plural(), name));
                 }
                 let written = store_applied(request, part, old, merged).await;
-                written.map(|written| (StatusCode::OK, written))
+                written.map(|written| answer::ok(&table::in_form(form, kind, written)))
             }
         };
         match outcome {
@@ -123,7 +122,6 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
             outcome => break outcome?,
         }
     };
-    let mut answer = answer::json(code, &table::in_form(form, kind, written));
     answer::warn(&mut answer, &warnings);
     Ok(answer)
 }

@@ -82,7 +82,7 @@ pub(crate) async fn write(
 ) -> Result<Value, Status> {
     prepare(request, part, old, &mut new)?;
     let manager = request.manager(Operation::Update);
-    let new = apply::update(request.kind().written(), Some(&old.value), &new, &manager)
+    let new = apply::update(request.kind().written(), Some(&old.value), new, &manager)
         .map_err(|error| Status::bad_request(error.to_string()))?;
     store(request, old, new).await
 }

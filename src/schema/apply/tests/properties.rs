@@ -83,7 +83,7 @@ proptest! {
             // …its manager owns exactly it…
             let id = ManagerId::of(&manager(&name, Operation::Apply, ""));
             let owned = Managed::decode(&first).unwrap().0.get(&id).map(|owned| owned.fields.clone()).unwrap_or_default();
-            prop_assert_eq!(owned, extract(schema, &config).unwrap().difference(&never_owned()));
+            prop_assert_eq!(owned, extract(schema, &config).unwrap().difference(&NEVER_OWNED));
             // …and applying it again, now without force, changes nothing.
             server.apply(&name, config);
             prop_assert_eq!(server.live.clone().unwrap(), first);
@@ -118,7 +118,7 @@ proptest! {
         let manager = manager("ann", Operation::Apply, "00");
         let _ = apply(schema, Some(&live), &applied, &manager, OnConflict::Force);
         let updater = Manager { operation: Operation::Update, ..manager };
-        prop_assert!(update(schema, Some(&live), &applied, &updater).is_ok());
-        prop_assert!(update(schema, None, &applied, &updater).is_ok());
+        prop_assert!(update(schema, Some(&live), applied.clone(), &updater).is_ok());
+        prop_assert!(update(schema, None, applied.clone(), &updater).is_ok());
     }
 }
