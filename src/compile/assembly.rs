@@ -11,10 +11,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use spur_route::{CredentialSpec, ForkSpec, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
+use spur_route::{CredentialSpec, ForkSpec, Named, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
+use super::by_name::ByName;
 use super::istio::{RuleContent, RuleFragment};
-use super::named::Named;
 use super::pod::PodFragment;
 use super::sandbox::SandboxFragment;
 use super::service::ServiceFragment;
@@ -22,7 +22,7 @@ use super::slice::SliceFragment;
 use super::{Content, Fragment, is_of};
 
 /// The pods that are known.
-pub(super) type Pods = Named<Arc<PodFragment>>;
+pub(super) type Pods = ByName<Arc<PodFragment>>;
 
 /// A namespace and a name in it.
 type At = (Arc<str>, Arc<str>);
@@ -30,13 +30,13 @@ type At = (Arc<str>, Arc<str>);
 /// Fragments, indexed. Of two Services of one name, the first counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Assembly {
-    services: Named<Vec<Arc<ServiceFragment>>>,
+    services: ByName<Vec<Arc<ServiceFragment>>>,
     /// By the Service that they are of.
-    slices: Named<Vec<Arc<SliceFragment>>>,
+    slices: ByName<Vec<Arc<SliceFragment>>>,
     pods: Pods,
     sandboxes: Vec<Arc<SandboxFragment>>,
     /// The Services of forks, by the sandbox that they are of.
-    forks: Named<Vec<Arc<ServiceFragment>>>,
+    forks: ByName<Vec<Arc<ServiceFragment>>>,
     /// The older first.
     rules: Vec<Arc<RuleFragment>>,
     credentials: Vec<Arc<CredentialSpec>>,
@@ -51,7 +51,7 @@ pub(super) struct Assembly {
 struct MadeOfRules {
     specs: Arc<RuleSpecs>,
     /// The hosts of ServiceEntries.
-    services: Vec<Arc<ServiceSpec>>,
+    entries: Arc<[Arc<ServiceSpec>]>,
 }
 
 /// A fork as its own Service tells of it.
@@ -106,11 +106,8 @@ impl Assembly {
     /// What all fragments come to. Their order does not matter.
     pub(super) fn specs(&mut self) -> Specs {
         self.refresh();
-        let MadeOfRules { specs: rules, services: entries } = self.made_of_rules();
-        let mut services = Vec::with_capacity(self.specs.len() + entries.len());
-        services.extend(self.specs.values().cloned());
-        services.extend(entries);
-        Specs { services, sandboxes: self.sandbox_specs(), rules }
+        let MadeOfRules { specs: rules, entries } = self.made_of_rules();
+        Specs { services: self.specs.clone(), entries, sandboxes: self.sandbox_specs(), rules }
     }
 
     /// Notes what is stale when this comes or goes.
@@ -189,16 +186,16 @@ impl Assembly {
 impl MadeOfRules {
     fn of(rules: &[Arc<RuleFragment>], credentials: &[Arc<CredentialSpec>]) -> Self {
         let mut specs = RuleSpecs::default();
-        let mut services = Vec::new();
+        let mut entries = Vec::new();
         for rule in rules {
             match &rule.content {
                 RuleContent::VirtualService(spec) => specs.virtual_services.push(spec.clone()),
                 RuleContent::DestinationRule(spec) => specs.destination_rules.push(spec.clone()),
                 RuleContent::Gateway(spec) => specs.gateways.push(spec.clone()),
-                RuleContent::ServiceEntry(hosts) => services.extend(hosts.iter().cloned()),
+                RuleContent::ServiceEntry(hosts) => entries.extend(hosts.iter().cloned()),
             }
         }
         specs.credentials = credentials.iter().map(|credential| (**credential).clone()).collect();
-        Self { specs: Arc::new(specs), services }
+        Self { specs: Arc::new(specs), entries: entries.into() }
     }
 }

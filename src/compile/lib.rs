@@ -16,9 +16,9 @@
 pub mod files;
 
 mod assembly;
+mod by_name;
 mod cache;
 mod istio;
-mod named;
 mod pod;
 mod sandbox;
 mod secret;

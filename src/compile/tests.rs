@@ -12,7 +12,10 @@ use spur_route::{
     Wire,
 };
 
-use super::{DestinationRule, Fragment, FragmentCache, Istio, Source, SourceKind, VirtualService, compile};
+use super::{
+    DestinationRule, Fragment, FragmentCache, Istio, ServiceEntry, Source, SourceKind, VirtualService,
+    compile,
+};
 
 fn service(name: &str, ports: Value) -> Value {
     json!({
@@ -427,10 +430,9 @@ enum Step {
 }
 
 /// How many objects steps are about.
-const OBJECTS: u8 = 11;
+const OBJECTS: u8 = 13;
 
-/// They are: two of the kinds that make up a Service and of sandboxes, one fork's Service, and one
-/// each of a pod and the rules.
+/// They are: two of each kind, one fork's Service, one pod and one DestinationRule.
 fn object(which: u8, content: u8, version: u64) -> Value {
     let mut object = match which {
         0 | 1 => service(["a", "b"][usize::from(which)], json!([{"port": 80 + u16::from(content % 3)}])),
@@ -445,24 +447,27 @@ fn object(which: u8, content: u8, version: u64) -> Value {
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"namespace": "shop", "name": "p", "labels": {"version": format!("v{}", content % 2)}},
         }),
-        8 => istio(
-            "DestinationRule",
-            "a",
-            "2026-01-01T00:00:00Z",
-            json!({
-                "host": "a", "subsets": [{"name": "v", "labels": {"version": format!("v{}", content % 2)}}],
-            }),
-        ),
+        8 => {
+            let host = ["a", "*.svc.cluster.local", "c.example.com"][usize::from(content % 3)];
+            let subset = json!({"name": "v", "labels": {"version": format!("v{}", content % 2)}});
+            istio("DestinationRule", "a", "2026-01-01T00:00:00Z", json!({"host": host, "subsets": [subset]}))
+        }
         9 | 10 => {
-            let host = ["a", "b"][usize::from(content % 2)];
+            let host = ["a", "b", "*.svc.cluster.local", "c.example.com"][usize::from(content % 4)];
             let route = json!([{"destination": {"host": "a", "subset": "v"}}]);
             let name = ["r", "s"][usize::from(which - 9)];
-            istio(
-                "VirtualService",
-                name,
-                "2026-01-01T00:00:00Z",
-                json!({"hosts": [host], "http": [{"route": route}]}),
-            )
+            let spec = json!({"hosts": [host], "http": [{"route": route}]});
+            istio("VirtualService", name, "2026-01-01T00:00:00Z", spec)
+        }
+        // One of the hosts is that of a Service, too.
+        11 | 12 => {
+            let host = ["b", "c.example.com"][usize::from(content % 2)];
+            let entry = json!({
+                "hosts": [host], "resolution": "STATIC",
+                "ports": [{"number": 80, "name": "http"}],
+                "endpoints": [{"address": format!("10.1.0.{}", content % 3)}],
+            });
+            istio("ServiceEntry", ["e", "f"][usize::from(which - 11)], "2026-01-01T00:00:00Z", entry)
         }
         _ => {
             let keys = [json!({"routingKey": "k"}), json!({"routingKey": "l"}), Value::Null];
@@ -482,6 +487,7 @@ fn kind_of(which: u8) -> SourceKind {
         7 => SourceKind::Pod,
         8 => SourceKind::DestinationRule,
         9 | 10 => SourceKind::VirtualService,
+        11 | 12 => SourceKind::ServiceEntry,
         _ => SourceKind::Sandbox,
     }
 }
@@ -497,6 +503,7 @@ fn apply(cache: &mut FragmentCache, object: &Value) -> bool {
         "Pod" => cache.apply(&read::<Pod>(object)),
         "VirtualService" => cache.apply(&read::<Istio<VirtualService>>(object)),
         "DestinationRule" => cache.apply(&read::<Istio<DestinationRule>>(object)),
+        "ServiceEntry" => cache.apply(&read::<Istio<ServiceEntry>>(object)),
         _ => cache.apply(&read::<Sandbox>(object)),
     }
 }
@@ -511,6 +518,7 @@ fn remove(cache: &mut FragmentCache, object: &Value) -> bool {
         "Pod" => remove::<Pod>(cache, object),
         "VirtualService" => remove::<Istio<VirtualService>>(cache, object),
         "DestinationRule" => remove::<Istio<DestinationRule>>(cache, object),
+        "ServiceEntry" => remove::<Istio<ServiceEntry>>(cache, object),
         _ => remove::<Sandbox>(cache, object),
     }
 }
@@ -563,7 +571,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..OBJECTS).prop_map(Step::Delete),
         1 => (0..OBJECTS, 0..OBJECTS).prop_map(|(kind, lost)| Step::Relist(kind, lost)),
     ];
-    proptest::collection::vec(step, 0..40)
+    proptest::collection::vec(step, 0..60)
 }
 
 proptest! {

@@ -27,6 +27,7 @@ mod host;
 mod host_map;
 mod inject;
 mod map;
+mod named;
 mod percent;
 pub mod policy;
 mod question;
@@ -55,6 +56,7 @@ pub use explain::{
 pub use gateway_port::PortTakes;
 pub use host::preview_host;
 pub use inject::inject_key;
+pub use named::Named;
 pub use question::{Caller, Question, QuestionError};
 pub use rule_spec::{
     DestinationRuleSpec, GatewaySpec, PortPolicies, RuleSpecs, ServerHost, ServerSpec, Serves, SubsetSpec,

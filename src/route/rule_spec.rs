@@ -143,6 +143,12 @@ pub fn service_host(namespace: &str, name: &str) -> String {
     format!("{name}.{namespace}.svc.cluster.local")
 }
 
+/// The namespace and the name of the Service whose [`service_host`] this is.
+pub(crate) fn split_service_host(host: &str) -> Option<(&str, &str)> {
+    let (name, namespace) = host.strip_suffix(".svc.cluster.local")?.split_once('.')?;
+    Some((namespace, name))
+}
+
 // === impl VirtualServiceSpec ===
 
 impl VirtualServiceSpec {

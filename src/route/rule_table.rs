@@ -1,7 +1,7 @@
 //! The rules of a table by host, and what DestinationRules say of each Service: made once from
 //! [`RuleSpecs`], then only read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::credential::Credentials;
@@ -29,6 +29,14 @@ pub(crate) struct RuleTable {
     gateways: BTreeMap<u16, GatewayPort>,
     /// By the host that they are about.
     destination_rules: HostMap<Vec<Arc<DestinationRuleSpec>>>,
+}
+
+/// Which Services a change of rules is about.
+pub(crate) enum Affected {
+    /// Those with these hosts.
+    Hosts(Vec<Box<str>>),
+    /// Perhaps all.
+    All,
 }
 
 /// What DestinationRules say of one Service.
@@ -88,6 +96,29 @@ impl RuleTable {
         table
     }
 
+    /// Which Services are under other rules than `old` had for them.
+    pub(crate) fn affected_since(&self, old: &Self) -> Affected {
+        let (new, old) = (&self.specs, &old.specs);
+        if Arc::ptr_eq(new, old) {
+            return Affected::Hosts(Vec::new());
+        }
+        // They stand in DestinationRules.
+        if new.credentials != old.credentials {
+            return Affected::All;
+        }
+        let of_mesh = differing(&new.virtual_services, &old.virtual_services);
+        let of_mesh = of_mesh.filter(|spec| spec.is_bound_to(MESH)).flat_map(|spec| &spec.hosts);
+        let destinations = differing(&new.destination_rules, &old.destination_rules).map(|spec| &spec.host);
+        let mut hosts = Vec::new();
+        for host in of_mesh.chain(destinations) {
+            if host.starts_with('*') || !host.contains('.') {
+                return Affected::All;
+            }
+            hosts.push(host.clone());
+        }
+        Affected::Hosts(hosts)
+    }
+
     /// The VirtualServices of the mesh for a host, in lower case and without a port: the nearest
     /// pattern's.
     pub(crate) fn of_mesh_host(&self, host: &str) -> &[Arc<VirtualServiceSpec>] {
@@ -135,6 +166,14 @@ impl RuleTable {
             }
         }
     }
+}
+
+/// What is in one of the lists and not, as the very same, in the other.
+fn differing<'a, T>(new: &'a [Arc<T>], old: &'a [Arc<T>]) -> impl Iterator<Item = &'a Arc<T>> {
+    let set = |list: &[Arc<T>]| list.iter().map(Arc::as_ptr).collect::<HashSet<_>>();
+    let (in_new, in_old) = (set(new), set(old));
+    let added = new.iter().filter(move |it| !in_old.contains(&Arc::as_ptr(it)));
+    added.chain(old.iter().filter(move |it| !in_new.contains(&Arc::as_ptr(it))))
 }
 
 /// The rule with what the Secrets that it names hold; the same one where it names none.

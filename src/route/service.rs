@@ -51,28 +51,21 @@ pub(crate) struct Backends {
 // === impl Service ===
 
 impl Service {
-    /// The Service of a spec under rules, without forks. `old` is the one before, and whether it
-    /// was under the same rules: it is kept where nothing of it has changed.
-    pub(crate) fn of(
-        spec: &Arc<ServiceSpec>,
-        rules: &RuleTable,
-        old: Option<(&Arc<Self>, bool)>,
-    ) -> Arc<Self> {
-        let old = old.filter(|(old, _)| Arc::ptr_eq(&old.spec, spec));
-        if let Some((old, true)) = old {
-            return Self::without_forks(old);
-        }
+    /// The Service of a spec under rules, without forks: `old` itself, where nothing of it has
+    /// changed.
+    pub(crate) fn of(spec: &Arc<ServiceSpec>, rules: &RuleTable, old: Option<&Arc<Self>>) -> Arc<Self> {
         let host = service_host(&spec.namespace, &spec.name);
         let (kind, virtual_services) = match &spec.hosts[..] {
             [] => (RuleKind::Service, rules.of_mesh_host(&host)),
             [host, ..] => (RuleKind::ServiceEntry, rules.of_mesh_host(host)),
         };
         let destination_rules = rules.destination_rules(&spec.name, &host);
-        if let Some((old, false)) = old
+        if let Some(old) = old
+            && Arc::ptr_eq(&old.spec, spec)
             && are_same(&old.virtual_services, virtual_services)
             && are_same(&old.destination_rules, destination_rules)
         {
-            return Self::without_forks(old);
+            return old.without_forks();
         }
         Arc::new(Self {
             rule: Arc::new(Rule {
@@ -91,7 +84,7 @@ impl Service {
         })
     }
 
-    fn without_forks(self: &Arc<Self>) -> Arc<Self> {
+    pub(crate) fn without_forks(self: &Arc<Self>) -> Arc<Self> {
         if self.forks.is_empty() {
             return self.clone();
         }

@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::named::Named;
 use crate::rule_spec::RuleSpecs;
 use crate::wire::Wire;
 
 /// Everything that a table is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Specs {
-    /// Services, and the hosts of ServiceEntries.
-    pub services: Vec<Arc<ServiceSpec>>,
+    /// Services.
+    pub services: Named<Arc<ServiceSpec>>,
+    /// The hosts of ServiceEntries, the older first. Where one has the name of a Service, that
+    /// counts.
+    pub entries: Arc<[Arc<ServiceSpec>]>,
     /// Sandboxes.
     pub sandboxes: Vec<SandboxSpec>,
     /// VirtualServices, DestinationRules and Gateways.
@@ -101,4 +105,22 @@ pub struct ForkSpec {
     pub workload: Arc<str>,
     /// The fork's endpoints; `port` is the baseline Service's port number.
     pub endpoints: Vec<EndpointSpec>,
+}
+
+// === impl Specs ===
+
+impl Specs {
+    /// Services, and hosts of ServiceEntries: those with hosts that are not the cluster's. Of two
+    /// Services of one name, the first counts.
+    #[must_use]
+    pub fn of_services(services: Vec<ServiceSpec>) -> Self {
+        let (services, entries): (Vec<_>, Vec<_>) = services.into_iter().partition(|it| it.hosts.is_empty());
+        let mut named = Named::default();
+        for service in services.into_iter().rev() {
+            let service = Arc::new(service);
+            named.insert((&service.namespace, &service.name), service.clone());
+        }
+        let entries = entries.into_iter().map(Arc::new).collect();
+        Self { services: named, entries, ..Self::default() }
+    }
 }

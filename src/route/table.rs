@@ -4,6 +4,7 @@
 //! is left to `decide`. A table that follows another shares with it what was made from the same
 //! specs: a change of one Service of thousands makes one anew.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::carrier::{CarrierSpec, is_valid_key};
@@ -11,7 +12,9 @@ use crate::credential::TlsServer;
 use crate::gateway_port::{GatewayPort, PortTakes};
 use crate::host::shorten;
 use crate::map::Map;
-use crate::rule_table::RuleTable;
+use crate::named::Named;
+use crate::rule_spec::split_service_host;
+use crate::rule_table::{Affected, RuleTable};
 use crate::service::Service;
 use crate::spec::{Fallback, SandboxSpec, ServiceSpec, Specs};
 use crate::verdict::{SandboxRef, ServicePort};
@@ -21,15 +24,27 @@ use crate::verdict::{SandboxRef, ServicePort};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoutingTable {
     revision: u64,
-    namespaces: Map<Arc<str>, Namespace>,
+    /// What the Services were made from, but for those of ServiceEntries.
+    specs: Named<Arc<ServiceSpec>>,
+    /// What those were made from.
+    entries: Arc<[Arc<ServiceSpec>]>,
+    services: Named<Arc<Service>>,
+    /// The names of Services that preview hosts may hold shortened, from that form.
+    full_names: Named<Arc<str>>,
     /// Services by a host that is not the cluster's, as namespace and name.
-    hosts: Map<Box<str>, (Arc<str>, Arc<str>)>,
+    hosts: Map<Box<str>, At>,
+    sandboxes: Map<Arc<str>, Sandboxes>,
     owners: Map<Arc<str>, Arc<Sandbox>>,
+    /// The Services that have forks.
+    forked: Vec<At>,
     rules: Arc<RuleTable>,
     entry_port: Option<u16>,
     carriers: CarrierSpec,
     rejected: Vec<RejectedSandbox>,
 }
+
+/// A namespace and a name in it.
+type At = (Arc<str>, Arc<str>);
 
 /// A sandbox that is not in the table, because its key cannot route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,11 +73,11 @@ pub enum RejectedWhy {
     KeyInvalid,
 }
 
+/// The sandboxes of a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Namespace {
-    services: Map<Arc<str>, Arc<Service>>,
-    sandboxes: Map<Arc<str>, Arc<Sandbox>>,
-    /// The names that preview hosts may hold shortened, from that form.
+struct Sandboxes {
+    by_name: Map<Arc<str>, Arc<Sandbox>>,
+    /// Those that preview hosts may hold shortened, from that form.
     full_names: Map<Box<str>, Arc<str>>,
 }
 
@@ -85,8 +100,7 @@ impl RoutingTable {
     /// endpoints of ports that are not there wait unseen.
     #[must_use]
     pub fn build(revision: u64, services: Vec<ServiceSpec>, sandboxes: Vec<SandboxSpec>) -> Self {
-        let services = services.into_iter().map(Arc::new).collect();
-        Self::of(revision, Specs { services, sandboxes, ..Specs::default() })
+        Self::of(revision, Specs { sandboxes, ..Specs::of_services(services) })
     }
 
     /// The same, with rules.
@@ -100,23 +114,22 @@ impl RoutingTable {
     /// handed on.
     #[must_use]
     pub fn next(&self, revision: u64, specs: Specs) -> Self {
-        let Specs { services, mut sandboxes, rules } = specs;
-        let mut table = Self { revision, rules: RuleTable::of(rules, &self.rules), ..Self::default() };
-        for (name, namespace) in &self.namespaces {
-            let services = Map::with_capacity_and_hasher(namespace.services.len(), Default::default());
-            table.namespaces.insert(name.clone(), Namespace { services, ..Namespace::default() });
-        }
-        let are_rules_same = Arc::ptr_eq(&table.rules, &self.rules);
-        for service in &services {
-            let old = self.namespaces.get(&service.namespace);
-            let old = old.and_then(|namespace| namespace.services.get(&service.name));
-            table.add_service(service, old.map(|old| (old, are_rules_same)));
-        }
+        let Specs { services: specs, entries, mut sandboxes, rules } = specs;
+        let mut table = Self {
+            revision,
+            services: self.services.clone(),
+            full_names: self.full_names.clone(),
+            rules: RuleTable::of(rules, &self.rules),
+            specs,
+            entries,
+            ..Self::default()
+        };
+        table.settle_services(self);
+        table.settle_entries(self);
         sandboxes.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         for sandbox in sandboxes {
             table.add_sandbox(sandbox);
         }
-        table.namespaces.retain(|_, namespace| !namespace.is_empty());
         table
     }
 
@@ -226,19 +239,15 @@ impl RoutingTable {
     }
 
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
-        self.namespaces.get(namespace)?.services.get(name).map(|service| &**service)
+        self.services.get(namespace, name).map(|service| &**service)
     }
 
     fn services_of(&self, namespace: &str) -> impl Iterator<Item = &Service> {
-        self.namespaces
-            .get(namespace)
-            .into_iter()
-            .flat_map(|at| at.services.values())
-            .map(|service| &**service)
+        self.services.values_in(namespace).map(|service| &**service)
     }
 
     pub(crate) fn sandbox(&self, namespace: &str, name: &str) -> Option<&Arc<Sandbox>> {
-        self.namespaces.get(namespace)?.sandboxes.get(name)
+        self.sandboxes.get(namespace)?.by_name.get(name)
     }
 
     pub(crate) fn owner(&self, key: &str) -> Option<&Arc<Sandbox>> {
@@ -247,22 +256,74 @@ impl RoutingTable {
 
     /// The name whose shortened form this is, or the text itself.
     pub(crate) fn full_name<'a>(&'a self, namespace: &str, half: &'a str) -> &'a str {
-        self.namespaces
-            .get(namespace)
-            .and_then(|namespace| namespace.full_names.get(half))
-            .map_or(half, |name| &**name)
+        let of_sandbox = || self.sandboxes.get(namespace)?.full_names.get(half);
+        self.full_names.get(namespace, half).or_else(of_sandbox).map_or(half, |name| &**name)
     }
 
-    /// `old` is the Service before, and whether it is under the same rules.
-    fn add_service(&mut self, spec: &Arc<ServiceSpec>, old: Option<(&Arc<Service>, bool)>) {
-        for host in &spec.hosts {
-            let at = (spec.namespace.clone(), spec.name.clone());
-            self.hosts.entry(host.clone()).or_insert(at);
+    /// The Services as they are without forks and without entries, from those of the table before.
+    fn settle_services(&mut self, old: &Self) {
+        for (namespace, name) in &old.forked {
+            if let Some(service) = old.services.get(namespace, name) {
+                self.services.insert((namespace, name), service.without_forks());
+            }
         }
-        let namespace = self.namespaces.entry(spec.namespace.clone()).or_default();
-        namespace.note_full_name(&spec.name);
-        let service = namespace.services.entry(spec.name.clone());
-        service.or_insert_with(|| Service::of(spec, &self.rules, old));
+        let specs = self.specs.clone();
+        match self.rules.affected_since(&old.rules) {
+            Affected::All => specs.values().for_each(|spec| self.put(spec)),
+            Affected::Hosts(hosts) => {
+                let named = hosts.iter().filter_map(|host| split_service_host(host));
+                let named = named.filter_map(|(namespace, name)| specs.get(namespace, name));
+                named.for_each(|spec| self.put(spec));
+            }
+        }
+        for (namespace, name, spec) in specs.differences(&old.specs) {
+            match spec {
+                Some(spec) => self.put(spec),
+                None => self.forget(namespace, name),
+            }
+        }
+    }
+
+    /// The Services of ServiceEntries beside them.
+    fn settle_entries(&mut self, old: &Self) {
+        let entries = self.entries.clone();
+        let is_service =
+            |table: &Self, spec: &ServiceSpec| table.specs.get(&spec.namespace, &spec.name).is_some();
+        for gone in old.entries.iter().filter(|old| !entries.iter().any(|new| Arc::ptr_eq(new, old))) {
+            if !is_service(self, gone) {
+                self.forget(&gone.namespace, &gone.name);
+            }
+        }
+        for entry in &*entries {
+            for host in &entry.hosts {
+                let at = (entry.namespace.clone(), entry.name.clone());
+                self.hosts.entry(host.clone()).or_insert(at);
+            }
+        }
+        // Of two of one name, the first counts.
+        for entry in entries.iter().rev() {
+            if !is_service(self, entry) {
+                self.put(entry);
+            }
+        }
+    }
+
+    /// Puts the Service of a spec in its place, unless that is there.
+    fn put(&mut self, spec: &Arc<ServiceSpec>) {
+        let old = self.services.get(&spec.namespace, &spec.name);
+        let service = Service::of(spec, &self.rules, old);
+        if old.is_some_and(|old| Arc::ptr_eq(old, &service)) {
+            return;
+        }
+        self.services.insert((&spec.namespace, &spec.name), service);
+        if let Cow::Owned(short) = shorten(&spec.name) {
+            self.full_names.insert((&spec.namespace, &short.into()), spec.name.clone());
+        }
+    }
+
+    fn forget(&mut self, namespace: &str, name: &str) {
+        self.services.remove(namespace, name);
+        self.full_names.remove(namespace, &shorten(name));
     }
 
     fn add_sandbox(&mut self, spec: SandboxSpec) {
@@ -285,14 +346,18 @@ impl RoutingTable {
             fallback: spec.fallback,
         });
         self.owners.insert(spec.key, sandbox.clone());
-        let namespace = self.namespaces.entry(spec.namespace).or_default();
-        namespace.note_full_name(&spec.name);
-        namespace.sandboxes.insert(spec.name, sandbox.clone());
         for fork in &spec.forks {
-            if let Some(service) = namespace.services.get_mut(&fork.service) {
-                Arc::make_mut(service).add_fork(&sandbox, fork);
-            }
+            let Some(service) = self.services.get(&spec.namespace, &fork.service) else { continue };
+            let mut service = (**service).clone();
+            service.add_fork(&sandbox, fork);
+            self.services.insert((&spec.namespace, &fork.service), Arc::new(service));
+            self.forked.push((spec.namespace.clone(), fork.service.clone()));
         }
+        let beside = self.sandboxes.entry(spec.namespace).or_default();
+        if let Cow::Owned(short) = shorten(&spec.name) {
+            beside.full_names.insert(short.into(), spec.name.clone());
+        }
+        beside.by_name.insert(spec.name, sandbox);
     }
 
     fn why_rejected(&self, spec: &SandboxSpec) -> Option<RejectedWhy> {
@@ -301,21 +366,5 @@ impl RoutingTable {
         }
         let SandboxRef { namespace, name, revision: _ } = &*self.owner(&spec.key)?.at;
         Some(RejectedWhy::KeyTaken { namespace: namespace.clone(), name: name.clone() })
-    }
-}
-
-// === impl Namespace ===
-
-impl Namespace {
-    fn is_empty(&self) -> bool {
-        let Self { services, sandboxes, full_names: _ } = self;
-        services.is_empty() && sandboxes.is_empty()
-    }
-
-    fn note_full_name(&mut self, name: &Arc<str>) {
-        let short = shorten(name);
-        if *short != **name {
-            self.full_names.insert(short.into(), name.clone());
-        }
     }
 }

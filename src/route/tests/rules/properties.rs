@@ -84,7 +84,7 @@ fn build(routes: &[Vec<HttpMatch>]) -> RoutingTable {
         ports: vec![spur_route::PortSpec { number: 80, name: Arc::default(), wire: spur_route::Wire::Auto }],
         endpoints: Vec::new(),
     };
-    let mut specs = Specs { services: vec![Arc::new(service)], ..Specs::default() };
+    let mut specs = Specs::of_services(vec![service]);
     Arc::make_mut(&mut specs.rules).virtual_services.push(Arc::new(spec));
     RoutingTable::of(1, specs)
 }

@@ -127,13 +127,12 @@ impl World {
             endpoints: service("reviews", &[80], &[("pr-1-reviews-0", "")]).endpoints,
         };
         let mut specs = Specs {
-            services: vec![
-                service("reviews", &[80], &[("v1-0", "v1"), ("v2-0", "v2"), ("v3-0", "v3")]).into(),
-                service("ratings", &[80], &[("ratings-0", "v1")]).into(),
-                service("two-ports", &[80, 9090], &[("two-0", "v1")]).into(),
-            ],
             sandboxes: vec![sandbox("pr-1", vec![fork]), sandbox("pr-2", Vec::new())],
-            ..Specs::default()
+            ..Specs::of_services(vec![
+                service("reviews", &[80], &[("v1-0", "v1"), ("v2-0", "v2"), ("v3-0", "v3")]),
+                service("ratings", &[80], &[("ratings-0", "v1")]),
+                service("two-ports", &[80, 9090], &[("two-0", "v1")]),
+            ])
         };
         Arc::make_mut(&mut specs.rules).destination_rules.push(Arc::new(destination_rule()));
         Self { specs }

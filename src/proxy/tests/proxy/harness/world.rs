@@ -169,9 +169,8 @@ impl Plan {
     }
 
     pub(crate) fn table(&self, revision: u64) -> RoutingTable {
-        let services = self.services.iter().cloned().map(Arc::new).collect();
-        let sandboxes = self.sandboxes.clone();
-        RoutingTable::of(revision, Specs { services, sandboxes, rules: self.rules.clone().into() })
+        let (sandboxes, rules) = (self.sandboxes.clone(), self.rules.clone().into());
+        RoutingTable::of(revision, Specs { sandboxes, rules, ..Specs::of_services(self.services.clone()) })
     }
 
     pub(crate) async fn start(self) -> World {

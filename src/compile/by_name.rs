@@ -7,17 +7,17 @@ type Map<T> = HashMap<Arc<str>, T, foldhash::fast::RandomState>;
 
 /// A map by two names that is asked with borrowed ones.
 #[derive(Clone, Debug)]
-pub(super) struct Named<T>(Map<Map<T>>);
+pub(super) struct ByName<T>(Map<Map<T>>);
 
-// === impl Named ===
+// === impl ByName ===
 
-impl<T> Default for Named<T> {
+impl<T> Default for ByName<T> {
     fn default() -> Self {
         Self(Map::default())
     }
 }
 
-impl<T> Named<T> {
+impl<T> ByName<T> {
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
         self.0.get(namespace)?.get(name)
     }
@@ -37,14 +37,10 @@ impl<T> Named<T> {
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.values().flat_map(HashMap::values)
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.values().map(HashMap::len).sum()
-    }
 }
 
 /// Several of one name.
-impl<T> Named<Vec<Arc<T>>> {
+impl<T> ByName<Vec<Arc<T>>> {
     pub(super) fn all(&self, namespace: &str, name: &str) -> &[Arc<T>] {
         self.get(namespace, name).map_or(&[], Vec::as_slice)
     }
