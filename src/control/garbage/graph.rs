@@ -110,9 +110,11 @@ impl Graph {
         dependents.iter().chain(&owners).for_each(|other| self.look_at(other));
     }
 
-    /// Puts an object on the list of those to look at.
+    /// Puts an object on the list of those to look at, where there is anything to do about it: with
+    /// every change of what decides that, it is put there anew.
     pub(super) fn look_at(&mut self, uid: &str) {
-        if self.nodes.contains_key(uid) && self.queued.insert(uid.to_owned()) {
+        let Some(node) = self.nodes.get(uid) else { return };
+        if !matches!(self.step(node), Step::Nothing) && self.queued.insert(uid.to_owned()) {
             self.queue.push_back(uid.to_owned());
         }
     }

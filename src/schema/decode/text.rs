@@ -26,15 +26,13 @@ pub(super) fn string(parser: &mut Parser<'_>) -> Result<String, Fault> {
     })
 }
 
-/// How many bytes stand for themselves. In pieces that the compiler looks at as a whole, since
-/// most are plain.
+/// How many bytes stand for themselves, of which most texts are made.
 fn plain_len(bytes: &[u8]) -> usize {
-    let is_special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
-    let (pieces, _) = bytes.as_chunks::<16>();
-    let is_plain = |piece: &&[u8; 16]| !piece.iter().fold(false, |any, byte| any | is_special(*byte));
-    let n_plain = 16 * pieces.iter().take_while(is_plain).count();
-    let rest = &bytes[n_plain..];
-    n_plain + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
+    let end = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    let is_control = |byte: &u8| *byte < 0x20;
+    // Without a way out, so that many bytes are looked at at once.
+    let has_control = bytes[..end].iter().fold(0, |found, byte| found | u8::from(is_control(byte)));
+    if has_control == 0 { end } else { bytes[..end].iter().position(is_control).unwrap_or(end) }
 }
 
 /// A byte between apostrophes, as `quoteChar` of `encoding/json/scanner.go` prints it.
