@@ -1,4 +1,4 @@
-//! The API server's figures, from outside: start, memory, writes, lists, watches.
+//! The API server's figures, from outside: start, memory, writes, lists, watches, route changes.
 //!
 //! ```sh
 //! cargo bench --bench api                  # all
@@ -15,6 +15,7 @@
 #[path = "../../tests/harness/harness.rs"]
 mod harness;
 
+mod changes;
 mod figures;
 mod lists;
 mod process;
@@ -26,7 +27,7 @@ mod writes;
 use std::time::Duration;
 
 /// The sections, in the order in which they run.
-const SECTIONS: [&str; 5] = ["start", "idle", "writes", "lists", "watches"];
+const SECTIONS: [&str; 6] = ["start", "idle", "writes", "lists", "watches", "changes"];
 
 fn main() {
     // `cargo bench` adds `--bench`.
@@ -55,6 +56,9 @@ fn main() {
         if is_asked("watches") {
             watches::idle().await;
             watches::busy().await;
+        }
+        if is_asked("changes") {
+            changes::run().await;
         }
     });
 }
