@@ -63,7 +63,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let proxy = Proxy::start(config)?;
     let mut gateways = Gateways { address: entry.ip(), inlets_tx: proxy.inlets(), open: BTreeMap::new() };
     gateways.serve(&first.table);
-    let n_objects = first.n_objects;
+    let (n_objects, names) = (first.n_objects, first.names);
     table.store(Arc::new(first.table));
     let inlet =
         Inlet { listener, caller: None, destination: Destination::Entry, closed: CancellationToken::new() };
@@ -74,7 +74,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let _stops_metrics = stop_metrics.drop_guard();
     announce((entry, metrics), &gateways, n_objects, output);
     tokio::select! {
-        followed = folder.follow(table, |table| gateways.serve(table)) => followed?,
+        followed = folder.follow(&names, table, |table| gateways.serve(table)) => followed?,
         () = signals.next() => {}
     }
     tokio::select! {

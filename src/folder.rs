@@ -3,6 +3,7 @@
 //! What objects mean is `spur-compile`'s business. A folder with a fault in it changes nothing: the
 //! table from before stays, and the fault is told with its file, line and column.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use spur_compile::files::{Fault, File, FromFiles, table_of};
+use spur_compile::files::{Addresses, Fault, File, FromFiles, table_of};
+use spur_net::{Names, Resolved};
 use spur_route::RoutingTable;
 use tokio::sync::mpsc;
 
@@ -27,6 +29,8 @@ pub(crate) struct Folder {
     entry_port: u16,
     revision: u64,
     last: Vec<File>,
+    /// What is known of the names whose addresses are endpoints.
+    addresses: Addresses,
 }
 
 /// Files that cannot be used.
@@ -44,7 +48,7 @@ pub(crate) enum FolderError {
 
 impl Folder {
     pub(crate) fn new(names: Vec<PathBuf>, entry_port: u16) -> Self {
-        Self { names, entry_port, revision: 0, last: Vec::new() }
+        Self { names, entry_port, revision: 0, last: Vec::new(), addresses: Addresses::new() }
     }
 
     /// Reads everything; `None` where nothing has changed.
@@ -56,32 +60,49 @@ impl Folder {
         if files == self.last && self.revision > 0 {
             return Ok(None);
         }
-        let read = table_of(self.revision + 1, &files);
         // A fault is told once, and not each time that another file changes its time.
         self.last = files;
-        let mut read = read.map_err(FolderError::Faults)?;
-        self.revision += 1;
-        read.table = read.table.with_entry_port(self.entry_port);
-        Ok(Some(read))
+        self.table().map(Some)
     }
 
-    /// Keeps `table` what the files say, for as long as it is polled; `published` is called with
-    /// each new one.
+    /// What the files of the last reading come to.
+    fn table(&mut self) -> Result<FromFiles, FolderError> {
+        let read = table_of(self.revision + 1, &self.last, &self.addresses);
+        let mut read = read.map_err(FolderError::Faults)?;
+        self.revision += 1;
+        self.addresses.retain(|name, _| read.names.contains(name));
+        read.table = read.table.with_entry_port(self.entry_port);
+        Ok(read)
+    }
+
+    /// The same with a name's addresses; `None` while the files are faulty.
+    fn resolve(&mut self, Resolved { name, addresses }: Resolved) -> Option<FromFiles> {
+        self.addresses.insert(name, addresses);
+        self.table().ok()
+    }
+
+    /// Keeps `table` what the files say and what the addresses are of the names in them, for as
+    /// long as it is polled; `published` is called with each new one. `first_names` are those of the
+    /// first reading.
     ///
     /// # Errors
     /// When the system cannot watch them.
     pub(crate) async fn follow(
         mut self,
+        first_names: &BTreeSet<Box<str>>,
         table: Arc<ArcSwap<RoutingTable>>,
         mut published: impl FnMut(&RoutingTable),
     ) -> Result<()> {
         let (changed_tx, mut changed_rx) = mpsc::channel(1);
         let _watcher = watch(&self.names, changed_tx)?;
+        let (mut names, mut resolved_rx) = Names::new();
+        names.keep(first_names);
         loop {
             // What has changed between reading and watching.
             match self.read() {
                 Ok(Some(read)) => {
                     remark(&read);
+                    names.keep(&read.names);
                     published(&read.table);
                     table.store(Arc::new(read.table));
                     say(format_args!("took over {} objects, revision {}", read.n_objects, self.revision));
@@ -89,8 +110,22 @@ impl Folder {
                 Ok(None) => {}
                 Err(error) => say(format_args!("error: {error}\nthe rules stay as they were")),
             }
-            if changed_rx.recv().await.is_none() {
-                return Ok(());
+            loop {
+                tokio::select! {
+                    changed = changed_rx.recv() => match changed {
+                        Some(()) => break,
+                        None => return Ok(()),
+                    },
+                    Some(resolved) = resolved_rx.recv() => {
+                        let Resolved { name, addresses } = &resolved;
+                        let (name, n_addresses) = (name.clone(), addresses.len());
+                        if let Some(read) = self.resolve(resolved) {
+                            published(&read.table);
+                            table.store(Arc::new(read.table));
+                            say(format_args!("resolved `{name}`, addresses: {n_addresses}"));
+                        }
+                    }
+                }
             }
             while tokio::time::timeout(AT_REST, changed_rx.recv()).await.is_ok_and(|more| more.is_some()) {}
         }

@@ -1,6 +1,7 @@
 //! `spur explain`: where a request would go, and why.
 
 use anyhow::{Context, Result};
+use spur_compile::files::{Addresses, table_of};
 use spur_route::{Caller, Explanation, Question, RoutingTable};
 use spur_trace::sanitize_for_terminal;
 
@@ -79,8 +80,12 @@ impl Oracle {
             return Ok(Self::Server(connect::connect(connection, environment).await?));
         }
         let files = manifest::texts(filename, Depth::Flat)?;
-        match spur_compile::files::table_of(0, &files) {
+        match table_of(0, &files, &Addresses::new()) {
             Ok(read) => {
+                for name in &*read.names {
+                    let why = "names are not resolved here, so that it has no endpoints";
+                    console.talk(&format!("warning: `{}`: {why}", sanitize_for_terminal(name)));
+                }
                 for remark in &read.remarks {
                     console.talk(&format!("warning: {}", sanitize_for_terminal(&remark.to_string())));
                 }

@@ -8,9 +8,11 @@
 //! name; the rules depend on each other, so that they are put together anew as a whole. What has
 //! not changed keeps its `Arc`, by which the next table knows it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use spur_istio::EntrySpec;
 use spur_route::{CredentialSpec, ForkSpec, Named, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
 use super::by_name::ByName;
@@ -23,6 +25,9 @@ use super::{Content, Fragment, is_of};
 
 /// The pods that are known.
 pub(super) type Pods = ByName<Arc<PodFragment>>;
+
+/// The addresses of names.
+pub type Addresses = BTreeMap<Box<str>, Vec<IpAddr>>;
 
 /// A namespace and a name in it.
 type At = (Arc<str>, Arc<str>);
@@ -43,15 +48,20 @@ pub(super) struct Assembly {
     specs: Named<Arc<ServiceSpec>>,
     stale_services: HashSet<At>,
     stale_pods: HashSet<At>,
+    /// The addresses of the names that ServiceEntries give endpoints by, as far as they are known.
+    addresses: Addresses,
     /// What rules and credentials come to; `None` when they have changed.
-    made_of_rules: Option<MadeOfRules>,
+    rule_specs: Option<Arc<RuleSpecs>>,
+    /// What ServiceEntries and their names come to; `None` when they have changed.
+    entries: Option<Entries>,
 }
 
+/// The hosts of ServiceEntries.
 #[derive(Clone, Debug)]
-struct MadeOfRules {
-    specs: Arc<RuleSpecs>,
-    /// The hosts of ServiceEntries.
-    entries: Arc<[Arc<ServiceSpec>]>,
+struct Entries {
+    specs: Arc<[Arc<ServiceSpec>]>,
+    /// The names by which they give endpoints.
+    names: Arc<BTreeSet<Box<str>>>,
 }
 
 /// A fork as its own Service tells of it.
@@ -106,8 +116,24 @@ impl Assembly {
     /// What all fragments come to. Their order does not matter.
     pub(super) fn specs(&mut self) -> Specs {
         self.refresh();
-        let MadeOfRules { specs: rules, entries } = self.made_of_rules();
+        let (rules, entries) = (self.rule_specs(), self.entries().specs);
         Specs { services: self.specs.clone(), entries, sandboxes: self.sandbox_specs(), rules }
+    }
+
+    /// The names whose addresses are endpoints.
+    pub(super) fn names(&mut self) -> Arc<BTreeSet<Box<str>>> {
+        self.entries().names
+    }
+
+    /// A name has these addresses. Returns whether that changes anything.
+    pub(super) fn resolve(&mut self, name: &str, addresses: Vec<IpAddr>) -> bool {
+        let is_wanted = self.names().contains(name);
+        let is_other = self.addresses.get(name) != Some(&addresses);
+        if is_wanted && is_other {
+            self.addresses.insert(name.into(), addresses);
+            self.entries = None;
+        }
+        is_wanted && is_other
     }
 
     /// Notes what is stale when this comes or goes.
@@ -122,7 +148,13 @@ impl Assembly {
             Content::Pod(pod) => drop(self.stale_pods.insert((pod.namespace.clone(), pod.name.clone()))),
             // Put together anew each time: they are few.
             Content::Sandbox(_) => {}
-            Content::Rules(_) | Content::Secret(_) => self.made_of_rules = None,
+            Content::Rules(rules) => match rules.content {
+                RuleContent::ServiceEntry(_) => self.entries = None,
+                RuleContent::VirtualService(_)
+                | RuleContent::DestinationRule(_)
+                | RuleContent::Gateway(_) => self.rule_specs = None,
+            },
+            Content::Secret(_) => self.rule_specs = None,
         }
     }
 
@@ -151,10 +183,15 @@ impl Assembly {
         Some(service.spec(slices.filter(|slice| is_of(&slice.owner, &service.uid)), &self.pods))
     }
 
-    fn made_of_rules(&mut self) -> MadeOfRules {
+    fn rule_specs(&mut self) -> Arc<RuleSpecs> {
         let Self { rules, credentials, .. } = self;
-        let make = || MadeOfRules::of(rules, credentials);
-        self.made_of_rules.get_or_insert_with(make).clone()
+        let make = || Arc::new(rule_specs(rules, credentials));
+        self.rule_specs.get_or_insert_with(make).clone()
+    }
+
+    fn entries(&mut self) -> Entries {
+        let Self { rules, addresses, .. } = self;
+        self.entries.get_or_insert_with(|| Entries::of(rules, addresses)).clone()
     }
 
     /// The sandboxes with their forks. Where two have one key, the older has it.
@@ -181,21 +218,36 @@ impl Assembly {
     }
 }
 
-// === impl MadeOfRules ===
-
-impl MadeOfRules {
-    fn of(rules: &[Arc<RuleFragment>], credentials: &[Arc<CredentialSpec>]) -> Self {
-        let mut specs = RuleSpecs::default();
-        let mut entries = Vec::new();
-        for rule in rules {
-            match &rule.content {
-                RuleContent::VirtualService(spec) => specs.virtual_services.push(spec.clone()),
-                RuleContent::DestinationRule(spec) => specs.destination_rules.push(spec.clone()),
-                RuleContent::Gateway(spec) => specs.gateways.push(spec.clone()),
-                RuleContent::ServiceEntry(hosts) => entries.extend(hosts.iter().cloned()),
-            }
+fn rule_specs(rules: &[Arc<RuleFragment>], credentials: &[Arc<CredentialSpec>]) -> RuleSpecs {
+    let mut specs = RuleSpecs::default();
+    for rule in rules {
+        match &rule.content {
+            RuleContent::VirtualService(spec) => specs.virtual_services.push(spec.clone()),
+            RuleContent::DestinationRule(spec) => specs.destination_rules.push(spec.clone()),
+            RuleContent::Gateway(spec) => specs.gateways.push(spec.clone()),
+            RuleContent::ServiceEntry(_) => {}
         }
-        specs.credentials = credentials.iter().map(|credential| (**credential).clone()).collect();
-        Self { specs: Arc::new(specs), entries: entries.into() }
+    }
+    specs.credentials = credentials.iter().map(|credential| (**credential).clone()).collect();
+    specs
+}
+
+// === impl Entries ===
+
+impl Entries {
+    /// Forgets the addresses of names that are not wanted any more: who wants them again later
+    /// gets those of then.
+    fn of(rules: &[Arc<RuleFragment>], addresses: &mut Addresses) -> Self {
+        let entries = rules.iter().filter_map(|rule| match &rule.content {
+            RuleContent::ServiceEntry(entries) => Some(entries),
+            _ => None,
+        });
+        let entries: Vec<&EntrySpec> = entries.flatten().collect();
+        let names = entries.iter().flat_map(|entry| &entry.named).map(|named| named.name.clone());
+        let names: BTreeSet<Box<str>> = names.collect();
+        addresses.retain(|name, _| names.contains(name));
+        let addresses_of = |name: &str| addresses.get(name).map(Vec::as_slice);
+        let specs = entries.iter().map(|entry| entry.resolved(addresses_of)).collect();
+        Self { specs, names: Arc::new(names) }
     }
 }

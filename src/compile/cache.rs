@@ -3,7 +3,8 @@
 //! It is told of every object that is listed or changed, and reads only those
 //! that it does not have at that version.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use kube::ResourceExt;
@@ -93,6 +94,17 @@ impl FragmentCache {
     pub fn table(&mut self) -> Arc<RoutingTable> {
         self.table = Arc::new(self.table.next(self.revision, self.assembly.specs()));
         self.table.clone()
+    }
+
+    /// The names whose addresses are endpoints (ServiceEntries whose `resolution` is `DNS`), which
+    /// are to be told to [`resolve`](Self::resolve).
+    pub fn names(&mut self) -> Arc<BTreeSet<Box<str>>> {
+        self.assembly.names()
+    }
+
+    /// A name has these addresses. Returns whether the table may be another now.
+    pub fn resolve(&mut self, name: &str, addresses: Vec<IpAddr>) -> bool {
+        self.assembly.resolve(name, addresses)
     }
 
     fn note<K: Source>(&mut self, key: &ObjectKey, object: &K) {

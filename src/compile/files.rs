@@ -2,13 +2,17 @@
 //!
 //! Reading the files themselves is left to the caller.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use spur_api::yaml::{self, Place, Places};
 use spur_route::RoutingTable;
 
-use crate::{Fragment, compile};
+use crate::Fragment;
+pub use crate::assembly::Addresses;
+use crate::assembly::Assembly;
 
 /// A file's text and what it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +46,16 @@ pub struct FromFiles {
     pub remarks: Vec<Remark>,
     /// How many objects say something about routes.
     pub n_objects: usize,
+    /// The names whose addresses are endpoints.
+    pub names: Arc<BTreeSet<Box<str>>>,
 }
 
-/// Makes the table that the objects in files come to. Kinds that say nothing about routes are
-/// passed over.
+/// Makes the table that the objects in files come to, with the addresses that names have, as far
+/// as they are known. Kinds that say nothing about routes are passed over.
 ///
 /// # Errors
 /// Everything that is wrong, in all files: there is no table then.
-pub fn table_of(revision: u64, files: &[File]) -> Result<FromFiles, Vec<Fault>> {
+pub fn table_of(revision: u64, files: &[File], addresses: &Addresses) -> Result<FromFiles, Vec<Fault>> {
     let mut reader = Reader::default();
     for file in files {
         reader.read(file);
@@ -58,7 +64,13 @@ pub fn table_of(revision: u64, files: &[File]) -> Result<FromFiles, Vec<Fault>> 
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(FromFiles { table: compile(revision, &fragments), remarks, n_objects: fragments.len() })
+    let mut assembly = Assembly::default();
+    fragments.iter().for_each(|fragment| assembly.add(fragment));
+    for (name, addresses) in addresses {
+        assembly.resolve(name, addresses.clone());
+    }
+    let table = RoutingTable::of(revision, assembly.specs());
+    Ok(FromFiles { table, remarks, n_objects: fragments.len(), names: assembly.names() })
 }
 
 #[derive(Default)]
@@ -181,7 +193,7 @@ metadata: {name: cart, namespace: shop}
 
     #[test]
     fn files_make_a_table() {
-        let read = table_of(3, &[file(SHOP)]).unwrap();
+        let read = table_of(3, &[file(SHOP)], &Addresses::new()).unwrap();
         assert_eq!((read.n_objects, read.remarks.len()), (2, 0));
         let question = Question::new("GET", "http://cart.shop.localhost/").unwrap();
         let verdict = question.decide(&read.table);
@@ -202,7 +214,8 @@ spec:
       weight: -5
   - timeout: 1s
 ";
-        let faults = table_of(1, &[file(rules), file("a: [1\n"), file("kind: A\n")]).unwrap_err();
+        let faults =
+            table_of(1, &[file(rules), file("a: [1\n"), file("kind: A\n")], &Addresses::new()).unwrap_err();
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
             faults[0],
@@ -224,7 +237,7 @@ metadata: {name: pr-1, namespace: shop}
 spec: {forks: []}
 ";
         let named = |text: &str| {
-            let read = table_of(1, &[file(SHOP), file(text)]).unwrap();
+            let read = table_of(1, &[file(SHOP), file(text)], &Addresses::new()).unwrap();
             let question = Question::new("GET", "http://pr-1--cart.shop.localhost/").unwrap();
             question.decide(&read.table).key.map(|key| key.value.to_string())
         };
@@ -244,7 +257,7 @@ spec:
   - route: [{destination: {host: cart}}]
     fault: {abort: {httpStatus: 500}}
 ";
-        let remarks = table_of(1, &[file(rules)]).unwrap().remarks;
+        let remarks = table_of(1, &[file(rules)], &Addresses::new()).unwrap().remarks;
         assert!(
             remarks[0].to_string().starts_with(
                 "a.yaml:8:12: VirtualService default/cart: spec.http[0].fault: not supported yet"

@@ -12,8 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use spur_istio::Spec;
-use spur_route::{DestinationRuleSpec, GatewaySpec, ServiceSpec, VirtualServiceSpec};
+use spur_istio::{EntrySpec, Spec};
+use spur_route::{DestinationRuleSpec, GatewaySpec, VirtualServiceSpec};
 
 use super::{Content, Fragment, Source, SourceKind};
 
@@ -70,7 +70,7 @@ pub(super) enum RuleContent {
     VirtualService(Arc<VirtualServiceSpec>),
     DestinationRule(Arc<DestinationRuleSpec>),
     Gateway(Arc<GatewaySpec>),
-    ServiceEntry(Vec<Arc<ServiceSpec>>),
+    ServiceEntry(Vec<EntrySpec>),
 }
 
 // === impl IstioKind ===
@@ -178,9 +178,7 @@ impl<K: IstioKind> Source for Istio<K> {
             Spec::VirtualService(spec) => RuleContent::VirtualService(Arc::new(spec)),
             Spec::DestinationRule(spec) => RuleContent::DestinationRule(Arc::new(spec)),
             Spec::Gateway(spec) => RuleContent::Gateway(Arc::new(spec)),
-            Spec::ServiceEntry(services) => {
-                RuleContent::ServiceEntry(services.into_iter().map(Arc::new).collect())
-            }
+            Spec::ServiceEntry(entries) => RuleContent::ServiceEntry(entries),
         };
         let (namespace, name) = super::place(self);
         let created = self.creation_timestamp().map(|time| time.0);

@@ -285,10 +285,13 @@ fn istio(kind: &str, name: &str, created: &str, spec: Value) -> Value {
 
 /// The pods to which a GET of `/` of `shop/cart:80` may go, or the reason why it goes nowhere.
 fn taken_by(objects: &[Value]) -> Vec<String> {
-    let table = table_of(objects);
+    taken_by_table(&table_of(objects))
+}
+
+fn taken_by_table(table: &RoutingTable) -> Vec<String> {
     let (headers, uri) = (http::HeaderMap::new(), http::Uri::from_static("/"));
     let verdict = spur_route::decide(
-        &table,
+        table,
         &Ask {
             destination: Destination::Service { namespace: "shop", service: "cart", port: 80 },
             source: None,
@@ -538,6 +541,36 @@ fn the_status_of_a_rule_is_no_change() {
     assert_eq!(*cache.table(), unchanged);
     rule["metadata"]["generation"] = json!(2);
     assert!(apply(&mut cache, &rule));
+}
+
+#[test]
+fn the_endpoints_of_a_service_entry_are_the_addresses_of_its_name() {
+    let entry = json!({
+        "hosts": ["api.example.com"], "resolution": "DNS", "ports": [{"number": 80, "name": "http"}],
+        "endpoints": [{"address": "backend.example.com"}],
+    });
+    let to = json!({"hosts": ["cart"], "http": [{"route": [{"destination": {"host": "api.example.com"}}]}]});
+    let objects = [
+        service("cart", json!([{"port": 80}])),
+        istio("ServiceEntry", "api", "2026-01-01T00:00:00Z", entry),
+        istio("VirtualService", "v", "2026-01-01T00:00:00Z", to),
+    ];
+    let mut cache = FragmentCache::default();
+    for object in &objects {
+        apply(&mut cache, object);
+    }
+    let names = |cache: &mut FragmentCache| cache.names().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&mut cache), ["backend.example.com"]);
+    let address = |last: u8| vec![std::net::IpAddr::from([127, 0, 0, last])];
+    assert!(!cache.resolve("api.example.com", address(8)), "nobody asks for it");
+    assert!(cache.resolve("backend.example.com", address(9)));
+    assert!(!cache.resolve("backend.example.com", address(9)), "that is known");
+    assert_eq!(taken_by_table(&cache.table()), ["127.0.0.9"]);
+    assert!(cache.resolve("backend.example.com", address(7)));
+    assert_eq!(taken_by_table(&cache.table()), ["127.0.0.7"]);
+    remove(&mut cache, &objects[1]);
+    assert!(names(&mut cache).is_empty());
+    assert!(!cache.resolve("backend.example.com", address(6)), "nobody asks for it any more");
 }
 
 /// A table of thousands of Services is not made anew for one of them.

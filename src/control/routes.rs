@@ -1,7 +1,8 @@
 //! Keeps the routing table what Services, EndpointSlices, Sandboxes, Secrets and Istio's objects say.
 //!
 //! ```text
-//!  watches ──► FragmentCache ──► compile ──► table (swapped whole) ──► published_tx
+//!  watches ────────► FragmentCache ──► table (swapped whole) ──► published_tx
+//!  names' addresses ─┘     └─ the names that ServiceEntries give endpoints by ──► Names
 //! ```
 //!
 //! A change is compiled as soon as it is seen, together with whatever else has
@@ -23,8 +24,9 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_all};
 use kube::{Client, ResourceExt};
 use spur_api::sandbox::Sandbox;
+use spur_net::{Names, Resolved};
 use spur_route::RoutingTable;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::run::Parts;
 use spur_compile::{
@@ -57,7 +59,10 @@ pub(crate) async fn keep(
     published_tx: watch::Sender<u64>,
 ) {
     let (cache, listed) = (FragmentCache::default(), HashSet::new());
-    Keeper { cache, listed, table, published_tx }.follow(changes(client)).await;
+    let (names, resolved_rx) = Names::new();
+    let mut changes = changes(client);
+    changes.push(resolutions(resolved_rx));
+    Keeper { cache, listed, names, table, published_tx }.follow(changes).await;
 }
 
 /// A change to the cache, whose answer says whether the table may be another.
@@ -85,6 +90,8 @@ struct Keeper {
     cache: FragmentCache,
     /// The kinds of which all objects are known.
     listed: HashSet<SourceKind>,
+    /// The names whose addresses are endpoints.
+    names: Names,
     table: Arc<ArcSwap<RoutingTable>>,
     published_tx: watch::Sender<u64>,
 }
@@ -102,6 +109,19 @@ fn changes(client: &Client) -> SelectAll<BoxStream<'static, Change>> {
         changes_of::<Istio<Gateway>>(client),
         changes_of::<Istio<ServiceEntry>>(client),
     ])
+}
+
+/// What becomes of names.
+fn resolutions(resolved_rx: mpsc::Receiver<Resolved>) -> BoxStream<'static, Change> {
+    let news = futures::stream::unfold(resolved_rx, |mut resolved_rx| async {
+        let Resolved { name, addresses } = resolved_rx.recv().await?;
+        let change: Change = Box::new(move |cache| match cache.resolve(&name, addresses) {
+            true => Effect::Table,
+            false => Effect::None,
+        });
+        Some((change, resolved_rx))
+    });
+    news.boxed()
 }
 
 /// One object that cannot be read must not hide the others, hence the guard.
@@ -166,6 +186,7 @@ impl Keeper {
         while let Some(is_due) = self.take_batch(&mut changes).await {
             if is_due && self.knows_all() {
                 self.publish();
+                self.names.keep(&self.cache.names());
             }
         }
     }
@@ -245,7 +266,8 @@ mod tests {
 
     fn keeper() -> Keeper {
         let (table, (published_tx, _)) = (Arc::default(), watch::channel(0));
-        Keeper { cache: FragmentCache::default(), listed: HashSet::new(), table, published_tx }
+        let names = Names::new().0;
+        Keeper { cache: FragmentCache::default(), listed: HashSet::new(), names, table, published_tx }
     }
 
     fn at_once(changes: Vec<Change>) -> SelectAll<BoxStream<'static, Change>> {

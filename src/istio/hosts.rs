@@ -56,17 +56,27 @@ fn service<'a>(host: &'a str, namespace: &'a str) -> Option<(&'a str, &'a str)> 
 /// Checks a host or a pattern of hosts: a DNS name whose first label may be `*`.
 pub(crate) fn check(message: &Message<'_>, at: &str, host: &str) {
     let name = host.strip_prefix("*.").unwrap_or(host);
+    if host != "*" && !is_name(name) && host.parse::<std::net::IpAddr>().is_err() {
+        let detail = "must be a DNS name, or one whose first label is `*`";
+        message.fault(FieldError::invalid(message.at(at), host, detail));
+    }
+}
+
+/// Checks a name that has addresses.
+pub(crate) fn check_name(message: &Message<'_>, at: &str, name: &str) {
+    if !is_name(name) {
+        message.fault(FieldError::invalid(message.at(at), name, "must be an IP address or a DNS name"));
+    }
+}
+
+fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let is_name = name.strip_suffix('.').unwrap_or(name).split('.').all(is_label) && name.len() <= 255;
-    if host != "*" && !is_name && host.parse::<std::net::IpAddr>().is_err() {
-        let detail = "must be a DNS name, or one whose first label is `*`";
-        message.fault(FieldError::invalid(message.at(at), host, detail));
-    }
+    name.strip_suffix('.').unwrap_or(name).split('.').all(is_label) && name.len() <= 255
 }
 
 /// A gateway's name in full: `mesh`, or `namespace/name`.

@@ -25,10 +25,11 @@ mod service_entry;
 mod virtual_service;
 
 use serde_json::Value;
-use spur_route::{DestinationRuleSpec, GatewaySpec, ServiceSpec, VirtualServiceSpec};
+use spur_route::{DestinationRuleSpec, GatewaySpec, VirtualServiceSpec};
 use spur_schema::FieldError;
 
 pub use object::{Support, Unsupported};
+pub use service_entry::{EntrySpec, NamedEndpoint, Takes};
 
 /// The API group of these kinds.
 pub const GROUP: &str = "networking.istio.io";
@@ -55,7 +56,7 @@ pub enum Spec {
     /// Servers.
     Gateway(GatewaySpec),
     /// Hosts elsewhere, as Services.
-    ServiceEntry(Vec<ServiceSpec>),
+    ServiceEntry(Vec<EntrySpec>),
 }
 
 /// The kinds that are read.

@@ -144,7 +144,7 @@ impl Refusal {
             status: status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
             code: verdict.reason.code(),
             message: sanitize_for_terminal(&verdict.sentence()).into_owned(),
-            hint: verdict_hint(verdict.reason),
+            hint: verdict_hint(verdict),
             closes: false,
         }
     }
@@ -252,8 +252,10 @@ impl Refusal {
     }
 }
 
-fn verdict_hint(reason: Reason) -> &'static str {
-    match reason {
+fn verdict_hint(verdict: &Verdict) -> &'static str {
+    // Services' names are labels (RFC 1035), the hosts of ServiceEntries nearly always several.
+    let is_entry = verdict.service.as_ref().is_some_and(|service| service.name.contains('.'));
+    match verdict.reason {
         Reason::UnknownHost => "check the names in the host; `kubectl get services -A` lists what is there",
         Reason::UnknownSandbox => "check the sandbox's name; `kubectl get sandboxes -A` lists what is there",
         Reason::UnknownService | Reason::UnknownPort => {
@@ -265,6 +267,9 @@ fn verdict_hint(reason: Reason) -> &'static str {
         }
         Reason::UnknownDestination => {
             "compare the rule's destination with the Services and the subsets of the DestinationRule"
+        }
+        Reason::NoReadyEndpoints if is_entry => {
+            "look at the endpoints of the ServiceEntry: a name that cannot be resolved gives none"
         }
         Reason::NoReadyEndpoints => {
             "look at the pods behind the Service: `kubectl get pods`, then `kubectl describe pod`"

@@ -18,7 +18,9 @@ pub struct Named<T>(Map<Arc<str>, Shards<T>>);
 
 /// A map by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Shards<T>(Arc<[Arc<Map<Arc<str>, T>>]>);
+struct Shards<T>(Arc<[Shard<T>]>);
+
+type Shard<T> = Arc<Map<Arc<str>, T>>;
 
 /// Which map a name is in: the same in every table, so that tables can be compared.
 fn shard_of(name: &str) -> usize {

@@ -13,7 +13,7 @@ use crate::harness::http::Site;
 use crate::harness::{DEADLINE, Data, command};
 
 /// A server that says its name, on connections that are kept.
-async fn says(name: &'static str) -> u16 {
+pub(crate) async fn says(name: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -313,4 +313,32 @@ async fn a_servers_table_is_explained() {
         (400, &"query parameter `url`: `nothing` is no URL, want `http://HOST[:PORT][/PATH]`".into())
     );
     spur.end().await;
+}
+
+#[tokio::test]
+async fn a_service_entry_leads_where_its_name_does() {
+    let (port, other) = (says("outside").await, says("elsewhere").await);
+    let entry = |port: u16| {
+        format!(
+            "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: outside, namespace: shop}}
+spec:
+  hosts: [api.example.com]
+  resolution: DNS
+  ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {port}}}]
+  endpoints: [{{address: localhost}}]
+"
+        )
+    };
+    let mut alone = Alone::start(&[("entry.yaml", &entry(port))]).await;
+    alone.until_says("resolved `localhost`, addresses: 1").await;
+    let outside = alone.site("127.0.0.1");
+    let ask = || outside.get("/").header("host", "api.example.com").send();
+    assert_eq!(ask().await.ok().text(), "outside");
+    // The name stays resolved when the file around it changes.
+    alone.data.write("rules/entry.yaml", &entry(other));
+    alone.until_says("revision 3").await;
+    assert_eq!(ask().await.ok().text(), "elsewhere");
+    alone.end().await;
 }

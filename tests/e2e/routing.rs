@@ -314,3 +314,26 @@ async fn a_pod_reaches_services_that_came_after_it() {
     assert_eq!(ask().key("k-1").send().await.ok().json()["total_cents"], 1080);
     spur.end().await;
 }
+
+/// Istio's way to a host that is not the cluster's.
+#[tokio::test]
+async fn a_service_entry_leads_where_its_name_does() {
+    let spur = Spur::up().start().await;
+    let port = crate::alone::says("outside").await;
+    let ports = json!([{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}]);
+    let entry = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+        "metadata": {"name": "outside", "namespace": "default"},
+        "spec": {
+            "hosts": ["api.example.com"], "resolution": "DNS", "ports": ports,
+            "endpoints": [{"address": "localhost"}],
+        },
+    });
+    spur.api().create(&entry).await.ok();
+    let answered = until("the host is reached", async || {
+        let answer = spur.host("api.example.com").get("/").try_send().await?;
+        if answer.status == 200 { Ok(answer.text()) } else { Err(answer.text()) }
+    });
+    assert_eq!(answered.await, "outside");
+    spur.end().await;
+}

@@ -13,7 +13,7 @@ pub(crate) struct Api {
 }
 
 /// Where each kind lives: kind, group and version, plural.
-const KINDS: [(&str, &str, &str); 13] = [
+const KINDS: [(&str, &str, &str); 14] = [
     ("Namespace", "v1", "namespaces"),
     ("Pod", "v1", "pods"),
     ("Service", "v1", "services"),
@@ -26,6 +26,7 @@ const KINDS: [(&str, &str, &str); 13] = [
     ("Deployment", "apps/v1", "deployments"),
     ("ReplicaSet", "apps/v1", "replicasets"),
     ("Sandbox", "spur.dev/v1alpha1", "sandboxes"),
+    ("ServiceEntry", "networking.istio.io/v1", "serviceentries"),
     ("Lease", "coordination.k8s.io/v1", "leases"),
 ];
 

@@ -27,7 +27,13 @@ no DNS name or stands twice, `*` in the mesh, a destination without host, weight
 one over 2^32, a prefix redirect without a prefix, other redirect codes than 301, 302, 303, 307 and 308,
 patterns that are none or take over 1 MiB, names and values that are no headers, words that `retryOn` does
 not know, times below 1 ms, ports beyond 65535, subsets without a name or with one twice, two hash keys,
-shares over 100 %, link-local endpoints, servers without hosts, and protocols that Istio does not know.
+shares over 100 %, link-local endpoints, endpoints by name where `resolution` is STATIC, servers without
+hosts, and protocols that Istio does not know.
+
+Names are resolved as the system does it, every 60 seconds: those of endpoints, and the host itself where
+a ServiceEntry gives none. `DNS`, `NONE` and `DYNAMIC_DNS` take all addresses, `DNS_ROUND_ROBIN` one; of
+IPv4 where there are some. While a name cannot be resolved its last addresses stay; link-local ones are
+never taken.
 ";
 
 #[test]

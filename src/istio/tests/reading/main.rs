@@ -6,8 +6,10 @@ mod connections;
 mod refused;
 mod reported;
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
-use spur_istio::{Reading, Spec, read};
+use spur_istio::{EntrySpec, Reading, Spec, read};
 use spur_route::rules::{Action, Retries};
 
 /// An object of this kind with this spec, in YAML.
@@ -92,12 +94,44 @@ endpoints:
 - address: 10.0.0.2
 "#,
     );
-    let Some(Spec::ServiceEntry(services)) = read.spec else { panic!("no ServiceEntry") };
+    let Some(Spec::ServiceEntry(entries)) = read.spec else { panic!("no ServiceEntry") };
+    let services: Vec<_> = entries.iter().map(|entry| &entry.service).collect();
     let names: Vec<&str> = services.iter().map(|service| &*service.name).collect();
     assert_eq!(names, ["api.example.com", "db.example.com"]);
     let endpoints: Vec<String> =
         services[0].endpoints.iter().map(|it| format!("{} {}", it.port, it.address)).collect();
     assert_eq!(endpoints, ["443 127.0.0.1:443", "80 127.0.0.1:9090", "443 10.0.0.2:443", "80 10.0.0.2:8080"]);
+}
+
+#[test]
+fn a_service_entry_may_have_endpoints_by_name() {
+    let entry = |resolution: &str, endpoints: &str| {
+        let ports = "[{number: 80, name: http, protocol: HTTP, targetPort: 8080}]";
+        let spec =
+            format!("{{hosts: [Api.example.com], resolution: {resolution}, ports: {ports}{endpoints}}}");
+        let Some(Spec::ServiceEntry(entries)) = reading("ServiceEntry", &spec).spec else {
+            panic!("no ServiceEntry")
+        };
+        entries.into_iter().next().unwrap()
+    };
+    let addresses: Vec<IpAddr> =
+        ["169.254.169.254", "10.0.0.1", "10.0.0.2"].iter().map(|it| it.parse().unwrap()).collect();
+    let resolved = |entry: &EntrySpec, name: &str| {
+        let service = entry.resolved(|asked| (asked == name).then_some(&addresses));
+        service.endpoints.iter().map(|it| format!("{} {}", it.port, it.address)).collect::<Vec<_>>()
+    };
+    // The host itself, where no endpoints are given; what is link-local never.
+    for resolution in ["NONE", "DNS"] {
+        let entry = entry(resolution, "");
+        assert_eq!(resolved(&entry, "api.example.com"), ["80 10.0.0.1:8080", "80 10.0.0.2:8080"]);
+        assert!(resolved(&entry, "another").is_empty(), "what is not resolved yet");
+    }
+    let first = entry("DNS_ROUND_ROBIN", "");
+    assert_eq!(resolved(&first, "api.example.com"), ["80 10.0.0.1:8080"]);
+    let mixed =
+        entry("DNS", ", endpoints: [{address: 10.0.0.9}, {address: B.example.com, ports: {http: 90}}]");
+    assert_eq!(resolved(&mixed, "b.example.com"), ["80 10.0.0.9:8080", "80 10.0.0.1:90", "80 10.0.0.2:90"]);
+    assert!(mixed.named.iter().all(|named| &*named.name == "b.example.com"));
 }
 
 #[test]

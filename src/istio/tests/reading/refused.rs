@@ -255,6 +255,20 @@ fn px_14_a_service_entry_does_not_lead_to_the_metadata_of_a_cloud() {
 }
 
 #[test]
+fn endpoints_by_name_that_are_none() {
+    let check_address = |resolution: &str, address: &str, why: &str| {
+        let spec = format!(
+            "{{hosts: [a.com], resolution: {resolution}, ports: [{{number: 80, name: http}}], endpoints: [{{address: '{address}'}}]}}"
+        );
+        let expected = format!("spec.endpoints[0].address: Invalid value: \"{address}\": {why}");
+        check("ServiceEntry", &spec, &[&expected]);
+    };
+    check_address("STATIC", "b.com", "must be an IP address where `resolution` is STATIC");
+    check_address("DNS", "b_.com/", "must be an IP address or a DNS name");
+    check_address("DNS", "*.b.com", "must be an IP address or a DNS name");
+}
+
+#[test]
 fn gateways() {
     check("Gateway", "{}", &["spec.servers: Required value: gateway must have at least one server"]);
     check(

@@ -135,7 +135,9 @@ impl Plan {
                 }
                 self.rules.gateways.push(Arc::new(spec));
             }
-            Spec::ServiceEntry(services) => self.services.extend(services),
+            Spec::ServiceEntry(entries) => {
+                self.services.extend(entries.iter().map(|entry| (*entry.service).clone()));
+            }
         }
         self
     }
