@@ -1,7 +1,6 @@
 //! `spur proxy`: the data plane alone, by the rules in files.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,20 +11,13 @@ use spur_cli::args::{ProxyArgs, UpOutput};
 use spur_net::{Destination, Inlet, Limits};
 use spur_proxy::{Config as ProxyConfig, Drained, Proxy};
 use spur_route::RoutingTable;
-use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::folder::{Folder, remark};
+use crate::gateways::Gateways;
 use crate::say::say;
 use crate::scrape;
 use crate::shutdown::Signals;
-
-/// The listeners of gateways on ports for which the entry does not stand.
-struct Gateways {
-    address: IpAddr,
-    inlets_tx: mpsc::Sender<Inlet>,
-    open: BTreeMap<u16, DropGuard>,
-}
 
 /// Runs until a signal; errors are told on stderr.
 pub(crate) async fn proxy(args: ProxyArgs) -> ExitCode {
@@ -61,8 +53,8 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let (access_log, log_writer) = crate::access_log::open(&access_log)?.unzip();
     let config = ProxyConfig { limits, access_log, ..ProxyConfig::new(workers, table.clone()) };
     let proxy = Proxy::start(config)?;
-    let mut gateways = Gateways { address: entry.ip(), inlets_tx: proxy.inlets(), open: BTreeMap::new() };
-    gateways.serve(&first.table);
+    let mut gateways = Gateways::new(entry.ip(), proxy.inlets());
+    serve(&mut gateways, &first.table);
     let (n_objects, names) = (first.n_objects, first.names);
     table.store(Arc::new(first.table));
     let inlet =
@@ -72,9 +64,9 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let metrics = spur_net::bind(metrics_listen)?;
     let metrics = scrape::serve(metrics, proxy.metrics(), stop_metrics.clone())?;
     let _stops_metrics = stop_metrics.drop_guard();
-    announce((entry, metrics), &gateways, n_objects, output);
+    announce((entry, metrics), &gateways.ports(), n_objects, output);
     tokio::select! {
-        followed = folder.follow(&names, table, |table| gateways.serve(table)) => followed?,
+        followed = folder.follow(&names, table, |table| serve(&mut gateways, table)) => followed?,
         () = signals.next() => {}
     }
     tokio::select! {
@@ -94,13 +86,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     }
 }
 
-fn announce(
-    (entry, metrics): (SocketAddr, SocketAddr),
-    gateways: &Gateways,
-    n_objects: usize,
-    output: UpOutput,
-) {
-    let ports: Vec<u16> = gateways.open.keys().copied().collect();
+fn announce((entry, metrics): (SocketAddr, SocketAddr), ports: &[u16], n_objects: usize, output: UpOutput) {
     match output {
         UpOutput::Json => println!(
             "{}",
@@ -114,40 +100,16 @@ fn announce(
             say(format_args!("listening on http://{entry}, {n_objects} objects"));
             say(format_args!("metrics   http://{metrics}/metrics"));
             for port in ports {
-                say(format_args!("gateway   http://{}", SocketAddr::new(gateways.address, port)));
+                say(format_args!("gateway   http://{}", SocketAddr::new(entry.ip(), *port)));
             }
         }
     }
 }
 
-// === impl Gateways ===
-
-impl Gateways {
-    /// Opens what the table's gateways have, and closes what they have no more. A port that
-    /// cannot be had is said; the others are served.
-    fn serve(&mut self, table: &RoutingTable) {
-        let wanted = table.gateway_ports();
-        self.open.retain(|port, _| wanted.contains(port));
-        for port in wanted {
-            if self.open.contains_key(&port) {
-                continue;
-            }
-            if let Err(error) = self.listen(port) {
-                say(format_args!("warning: the gateways' port {port} is not served: {error:#}"));
-            }
-        }
-        for (gateway, fault) in spur_control::certificate_faults(table) {
-            say(format_args!("warning: gateway `{gateway}`: {fault}"));
-        }
-    }
-
-    fn listen(&mut self, port: u16) -> Result<()> {
-        let listener = spur_net::bind(SocketAddr::new(self.address, port))?;
-        let closed = CancellationToken::new();
-        let destination = Destination::Gateway { port };
-        let inlet = Inlet { listener, caller: None, destination, closed: closed.clone() };
-        self.inlets_tx.try_send(inlet).context("too many listeners at once")?;
-        self.open.insert(port, closed.drop_guard());
-        Ok(())
+/// Opens what the gateways of a table have, and tells what is wrong with their certificates.
+fn serve(gateways: &mut Gateways, table: &RoutingTable) {
+    gateways.serve(table);
+    for (gateway, fault) in spur_control::certificate_faults(table) {
+        say(format_args!("warning: gateway `{gateway}`: {fault}"));
     }
 }

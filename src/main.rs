@@ -5,6 +5,7 @@ mod addresses;
 mod alone;
 mod config;
 mod folder;
+mod gateways;
 mod identity;
 mod say;
 mod scrape;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use spur_cli::args::{ApplyArgs, RuntimeChoice, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_net::{Destination, Inlet, Limits, Listening};
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
+use crate::gateways::Gateways;
 use crate::identity;
 use crate::say::say;
 use crate::scrape;
@@ -251,6 +252,9 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     };
     let (services_tx, services_rx) = watch::channel(Map::new());
     let (routes_tx, routes) = watch::channel(0);
+    let (ports_tx, ports_rx) = watch::channel(Vec::new());
+    let gateways = Gateways::new(entry_address.ip(), proxy.inlets());
+    tokio::spawn(gateways.follow(table.clone(), routes.clone(), ports_tx));
     let (facts_tx, facts_rx) = watch::channel(addresses.facts());
     // At once, so that they share a transaction and its fsyncs.
     tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
@@ -272,7 +276,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     write_kubeconfig(&addresses, &admin)?;
 
     let stop_control = CancellationToken::new();
-    tokio::spawn(merge_facts(addresses.facts(), services_rx, facts_tx));
+    tokio::spawn(merge_facts(addresses.facts(), (services_rx, ports_rx), facts_tx));
     let client = kube::Client::new(server.acting_as(User::controller("spur")), "default");
     let heartbeat = spur_control::heartbeat(client.clone(), stop_control.clone());
     let controllers = spur_control::run(spur_control::Parts {
@@ -310,12 +314,20 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
 /// Keeps `/spur/v1/status` up to date; ends with the controllers.
 async fn merge_facts(
     fixed: Map<String, Value>,
-    mut services_rx: watch::Receiver<Map<String, Value>>,
+    (mut services_rx, mut ports_rx): (watch::Receiver<Map<String, Value>>, watch::Receiver<Vec<u16>>),
     facts_tx: watch::Sender<Map<String, Value>>,
 ) {
-    while services_rx.changed().await.is_ok() {
+    loop {
+        let changed = tokio::select! {
+            changed = services_rx.changed() => changed,
+            changed = ports_rx.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
         let mut facts = fixed.clone();
         facts.insert("services".to_owned(), Value::Object(services_rx.borrow_and_update().clone()));
+        facts.insert("gatewayPorts".to_owned(), json!(*ports_rx.borrow_and_update()));
         facts_tx.send_replace(facts);
     }
 }

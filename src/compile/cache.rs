@@ -21,6 +21,8 @@ pub struct FragmentCache {
     listing: HashMap<SourceKind, HashSet<ObjectKey>>,
     /// The highest resourceVersion seen, deleted objects included.
     revision: u64,
+    /// The port of gateways for which the entry listener stands, beside 80.
+    entry_port: Option<u16>,
     assembly: Assembly,
     /// The table that was made last, with which the next shares what has not changed.
     table: Arc<RoutingTable>,
@@ -43,6 +45,13 @@ struct Entry {
 // === impl FragmentCache ===
 
 impl FragmentCache {
+    /// The same cache; the entry listener of its tables stands for this port of gateways, too.
+    #[must_use]
+    pub fn with_entry_port(mut self, port: u16) -> Self {
+        self.entry_port = Some(port);
+        self
+    }
+
     /// An object is there as it stands. Returns whether the table may be another now.
     pub fn apply<K: Source>(&mut self, object: &K) -> bool {
         let key = ObjectKey::of(object);
@@ -92,7 +101,11 @@ impl FragmentCache {
 
     /// The table of everything that is there.
     pub fn table(&mut self) -> Arc<RoutingTable> {
-        self.table = Arc::new(self.table.next(self.revision, self.assembly.specs()));
+        let next = self.table.next(self.revision, self.assembly.specs());
+        self.table = Arc::new(match self.entry_port {
+            Some(port) => next.with_entry_port(port),
+            None => next,
+        });
         self.table.clone()
     }
 

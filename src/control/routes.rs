@@ -45,7 +45,8 @@ const PAGE_SIZE: u32 = 2_000;
 ///
 /// routes -- the revision of each table after it is in `parts.table` --> the sandbox controller
 pub(crate) async fn run(parts: Parts, published_tx: watch::Sender<u64>) {
-    let keeping = keep(&parts.client, parts.table, published_tx);
+    let cache = FragmentCache::default().with_entry_port(parts.entry_port);
+    let keeping = keep(cache, &parts.client, parts.table, published_tx);
     tokio::select! {
         () = parts.stop.cancelled() => {}
         () = keeping => {}
@@ -54,15 +55,15 @@ pub(crate) async fn run(parts: Parts, published_tx: watch::Sender<u64>) {
 
 /// Keeps the table for as long as it is polled.
 pub(crate) async fn keep(
+    cache: FragmentCache,
     client: &Client,
     table: Arc<ArcSwap<RoutingTable>>,
     published_tx: watch::Sender<u64>,
 ) {
-    let (cache, listed) = (FragmentCache::default(), HashSet::new());
     let (names, resolved_rx) = Names::new();
     let mut changes = changes(client);
     changes.push(resolutions(resolved_rx));
-    Keeper { cache, listed, names, table, published_tx }.follow(changes).await;
+    Keeper { cache, listed: HashSet::new(), names, table, published_tx }.follow(changes).await;
 }
 
 /// A change to the cache, whose answer says whether the table may be another.

@@ -16,6 +16,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use spur_api::sandbox::{Condition, Sandbox, SandboxStatus};
+use spur_compile::FragmentCache;
 use spur_route::{Ask, Destination, Reason, RoutingTable, Source, decide};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -79,7 +80,8 @@ impl World {
         let (client, table, stop) = (world.client.clone(), world.table.clone(), world.stop.clone());
         let (routes_client, routes_table, routes_stop) = (client.clone(), table.clone(), stop.clone());
         world.tasks.spawn(async move {
-            let keeping = crate::routes::keep(&routes_client, routes_table, published_tx);
+            let keeping =
+                crate::routes::keep(FragmentCache::default(), &routes_client, routes_table, published_tx);
             let _ = routes_stop.run_until_cancelled(keeping).await;
         });
         let now: Clock = Arc::new(move || Timestamp::now() + ahead);
