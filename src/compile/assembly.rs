@@ -43,6 +43,8 @@ pub(super) struct Assembly {
     /// The Services of forks, by the sandbox that they are of.
     forks: ByName<Vec<Arc<ServiceFragment>>>,
     /// The older first.
+    virtual_services: Vec<Arc<RuleFragment>>,
+    /// All other rules, the older first.
     rules: Vec<Arc<RuleFragment>>,
     credentials: Vec<Arc<CredentialSpec>>,
     specs: Named<Arc<ServiceSpec>>,
@@ -87,10 +89,7 @@ impl Assembly {
             Content::Slice(slice) => self.slices.add((&slice.namespace, &slice.service), slice),
             Content::Pod(pod) => self.pods.insert((&pod.namespace, &pod.name), pod.clone()),
             Content::Sandbox(sandbox) => self.sandboxes.push(sandbox.clone()),
-            Content::Rules(rules) => {
-                let place = self.rules.partition_point(|other| other.seniority() <= rules.seniority());
-                self.rules.insert(place, rules.clone());
-            }
+            Content::Rules(rules) => self.add_rules(rules),
             Content::Secret(credential) => self.credentials.push(credential.clone()),
         }
     }
@@ -108,7 +107,7 @@ impl Assembly {
             Content::Slice(slice) => self.slices.take((&slice.namespace, &slice.service), slice),
             Content::Pod(pod) => self.pods.remove(&pod.namespace, &pod.name),
             Content::Sandbox(sandbox) => self.sandboxes.retain(|other| !Arc::ptr_eq(other, sandbox)),
-            Content::Rules(rules) => self.rules.retain(|other| !Arc::ptr_eq(other, rules)),
+            Content::Rules(rules) => self.take_rules(rules),
             Content::Secret(credential) => self.credentials.retain(|other| !Arc::ptr_eq(other, credential)),
         }
     }
@@ -150,9 +149,9 @@ impl Assembly {
             Content::Sandbox(_) => {}
             Content::Rules(rules) => match rules.content {
                 RuleContent::ServiceEntry(_) => self.entries = None,
-                RuleContent::VirtualService(_)
-                | RuleContent::DestinationRule(_)
-                | RuleContent::Gateway(_) => self.rule_specs = None,
+                RuleContent::DestinationRule(_) | RuleContent::Gateway(_) => self.rule_specs = None,
+                // One is put in its place among thousands.
+                RuleContent::VirtualService(_) => {}
             },
             Content::Secret(_) => self.rule_specs = None,
         }
@@ -184,9 +183,34 @@ impl Assembly {
     }
 
     fn rule_specs(&mut self) -> Arc<RuleSpecs> {
-        let Self { rules, credentials, .. } = self;
-        let make = || Arc::new(rule_specs(rules, credentials));
+        let Self { virtual_services, rules, credentials, .. } = self;
+        let make = || Arc::new(rule_specs(virtual_services.iter().chain(&*rules), credentials));
         self.rule_specs.get_or_insert_with(make).clone()
+    }
+
+    fn add_rules(&mut self, rules: &Arc<RuleFragment>) {
+        let place_in =
+            |list: &[Arc<RuleFragment>]| list.partition_point(|other| other.seniority() <= rules.seniority());
+        let RuleContent::VirtualService(spec) = &rules.content else {
+            return self.rules.insert(place_in(&self.rules), rules.clone());
+        };
+        let place = place_in(&self.virtual_services);
+        self.virtual_services.insert(place, rules.clone());
+        if let Some(specs) = &mut self.rule_specs {
+            Arc::make_mut(specs).virtual_services.insert(place, spec.clone());
+        }
+    }
+
+    fn take_rules(&mut self, rules: &Arc<RuleFragment>) {
+        let RuleContent::VirtualService(_) = &rules.content else {
+            return self.rules.retain(|other| !Arc::ptr_eq(other, rules));
+        };
+        let place = self.virtual_services.iter().position(|other| Arc::ptr_eq(other, rules));
+        let Some(place) = place else { return };
+        self.virtual_services.remove(place);
+        if let Some(specs) = &mut self.rule_specs {
+            Arc::make_mut(specs).virtual_services.remove(place);
+        }
     }
 
     fn entries(&mut self) -> Entries {
@@ -218,7 +242,10 @@ impl Assembly {
     }
 }
 
-fn rule_specs(rules: &[Arc<RuleFragment>], credentials: &[Arc<CredentialSpec>]) -> RuleSpecs {
+fn rule_specs<'a>(
+    rules: impl Iterator<Item = &'a Arc<RuleFragment>>,
+    credentials: &[Arc<CredentialSpec>],
+) -> RuleSpecs {
     let mut specs = RuleSpecs::default();
     for rule in rules {
         match &rule.content {

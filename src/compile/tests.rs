@@ -13,8 +13,8 @@ use spur_route::{
 };
 
 use super::{
-    DestinationRule, Fragment, FragmentCache, Istio, ServiceEntry, Source, SourceKind, VirtualService,
-    compile,
+    DestinationRule, Fragment, FragmentCache, Gateway, Istio, ServiceEntry, Source, SourceKind,
+    VirtualService, compile,
 };
 
 fn service(name: &str, ports: Value) -> Value {
@@ -433,9 +433,10 @@ enum Step {
 }
 
 /// How many objects steps are about.
-const OBJECTS: u8 = 13;
+const OBJECTS: u8 = 14;
 
-/// They are: two of each kind, one fork's Service, one pod and one DestinationRule.
+/// They are: two of each kind, one fork's Service, one pod, one DestinationRule
+/// and one Gateway.
 fn object(which: u8, content: u8, version: u64) -> Value {
     let mut object = match which {
         0 | 1 => service(["a", "b"][usize::from(which)], json!([{"port": 80 + u16::from(content % 3)}])),
@@ -459,8 +460,15 @@ fn object(which: u8, content: u8, version: u64) -> Value {
             let host = ["a", "b", "*.svc.cluster.local", "c.example.com"][usize::from(content % 4)];
             let route = json!([{"destination": {"host": "a", "subset": "v"}}]);
             let name = ["r", "s"][usize::from(which - 9)];
-            let spec = json!({"hosts": [host], "http": [{"route": route}]});
+            let gateways = [json!(["mesh"]), json!(["mesh", "g"]), json!(["g"])];
+            let gateways = &gateways[usize::from(content / 4 % 3)];
+            let spec = json!({"hosts": [host], "gateways": gateways, "http": [{"route": route}]});
             istio("VirtualService", name, "2026-01-01T00:00:00Z", spec)
+        }
+        13 => {
+            let port = json!({"number": 8080 + u16::from(content % 2), "name": "http", "protocol": "HTTP"});
+            let spec = json!({"servers": [{"port": port, "hosts": ["*"]}]});
+            istio("Gateway", "g", "2026-01-01T00:00:00Z", spec)
         }
         // One of the hosts is that of a Service, too.
         11 | 12 => {
@@ -491,6 +499,7 @@ fn kind_of(which: u8) -> SourceKind {
         8 => SourceKind::DestinationRule,
         9 | 10 => SourceKind::VirtualService,
         11 | 12 => SourceKind::ServiceEntry,
+        13 => SourceKind::Gateway,
         _ => SourceKind::Sandbox,
     }
 }
@@ -507,6 +516,7 @@ fn apply(cache: &mut FragmentCache, object: &Value) -> bool {
         "VirtualService" => cache.apply(&read::<Istio<VirtualService>>(object)),
         "DestinationRule" => cache.apply(&read::<Istio<DestinationRule>>(object)),
         "ServiceEntry" => cache.apply(&read::<Istio<ServiceEntry>>(object)),
+        "Gateway" => cache.apply(&read::<Istio<Gateway>>(object)),
         _ => cache.apply(&read::<Sandbox>(object)),
     }
 }
@@ -522,6 +532,7 @@ fn remove(cache: &mut FragmentCache, object: &Value) -> bool {
         "VirtualService" => remove::<Istio<VirtualService>>(cache, object),
         "DestinationRule" => remove::<Istio<DestinationRule>>(cache, object),
         "ServiceEntry" => remove::<Istio<ServiceEntry>>(cache, object),
+        "Gateway" => remove::<Istio<Gateway>>(cache, object),
         _ => remove::<Sandbox>(cache, object),
     }
 }

@@ -4,11 +4,12 @@
 //! the order is Envoy's (`config.route.v3.VirtualHost.domains`).
 
 use crate::map::Map;
+use crate::shared::Shared;
 
 /// Values by host pattern: a name, `*.` and a suffix, or `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostMap<T> {
-    exact: Map<Box<str>, T>,
+    exact: Shared<T>,
     /// By the suffix with its dot: `.example.com`.
     by_suffix: Map<Box<str>, T>,
     any: Option<T>,
@@ -18,17 +19,34 @@ pub(crate) struct HostMap<T> {
 
 impl<T> Default for HostMap<T> {
     fn default() -> Self {
-        Self { exact: Map::default(), by_suffix: Map::default(), any: None }
+        Self { exact: Shared::default(), by_suffix: Map::default(), any: None }
     }
 }
 
-impl<T> HostMap<T> {
+impl<T: Clone> HostMap<T> {
     /// The value of a pattern, in lower case, made where there is none.
     pub(crate) fn entry(&mut self, pattern: &str, make: impl FnOnce() -> T) -> &mut T {
         match pattern.strip_prefix('*') {
             Some("") => self.any.get_or_insert_with(make),
             Some(suffix) => self.by_suffix.entry(suffix.into()).or_insert_with(make),
-            None => self.exact.entry(pattern.into()).or_insert_with(make),
+            None => self.exact.entry(pattern, make),
+        }
+    }
+
+    /// The value of this very pattern.
+    pub(crate) fn of_pattern(&self, pattern: &str) -> Option<&T> {
+        match pattern.strip_prefix('*') {
+            Some("") => self.any.as_ref(),
+            Some(suffix) => self.by_suffix.get(suffix),
+            None => self.exact.get(pattern),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, pattern: &str) {
+        match pattern.strip_prefix('*') {
+            Some("") => self.any = None,
+            Some(suffix) => drop(self.by_suffix.remove(suffix)),
+            None => self.exact.remove(pattern),
         }
     }
 

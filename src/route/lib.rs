@@ -35,6 +35,7 @@ mod rule_spec;
 mod rule_table;
 pub mod rules;
 mod service;
+mod shared;
 mod spec;
 mod table;
 mod verdict;

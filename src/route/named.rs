@@ -1,32 +1,13 @@
-//! Values by namespace and name, in a map that shares with its copies what has not changed.
-//!
-//! A table of thousands of Services is followed by one that differs in one of them. The values of
-//! a namespace are dealt out by name to 64 small maps; a copy shares them all, and a change copies
-//! the one that it is about. Which those are is told by comparing pointers.
+//! Values by namespace and name.
 
-use std::hash::BuildHasher;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use crate::map::Map;
-
-/// How many maps a namespace has. 64: with 5,000 names a change copies some 80 entries.
-const N_SHARDS: usize = 64;
+use crate::shared::Shared;
 
 /// A map by namespace and name. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named<T>(Map<Arc<str>, Shards<T>>);
-
-/// A map by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Shards<T>(Arc<[Shard<T>]>);
-
-type Shard<T> = Arc<Map<Arc<str>, T>>;
-
-/// Which map a name is in: the same in every table, so that tables can be compared.
-fn shard_of(name: &str) -> usize {
-    static HASH: LazyLock<foldhash::fast::FixedState> = LazyLock::new(foldhash::fast::FixedState::default);
-    usize::try_from(HASH.hash_one(name) % N_SHARDS as u64).expect("less than 64")
-}
+pub struct Named<T>(Map<Arc<str>, Shared<T>>);
 
 // === impl Named ===
 
@@ -40,35 +21,31 @@ impl<T: Clone> Named<T> {
     /// The value of a name.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<&T> {
-        self.0.get(namespace)?.0[shard_of(name)].get(name)
+        self.0.get(namespace)?.get(name)
     }
 
     /// Gives a name a value, another one than before where it had one.
     pub fn insert(&mut self, (namespace, name): (&Arc<str>, &Arc<str>), value: T) {
-        let shards = self.0.entry(namespace.clone()).or_default();
-        shards.shard_mut(name).insert(name.clone(), value);
+        self.0.entry(namespace.clone()).or_default().insert(name, value);
     }
 
     /// Takes a name away.
     pub fn remove(&mut self, namespace: &str, name: &str) {
-        let Some(shards) = self.0.get_mut(namespace) else { return };
-        if !shards.0[shard_of(name)].contains_key(name) {
-            return;
-        }
-        shards.shard_mut(name).remove(name);
-        if shards.0.iter().all(|shard| shard.is_empty()) {
+        let Some(within) = self.0.get_mut(namespace) else { return };
+        within.remove(name);
+        if within.is_empty() {
             self.0.remove(namespace);
         }
     }
 
     /// All values, in no order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.values().flat_map(Shards::values)
+        self.0.values().flat_map(Shared::values)
     }
 
     /// The values of a namespace, in no order.
     pub fn values_in(&self, namespace: &str) -> impl Iterator<Item = &T> {
-        self.0.get(namespace).into_iter().flat_map(Shards::values)
+        self.0.get(namespace).into_iter().flat_map(Shared::values)
     }
 }
 
@@ -80,54 +57,13 @@ impl<T> Named<Arc<T>> {
         old: &'a Self,
     ) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>, Option<&'a Arc<T>>)> {
         let gone = old.0.iter().filter(|(namespace, _)| !self.0.contains_key(*namespace));
-        let gone = gone.flat_map(|(namespace, shards)| {
-            shards.0.iter().flat_map(|shard| shard.keys()).map(move |name| (namespace, name, None))
-        });
-        let here = self.0.iter().flat_map(|(namespace, shards)| {
-            let old = old.0.get(namespace);
-            shards.differences(old).map(move |(name, value)| (namespace, name, value))
+        let gone =
+            gone.flat_map(|(namespace, within)| within.names().map(move |name| (namespace, name, None)));
+        let here = self.0.iter().flat_map(|(namespace, within)| {
+            let differences = within.differences(old.0.get(namespace));
+            differences.map(move |(name, value)| (namespace, name, value))
         });
         here.chain(gone)
-    }
-}
-
-// === impl Shards ===
-
-impl<T> Default for Shards<T> {
-    fn default() -> Self {
-        let empty = Arc::new(Map::default());
-        Self(std::iter::repeat_n(empty, N_SHARDS).collect())
-    }
-}
-
-impl<T: Clone> Shards<T> {
-    fn shard_mut(&mut self, name: &str) -> &mut Map<Arc<str>, T> {
-        Arc::make_mut(&mut Arc::make_mut(&mut self.0)[shard_of(name)])
-    }
-}
-
-impl<T> Shards<T> {
-    fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().flat_map(|shard| shard.values())
-    }
-}
-
-impl<T> Shards<Arc<T>> {
-    fn differences<'a>(
-        &'a self,
-        old: Option<&'a Self>,
-    ) -> impl Iterator<Item = (&'a Arc<str>, Option<&'a Arc<T>>)> {
-        let pairs =
-            self.0.iter().enumerate().map(move |(place, shard)| (shard, old.map(|old| &old.0[place])));
-        let changed = pairs.filter(|(new, old)| old.is_none_or(|old| !Arc::ptr_eq(new, old)));
-        changed.flat_map(|(new, old)| {
-            let is_same = move |name: &str, value: &Arc<T>| {
-                old.and_then(|old| old.get(name)).is_some_and(|before| Arc::ptr_eq(before, value))
-            };
-            let here = new.iter().filter(move |(name, value)| !is_same(name, value));
-            let gone = old.into_iter().flat_map(|old| old.keys()).filter(|name| !new.contains_key(*name));
-            here.map(|(name, value)| (name, Some(value))).chain(gone.map(|name| (name, None)))
-        })
     }
 }
 

@@ -10,8 +10,8 @@ use crate::host_map::HostMap;
 use crate::map::Map;
 use crate::policy::Policy;
 use crate::rule_spec::{
-    DestinationRuleSpec, GatewaySpec, PortPolicies, ROOT_NAMESPACE, RuleSpecs, ServerHost, SubsetSpec,
-    VirtualServiceSpec, Visibility,
+    DestinationRuleSpec, PortPolicies, ROOT_NAMESPACE, RuleSpecs, ServerHost, SubsetSpec, VirtualServiceSpec,
+    Visibility,
 };
 use crate::rules::MESH;
 use crate::service::Backends;
@@ -26,7 +26,7 @@ pub(crate) struct RuleTable {
     /// Those of the mesh, by host; several where not everyone sees the first.
     mesh: HostMap<Vec<Arc<VirtualServiceSpec>>>,
     /// Those of gateways, by port.
-    gateways: BTreeMap<u16, GatewayPort>,
+    gateways: Arc<BTreeMap<u16, GatewayPort>>,
     /// By the host that they are about.
     destination_rules: HostMap<Vec<Arc<DestinationRuleSpec>>>,
 }
@@ -73,27 +73,78 @@ pub(crate) struct Subset {
 impl RuleTable {
     /// The rules of these specs; `old` itself, where it was made from the very same.
     pub(crate) fn of(specs: Arc<RuleSpecs>, old: &Arc<Self>) -> Arc<Self> {
-        if Arc::ptr_eq(&specs, &old.specs) { old.clone() } else { Arc::new(Self::new(specs)) }
+        if Arc::ptr_eq(&specs, &old.specs) {
+            return old.clone();
+        }
+        Arc::new(old.followed_by(&specs).unwrap_or_else(|| Self::new(specs)))
     }
 
     fn new(specs: Arc<RuleSpecs>) -> Self {
         let mut table = Self { specs: specs.clone(), ..Self::default() };
         let RuleSpecs { virtual_services, destination_rules, gateways, credentials } = &*specs;
         let credentials = Credentials::new(credentials);
+        let mut ports: BTreeMap<u16, GatewayPort> = BTreeMap::new();
         for gateway in gateways {
             for server in &gateway.servers {
-                table.gateways.entry(server.port).or_default().open(gateway, server, &credentials);
+                ports.entry(server.port).or_default().open(gateway, server, &credentials);
             }
         }
         for virtual_service in virtual_services {
-            table.add(virtual_service, gateways);
+            for host in virtual_service.mesh_hosts() {
+                table.mesh.entry(host, Vec::new).push(virtual_service.clone());
+            }
+            for gateway in gateways.iter().filter(|gateway| virtual_service.is_bound_to(&gateway.id)) {
+                for server in &gateway.servers {
+                    ports.entry(server.port).or_default().add(virtual_service, (gateway, server));
+                }
+            }
         }
-        table.gateways.values_mut().for_each(GatewayPort::merge);
+        ports.values_mut().for_each(GatewayPort::merge);
+        table.gateways = Arc::new(ports);
         for rule in destination_rules {
             let rule = with_credentials(rule, &credentials);
             table.destination_rules.entry(&rule.host, Vec::new).push(rule);
         }
         table
+    }
+
+    /// The same as [`new`](Self::new) makes, where only a few VirtualServices of the mesh are
+    /// others: the lists of their hosts are made anew. `None` where more has changed.
+    fn followed_by(&self, specs: &Arc<RuleSpecs>) -> Option<Self> {
+        let old = &self.specs;
+        let is_rest_same = are_same(&old.gateways, &specs.gateways)
+            && are_same(&old.destination_rules, &specs.destination_rules)
+            && old.credentials == specs.credentials;
+        if !is_rest_same {
+            return None;
+        }
+        let changed: Vec<_> = differing(&specs.virtual_services, &old.virtual_services).collect();
+        let is_at_gateway = |spec: &&Arc<VirtualServiceSpec>| {
+            specs.gateways.iter().any(|gateway| spec.is_bound_to(&gateway.id))
+        };
+        if changed.len() > FEW || changed.iter().any(is_at_gateway) {
+            return None;
+        }
+        let mut table = Self { specs: specs.clone(), ..self.clone() };
+        let place = |spec: &Arc<VirtualServiceSpec>| {
+            specs.virtual_services.iter().position(|other| Arc::ptr_eq(other, spec))
+        };
+        for host in changed.iter().flat_map(|spec| spec.mesh_hosts()) {
+            let others = table.mesh.of_pattern(host).into_iter().flatten();
+            let others = others.filter(|spec| !changed.iter().any(|it| Arc::ptr_eq(it, spec)));
+            let of_host = changed.iter().copied().filter(|spec| spec.mesh_hosts().any(|it| it == host));
+            // Who is gone has no place.
+            let mut all: Vec<_> =
+                others.chain(of_host).filter_map(|spec| Some((place(spec)?, spec))).collect();
+            all.sort_unstable_by_key(|(place, _)| *place);
+            all.dedup_by_key(|(place, _)| *place);
+            let all: Vec<_> = all.into_iter().map(|(_, spec)| spec.clone()).collect();
+            match all.is_empty() {
+                true => table.mesh.remove(host),
+                false => *table.mesh.entry(host, Vec::new) = all,
+            }
+        }
+        Some(table)
     }
 
     /// Which Services are under other rules than `old` had for them.
@@ -107,7 +158,7 @@ impl RuleTable {
             return Affected::All;
         }
         let of_mesh = differing(&new.virtual_services, &old.virtual_services);
-        let of_mesh = of_mesh.filter(|spec| spec.is_bound_to(MESH)).flat_map(|spec| &spec.hosts);
+        let of_mesh = of_mesh.flat_map(|spec| spec.mesh_hosts());
         let destinations = differing(&new.destination_rules, &old.destination_rules).map(|spec| &spec.host);
         let mut hosts = Vec::new();
         for host in of_mesh.chain(destinations) {
@@ -153,23 +204,24 @@ impl RuleTable {
         let found = rules.exact(host).or_else(|| rules.exact(name)).or_else(|| rules.wildcard(host));
         found.map_or(&[], Vec::as_slice)
     }
-
-    fn add(&mut self, spec: &Arc<VirtualServiceSpec>, gateways: &[Arc<GatewaySpec>]) {
-        if spec.is_bound_to(MESH) {
-            for host in spec.hosts.iter().filter(|host| ***host != *"*") {
-                self.mesh.entry(host, Vec::new).push(spec.clone());
-            }
-        }
-        for gateway in gateways.iter().filter(|gateway| spec.is_bound_to(&gateway.id)) {
-            for server in &gateway.servers {
-                self.gateways.entry(server.port).or_default().add(spec, (gateway, server));
-            }
-        }
-    }
 }
 
-/// What is in one of the lists and not, as the very same, in the other.
+/// VirtualServices that count as few: beyond it a whole table is made sooner.
+const FEW: usize = 64;
+
+/// Whether they are the very same, one by one.
+pub(crate) fn are_same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+/// What is in one of the lists and not, as the very same, in the other. Both are in one order, so
+/// that nearly always only a part in the middle is to be looked at.
 fn differing<'a, T>(new: &'a [Arc<T>], old: &'a [Arc<T>]) -> impl Iterator<Item = &'a Arc<T>> {
+    let is_same = |(a, b): &(&Arc<T>, &Arc<T>)| Arc::ptr_eq(a, b);
+    let n_first = new.iter().zip(old).take_while(is_same).count();
+    let (new, old) = (&new[n_first..], &old[n_first..]);
+    let n_last = new.iter().rev().zip(old.iter().rev()).take_while(is_same).count();
+    let (new, old) = (&new[..new.len() - n_last], &old[..old.len() - n_last]);
     let set = |list: &[Arc<T>]| list.iter().map(Arc::as_ptr).collect::<HashSet<_>>();
     let (in_new, in_old) = (set(new), set(old));
     let added = new.iter().filter(move |it| !in_old.contains(&Arc::as_ptr(it)));
@@ -194,6 +246,12 @@ fn with_credentials(rule: &Arc<DestinationRuleSpec>, credentials: &Credentials) 
 // === impl VirtualServiceSpec ===
 
 impl VirtualServiceSpec {
+    /// The hosts that it has rules for in the mesh.
+    fn mesh_hosts(&self) -> impl Iterator<Item = &Box<str>> {
+        let is_of_mesh = self.is_bound_to(MESH);
+        self.hosts.iter().filter(move |host| is_of_mesh && ***host != *"*")
+    }
+
     /// Whether it, or one of its conditions, names a gateway.
     fn is_bound_to(&self, gateway: &str) -> bool {
         let names = |all: &[Arc<str>]| all.iter().any(|name| **name == *gateway);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::map::Map;
 use crate::rule_spec::{DestinationRuleSpec, VirtualServiceSpec, service_host};
-use crate::rule_table::{RuleTable, ServicePolicies};
+use crate::rule_table::{RuleTable, ServicePolicies, are_same};
 use crate::spec::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec};
 use crate::table::Sandbox;
 use crate::verdict::{Endpoint, Rule, RuleKind, ServicePort};
@@ -123,11 +123,6 @@ impl Service {
             }
         }
     }
-}
-
-/// Whether they are the very same, one by one.
-fn are_same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 
 // === impl Port ===
