@@ -337,3 +337,61 @@ async fn a_service_entry_leads_where_its_name_does() {
     assert_eq!(answered.await, "outside");
     spur.end().await;
 }
+
+/// A port of gateways is there for as long as a Gateway has it.
+#[tokio::test]
+async fn the_ports_of_gateways_are_opened_and_closed() {
+    let spur = Spur::up().start().await;
+    let backend = crate::alone::says("behind the gateway").await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let metadata = |name: &str| json!({"name": name, "namespace": "default"});
+    let mut slice = metadata("web-1");
+    slice["labels"] = json!({"kubernetes.io/service-name": "web"});
+    let istio = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": metadata(name), "spec": spec});
+    let server =
+        json!({"port": {"number": free, "name": "http", "protocol": "HTTP"}, "hosts": ["www.example.com"]});
+    let route = json!([{"destination": {"host": "web"}}]);
+    spur.api()
+        .create_all(&[
+            json!({
+                "apiVersion": "v1", "kind": "Service", "metadata": metadata("web"),
+                "spec": {"ports": [{"port": 80, "name": "http"}]},
+            }),
+            json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": slice,
+                "addressType": "IPv4", "ports": [{"port": backend, "name": "http"}],
+                "endpoints": [{"addresses": ["127.0.0.1"]}],
+            }),
+            istio("Gateway", "edge", json!({"servers": [server]})),
+            istio(
+                "VirtualService",
+                "web",
+                json!({
+                    "hosts": ["www.example.com"], "gateways": ["edge"], "http": [{"route": route}],
+                }),
+            ),
+        ])
+        .await;
+    let gateway = Site::of(&format!("http://127.0.0.1:{free}"));
+    let answered = until("the gateway answers", async || {
+        let answer = gateway.get("/").header("host", "www.example.com").try_send().await?;
+        if answer.status == 200 { Ok(answer.text()) } else { Err(answer.text()) }
+    });
+    assert_eq!(answered.await, "behind the gateway");
+    let until_open = async |wanted: Value| {
+        until("the status tells which ports are open", async || {
+            let status = spur.api().ask(http::Method::GET, "/spur/v1/status").send().await.ok().json();
+            if status["gatewayPorts"] == wanted { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    };
+    until_open(json!([free])).await;
+    spur.api().delete("gateways", "edge").await.ok();
+    until("the port is closed", async || match gateway.try_connect().await {
+        Ok(_) => Err("it is open".to_owned()),
+        Err(_) => Ok(()),
+    })
+    .await;
+    until_open(json!([])).await;
+    spur.end().await;
+}
