@@ -24,7 +24,7 @@ use crate::{
     connect::Peer,
     failure,
     hop::Hop,
-    pool::{Lease, NotSent, Ready, Speak},
+    pool::{Lease, NotSent, Ready, Speak, Terms},
     replay::Replay,
     tls::Origin,
     worker::Worker,
@@ -74,8 +74,8 @@ pub(crate) struct Outgoing {
     pub(crate) speak: Speak,
     /// The TLS that is spoken with every endpoint.
     pub(crate) origin: Option<Origin>,
-    /// How long a connection may take, its handshake included.
-    pub(crate) connect_timeout: Duration,
+    /// How a connection for it is opened and kept.
+    pub(crate) terms: Terms,
     /// How long its response may not begin while the request does not move.
     pub(crate) head_timeout: Option<Duration>,
     /// How long no byte of its body may come before that.
@@ -143,7 +143,7 @@ pub(crate) async fn send(
     plan: &Plan<'_>,
     outgoing: Outgoing,
 ) -> Result<Answered, Unanswered> {
-    let Outgoing { mut req, speak, origin, connect_timeout, head_timeout, body_timeout } = outgoing;
+    let Outgoing { mut req, speak, origin, terms, head_timeout, body_timeout } = outgoing;
     let policy = plan.again.policy();
     let patience = Patience {
         head: least(head_timeout, policy.and_then(|policy| policy.per_try_timeout)),
@@ -159,7 +159,7 @@ pub(crate) async fn send(
         tries.tried.push(index);
         let active = plan.cluster.as_ref().map(|cluster| cluster.begin(index));
         let peer = Peer { address: endpoint.address, origin: origin.clone() };
-        let ready = || worker.pool.ready(&peer, speak, connect_timeout);
+        let ready = || worker.pool.ready(&peer, speak, terms);
         let outcome = send_to(hop, (endpoint, ready), (req, patience)).await;
         tries.report(index, &outcome);
         let is_unreached = matches!(outcome, Tried::Unreached(..));

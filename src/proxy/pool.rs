@@ -10,6 +10,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use spur_route::policy::ConnectionPool;
 use spur_trace::HopError;
 use tokio::time::Instant;
 
@@ -24,6 +25,16 @@ use crate::{body::RequestBody, connect::Peer, stats::WorkerStats};
 pub(crate) struct Pool {
     h1: Rc<H1Pool>,
     h2: H2Pool,
+}
+
+/// How a connection is opened and for how long it is kept, as the asking request's policy says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) connect_timeout: Duration,
+    /// Without a request it is closed after this long.
+    pub(crate) idle_max: Duration,
+    /// It is closed after so many requests.
+    pub(crate) requests_max: u32,
 }
 
 /// What an upstream speaks.
@@ -57,6 +68,26 @@ pub(crate) enum NotSent {
     Failed(hyper::Error),
 }
 
+/// Unused connections are closed after 60 s: below nginx's `keepalive_timeout` of
+/// 75 s. Servers that close earlier (Node.js after 5 s) are noticed by their FIN.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+// === impl Terms ===
+
+impl Terms {
+    pub(crate) fn of(policy: Option<&ConnectionPool>, connect_timeout: Duration) -> Self {
+        let idle_max = match policy.and_then(|policy| policy.idle_timeout) {
+            None => IDLE_MAX,
+            // As in Envoy: never.
+            Some(Duration::ZERO) => Duration::MAX,
+            Some(time) => time,
+        };
+        let requests_max = policy.map_or(0, |policy| policy.requests_per_connection);
+        let requests_max = if requests_max == 0 { u32::MAX } else { requests_max };
+        Self { connect_timeout, idle_max, requests_max }
+    }
+}
+
 // === impl Pool ===
 
 impl Pool {
@@ -64,16 +95,11 @@ impl Pool {
         Self { h1: Rc::new(H1Pool::new(Arc::clone(stats))), h2: H2Pool::new(Arc::clone(stats)) }
     }
 
-    /// A connection to `peer`: an idle one, or a new one, which may take `connect_timeout`.
-    pub(crate) async fn ready(
-        &self,
-        peer: &Peer,
-        speak: Speak,
-        connect_timeout: Duration,
-    ) -> Result<Ready, HopError> {
+    /// A connection to `peer`: an idle one, or a new one, which may take its `connect_timeout`.
+    pub(crate) async fn ready(&self, peer: &Peer, speak: Speak, terms: Terms) -> Result<Ready, HopError> {
         match speak {
-            Speak::Http1 => H1Pool::ready(&self.h1, peer, connect_timeout).await.map(Ready::Http1),
-            Speak::Http2 => self.h2.ready(peer, connect_timeout).await.map(Ready::Http2),
+            Speak::Http1 => H1Pool::ready(&self.h1, peer, terms).await.map(Ready::Http1),
+            Speak::Http2 => self.h2.ready(peer, terms).await.map(Ready::Http2),
         }
     }
 

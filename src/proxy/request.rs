@@ -10,6 +10,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use spur_net::{Caller, Destination};
 use spur_route::{
     Ask, Outcome, Source, TraceParent, Verdict, Wire, decide,
+    policy::ConnectionPool,
     rules::{Retries, RetryPolicy},
 };
 use spur_trace::HopError;
@@ -25,7 +26,7 @@ use crate::{
     forward,
     grpc_web::GrpcWeb,
     hop::{Begin, Hop},
-    pool::Speak,
+    pool::{Speak, Terms},
     respond::{Refusal, Shape, respond},
     sanitise::{self, BadRequest, Clean, Upgrade},
     stats::count,
@@ -166,7 +167,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         req,
         speak,
         origin,
-        connect_timeout: connect_timeout(&client.worker, &verdict),
+        terms: Terms::of(connection_pool(&verdict), connect_timeout(&client.worker, &verdict)),
         head_timeout: may_time_out.then_some(client.worker.limits.response_timeout),
         body_timeout: client.worker.limits.body_timeout.filter(|_| may_time_out),
     };
@@ -265,8 +266,12 @@ fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
 
 /// How long a connection to the destination may take.
 pub(crate) fn connect_timeout(worker: &Worker, verdict: &Verdict) -> Duration {
-    let pool = verdict.policy.as_deref().and_then(|policy| policy.connection_pool.as_ref());
-    pool.and_then(|pool| pool.connect_timeout).unwrap_or(worker.limits.connect_timeout)
+    let asked = connection_pool(verdict).and_then(|pool| pool.connect_timeout);
+    asked.unwrap_or(worker.limits.connect_timeout)
+}
+
+fn connection_pool(verdict: &Verdict) -> Option<&ConnectionPool> {
+    verdict.policy.as_deref()?.connection_pool.as_ref()
 }
 
 /// The upstream's response, ready for the client.

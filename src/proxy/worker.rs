@@ -28,6 +28,7 @@ use crate::{
 
 /// How often idle upstream connections are looked through. A quarter of the time
 /// they may idle, so none lives much longer; four wake-ups a minute cost nothing.
+/// What a policy lets idle for less is not used again, and closed then.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
 /// What a worker's connections share. Nothing of it is locked.

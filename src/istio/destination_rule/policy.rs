@@ -18,9 +18,9 @@ const TCP: &[Field] = &[
 const HTTP: &[Field] = &[
     Field::honoured("http1MaxPendingRequests"),
     Field::honoured("http2MaxRequests"),
-    Field::reported("maxRequestsPerConnection", "not supported yet: connections are kept alive"),
+    Field::honoured("maxRequestsPerConnection"),
     Field::honoured("maxRetries"),
-    Field::reported("idleTimeout", "not supported yet: unused connections are closed after a minute"),
+    Field::honoured("idleTimeout"),
     Field::honoured("h2UpgradePolicy"),
     Field::reported("useClientProtocol", "the port's own protocol is spoken"),
     Field::reported("maxConcurrentStreams", "100 streams share a connection"),

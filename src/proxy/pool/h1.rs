@@ -9,15 +9,12 @@ use spur_trace::HopError;
 use tokio::{task::spawn_local, time::Instant};
 use tracing::debug;
 
+use super::Terms;
 use crate::{
     body::RequestBody,
     connect::{Peer, connect},
     stats::{WorkerStats, count},
 };
-
-/// Idle connections are closed after 60 s: below nginx's `keepalive_timeout` of
-/// 75 s. Servers that close earlier (Node.js after 5 s) are noticed by their FIN.
-const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Idle connections kept for one address: as many as a busy client opens
 /// (wrk and h2load runs use up to 256); one costs about 20 KB.
@@ -43,7 +40,10 @@ pub(crate) struct H1Lease {
     sender: SendRequest<RequestBody>,
     peer: Peer,
     pool: Rc<H1Pool>,
-    is_reused: bool,
+    /// This request's.
+    terms: Terms,
+    /// With this one.
+    n_requests: u32,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +56,9 @@ struct IdleByPeer {
 struct Idle {
     sender: SendRequest<RequestBody>,
     since: Instant,
+    /// That of the request that it served last.
+    idle_max: Duration,
+    n_requests: u32,
 }
 
 // === impl H1Pool ===
@@ -66,31 +69,27 @@ impl H1Pool {
     }
 
     /// An idle connection, or a new one.
-    pub(super) async fn ready(
-        pool: &Rc<Self>,
-        peer: &Peer,
-        connect_timeout: Duration,
-    ) -> Result<H1Lease, HopError> {
-        let idle = pool.idle.borrow_mut().take(peer);
-        let is_reused = idle.is_some();
-        let sender = match idle {
-            Some(sender) => {
+    pub(super) async fn ready(pool: &Rc<Self>, peer: &Peer, terms: Terms) -> Result<H1Lease, HopError> {
+        let idle = pool.idle.borrow_mut().take(peer, terms);
+        let (sender, n_before) = match idle {
+            Some(Idle { sender, n_requests, .. }) => {
                 count(&pool.stats.n_upstream_reused);
-                sender
+                (sender, n_requests)
             }
             None => {
-                let sender = open(peer, connect_timeout).await?;
+                let sender = open(peer, terms.connect_timeout).await?;
                 count(&pool.stats.n_upstream_opened);
-                sender
+                (sender, 0)
             }
         };
-        Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), is_reused })
+        let n_requests = n_before.saturating_add(1);
+        Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), terms, n_requests })
     }
 
     pub(super) fn sweep(&self, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         idle.by_peer.retain(|_, connections| {
-            connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < IDLE_MAX);
+            connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < c.idle_max);
             !connections.is_empty()
         });
         idle.n_idle = idle.by_peer.values().map(Vec::len).sum();
@@ -119,32 +118,33 @@ async fn open(peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody
 impl IdleByPeer {
     /// The most recently used connection that can be used now. One whose last message is not quite
     /// finished stays. Those behind it are not looked at: what idles too long is the sweep's.
-    fn take(&mut self, peer: &Peer) -> Option<SendRequest<RequestBody>> {
+    fn take(&mut self, peer: &Peer, terms: Terms) -> Option<Idle> {
         let connections = self.by_peer.get_mut(peer)?;
         let now = Instant::now();
         let mut place = connections.len();
         while let Some(idx) = place.checked_sub(1) {
             place = idx;
-            let Idle { sender, since } = &connections[idx];
-            let is_over = sender.is_closed() || now.duration_since(*since) >= IDLE_MAX;
+            let Idle { sender, since, idle_max, n_requests } = &connections[idx];
+            let is_over = sender.is_closed()
+                || now.duration_since(*since) >= terms.idle_max.min(*idle_max)
+                || *n_requests >= terms.requests_max;
             if !is_over && !sender.is_ready() {
                 continue;
             }
             let taken = connections.remove(idx);
             self.n_idle -= 1;
             if !is_over {
-                return Some(taken.sender);
+                return Some(taken);
             }
         }
         None
     }
 
-    fn put(&mut self, peer: Peer, sender: SendRequest<RequestBody>) {
+    fn put(&mut self, peer: Peer, idle: Idle) {
         let connections = self.by_peer.entry(peer).or_default();
         // Beyond the bounds the connection is closed by dropping its sender.
         if connections.len() < N_IDLE_PER_ADDRESS && self.n_idle < N_IDLE_PER_WORKER {
-            let since = Instant::now();
-            connections.push(Idle { sender, since });
+            connections.push(idle);
             self.n_idle += 1;
         }
     }
@@ -159,13 +159,14 @@ impl H1Lease {
 
     /// Whether the connection had served a request before.
     pub(crate) fn is_reused(&self) -> bool {
-        self.is_reused
+        self.n_requests > 1
     }
 
     pub(super) fn give_back(self) {
-        let Self { sender, peer, pool, is_reused: _ } = self;
-        if !sender.is_closed() {
-            pool.idle.borrow_mut().put(peer, sender);
+        let Self { sender, peer, pool, terms, n_requests } = self;
+        if !sender.is_closed() && n_requests < terms.requests_max {
+            let idle = Idle { sender, since: Instant::now(), idle_max: terms.idle_max, n_requests };
+            pool.idle.borrow_mut().put(peer, idle);
         }
     }
 }

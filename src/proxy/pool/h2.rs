@@ -16,15 +16,13 @@ use spur_trace::HopError;
 use tokio::{sync::Semaphore, task::spawn_local, time::Instant};
 use tracing::debug;
 
+use super::Terms;
 use crate::{
     body::RequestBody,
     connect::{Peer, connect},
     local::LocalExecutor,
     stats::{WorkerStats, count},
 };
-
-/// A connection without a stream is closed after 60 s, as with HTTP/1.1.
-const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Streams on one connection before another is opened, so that a hundred
 /// long-lived streams do not hold up the next request. 100 is what RFC 9113 6.5.2
@@ -78,7 +76,11 @@ struct Shared {
 #[derive(Debug)]
 struct Usage {
     n_streams: Cell<usize>,
+    /// With those that have ended.
+    n_requests: Cell<u32>,
     idle_since: Cell<Instant>,
+    /// That of the request that came last.
+    idle_max: Cell<Duration>,
 }
 
 // === impl H2Pool ===
@@ -89,16 +91,16 @@ impl H2Pool {
     }
 
     /// A stream on a connection that is there, or on a new one.
-    pub(super) async fn ready(&self, peer: &Peer, connect_timeout: Duration) -> Result<H2Stream, HopError> {
+    pub(super) async fn ready(&self, peer: &Peer, terms: Terms) -> Result<H2Stream, HopError> {
         let slot = self.slot(peer);
-        if let Some(stream) = slot.take() {
+        if let Some(stream) = slot.take(terms) {
             count(&self.stats.n_upstream_reused);
             return Ok(stream);
         }
         let asked = Instant::now();
         let _permit = slot.opening.acquire().await.expect("the semaphore of a slot is never closed");
         // Whoever held the permit may have opened one, or failed to.
-        if let Some(stream) = slot.take() {
+        if let Some(stream) = slot.take(terms) {
             count(&self.stats.n_upstream_reused);
             return Ok(stream);
         }
@@ -107,10 +109,10 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        match open(peer, connect_timeout).await {
+        match open(peer, terms.connect_timeout).await {
             Ok(sender) => {
                 count(&self.stats.n_upstream_opened);
-                Ok(slot.put(sender))
+                Ok(slot.put(sender, terms))
             }
             Err(failure) => {
                 slot.last_failure.set(Some((Instant::now(), failure)));
@@ -164,19 +166,28 @@ impl Slot {
         Self { connections: RefCell::default(), opening: Semaphore::new(1), last_failure: Cell::new(None) }
     }
 
-    fn take(&self) -> Option<H2Stream> {
+    fn take(&self, terms: Terms) -> Option<H2Stream> {
         let mut connections = self.connections.borrow_mut();
-        connections.retain(|c| !c.sender.is_closed());
+        let now = Instant::now();
+        // One that has served its time ends with its last stream.
+        connections.retain(|c| {
+            !c.sender.is_closed() && !c.usage.is_expired(now) && c.usage.n_requests.get() < terms.requests_max
+        });
         connections
             .iter()
             .find(|c| c.usage.n_streams.get() < N_STREAMS_PER_CONNECTION)
-            .map(|shared| H2Stream { is_reused: true, ..shared.stream() })
+            .map(|shared| H2Stream { is_reused: true, ..shared.stream(terms) })
     }
 
-    fn put(&self, sender: SendRequest<RequestBody>) -> H2Stream {
-        let usage = Rc::new(Usage { n_streams: Cell::new(0), idle_since: Cell::new(Instant::now()) });
+    fn put(&self, sender: SendRequest<RequestBody>, terms: Terms) -> H2Stream {
+        let usage = Rc::new(Usage {
+            n_streams: Cell::new(0),
+            n_requests: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            idle_max: Cell::new(terms.idle_max),
+        });
         let shared = Shared { sender, usage };
-        let stream = shared.stream();
+        let stream = shared.stream(terms);
         self.connections.borrow_mut().push(shared);
         stream
     }
@@ -185,9 +196,11 @@ impl Slot {
 // === impl Shared ===
 
 impl Shared {
-    fn stream(&self) -> H2Stream {
-        let n_streams = &self.usage.n_streams;
+    fn stream(&self, terms: Terms) -> H2Stream {
+        let Usage { n_streams, n_requests, idle_since: _, idle_max } = &*self.usage;
         n_streams.set(n_streams.get() + 1);
+        n_requests.set(n_requests.get().saturating_add(1));
+        idle_max.set(terms.idle_max);
         H2Stream { sender: self.sender.clone(), count: StreamCount(Rc::clone(&self.usage)), is_reused: false }
     }
 }
@@ -196,7 +209,7 @@ impl Shared {
 
 impl Usage {
     fn is_expired(&self, now: Instant) -> bool {
-        self.n_streams.get() == 0 && now.duration_since(self.idle_since.get()) >= IDLE_MAX
+        self.n_streams.get() == 0 && now.duration_since(self.idle_since.get()) >= self.idle_max.get()
     }
 }
 

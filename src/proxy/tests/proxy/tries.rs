@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, StreamBody};
 use spur_route::Wire;
 use spur_trace::{HopError, Record};
 
-use crate::harness::{Upstream, eventually, never, text, whole, world};
+use crate::harness::{Upstream, World, eventually, never, text, whole, world};
 
 /// Fails so many times with a status, then answers with what it got.
 async fn failing(name: &'static str, n_failures: usize, status: u16) -> Upstream {
@@ -280,4 +280,42 @@ async fn a_policy_may_have_http2_spoken() {
         .start()
         .await;
     assert_eq!(world.client("cart.shop.localhost").get("/").await.text, "h2");
+}
+
+/// A world whose `cart` has this connection pool for HTTP, and speaks this.
+async fn pooled(cart: &Upstream, wire: Wire, http: &str) -> World {
+    let policy = format!("{{host: cart, trafficPolicy: {{connectionPool: {{http: {{{http}}}}}}}}}");
+    world().service("cart", &[cart]).wire("cart", wire).istio("DestinationRule", &policy).start().await
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_as_many_requests_as_the_policy_says() {
+    for (wire, cart) in [
+        (Wire::Http1, Upstream::http1("cart").route("/", "ok").run().await),
+        (Wire::Http2, Upstream::http2("cart").route("/", "ok").run().await),
+    ] {
+        let world = pooled(&cart, wire, "maxRequestsPerConnection: 2").await;
+        let client = world.client("cart.shop.localhost");
+        for _ in 0..6 {
+            assert_eq!(client.get("/").await.text, "ok");
+        }
+        assert_eq!(cart.n_connections(), 3, "{wire:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_for_longer_than_the_policy_says_is_not_used_again() {
+    for (wire, cart) in [
+        (Wire::Http1, Upstream::http1("cart").route("/", "ok").run().await),
+        (Wire::Http2, Upstream::http2("cart").route("/", "ok").run().await),
+    ] {
+        // Each request finds the last connection too old already.
+        let world = pooled(&cart, wire, "idleTimeout: 1ms").await;
+        let client = world.client("cart.shop.localhost");
+        for _ in 0..3 {
+            assert_eq!(client.get("/").await.text, "ok");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(cart.n_connections(), 3, "{wire:?}");
+    }
 }
