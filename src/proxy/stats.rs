@@ -1,6 +1,9 @@
 //! Counters of one worker, and their sum.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
 
 /// What a proxy has done since its start, over all workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +30,10 @@ pub struct Stats {
     pub n_keys_ignored: u64,
     /// Lines that the access log lost because it could not be written fast enough.
     pub n_unlogged: u64,
+    /// Upstream connections open now.
+    pub n_upstream_open: usize,
+    /// Of these, those of HTTP/1.1 that wait for a request.
+    pub n_upstream_idle: usize,
     /// Upstream connections opened.
     pub n_upstream_opened: u64,
     /// Times an open upstream connection took another request.
@@ -46,9 +53,15 @@ pub(crate) struct WorkerStats {
     pub(crate) n_hops: AtomicU64,
     pub(crate) n_bad_requests: AtomicU64,
     pub(crate) n_keys_ignored: AtomicU64,
+    pub(crate) n_upstream_open: AtomicUsize,
+    pub(crate) n_upstream_idle: AtomicUsize,
     pub(crate) n_upstream_opened: AtomicU64,
     pub(crate) n_upstream_reused: AtomicU64,
 }
+
+/// An upstream connection that is open, counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct UpstreamOpen(Arc<WorkerStats>);
 
 /// Adds one to a counter.
 pub(crate) fn count(counter: &AtomicU64) {
@@ -70,6 +83,8 @@ impl WorkerStats {
             n_hops,
             n_bad_requests,
             n_keys_ignored,
+            n_upstream_open,
+            n_upstream_idle,
             n_upstream_opened,
             n_upstream_reused,
         } = self;
@@ -82,7 +97,25 @@ impl WorkerStats {
         sum.n_hops += n_hops.load(Relaxed);
         sum.n_bad_requests += n_bad_requests.load(Relaxed);
         sum.n_keys_ignored += n_keys_ignored.load(Relaxed);
+        sum.n_upstream_open += n_upstream_open.load(Relaxed);
+        sum.n_upstream_idle += n_upstream_idle.load(Relaxed);
         sum.n_upstream_opened += n_upstream_opened.load(Relaxed);
         sum.n_upstream_reused += n_upstream_reused.load(Relaxed);
+    }
+}
+
+// === impl UpstreamOpen ===
+
+impl UpstreamOpen {
+    pub(crate) fn count(stats: &Arc<WorkerStats>) -> Self {
+        count(&stats.n_upstream_opened);
+        stats.n_upstream_open.fetch_add(1, Relaxed);
+        Self(Arc::clone(stats))
+    }
+}
+
+impl Drop for UpstreamOpen {
+    fn drop(&mut self) {
+        self.0.n_upstream_open.fetch_sub(1, Relaxed);
     }
 }

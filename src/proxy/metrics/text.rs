@@ -138,10 +138,18 @@ impl Text {
             n_unlogged,
             n_upstream_opened,
             n_upstream_reused,
+            n_upstream_open,
+            n_upstream_idle,
             n_handshakes_failed,
         } = stats;
         self.family("spur_connections_open", "gauge", "Client connections that are open.");
         self.sample("spur_connections_open", &[], n_connections_open);
+        let open = "spur_upstream_connections_open";
+        self.family(open, "gauge", "Upstream connections for HTTP that are open.");
+        self.sample(open, &[], n_upstream_open);
+        let idle = "spur_upstream_connections_idle";
+        self.family(idle, "gauge", "Upstream connections of HTTP/1.1 that wait for a request.");
+        self.sample(idle, &[], n_upstream_idle);
         let counters = [
             ("spur_connections", "Client connections accepted.", n_connections),
             (

@@ -1,6 +1,12 @@
 //! Idle HTTP/1.1 connections by address and TLS, the most recently used first.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -13,7 +19,7 @@ use super::Terms;
 use crate::{
     body::RequestBody,
     connect::{Peer, connect},
-    stats::{WorkerStats, count},
+    stats::{UpstreamOpen, WorkerStats, count},
 };
 
 /// Idle connections kept for one address: as many as a busy client opens
@@ -70,42 +76,52 @@ impl H1Pool {
 
     /// An idle connection, or a new one.
     pub(super) async fn ready(pool: &Rc<Self>, peer: &Peer, terms: Terms) -> Result<H1Lease, HopError> {
-        let idle = pool.idle.borrow_mut().take(peer, terms);
+        let idle = pool.change(|idle| idle.take(peer, terms));
         let (sender, n_before) = match idle {
             Some(Idle { sender, n_requests, .. }) => {
                 count(&pool.stats.n_upstream_reused);
                 (sender, n_requests)
             }
-            None => {
-                let sender = open(peer, terms.connect_timeout).await?;
-                count(&pool.stats.n_upstream_opened);
-                (sender, 0)
-            }
+            None => (open(peer, terms.connect_timeout, &pool.stats).await?, 0),
         };
         let n_requests = n_before.saturating_add(1);
         Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), terms, n_requests })
     }
 
     pub(super) fn sweep(&self, now: Instant) {
-        let mut idle = self.idle.borrow_mut();
-        idle.by_peer.retain(|_, connections| {
-            connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < c.idle_max);
-            !connections.is_empty()
+        self.change(|idle| {
+            idle.by_peer.retain(|_, connections| {
+                connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < c.idle_max);
+                !connections.is_empty()
+            });
+            idle.n_idle = idle.by_peer.values().map(Vec::len).sum();
         });
-        idle.n_idle = idle.by_peer.values().map(Vec::len).sum();
+    }
+
+    /// Changes what is idle, and tells how much that is now.
+    fn change<T>(&self, change: impl FnOnce(&mut IdleByPeer) -> T) -> T {
+        let mut idle = self.idle.borrow_mut();
+        let changed = change(&mut idle);
+        self.stats.n_upstream_idle.store(idle.n_idle, Relaxed);
+        changed
     }
 }
 
-async fn open(peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
+async fn open(
+    peer: &Peer,
+    deadline: Duration,
+    stats: &Arc<WorkerStats>,
+) -> Result<SendRequest<RequestBody>, HopError> {
     let stream = connect(peer, (Alpn::Http1, deadline)).await?;
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_MAX_BYTES)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| HopError::UpstreamClosed)?;
-    let address = peer.address;
+    let (address, is_open) = (peer.address, UpstreamOpen::count(stats));
     // Ends when the sender and the response are dropped; the worker's LocalSet owns it.
     spawn_local(async move {
+        let _is_open = is_open;
         if let Err(error) = connection.with_upgrades().await {
             debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
         }
@@ -166,7 +182,7 @@ impl H1Lease {
         let Self { sender, peer, pool, terms, n_requests } = self;
         if !sender.is_closed() && n_requests < terms.requests_max {
             let idle = Idle { sender, since: Instant::now(), idle_max: terms.idle_max, n_requests };
-            pool.idle.borrow_mut().put(peer, idle);
+            pool.change(|all| all.put(peer, idle));
         }
     }
 }

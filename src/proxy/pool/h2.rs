@@ -21,7 +21,7 @@ use crate::{
     body::RequestBody,
     connect::{Peer, connect},
     local::LocalExecutor,
-    stats::{WorkerStats, count},
+    stats::{UpstreamOpen, WorkerStats, count},
 };
 
 /// Streams on one connection before another is opened, so that a hundred
@@ -109,11 +109,8 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        match open(peer, terms.connect_timeout).await {
-            Ok(sender) => {
-                count(&self.stats.n_upstream_opened);
-                Ok(slot.put(sender, terms))
-            }
+        match open(peer, terms.connect_timeout, &self.stats).await {
+            Ok(sender) => Ok(slot.put(sender, terms)),
             Err(failure) => {
                 slot.last_failure.set(Some((Instant::now(), failure)));
                 Err(failure)
@@ -139,7 +136,11 @@ impl H2Pool {
     }
 }
 
-async fn open(peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
+async fn open(
+    peer: &Peer,
+    deadline: Duration,
+    stats: &Arc<WorkerStats>,
+) -> Result<SendRequest<RequestBody>, HopError> {
     let stream = connect(peer, (Alpn::Http2, deadline)).await?;
     let (sender, connection) = http2::Builder::new(LocalExecutor)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -149,9 +150,10 @@ async fn open(peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| HopError::UpstreamClosed)?;
-    let address = peer.address;
+    let (address, is_open) = (peer.address, UpstreamOpen::count(stats));
     // Ends when the senders and streams are dropped; the worker's LocalSet owns it.
     spawn_local(async move {
+        let _is_open = is_open;
         if let Err(error) = connection.await {
             debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
         }

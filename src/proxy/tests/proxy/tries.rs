@@ -319,3 +319,24 @@ async fn a_connection_that_idles_for_longer_than_the_policy_says_is_not_used_aga
         assert_eq!(cart.n_connections(), 3, "{wire:?}");
     }
 }
+
+#[tokio::test]
+async fn open_and_idle_upstream_connections_are_counted() {
+    let cart = Upstream::http1("cart").on("/stays", never).route("/", "ok").run().await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let client = world.client("cart.shop.localhost");
+    let found = || {
+        let stats = world.handle.stats();
+        (stats.n_upstream_open, stats.n_upstream_idle)
+    };
+    assert_eq!(found(), (0, 0));
+    client.get("/").await;
+    eventually("the connection waits for a request", || found() == (1, 1)).await;
+    let stays = tokio::spawn({
+        let client = client.clone();
+        async move { client.send("/stays").await }
+    });
+    eventually("the connection is in use", || found() == (1, 0)).await;
+    stays.abort();
+    eventually("what was given up is closed", || found() == (0, 0)).await;
+}
