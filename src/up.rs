@@ -267,6 +267,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         traces,
         facts: facts_rx,
         routes,
+        ejected: Arc::new(ejected(proxy.metrics())),
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
@@ -309,6 +310,19 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         log_writer,
         addresses,
     })
+}
+
+/// The endpoints that are left out now, as `/spur/v1/status` tells them.
+fn ejected(metrics: spur_proxy::Metrics) -> impl Fn() -> Vec<Value> {
+    move || {
+        let told = metrics.ejected().into_iter().map(|out| {
+            json!({
+                "service": out.service, "subset": out.subset, "address": out.address,
+                "secondsLeft": out.left.as_secs(),
+            })
+        });
+        told.collect()
+    }
 }
 
 /// Keeps `/spur/v1/status` up to date; ends with the controllers.

@@ -65,6 +65,16 @@ fn lines(url: &str, facts: &Facts, pods: Count, sandboxes: Count) -> Vec<String>
             lines.push(line(label, text));
         }
     }
+    let ports: Vec<String> = meta::list(&facts.0, "/gatewayPorts").iter().map(ToString::to_string).collect();
+    if !ports.is_empty() {
+        lines.push(line("gateways", &format!("ports {}", ports.join(", "))));
+    }
+    for out in meta::list(&facts.0, "/ejected") {
+        let (service, address) = (meta::text(out, "/service"), meta::text(out, "/address"));
+        let left = meta::number(out, "/secondsLeft").unwrap_or(0);
+        lines
+            .push(line("ejected", &format!("{address} of {service} for {left} s more: it failed too often")));
+    }
     lines.push(line("pods", &pods.to_string()));
     lines.push(line("sandboxes", &sandboxes.to_string()));
     let number = |pointer| meta::number(&facts.0, pointer).unwrap_or(0);
@@ -108,13 +118,16 @@ mod tests {
     fn a_status_is_a_few_lines() {
         let facts = Facts(json!({
             "api": "http://127.0.0.1:7443", "entry": "http://127.0.0.1:8080", "data": "/data/spur",
-            "traces": {"kept": 12, "evicted": 3, "lostRecords": 0},
+            "traces": {"kept": 12, "evicted": 3, "lostRecords": 0}, "gatewayPorts": [8443, 9000],
+            "ejected": [{"service": "shop/cart:80", "address": "127.0.0.1:41001", "secondsLeft": 12}],
         }));
         let (pods, sandboxes) = (Count { n_ready: 5, n_all: 6 }, Count { n_ready: 0, n_all: 0 });
         insta::assert_snapshot!(lines("", &facts, pods, sandboxes).join("\n"), @r"
         api         http://127.0.0.1:7443
         entry       http://127.0.0.1:8080
         data        /data/spur
+        gateways    ports 8443, 9000
+        ejected     127.0.0.1:41001 of shop/cart:80 for 12 s more: it failed too often
         pods        5/6 ready
         sandboxes   none
         traces      12 kept, 3 evicted

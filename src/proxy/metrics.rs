@@ -30,7 +30,7 @@ use self::series::{ByShortHash, Key, Series};
 pub use self::text::Format;
 use self::text::Row;
 use crate::{
-    cluster::Registry,
+    cluster::{Ejected, Registry},
     stats::{Stats, WorkerStats},
 };
 
@@ -122,6 +122,12 @@ impl Meters {
 // === impl Metrics ===
 
 impl Metrics {
+    /// The endpoints that are left out now because they have failed too often.
+    #[must_use]
+    pub fn ejected(&self) -> Vec<Ejected> {
+        self.registry.ejected()
+    }
+
     /// Everything that was counted, in a format.
     #[must_use]
     pub fn scrape(&self, format: Format) -> String {

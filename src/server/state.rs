@@ -35,6 +35,9 @@ pub struct Parts {
     pub facts: watch::Receiver<Map<String, Value>>,
     /// routes -- the revision up to which objects are routed --> `/spur/v1/status`
     pub routes: watch::Receiver<u64>,
+    /// The endpoints that get no requests now because they have failed too often, for
+    /// `/spur/v1/status`.
+    pub ejected: Arc<dyn Fn() -> Vec<Value> + Send + Sync>,
     /// Cancelled when the server drains: watches and followed logs end then.
     pub draining: CancellationToken,
 }

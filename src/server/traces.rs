@@ -41,6 +41,7 @@ pub(crate) async fn status(state: &State) -> Outcome {
     let mut status = state.facts.borrow().clone();
     status.insert("revision".to_owned(), json!(state.store.revision().0));
     status.insert("routesRevision".to_owned(), json!(*state.routes.borrow()));
+    status.insert("ejected".to_owned(), json!((state.ejected)()));
     status.insert(
         "traces".to_owned(),
         json!({

@@ -395,3 +395,44 @@ async fn the_ports_of_gateways_are_opened_and_closed() {
     until_open(json!([])).await;
     spur.end().await;
 }
+
+/// Who fails too often gets no requests for a while, and the status says who.
+#[tokio::test]
+async fn an_ejected_endpoint_stands_in_the_status() {
+    let spur = Spur::up().start().await;
+    // Nobody listens there.
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let metadata =
+        json!({"name": "web", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}});
+    let outliers = json!({"consecutive5xxErrors": 2, "baseEjectionTime": "60s", "maxEjectionPercent": 100});
+    spur.api()
+        .create_all(&[
+            json!({
+                "apiVersion": "v1", "kind": "Service", "metadata": metadata,
+                "spec": {"ports": [{"port": 80, "name": "http"}]},
+            }),
+            json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata,
+                "addressType": "IPv4", "ports": [{"port": dead.port(), "name": "http"}],
+                "endpoints": [{"addresses": ["127.0.0.1"]}],
+            }),
+            json!({
+                "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": metadata,
+                "spec": {"host": "web", "trafficPolicy": {"outlierDetection": outliers}},
+            }),
+        ])
+        .await;
+    let ejected = until("the endpoint is left out", async || {
+        let answer = spur.service("web").get("/").try_send().await?;
+        let status = spur.api().ask(http::Method::GET, "/spur/v1/status").send().await.ok().json();
+        match status["ejected"].as_array().and_then(|all| all.first()) {
+            Some(ejected) => Ok(ejected.clone()),
+            None => Err(format!("{} {status}", answer.status)),
+        }
+    })
+    .await;
+    assert_eq!(ejected["address"], dead.to_string());
+    assert_eq!(ejected["service"], "default/web:80");
+    spur.run(&["status"]).await.ok().prints(&["ejected", &dead.to_string()]);
+    spur.end().await;
+}

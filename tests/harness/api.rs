@@ -13,7 +13,7 @@ pub(crate) struct Api {
 }
 
 /// Where each kind lives: kind, group and version, plural.
-const KINDS: [(&str, &str, &str); 16] = [
+const KINDS: [(&str, &str, &str); 17] = [
     ("Namespace", "v1", "namespaces"),
     ("Pod", "v1", "pods"),
     ("Service", "v1", "services"),
@@ -26,6 +26,7 @@ const KINDS: [(&str, &str, &str); 16] = [
     ("Deployment", "apps/v1", "deployments"),
     ("ReplicaSet", "apps/v1", "replicasets"),
     ("Sandbox", "spur.dev/v1alpha1", "sandboxes"),
+    ("DestinationRule", "networking.istio.io/v1", "destinationrules"),
     ("Gateway", "networking.istio.io/v1", "gateways"),
     ("ServiceEntry", "networking.istio.io/v1", "serviceentries"),
     ("VirtualService", "networking.istio.io/v1", "virtualservices"),

@@ -61,6 +61,7 @@ impl World {
             facts,
             // Nothing routes here, so nobody is to wait for it.
             routes: watch::channel(i64::MAX.unsigned_abs()).1,
+            ejected: Arc::new(Vec::new),
             draining: stop.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -93,6 +93,7 @@ impl World {
             traces,
             facts,
             routes: routes_tx.subscribe(),
+            ejected: Arc::new(Vec::new),
             draining: CancellationToken::new(),
         });
         let router = server.acting_as(spur_server::User::controller("spur"));

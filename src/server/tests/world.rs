@@ -64,6 +64,7 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
         traces,
         facts,
         routes: tokio::sync::watch::channel(0).1,
+        ejected: std::sync::Arc::new(Vec::new),
         draining,
     });
     World { router: server.acting_as(User::admin()), server, store }

@@ -75,6 +75,7 @@ impl World {
             table: Arc::default(),
             traces,
             routes: tokio::sync::watch::channel(0).1,
+            ejected: std::sync::Arc::new(Vec::new),
             facts: tokio::sync::watch::channel(serde_json::Map::new()).1,
             draining: CancellationToken::new(),
         });

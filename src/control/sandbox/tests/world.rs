@@ -55,6 +55,7 @@ impl World {
             traces,
             facts,
             routes: watch::channel(0).1,
+            ejected: std::sync::Arc::new(Vec::new),
             draining: stop.clone(),
         });
         let router = server.acting_as(spur_server::User::controller("spur"));

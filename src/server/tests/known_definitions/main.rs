@@ -99,6 +99,7 @@ impl Server {
                 traces,
                 facts: tokio::sync::watch::channel(Map::new()).1,
                 routes: tokio::sync::watch::channel(0).1,
+                ejected: std::sync::Arc::new(Vec::new),
                 draining: CancellationToken::new(),
             })
             .acting_as(User::admin()),

@@ -40,6 +40,7 @@ impl Served {
             traces,
             facts: watch::channel(Map::new()).1,
             routes: watch::channel(0).1,
+            ejected: std::sync::Arc::new(Vec::new),
             draining: CancellationToken::new(),
         });
         let router = server.acting_as(User::admin());
