@@ -29,11 +29,24 @@ pub struct YamlError {
 /// # Errors
 /// When the text is no YAML, with line and column.
 pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| YamlError::new(&error))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options_for(text))
+        .map_err(|error| YamlError::new(&error))?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
 }
+
+/// How a text is read. What it may grow to by aliases is bounded as the library has it; documents
+/// are as many as there is text for, 16 bytes each: rules for thousands of Services stand in one
+/// file.
+fn options_for(text: &str) -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_documents: DOCUMENTS_MAX.max(text.len() / 16) },
+        strict_booleans: true,
+        with_snippet: false,
+    }
+}
+
+/// Documents of a short text: the library's own bound.
+const DOCUMENTS_MAX: usize = 1_024;
 
 /// Reads exactly one document.
 ///
@@ -90,6 +103,13 @@ mod tests {
     fn a_stream_gives_its_documents_in_order_without_the_empty_ones() {
         let all = documents("a: 1\n---\n---\nb: [yes, 'no', true]\n").unwrap();
         assert_eq!(all, vec![json!({"a": 1}), json!({"b": ["yes", "no", true]})]);
+    }
+
+    #[test]
+    fn a_text_may_have_thousands_of_documents() {
+        let text = "---\nkind: Service\nname: a\n".repeat(3_000);
+        assert_eq!(documents(&text).unwrap().len(), 3_000);
+        assert_eq!(places(&text).unwrap().len(), 3_000);
     }
 
     #[test]

@@ -32,9 +32,9 @@ enum Node {
 /// # Errors
 /// When the text is no YAML.
 pub fn places(text: &str) -> Result<Vec<Places>, YamlError> {
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
     let documents: Vec<Spanned<Node>> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| YamlError::new(&error))?;
+        serde_saphyr::from_multiple_with_options(text, super::options_for(text))
+            .map_err(|error| YamlError::new(&error))?;
     let is_there = |node: &Spanned<Node>| !matches!(node.value, Node::Scalar { is_null: true });
     Ok(documents.into_iter().filter(is_there).map(Places).collect())
 }
