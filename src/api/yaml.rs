@@ -75,11 +75,13 @@ pub fn to_string(value: &Value) -> String {
 impl YamlError {
     fn new(error: &serde_saphyr::Error) -> Self {
         let location = error.location();
-        Self {
-            line: location.map(|at| at.line()),
-            column: location.map(|at| at.column()),
-            message: error.to_string(),
+        let mut message = error.to_string();
+        if message.contains("budget breached") {
+            message.push_str(
+                "\nhint: the text is too large, or grows by its aliases: split it into several files",
+            );
         }
+        Self { line: location.map(|at| at.line()), column: location.map(|at| at.column()), message }
     }
 
     fn plain(message: &str) -> Self {
@@ -134,6 +136,7 @@ mod tests {
             let previous = format!("*a{}, ", level - 1).repeat(10);
             bomb.extend([format!("a{level}: &a{level} [{previous}]\n")]);
         }
-        assert!(documents(&bomb).is_err());
+        let error = documents(&bomb).unwrap_err().to_string();
+        assert!(error.contains("split it into several files"), "{error}");
     }
 }
