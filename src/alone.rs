@@ -55,7 +55,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let proxy = Proxy::start(config)?;
     let mut gateways = Gateways::new(entry.ip(), proxy.inlets());
     serve(&mut gateways, &first.table);
-    let (n_objects, names) = (first.n_objects, first.names);
+    let n_objects = first.n_objects;
     table.store(Arc::new(first.table));
     let inlet =
         Inlet { listener, caller: None, destination: Destination::Entry, closed: CancellationToken::new() };
@@ -66,7 +66,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let _stops_metrics = stop_metrics.drop_guard();
     announce((entry, metrics), &gateways.ports(), n_objects, output);
     tokio::select! {
-        followed = folder.follow(&names, table, |table| serve(&mut gateways, table)) => followed?,
+        followed = folder.follow(table, |table| serve(&mut gateways, table)) => followed?,
         () = signals.next() => {}
     }
     tokio::select! {

@@ -29,7 +29,9 @@ pub(crate) struct Folder {
     entry_port: u16,
     revision: u64,
     last: Vec<File>,
-    /// What is known of the names whose addresses are endpoints.
+    /// The names whose addresses are endpoints.
+    resolved_names: Arc<BTreeSet<Box<str>>>,
+    /// What is known of them.
     addresses: Addresses,
 }
 
@@ -48,7 +50,14 @@ pub(crate) enum FolderError {
 
 impl Folder {
     pub(crate) fn new(names: Vec<PathBuf>, entry_port: u16) -> Self {
-        Self { names, entry_port, revision: 0, last: Vec::new(), addresses: Addresses::new() }
+        Self {
+            names,
+            entry_port,
+            revision: 0,
+            last: Vec::new(),
+            resolved_names: Arc::default(),
+            addresses: Addresses::new(),
+        }
     }
 
     /// Reads everything; `None` where nothing has changed.
@@ -70,6 +79,7 @@ impl Folder {
         let read = table_of(self.revision + 1, &self.last, &self.addresses);
         let mut read = read.map_err(FolderError::Faults)?;
         self.revision += 1;
+        self.resolved_names = read.names.clone();
         self.addresses.retain(|name, _| read.names.contains(name));
         read.table = read.table.with_entry_port(self.entry_port);
         Ok(read)
@@ -82,34 +92,35 @@ impl Folder {
     }
 
     /// Keeps `table` what the files say and what the addresses are of the names in them, for as
-    /// long as it is polled; `published` is called with each new one. `first_names` are those of the
-    /// first reading.
+    /// long as it is polled; `published` is called with each new one.
     ///
     /// # Errors
     /// When the system cannot watch them.
     pub(crate) async fn follow(
         mut self,
-        first_names: &BTreeSet<Box<str>>,
         table: Arc<ArcSwap<RoutingTable>>,
         mut published: impl FnMut(&RoutingTable),
     ) -> Result<()> {
         let (changed_tx, mut changed_rx) = mpsc::channel(1);
         let _watcher = watch(&self.names, changed_tx)?;
         let (mut names, mut resolved_rx) = Names::new();
-        names.keep(first_names);
+        let mut publish = |read: FromFiles| {
+            published(&read.table);
+            table.store(Arc::new(read.table));
+        };
         loop {
             // What has changed between reading and watching.
             match self.read() {
                 Ok(Some(read)) => {
                     remark(&read);
-                    names.keep(&read.names);
-                    published(&read.table);
-                    table.store(Arc::new(read.table));
-                    say(format_args!("took over {} objects, revision {}", read.n_objects, self.revision));
+                    let n_objects = read.n_objects;
+                    publish(read);
+                    say(format_args!("took over {n_objects} objects, revision {}", self.revision));
                 }
                 Ok(None) => {}
                 Err(error) => say(format_args!("error: {error}\nthe rules stay as they were")),
             }
+            names.keep(&self.resolved_names);
             loop {
                 tokio::select! {
                     changed = changed_rx.recv() => match changed {
@@ -120,8 +131,7 @@ impl Folder {
                         let Resolved { name, addresses } = &resolved;
                         let (name, n_addresses) = (name.clone(), addresses.len());
                         if let Some(read) = self.resolve(resolved) {
-                            published(&read.table);
-                            table.store(Arc::new(read.table));
+                            publish(read);
                             say(format_args!("resolved `{name}`, addresses: {n_addresses}"));
                         }
                     }

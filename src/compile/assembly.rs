@@ -5,8 +5,9 @@
 //! ```
 //!
 //! A Service's spec depends on the Service, on its slices, and on the labels of the pods that these
-//! name; the rules depend on each other, so that they are put together anew as a whole. What has
-//! not changed keeps its `Arc`, by which the next table knows it.
+//! name. A VirtualService, of which there are thousands, is put in its place among the others; a
+//! change of the other rules puts all together anew. What has not changed keeps its `Arc`, by which
+//! the next table knows it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use spur_istio::EntrySpec;
 use spur_route::{CredentialSpec, ForkSpec, Named, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
-use super::by_name::ByName;
 use super::istio::{RuleContent, RuleFragment};
 use super::pod::PodFragment;
 use super::sandbox::SandboxFragment;
@@ -24,7 +24,7 @@ use super::slice::SliceFragment;
 use super::{Content, Fragment, is_of};
 
 /// The pods that are known.
-pub(super) type Pods = ByName<Arc<PodFragment>>;
+pub(super) type Pods = Named<Arc<PodFragment>>;
 
 /// The addresses of names.
 pub type Addresses = BTreeMap<Box<str>, Vec<IpAddr>>;
@@ -35,13 +35,13 @@ type At = (Arc<str>, Arc<str>);
 /// Fragments, indexed. Of two Services of one name, the first counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Assembly {
-    services: ByName<Vec<Arc<ServiceFragment>>>,
+    services: Named<Vec<Arc<ServiceFragment>>>,
     /// By the Service that they are of.
-    slices: ByName<Vec<Arc<SliceFragment>>>,
+    slices: Named<Vec<Arc<SliceFragment>>>,
     pods: Pods,
     sandboxes: Vec<Arc<SandboxFragment>>,
     /// The Services of forks, by the sandbox that they are of.
-    forks: ByName<Vec<Arc<ServiceFragment>>>,
+    forks: Named<Vec<Arc<ServiceFragment>>>,
     /// The older first.
     virtual_services: Vec<Arc<RuleFragment>>,
     /// All other rules, the older first.
@@ -66,17 +66,15 @@ struct Entries {
     names: Arc<BTreeSet<Box<str>>>,
 }
 
-/// A fork as its own Service tells of it.
-struct Fork {
-    service: Arc<str>,
-    /// The uid of the sandbox that made the Service.
-    owner: Option<Arc<str>>,
-    spec: ForkSpec,
-}
-
 // === impl Assembly ===
 
 impl Assembly {
+    pub(super) fn of<'a>(fragments: impl IntoIterator<Item = &'a Fragment>) -> Self {
+        let mut assembly = Self::default();
+        fragments.into_iter().for_each(|fragment| assembly.add(fragment));
+        assembly
+    }
+
     pub(super) fn add(&mut self, Fragment(content): &Fragment) {
         self.touch(content);
         match content {
@@ -150,7 +148,7 @@ impl Assembly {
             Content::Rules(rules) => match rules.content {
                 RuleContent::ServiceEntry(_) => self.entries = None,
                 RuleContent::DestinationRule(_) | RuleContent::Gateway(_) => self.rule_specs = None,
-                // One is put in its place among thousands.
+                // Put in its place.
                 RuleContent::VirtualService(_) => {}
             },
             Content::Secret(_) => self.rule_specs = None,
@@ -229,16 +227,14 @@ impl Assembly {
 
     fn forks_of(&self, sandbox: &SandboxFragment) -> Vec<ForkSpec> {
         let services = self.forks.all(&sandbox.namespace, &sandbox.name).iter();
-        let mut forks: Vec<Fork> = services.filter_map(|service| self.fork(service)).collect();
-        forks.retain(|fork| is_of(&fork.owner, &sandbox.uid));
-        forks.sort_by(|a, b| a.service.cmp(&b.service));
-        forks.into_iter().map(|fork| fork.spec).collect()
-    }
-
-    fn fork(&self, service: &ServiceFragment) -> Option<Fork> {
-        let fork_of = service.fork_of.as_ref()?;
-        let spec = self.specs.get(&service.namespace, &service.name)?;
-        Some(Fork { service: spec.name.clone(), owner: fork_of.owner.clone(), spec: fork_of.spec(spec) })
+        let fork = |service: &'_ Arc<ServiceFragment>| {
+            let fork_of = service.fork_of.as_ref().filter(|it| is_of(&it.owner, &sandbox.uid))?;
+            let spec = self.specs.get(&service.namespace, &service.name)?;
+            Some((spec.name.clone(), fork_of.spec(spec)))
+        };
+        let mut forks: Vec<_> = services.filter_map(fork).collect();
+        forks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        forks.into_iter().map(|(_, fork)| fork).collect()
     }
 }
 

@@ -64,8 +64,7 @@ pub fn table_of(revision: u64, files: &[File], addresses: &Addresses) -> Result<
     if !faults.is_empty() {
         return Err(faults);
     }
-    let mut assembly = Assembly::default();
-    fragments.iter().for_each(|fragment| assembly.add(fragment));
+    let mut assembly = Assembly::of(&fragments);
     for (name, addresses) in addresses {
         assembly.resolve(name, addresses.clone());
     }

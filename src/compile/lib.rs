@@ -16,7 +16,6 @@
 pub mod files;
 
 mod assembly;
-mod by_name;
 mod cache;
 mod istio;
 mod pod;
@@ -37,9 +36,8 @@ use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use spur_api::sandbox::Sandbox;
-use spur_route::{CredentialSpec, RoutingTable};
+use spur_route::CredentialSpec;
 
-use assembly::Assembly;
 pub use cache::FragmentCache;
 use istio::RuleFragment;
 pub use istio::{DestinationRule, Gateway, Istio, IstioKind, ServiceEntry, VirtualService};
@@ -99,15 +97,6 @@ pub enum SourceKind {
     Gateway,
     /// `networking.istio.io ServiceEntry`.
     ServiceEntry,
-}
-
-/// Makes the table that the fragments of all objects come to. Their order does
-/// not matter. The revision is the highest resourceVersion that they were read at.
-#[must_use]
-pub fn compile<'a>(revision: u64, fragments: impl IntoIterator<Item = &'a Fragment>) -> RoutingTable {
-    let mut assembly = Assembly::default();
-    fragments.into_iter().for_each(|fragment| assembly.add(fragment));
-    RoutingTable::of(revision, assembly.specs())
 }
 
 /// Whether an object that names its owner by uid belongs to the one with this uid. What an

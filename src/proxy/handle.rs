@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{
     acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, Seat},
     access_log::AccessLog,
-    cluster::{Ejected, Registry},
+    cluster::Registry,
     config::Config,
     metrics::{Meters, Metrics},
     stats::{Stats, WorkerStats},
@@ -166,11 +166,6 @@ impl Handle {
             n_unlogged: Arc::clone(&self.n_unlogged),
             registry: Arc::clone(&self.registry),
         }
-    }
-
-    /// The endpoints that are left out now because they have failed too often.
-    pub fn ejected(&self) -> Vec<Ejected> {
-        self.registry.ejected()
     }
 
     /// Closes all listeners, lets requests and upgraded connections finish until

@@ -49,6 +49,30 @@ impl<T: Clone> Named<T> {
     }
 }
 
+/// Several of one name.
+impl<T> Named<Vec<Arc<T>>> {
+    /// All of a name, in the order in which they were added.
+    #[must_use]
+    pub fn all(&self, namespace: &str, name: &str) -> &[Arc<T>] {
+        self.get(namespace, name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Puts one behind those of its name.
+    pub fn add(&mut self, (namespace, name): (&Arc<str>, &Arc<str>), value: &Arc<T>) {
+        self.0.entry(namespace.clone()).or_default().entry(name, Vec::new).push(value.clone());
+    }
+
+    /// Takes this very one away.
+    pub fn take(&mut self, (namespace, name): (&Arc<str>, &Arc<str>), value: &Arc<T>) {
+        let left = self.all(namespace, name).iter().filter(|other| !Arc::ptr_eq(other, value));
+        let left: Vec<_> = left.cloned().collect();
+        match left.is_empty() {
+            true => self.remove(namespace, name),
+            false => self.insert((namespace, name), left),
+        }
+    }
+}
+
 impl<T> Named<Arc<T>> {
     /// The names whose value is not the very same as in `old`, with their value here; `None` where
     /// there is none any more.

@@ -205,7 +205,7 @@ async fn an_endpoint_that_fails_is_left_out_and_shown() {
         n_failed += usize::from(world.client("cart.shop.localhost").get("/").await.status != StatusCode::OK);
     }
     assert_eq!(n_failed, 3);
-    let [ejected] = &world.handle.ejected()[..] else { panic!("one is left out") };
+    let [ejected] = &world.handle.metrics().ejected()[..] else { panic!("one is left out") };
     assert_eq!((ejected.address, &*ejected.service), (broken.address, "shop/cart:80"));
 }
 
