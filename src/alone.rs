@@ -64,7 +64,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let metrics = spur_net::bind(metrics_listen)?;
     let metrics = scrape::serve(metrics, proxy.metrics(), stop_metrics.clone())?;
     let _stops_metrics = stop_metrics.drop_guard();
-    announce((entry, metrics), &gateways.ports(), n_objects, output);
+    announce((entry, metrics), &gateways.ports().open, n_objects, output);
     tokio::select! {
         followed = folder.follow(table, |table| serve(&mut gateways, table)) => followed?,
         () = signals.next() => {}

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use spur_cli::args::{ApplyArgs, RuntimeChoice, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
+use spur_control::GatewayPorts;
 use spur_net::{Destination, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
@@ -252,7 +253,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     };
     let (services_tx, services_rx) = watch::channel(Map::new());
     let (routes_tx, routes) = watch::channel(0);
-    let (ports_tx, ports_rx) = watch::channel(Vec::new());
+    let (ports_tx, ports_rx) = watch::channel(GatewayPorts::default());
     let gateways = Gateways::new(entry_address.ip(), proxy.inlets());
     tokio::spawn(gateways.follow(table.clone(), routes.clone(), ports_tx));
     let (facts_tx, facts_rx) = watch::channel(addresses.facts());
@@ -277,7 +278,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     write_kubeconfig(&addresses, &admin)?;
 
     let stop_control = CancellationToken::new();
-    tokio::spawn(merge_facts(addresses.facts(), (services_rx, ports_rx), facts_tx));
+    tokio::spawn(merge_facts(addresses.facts(), (services_rx, ports_rx.clone()), facts_tx));
     let client = kube::Client::new(server.acting_as(User::controller("spur")), "default");
     let heartbeat = spur_control::heartbeat(client.clone(), stop_control.clone());
     let controllers = spur_control::run(spur_control::Parts {
@@ -287,6 +288,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         table,
         services_tx,
         routes_tx,
+        gateway_ports_rx: ports_rx,
         entry_port: entry_address.port(),
         executable: config.environment.executable.clone(),
         search_path: config.pod_env.get("PATH").cloned().unwrap_or_default(),
@@ -328,7 +330,7 @@ fn ejected(metrics: spur_proxy::Metrics) -> impl Fn() -> Vec<Value> {
 /// Keeps `/spur/v1/status` up to date; ends with the controllers.
 async fn merge_facts(
     fixed: Map<String, Value>,
-    (mut services_rx, mut ports_rx): (watch::Receiver<Map<String, Value>>, watch::Receiver<Vec<u16>>),
+    (mut services_rx, mut ports_rx): (watch::Receiver<Map<String, Value>>, watch::Receiver<GatewayPorts>),
     facts_tx: watch::Sender<Map<String, Value>>,
 ) {
     loop {
@@ -341,7 +343,7 @@ async fn merge_facts(
         }
         let mut facts = fixed.clone();
         facts.insert("services".to_owned(), Value::Object(services_rx.borrow_and_update().clone()));
-        facts.insert("gatewayPorts".to_owned(), json!(*ports_rx.borrow_and_update()));
+        facts.insert("gatewayPorts".to_owned(), json!(ports_rx.borrow_and_update().open));
         facts_tx.send_replace(facts);
     }
 }

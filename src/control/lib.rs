@@ -37,7 +37,7 @@ mod sandbox;
 mod served;
 
 pub use heartbeat::heartbeat;
-pub use rule_status::certificate_faults;
+pub use rule_status::{GatewayPorts, certificate_faults};
 pub use run::{Parts, run};
 
 #[cfg(test)]

@@ -5,10 +5,10 @@
 //! (<https://istio.io/latest/docs/reference/config/config-status/>).
 
 mod certificates;
+mod surroundings;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
@@ -18,10 +18,10 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::{Value, json};
-use spur_route::RoutingTable;
-use tokio::sync::watch;
 
 pub use self::certificates::certificate_faults;
+pub use self::surroundings::GatewayPorts;
+pub(crate) use self::surroundings::Surroundings;
 use crate::cache;
 use crate::drive::{self, Queue, Reconcile};
 use crate::run::{Context, Failure, unless_gone};
@@ -39,44 +39,32 @@ pub(crate) async fn run<K: IstioKind>(ctx: Arc<Context>) {
     drive_with::<K>(ctx, None).await;
 }
 
-/// The same for Gateways, whose servers may lack a certificate that can be used: that is told from
-/// the table, each time that a new one is published.
-pub(crate) async fn run_gateways(
-    ctx: Arc<Context>,
-    table: Arc<ArcSwap<RoutingTable>>,
-    published_rx: watch::Receiver<u64>,
-) {
-    drive_with::<spur_compile::Gateway>(ctx, Some((table, published_rx))).await;
+/// The same for Gateways, whose servers may lack a certificate or a port that can be used.
+pub(crate) async fn run_gateways(ctx: Arc<Context>, surroundings: Surroundings) {
+    drive_with::<spur_compile::Gateway>(ctx, Some(surroundings)).await;
 }
 
-async fn drive_with<K: IstioKind>(
-    ctx: Arc<Context>,
-    published: Option<(Arc<ArcSwap<RoutingTable>>, watch::Receiver<u64>)>,
-) {
+async fn drive_with<K: IstioKind>(ctx: Arc<Context>, surroundings: Option<Surroundings>) {
     let (objects, news) = cache::watch::<Istio<K>>(Api::all(ctx.client.clone()));
     let store = objects.store();
     let mut queue = Queue::new();
     queue.push(drive::itself(&store, news));
-    let table = published.map(|(table, published_rx)| {
+    if let Some(surroundings) = &surroundings {
         let all = store.clone();
-        let published = futures::stream::unfold(published_rx, |mut published_rx| async {
-            published_rx.changed().await.ok().map(|()| ((), published_rx))
-        });
         let woken = move |()| {
             let objects = all.state();
             let refs: Vec<_> = objects.iter().map(|object| Ok(ObjectRef::from_obj(&**object))).collect();
             futures::stream::iter(refs)
         };
-        queue.push(published.flat_map(woken).boxed());
-        table
-    });
-    drive::drive(Teller { client: ctx.client.clone(), table }, store, queue).await;
+        queue.push(surroundings.changes().flat_map(woken).boxed());
+    }
+    drive::drive(Teller { client: ctx.client.clone(), surroundings }, store, queue).await;
 }
 
 struct Teller {
     client: Client,
-    /// Where certificates matter.
-    table: Option<Arc<ArcSwap<RoutingTable>>>,
+    /// Where they matter.
+    surroundings: Option<Surroundings>,
 }
 
 // === impl Teller ===
@@ -93,9 +81,9 @@ impl Teller {
         let namespace = object.namespace().unwrap_or_default();
         let name = object.name_any();
         let id = format!("{namespace}/{name}");
-        let faults = self.table.as_ref().map(|table| certificate_faults(&table.load())).unwrap_or_default();
-        let faults = faults.into_iter().filter(|(gateway, _)| *gateway == id).map(|(_, fault)| fault);
-        let Some(wanted) = condition(&object.as_value(), (generation, faults.collect())) else {
+        let value = object.as_value();
+        let faults = self.surroundings.as_ref().map(|around| around.faults(&id, &value)).unwrap_or_default();
+        let Some(wanted) = condition(&value, (generation, faults)) else {
             return Ok(Action::await_change());
         };
         let Some(conditions) = changed(object.status(), wanted) else { return Ok(Action::await_change()) };

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
+use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::{
     custom_resources, deployment, endpoint_slice, garbage, host_ports, namespace, node, pod, replica_set,
     routes, rule_status, sandbox,
@@ -36,6 +37,8 @@ pub struct Parts {
     pub services_tx: watch::Sender<Map<String, Value>>,
     /// routes -- the revision of each table after it is in `table` --> sandbox controller, `/spur/v1/status`
     pub routes_tx: watch::Sender<u64>,
+    /// gateways' listeners -- which ports are open and which are not --> the status of Gateways
+    pub gateway_ports_rx: watch::Receiver<GatewayPorts>,
     /// The port of the entry listener, for preview addresses.
     pub entry_port: u16,
     /// This program, which pods may start as `spur`.
@@ -102,7 +105,14 @@ pub async fn run(parts: Parts) {
     tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::DestinationRule>(ctx.clone())));
     tasks.spawn(until(
         stop.clone(),
-        rule_status::run_gateways(ctx.clone(), parts.table.clone(), parts.routes_tx.subscribe()),
+        rule_status::run_gateways(
+            ctx.clone(),
+            Surroundings {
+                table: parts.table.clone(),
+                published_rx: parts.routes_tx.subscribe(),
+                ports_rx: parts.gateway_ports_rx.clone(),
+            },
+        ),
     ));
     tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::ServiceEntry>(ctx.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));

@@ -338,12 +338,14 @@ async fn a_service_entry_leads_where_its_name_does() {
     spur.end().await;
 }
 
-/// A port of gateways is there for as long as a Gateway has it.
+/// A port of gateways is there for as long as a Gateway has it; one that somebody else has is told
+/// in the Gateway's status, and taken when it is free.
 #[tokio::test]
 async fn the_ports_of_gateways_are_opened_and_closed() {
     let spur = Spur::up().start().await;
     let backend = crate::alone::says("behind the gateway").await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = taken.local_addr().unwrap().port();
     let metadata = |name: &str| json!({"name": name, "namespace": "default"});
     let mut slice = metadata("web-1");
     slice["labels"] = json!({"kubernetes.io/service-name": "web"});
@@ -372,6 +374,18 @@ async fn the_ports_of_gateways_are_opened_and_closed() {
             ),
         ])
         .await;
+    let told = async |reason: &str| {
+        until("the Gateway's status tells of its port", async || {
+            let gateway = spur.api().get("gateways", "edge").await;
+            let condition = &gateway["status"]["conditions"][0];
+            if condition["reason"] == reason { Ok(condition.clone()) } else { Err(gateway.to_string()) }
+        })
+        .await
+    };
+    let message = told("NotServed").await["message"].to_string();
+    assert!(message.contains(&format!("the server at port {free} is not served: ")), "{message}");
+    drop(taken);
+    told("NoErrorsFound").await;
     let gateway = Site::of(&format!("http://127.0.0.1:{free}"));
     let answered = until("the gateway answers", async || {
         let answer = gateway.get("/").header("host", "www.example.com").try_send().await?;

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::faults::{Fault, Faults, answer_wrongly};
 pub(super) use self::held::Held;
 pub(super) use self::objects::*;
-use crate::Parts;
+use crate::{GatewayPorts, Parts};
 
 /// No wait of a test takes this long unless something is wrong: the slowest test
 /// needs two seconds, on a machine that is shared by many.
@@ -112,6 +112,7 @@ impl World {
             table: table.clone(),
             services_tx,
             routes_tx,
+            gateway_ports_rx: watch::channel(GatewayPorts::default()).1,
             entry_port: 8080,
             executable: PathBuf::from("/usr/bin/spur"),
             search_path: "/usr/bin".to_owned(),
