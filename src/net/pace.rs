@@ -27,7 +27,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{HeadFault, Limits, Protocol, framing::Scan, linger::Linger};
+use crate::{
+    HeadFault, Limits, Protocol,
+    framing::Scan,
+    interim::{Interims, Writing},
+    linger::Linger,
+};
 
 /// The pace of one connection, shared by its stream, its service and its driver.
 #[derive(Debug, Clone)]
@@ -36,6 +41,17 @@ pub struct Pace(Arc<Shared>);
 /// Held while a request is in progress; dropped, the connection may be idle again.
 #[derive(Debug)]
 pub struct Busy(Arc<Shared>);
+
+/// Held while a request was sent on and its response has not begun.
+#[derive(Debug)]
+pub struct Passing(Interim);
+
+/// Where interim responses to one try of a request go.
+#[derive(Debug, Clone)]
+pub struct Interim {
+    number: u64,
+    shared: Arc<Shared>,
+}
 
 /// Which deadline a connection has missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +72,7 @@ pub struct Paced<S> {
     stream: S,
     pace: Pace,
     scan: Scan,
+    interim: Writing,
     linger: Option<Linger>,
 }
 
@@ -75,8 +92,10 @@ struct Shared {
     stuck_ms: AtomicU64,
     /// HTTP is over on this connection: it was upgraded.
     is_released: AtomicBool,
-    /// A head has begun and not all of it is here: the driver must look again.
-    head_is_partial: Notify,
+    interims: Interims,
+    /// The driver must look again: a head has begun and not all of it is here, or an interim
+    /// response waits.
+    look_again: Notify,
 }
 
 const IDLE: u8 = 0;
@@ -103,7 +122,8 @@ impl Pace {
             since_ms: AtomicU64::new(0),
             stuck_ms: AtomicU64::new(FLOWING),
             is_released: AtomicBool::new(false),
-            head_is_partial: Notify::new(),
+            interims: Interims::new(),
+            look_again: Notify::new(),
         }))
     }
 
@@ -129,6 +149,12 @@ impl Pace {
         }
     }
 
+    /// The request in progress is sent on and its interim responses (1xx) are passed on, until the
+    /// guard is dropped. HTTP/1.1 only, of which requests come one after the other.
+    pub fn pass_interims(&self) -> Passing {
+        Passing(Interim { number: self.0.interims.begin(), shared: Arc::clone(&self.0) })
+    }
+
     /// Completes when the connection has missed a deadline of `limits`.
     pub async fn overdue(&self, limits: &Limits) -> Overdue {
         loop {
@@ -139,7 +165,7 @@ impl Pace {
             }
             tokio::select! {
                 () = sleep_until(due) => {}
-                () = self.0.head_is_partial.notified() => {}
+                () = self.0.look_again.notified() => {}
             }
         }
     }
@@ -201,7 +227,7 @@ impl Pace {
     /// The reader wants more than has come.
     fn wants_more(&self) {
         if self.0.phase.load(Ordering::Acquire) == HEAD && self.0.n_busy.load(Ordering::Acquire) == 0 {
-            self.0.head_is_partial.notify_one();
+            self.0.look_again.notify_one();
         }
     }
 }
@@ -237,6 +263,35 @@ impl Drop for Busy {
     }
 }
 
+// === impl Passing ===
+
+impl Passing {
+    /// Takes the interim responses, from whichever thread.
+    pub fn interim(&self) -> Interim {
+        self.0.clone()
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.0.shared.interims.end(self.0.number);
+    }
+}
+
+// === impl Interim ===
+
+impl Interim {
+    /// Passes on the head of one, as it stands on the wire; `false` where it is left out, since its
+    /// try is over, an earlier response is not written yet, or too much waits.
+    pub fn pass(&self, head: &[u8]) -> bool {
+        let is_taken = self.shared.interims.offer(self.number, head);
+        if is_taken {
+            self.shared.look_again.notify_one();
+        }
+        is_taken
+    }
+}
+
 // === impl Paced ===
 
 impl<S> Paced<S> {
@@ -246,7 +301,7 @@ impl<S> Paced<S> {
             Protocol::Http1 => Scan::new(limits.bare_line_feeds),
             Protocol::Http2 | Protocol::Tls | Protocol::Other => Scan::off(),
         };
-        Self { stream, pace, scan, linger: None }
+        Self { stream, pace, scan, interim: Writing::default(), linger: None }
     }
 
     /// The stream beneath.
@@ -261,6 +316,18 @@ impl<S> Paced<S> {
         if let Some(fault) = self.scan.read(bytes) {
             self.pace.0.fault.store(pack(fault), Ordering::Release);
         }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Paced<S> {
+    /// Writes the interim responses that wait.
+    fn poll_interims(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, pace, interim, .. } = self;
+        let polled = pace.0.interims.poll_write(interim, stream, cx);
+        if polled.is_pending() {
+            pace.tried_to_write(&polled);
+        }
+        polled
     }
 }
 
@@ -286,6 +353,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interims(cx))?;
+        self.pace.0.interims.begins_message();
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.pace.tried_to_write(&polled);
         polled
@@ -296,6 +365,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interims(cx))?;
+        self.pace.0.interims.begins_message();
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.pace.tried_to_write(&polled);
         polled
@@ -306,6 +377,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pace.0.interims.ends_message();
+        ready!(self.poll_interims(cx))?;
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
         // A flush that is done says nothing about a write that waits.
         if polled.is_pending() {
@@ -315,7 +388,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, pace, scan: _, linger } = &mut *self;
+        let Self { stream, pace, scan: _, interim: _, linger } = &mut *self;
         if pace.0.is_released.load(Ordering::Acquire) {
             return Pin::new(stream).poll_shutdown(cx);
         }

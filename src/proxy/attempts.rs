@@ -12,6 +12,7 @@ use std::{rc::Rc, time::Duration};
 use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use spur_net::Pace;
 use spur_route::{Endpoint, rules::RetryPolicy};
 use spur_trace::HopError;
 use tokio::time::{Instant, sleep};
@@ -24,6 +25,7 @@ use crate::{
     connect::Peer,
     failure,
     hop::Hop,
+    interim,
     pool::{Lease, NotSent, Ready, Speak, Terms},
     replay::Replay,
     tls::Origin,
@@ -80,6 +82,8 @@ pub(crate) struct Outgoing {
     pub(crate) head_timeout: Option<Duration>,
     /// How long no byte of its body may come before that.
     pub(crate) body_timeout: Option<Duration>,
+    /// The client's connection, where it is given interim responses.
+    pub(crate) interims: Option<Pace>,
 }
 
 /// A response that has begun.
@@ -143,7 +147,7 @@ pub(crate) async fn send(
     plan: &Plan<'_>,
     outgoing: Outgoing,
 ) -> Result<Answered, Unanswered> {
-    let Outgoing { mut req, speak, origin, terms, head_timeout, body_timeout } = outgoing;
+    let Outgoing { mut req, speak, origin, terms, head_timeout, body_timeout, interims } = outgoing;
     let policy = plan.again.policy();
     let patience = Patience {
         head: least(head_timeout, policy.and_then(|policy| policy.per_try_timeout)),
@@ -160,7 +164,7 @@ pub(crate) async fn send(
         let active = plan.cluster.as_ref().map(|cluster| cluster.begin(index));
         let peer = Peer { address: endpoint.address, origin: origin.clone() };
         let ready = || worker.pool.ready(&peer, speak, terms);
-        let outcome = send_to(hop, (endpoint, ready), (req, patience)).await;
+        let outcome = send_to(hop, (endpoint, ready), (req, patience, interims.as_ref())).await;
         tries.report(index, &outcome);
         let is_unreached = matches!(outcome, Tried::Unreached(..));
         req = match outcome {
@@ -207,7 +211,7 @@ pub(crate) async fn send(
 async fn send_to<R>(
     hop: &Hop,
     (endpoint, connection): (&Endpoint, impl Fn() -> R),
-    (mut req, patience): (Request<RequestBody>, Patience),
+    (mut req, patience, interims): (Request<RequestBody>, Patience, Option<&Pace>),
 ) -> Tried
 where
     R: Future<Output = Result<Ready, HopError>>,
@@ -220,6 +224,7 @@ where
         };
         hop.reached(endpoint);
         let is_reused = ready.is_reused();
+        let _passing = interims.map(|pace| interim::pass_on(pace, &mut req));
         match while_moving(hop, patience, ready.send(req)).await {
             Err(Slow::Upstream) => return Tried::Failed(HopError::ResponseTimeout),
             Err(Slow::Client) => return Tried::BodyTimeout,

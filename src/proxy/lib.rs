@@ -31,6 +31,7 @@ mod forward;
 mod grpc_web;
 mod handle;
 mod hop;
+mod interim;
 mod local;
 mod metrics;
 mod pool;

@@ -170,6 +170,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         terms: Terms::of(connection_pool(&verdict), connect_timeout(&client.worker, &verdict)),
         head_timeout: may_time_out.then_some(client.worker.limits.response_timeout),
         body_timeout: client.worker.limits.body_timeout.filter(|_| may_time_out),
+        interims: (version == Version::HTTP_11 && speak == Speak::Http1).then(|| client.pace.clone()),
     };
     let plan = Plan { backends, cluster, first, hash: sticky.hash, again, deadline };
     match attempts::send(&client.worker, &hop, &plan, outgoing).await {

@@ -12,6 +12,7 @@ mod grpc;
 mod grpc_web;
 mod http1;
 mod http2;
+mod interim;
 
 mod gateway_tls;
 mod keys;
