@@ -9,7 +9,7 @@ mod moving;
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use spur_net::Pace;
@@ -224,6 +224,9 @@ where
         };
         hop.reached(endpoint);
         let is_reused = ready.is_reused();
+        if req.method() == Method::CONNECT && !ready.takes_websockets().await {
+            return Tried::Failed(HopError::WebSocketOverH2);
+        }
         let _passing = interims.map(|pace| interim::pass_on(pace, &mut req));
         match while_moving(hop, patience, ready.send(req)).await {
             Err(Slow::Upstream) => return Tried::Failed(HopError::ResponseTimeout),
@@ -305,6 +308,8 @@ impl Tries<'_, '_> {
         let Some(cluster) = &self.plan.cluster else { return };
         match outcome {
             Tried::Answered(rsp, _) => cluster.report(index, Outcome::Status(rsp.status().as_u16())),
+            // It works as it is.
+            Tried::Failed(HopError::WebSocketOverH2) => {}
             Tried::Unreached(..) | Tried::Failed(_) => cluster.report(index, Outcome::Local),
             // The client's doing.
             Tried::BodyTimeout => {}

@@ -30,6 +30,7 @@ pub(crate) fn status(error: HopError) -> StatusCode {
         | HopError::UpstreamClosed
         | HopError::BadResponse
         | HopError::ResponseAborted => StatusCode::BAD_GATEWAY,
+        HopError::WebSocketOverH2 => StatusCode::NOT_IMPLEMENTED,
         HopError::ClientGone | HopError::BadRequestBody | HopError::RejectedRequest => {
             StatusCode::BAD_REQUEST
         }
@@ -61,6 +62,7 @@ pub(crate) fn words(error: HopError) -> &'static str {
         HopError::RouteTimeout => "all of it took longer than the rule's `timeout`",
         HopError::DeadlineExceeded => "all of it took longer than the client's `grpc-timeout`",
         HopError::StreamRefused => "it refused the stream",
+        HopError::WebSocketOverH2 => "it speaks HTTP/2 and takes no WebSockets there (RFC 8441)",
         HopError::NoHealthyEndpoint => "every endpoint has failed too often and is left out for a while",
         HopError::OverLimit => "a limit of the proxy or of the destination's connection pool was reached",
         HopError::Draining => "the proxy was stopped",
@@ -82,6 +84,9 @@ pub(crate) fn hint(error: HopError) -> &'static str {
         }
         HopError::BadResponse => {
             "the port may speak another protocol; set `appProtocol` (`http`, `kubernetes.io/h2c`, `grpc`, `tcp`) on the Service's port"
+        }
+        HopError::WebSocketOverH2 => {
+            "give the Service a port with `appProtocol: http` for WebSockets, or let the server say SETTINGS_ENABLE_CONNECT_PROTOCOL"
         }
         HopError::RouteTimeout | HopError::DeadlineExceeded => {
             "the process is busy or stuck, or the time is short; look at its logs"

@@ -3,10 +3,11 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header,
     request::Parts,
     uri::{self, Authority, Scheme},
 };
+use hyper::ext::Protocol;
 use spur_route::{TraceParent, Verdict, inject_key, traceparent::TRACEPARENT};
 
 use crate::{
@@ -43,15 +44,6 @@ pub(crate) fn rewrite(
     if let Some(host) = clean.host.as_ref().map(host_value) {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
-    if clean.upgrade == Upgrade::WebSocketStream {
-        // RFC 8441 5: the stream has none, and upstream it is asked for. RFC 6455 4.1: 16 bytes.
-        let nonce = STANDARD.encode(rand::random::<[u8; 16]>());
-        headers.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_str(&nonce).expect("base64 is a header value"));
-    }
-    if clean.upgrade.is_websocket() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    }
 }
 
 /// The request in the form that the upstream's protocol wants. The connection
@@ -63,7 +55,7 @@ pub(crate) fn request(
     (speak, is_tls): (Speak, bool),
     body: RequestBody,
 ) -> Option<Request<RequestBody>> {
-    let Clean { host, target, upgrade: _ } = clean;
+    let Clean { host, target, upgrade } = clean;
     let mut req = Request::new(body);
     *req.method_mut() = parts.method;
     *req.headers_mut() = parts.headers;
@@ -73,6 +65,9 @@ pub(crate) fn request(
             *req.uri_mut() = Uri::from(target);
             if let Some(host) = &host {
                 req.headers_mut().insert(header::HOST, host_value(host));
+            }
+            if upgrade.is_websocket() {
+                ask_for_websocket(req.headers_mut(), upgrade);
             }
             // RFC 9110 10.1.4: TE is named in Connection.
             if req.headers().contains_key(header::TE) && !req.headers().contains_key(header::UPGRADE) {
@@ -86,9 +81,26 @@ pub(crate) fn request(
             form.path_and_query = Some(target);
             *req.version_mut() = Version::HTTP_2;
             *req.uri_mut() = Uri::from_parts(form).ok()?;
+            if upgrade.is_websocket() {
+                // RFC 8441 5.
+                *req.method_mut() = Method::CONNECT;
+                req.extensions_mut().insert(Protocol::from_static("websocket"));
+                req.headers_mut().remove(SEC_WEBSOCKET_KEY);
+            }
         }
     }
     Some(req)
+}
+
+/// RFC 6455 4.1.
+fn ask_for_websocket(headers: &mut HeaderMap, upgrade: Upgrade) {
+    if upgrade == Upgrade::WebSocketStream {
+        // RFC 8441 5: the stream has none, and upstream it is asked for: 16 bytes.
+        let nonce = STANDARD.encode(rand::random::<[u8; 16]>());
+        headers.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_str(&nonce).expect("base64 is a header value"));
+    }
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// Appends the peer to the list that came, which may be of several fields. One of more than

@@ -122,6 +122,14 @@ impl Ready {
         }
     }
 
+    /// Whether a WebSocket may be asked for here: over HTTP/2 the server says so.
+    pub(crate) async fn takes_websockets(&self) -> bool {
+        match self {
+            Self::Http1(_) => true,
+            Self::Http2(stream) => stream.takes_websockets().await,
+        }
+    }
+
     /// Sends `req` and waits for the head of its response.
     pub(crate) async fn send(
         self,

@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
     request::Parts,
 };
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::body::Incoming;
 use spur_net::{Caller, Destination};
 use spur_route::{
     Ask, Outcome, Source, TraceParent, Verdict, Wire, decide,
@@ -26,12 +26,13 @@ use crate::{
     forward,
     grpc_web::GrpcWeb,
     hop::{Begin, Hop},
-    pool::{Speak, Terms},
+    pool::{Lease, Speak, Terms},
     respond::{Refusal, Shape, respond},
-    sanitise::{self, BadRequest, Clean, Upgrade},
+    sanitise::{self, BadRequest, Clean},
     stats::count,
     sticky::Sticky,
-    tls, upgrade,
+    tls,
+    upgrade::{self, Wanted},
     worker::Worker,
 };
 
@@ -104,9 +105,6 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         return refuse(&hop, &Refusal::bad_request(bad), shape);
     }
     let speak = speak(&verdict, parts.version, shape);
-    if clean.upgrade.is_websocket() && speak == Speak::Http2 {
-        return refuse(&hop, &Refusal::websocket_over_h2(&verdict), shape);
-    }
     let Some(first) = first else {
         return refuse_with(
             &hop,
@@ -127,8 +125,8 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
         },
         None => None,
     };
-    let upgrade = clean.upgrade;
-    let is_upgrade = upgrade.is_websocket();
+    let wanted = on_upgrade.and_then(|on_upgrade| Wanted::of(on_upgrade, clean.upgrade, &parts.headers));
+    let is_upgrade = wanted.is_some();
     let again = again(&verdict, shape);
     let rule_timeout = verdict.applied.as_ref().and_then(|applied| applied.route.timeout);
     let deadline = match is_upgrade {
@@ -185,8 +183,7 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
                 _ if web.is_some() => Means::Grpc,
                 _ => Means::Usual,
             };
-            let on_upgrade = on_upgrade.filter(|_| is_upgrade).map(|on_upgrade| (on_upgrade, upgrade));
-            pass_on(client, hop, (answered, means, web, deadline), (&verdict, shape, on_upgrade))
+            pass_on(client, hop, (answered, means, web, deadline), (&verdict, shape, wanted))
         }
         Err(Unanswered::BodyTimeout) => {
             let refusal = Refusal::bad_request(BadRequest::BodyTimeout);
@@ -280,17 +277,19 @@ fn pass_on(
     client: &Client,
     hop: Rc<Hop>,
     (answered, means, web, deadline): (Answered, Means, Option<GrpcWeb>, Option<Deadline>),
-    (verdict, shape, on_upgrade): (&Verdict, Shape, Option<(OnUpgrade, Upgrade)>),
+    (verdict, shape, wanted): (&Verdict, Shape, Option<Wanted>),
 ) -> Response<ResponseBody> {
     let Answered { mut rsp, lease, endpoint, held } = answered;
     let is_switched = rsp.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let has_agreed = match lease {
+        Lease::Http1(_) => is_switched && upgrade::is_websocket(rsp.headers()),
+        Lease::Http2(_) => rsp.status().is_success(),
+    };
     // A success says to a stream that it is what it asked to be (RFC 8441 5).
-    let is_stream = matches!(on_upgrade, Some((_, Upgrade::WebSocketStream)));
-    if is_switched || is_stream && rsp.status().is_success() {
-        return match on_upgrade {
-            Some(on_upgrade) if is_switched && upgrade::is_websocket(rsp.headers()) => {
-                upgrade::switch(client, (&hop, held), on_upgrade, &mut rsp)
-            }
+    let says_so = wanted.as_ref().is_some_and(|wanted| has_agreed || wanted.is_stream());
+    if is_switched || says_so && rsp.status().is_success() {
+        return match wanted {
+            Some(wanted) if has_agreed => wanted.switch(client, (&hop, lease, held), &mut rsp),
             // RFC 9110 15.2.2: only what was asked for. The connection is not HTTP any more.
             _ => {
                 let error = HopError::BadResponse;

@@ -194,20 +194,6 @@ impl Refusal {
         }
     }
 
-    /// A WebSocket for a port that speaks only HTTP/2 (RFC 8441 would be the way).
-    pub(crate) fn websocket_over_h2(verdict: &Verdict) -> Self {
-        let service = verdict.service.as_deref().map_or_else(|| "?".to_owned(), ToString::to_string);
-        Self {
-            status: StatusCode::NOT_IMPLEMENTED,
-            code: "websocket-over-h2",
-            message: format!(
-                "service `{service}` speaks HTTP/2 only, and a WebSocket over HTTP/2 is not supported"
-            ),
-            hint: "give the Service a port with `appProtocol: http` for WebSockets",
-            closes: false,
-        }
-    }
-
     fn text(&self) -> String {
         let Self { status, code, message, hint, closes: _ } = self;
         format!("{} {code}: {message}\nhint: {hint}\n", status.as_u16())

@@ -1,12 +1,14 @@
-//! A connection that becomes a WebSocket: from the upstream's 101 on, bytes go
-//! both ways and nobody looks at them.
+//! A connection that becomes a WebSocket: from the upstream's consent on, bytes go both ways and
+//! nobody looks at them. Each side has its own form: an upgrade of HTTP/1.1 (RFC 6455 4), or a
+//! CONNECT in a stream of HTTP/2 (RFC 8441 5).
 //!
-//! Nothing after the head of the request is forwarded before the 101
+//! Nothing after the head of the request is forwarded before it
 //! (CVE-2026-2833): hyper keeps what the client sent early until both sides have
 //! switched. Other upgrades are never passed on (RFC 9110 7.8).
 
 use std::rc::Rc;
 
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
@@ -15,14 +17,16 @@ use hyper::{
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
+use sha1::{Digest, Sha1};
 
 use crate::{
     attempts::Held,
     body::{Guard, ResponseBody},
     connection::Client,
     hop::Hop,
+    pool::Lease,
     relay::copy,
-    sanitise::{self, Upgrade},
+    sanitise::{self, SEC_WEBSOCKET_KEY, Upgrade},
 };
 
 /// Whether a 101 is for a WebSocket.
@@ -30,38 +34,76 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Answers the client that it has what it asked for, and copies both ways once both sides have switched.
-pub(crate) fn switch(
-    client: &Client,
-    (hop, held): (&Rc<Hop>, Held),
-    (on_upgrade, asked): (OnUpgrade, Upgrade),
-    rsp: &mut Response<Incoming>,
-) -> Response<ResponseBody> {
-    let upstream = hyper::upgrade::on(&mut *rsp);
-    // RFC 8441 5: a stream is answered as every CONNECT is.
-    let is_stream = asked == Upgrade::WebSocketStream;
-    let status = if is_stream { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
-    hop.set_status(status);
-    let tunnel = tunnel(Rc::clone(hop), on_upgrade, upstream);
-    let open = Rc::clone(&client.open);
-    client.worker.tasks.spawn_local(async move {
-        tunnel.await;
-        drop((open, held));
-    });
+/// A WebSocket that a client wants.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    on_upgrade: OnUpgrade,
+    /// What proves to the client that its key was read; `None` in a stream of HTTP/2, which has no
+    /// key.
+    accept: Option<HeaderValue>,
+}
 
-    let mut headers = std::mem::take(rsp.headers_mut());
-    sanitise::strip_response(&mut headers);
-    if is_stream {
-        headers.remove(header::SEC_WEBSOCKET_ACCEPT);
-    } else {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+// === impl Wanted ===
+
+impl Wanted {
+    /// `None` where something else is wanted, or nothing.
+    pub(crate) fn of(on_upgrade: OnUpgrade, upgrade: Upgrade, headers: &HeaderMap) -> Option<Self> {
+        let accept = match upgrade {
+            Upgrade::No => return None,
+            Upgrade::WebSocket => headers.get(SEC_WEBSOCKET_KEY).map(accept),
+            Upgrade::WebSocketStream => None,
+        };
+        Some(Self { on_upgrade, accept })
     }
-    let empty = Full::new(Bytes::new());
-    let mut switched = Response::new(ResponseBody::Own(empty, Guard::Hop(Rc::clone(hop))));
-    *switched.status_mut() = status;
-    *switched.headers_mut() = headers;
-    switched
+
+    /// It is to be in a stream of HTTP/2.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.accept.is_none()
+    }
+
+    /// Answers the client that it has what it asked for, and copies both ways once both sides have
+    /// switched.
+    pub(crate) fn switch(
+        self,
+        client: &Client,
+        (hop, lease, held): (&Rc<Hop>, Lease, Held),
+        rsp: &mut Response<Incoming>,
+    ) -> Response<ResponseBody> {
+        let upstream = hyper::upgrade::on(&mut *rsp);
+        // RFC 8441 5: a stream is answered as every CONNECT is.
+        let status = if self.is_stream() { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+        hop.set_status(status);
+        let tunnel = tunnel(Rc::clone(hop), self.on_upgrade, upstream);
+        let open = Rc::clone(&client.open);
+        client.worker.tasks.spawn_local(async move {
+            tunnel.await;
+            drop((open, lease, held));
+        });
+
+        let mut headers = std::mem::take(rsp.headers_mut());
+        sanitise::strip_response(&mut headers);
+        if let Some(accept) = self.accept {
+            // Asked in a stream, the upstream saw no key.
+            headers.entry(header::SEC_WEBSOCKET_ACCEPT).or_insert(accept);
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        } else {
+            headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+        }
+        let empty = Full::new(Bytes::new());
+        let mut switched = Response::new(ResponseBody::Own(empty, Guard::Hop(Rc::clone(hop))));
+        *switched.status_mut() = status;
+        *switched.headers_mut() = headers;
+        switched
+    }
+}
+
+/// RFC 6455 4.2.2, point 5.4.
+fn accept(key: &HeaderValue) -> HeaderValue {
+    let mut sha = Sha1::new();
+    sha.update(key.as_bytes().trim_ascii());
+    sha.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    HeaderValue::from_str(&STANDARD.encode(sha.finalize())).expect("base64 is a header value")
 }
 
 async fn tunnel(hop: Rc<Hop>, client: OnUpgrade, upstream: OnUpgrade) {

@@ -176,6 +176,8 @@ pub enum HopError {
     DeadlineExceeded,
     /// The endpoint refused the HTTP/2 stream, and did nothing.
     StreamRefused,
+    /// The endpoint speaks HTTP/2 and does not say that it takes WebSockets there (RFC 8441 3).
+    WebSocketOverH2,
     /// Every endpoint is left out because it has failed too often.
     NoHealthyEndpoint,
     /// A limit of the proxy, or of the destination's policy, was reached.
@@ -287,6 +289,7 @@ impl HopError {
             Self::RouteTimeout => "route-timeout",
             Self::DeadlineExceeded => "deadline-exceeded",
             Self::StreamRefused => "stream-refused",
+            Self::WebSocketOverH2 => "websocket-over-h2",
             Self::NoHealthyEndpoint => "no-healthy-endpoint",
             Self::OverLimit => "over-limit",
             Self::Draining => "draining",

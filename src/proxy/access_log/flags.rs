@@ -24,7 +24,7 @@ fn of_error(error: HopError) -> &'static str {
         | HopError::TlsFailed(_) => "UF",
         HopError::Idle => "SI",
         HopError::UpstreamClosed | HopError::ResponseAborted => "UC",
-        HopError::BadResponse => "UPE",
+        HopError::BadResponse | HopError::WebSocketOverH2 => "UPE",
         HopError::ResponseTimeout | HopError::RouteTimeout | HopError::DeadlineExceeded => "UT",
         HopError::ClientGone => "DC",
         HopError::BadRequestBody | HopError::RejectedRequest => "DPE",

@@ -1,6 +1,8 @@
 //! HTTP/2 connections by address and TLS: normally one, multiplexed, replaced once the
 //! upstream says GOAWAY or closes.
 
+mod settings;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -16,6 +18,7 @@ use spur_trace::HopError;
 use tokio::{sync::Semaphore, task::spawn_local, time::Instant};
 use tracing::debug;
 
+use self::settings::{FirstFrame, WebSockets};
 use super::Terms;
 use crate::{
     body::RequestBody,
@@ -75,6 +78,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Usage {
+    websockets: Rc<WebSockets>,
     n_streams: Cell<usize>,
     /// With those that have ended.
     n_requests: Cell<u32>,
@@ -110,7 +114,7 @@ impl H2Pool {
             return Err(failure);
         }
         match open(peer, terms.connect_timeout, &self.stats).await {
-            Ok(sender) => Ok(slot.put(sender, terms)),
+            Ok(opened) => Ok(slot.put(opened, terms)),
             Err(failure) => {
                 slot.last_failure.set(Some((Instant::now(), failure)));
                 Err(failure)
@@ -140,8 +144,10 @@ async fn open(
     peer: &Peer,
     deadline: Duration,
     stats: &Arc<WorkerStats>,
-) -> Result<SendRequest<RequestBody>, HopError> {
+) -> Result<(SendRequest<RequestBody>, Rc<WebSockets>), HopError> {
     let stream = connect(peer, (Alpn::Http2, deadline)).await?;
+    let websockets = Rc::new(WebSockets::opened_now());
+    let stream = FirstFrame::new(stream, Rc::clone(&websockets));
     let (sender, connection) = http2::Builder::new(LocalExecutor)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -158,7 +164,7 @@ async fn open(
             debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
         }
     });
-    Ok(sender)
+    Ok((sender, websockets))
 }
 
 // === impl Slot ===
@@ -181,8 +187,13 @@ impl Slot {
             .map(|shared| H2Stream { is_reused: true, ..shared.stream(terms) })
     }
 
-    fn put(&self, sender: SendRequest<RequestBody>, terms: Terms) -> H2Stream {
+    fn put(
+        &self,
+        (sender, websockets): (SendRequest<RequestBody>, Rc<WebSockets>),
+        terms: Terms,
+    ) -> H2Stream {
         let usage = Rc::new(Usage {
+            websockets,
             n_streams: Cell::new(0),
             n_requests: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
@@ -199,11 +210,19 @@ impl Slot {
 
 impl Shared {
     fn stream(&self, terms: Terms) -> H2Stream {
-        let Usage { n_streams, n_requests, idle_since: _, idle_max } = &*self.usage;
+        let Usage { n_streams, n_requests, idle_max, .. } = &*self.usage;
         n_streams.set(n_streams.get() + 1);
         n_requests.set(n_requests.get().saturating_add(1));
         idle_max.set(terms.idle_max);
         H2Stream { sender: self.sender.clone(), count: StreamCount(Rc::clone(&self.usage)), is_reused: false }
+    }
+}
+
+// === impl H2Stream ===
+
+impl H2Stream {
+    pub(super) async fn takes_websockets(&self) -> bool {
+        self.count.0.websockets.are_taken().await
     }
 }
 

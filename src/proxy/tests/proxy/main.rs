@@ -28,4 +28,5 @@ mod tries;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;
+mod websocket_streams;
 mod websockets;

@@ -147,17 +147,6 @@ async fn each_half_closes_by_itself() {
 }
 
 #[tokio::test]
-async fn a_websocket_for_an_http2_port_is_501() {
-    let chat = Upstream::http2("chat").route("/ws", "").run().await;
-    let world = world().service("chat", &[&chat]).start().await;
-    let said =
-        raw(world.entry(), format!("{HANDSHAKE}GET / HTTP/1.1\r\nhost: nobody\r\nconnection: close\r\n\r\n"))
-            .await;
-    assert!(said.starts_with("HTTP/1.1 501 "), "{said}");
-    assert!(said.contains("spur-reason: websocket-over-h2"), "{said}");
-}
-
-#[tokio::test]
 async fn an_upstream_that_never_switches_costs_nothing_once_the_client_is_gone() {
     let chat = Upstream::raw("chat", Wire::Http1, |mut stream| async move {
         let mut all = Vec::new();

@@ -1,8 +1,5 @@
 //! PX-8: WebSockets that are declined, malformed, flooded or left alone.
 
-use http::{Method, Response, StatusCode};
-use hyper::{body::Incoming, ext::Protocol};
-use hyper_util::rt::TokioIo;
 use spur_route::Wire;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,9 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::{
-    HANDSHAKE, PATIENCE, SWITCHED, Upstream, World, eventually, raw, read_head, whole, world,
-};
+use crate::harness::{HANDSHAKE, PATIENCE, SWITCHED, Upstream, World, eventually, raw, read_head, world};
 
 /// Switches, and hands the connection over.
 async fn switching<F, Fut>(serve: F) -> Upstream
@@ -165,70 +160,4 @@ async fn px_8_idle_sockets_are_left_alone_and_close_with_either_side() {
         assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
     }
     eventually("all are gone", || world.handle.stats().n_connections_open == 0).await;
-}
-
-/// A client of HTTP/2 that asks for a WebSocket in a stream of its own (RFC 8441).
-async fn ask_for_stream(world: &World, protocol: &'static str) -> Response<Incoming> {
-    let client = world.client("chat.shop.localhost");
-    let mut connection = client.connect_h2().await;
-    let mut request = client.method(Method::CONNECT).header("sec-websocket-version", "13").request_h2("/ws");
-    request.extensions_mut().insert(Protocol::from_static(protocol));
-    // The server's first settings say that it takes them.
-    eventually("the server's settings are there", || connection.is_ready()).await;
-    let rsp = timeout(PATIENCE, connection.send_request(request)).await.unwrap();
-    rsp.unwrap()
-}
-
-#[tokio::test]
-async fn a_websocket_in_a_stream_of_http2_reaches_an_upstream_of_http1() {
-    let (heads_tx, mut heads_rx) = tokio::sync::mpsc::channel(1);
-    let chat = Upstream::raw("chat", Wire::Http1, move |mut stream| {
-        let heads_tx = heads_tx.clone();
-        async move {
-            heads_tx.send(read_head(&mut stream).await).await.unwrap();
-            stream.write_all(SWITCHED.as_bytes()).await.unwrap();
-            let mut said = [0; 5];
-            stream.read_exact(&mut said).await.unwrap();
-            stream.write_all(b"heard ").await.unwrap();
-            stream.write_all(&said).await.unwrap();
-        }
-    })
-    .await;
-    let world = world().service("chat", &[&chat]).start().await;
-    let mut rsp = ask_for_stream(&world, "websocket").await;
-    assert_eq!(rsp.status(), 200);
-    assert!(rsp.headers().get("sec-websocket-accept").is_none() && rsp.headers().get("upgrade").is_none());
-    let mut stream = TokioIo::new(hyper::upgrade::on(&mut rsp).await.unwrap());
-    stream.write_all(b"hello").await.unwrap();
-    let mut heard = [0; 11];
-    timeout(PATIENCE, stream.read_exact(&mut heard)).await.unwrap().unwrap();
-    assert_eq!(&heard, b"heard hello");
-    let head = heads_rx.recv().await.unwrap();
-    let lines: Vec<&str> = head.lines().collect();
-    assert_eq!(lines[0], "GET /ws HTTP/1.1");
-    for wanted in ["connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13"] {
-        assert!(lines.contains(&wanted), "{head}");
-    }
-    let key = lines.iter().find_map(|line| line.strip_prefix("sec-websocket-key: "));
-    assert_eq!(key.map(str::len), Some(24), "{head}");
-    drop(stream);
-    let (start, end) = world.only_hop().await;
-    assert_eq!((start.method, end.status), (Method::GET, Some(200)));
-    assert_eq!((end.request_bytes, end.response_bytes), (5, 11));
-}
-
-#[tokio::test]
-async fn a_stream_that_is_declined_is_answered_as_it_was() {
-    let chat = Upstream::http1("chat").route("/ws", "no chat here").run().await;
-    let world = world().service("chat", &[&chat]).start().await;
-    let got = whole(ask_for_stream(&world, "websocket").await).await.unwrap();
-    // What is answered with a success is not what was asked for.
-    assert_eq!((got.status, got.reason()), (StatusCode::BAD_GATEWAY, "bad-response"));
-}
-
-#[tokio::test]
-async fn other_protocols_over_connect_are_refused() {
-    let world = world().start().await;
-    let got = whole(ask_for_stream(&world, "connect-udp").await).await.unwrap();
-    assert_eq!((got.status, got.reason()), (StatusCode::NOT_IMPLEMENTED, "connect-not-supported"));
 }
