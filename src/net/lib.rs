@@ -43,7 +43,7 @@ pub use drive::{Ended, drive};
 pub use framing::{BareLineFeeds, HeadFault};
 pub use hello::{ClientHello, HelloError, read_hello};
 pub use inlet::{Caller, Destination, Inlet};
-pub use limits::{EscapedSlashes, LIMITS, Limit, LimitError, Limits, Of};
+pub use limits::{Connect, EscapedSlashes, LIMITS, Limit, LimitError, Limits, Of};
 pub use names::{Names, Resolved};
 pub use originate::{Alpn, Originate, OriginateTerms, Trust, server_name};
 pub use pace::{Busy, Interim, Overdue, Pace, Paced, Passing};

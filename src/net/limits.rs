@@ -34,6 +34,7 @@ pub struct Limits {
     pub forwarded_for_max_bytes: usize,
     pub bare_line_feeds: BareLineFeeds,
     pub escaped_slashes: EscapedSlashes,
+    pub connect: Connect,
     pub h2_header_list_max_bytes: u32,
     pub h2_frame_max_bytes: u32,
     pub h2_streams_max: u32,
@@ -51,6 +52,15 @@ pub enum EscapedSlashes {
     Keep,
     /// The request is refused.
     Reject,
+}
+
+/// What is done with CONNECT on the entry listener (RFC 9110, section 9.3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connect {
+    /// The request is refused.
+    Refuse,
+    /// It opens a tunnel to a port of a Service, and to nothing else.
+    Services,
 }
 
 /// A limit that could not be set.
@@ -168,6 +178,7 @@ impl Limits {
             forwarded_for_max_bytes: 0,
             bare_line_feeds: BareLineFeeds::Accept,
             escaped_slashes: EscapedSlashes::Reject,
+            connect: Connect::Services,
             h2_header_list_max_bytes: 0,
             h2_frame_max_bytes: 0,
             h2_streams_max: 0,

@@ -44,6 +44,7 @@ mod stats;
 mod sticky;
 mod tls;
 mod trust;
+mod tunnel;
 mod upgrade;
 mod worker;
 

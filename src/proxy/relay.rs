@@ -25,6 +25,7 @@ use tokio::{
 use crate::{
     acceptor::Facts,
     access_log::Asked,
+    attempts::Undelivered,
     connect::{Peer, Upstream, connect},
     hop::{Begin, Hop},
     request::connect_timeout,
@@ -79,12 +80,12 @@ pub(crate) async fn relay<S>(
     let within = connect_timeout(worker, verdict);
     match reach(&hop, (backends, first_idx), (origin, within)).await {
         Ok(upstream) => copy(&hop, (client, upstream), idle_timeout(verdict)).await,
-        Err(error) => hop.end(Some(error)),
+        Err(undelivered) => hop.end(Some(undelivered.error)),
     }
 }
 
 /// How long no byte may come; `None`: as long as it likes.
-fn idle_timeout(verdict: &Verdict) -> Option<Duration> {
+pub(crate) fn idle_timeout(verdict: &Verdict) -> Option<Duration> {
     let pool = verdict.policy.as_deref().and_then(|policy| policy.connection_pool.as_ref());
     let idle = pool.and_then(|pool| pool.tcp_idle_timeout).unwrap_or(IDLE_TIMEOUT);
     Some(idle).filter(|idle| !idle.is_zero())
@@ -130,25 +131,28 @@ struct Counted<'a, S> {
     has_failed: bool,
 }
 
-/// The first endpoint that accepts, of all.
-async fn reach(
+/// The first endpoint that accepts, of all, of which there has to be one.
+pub(crate) async fn reach(
     hop: &Hop,
     (backends, first_idx): (&[Endpoint], usize),
     (origin, within): (Option<Origin>, Duration),
-) -> Result<Upstream, HopError> {
-    let mut last = HopError::ConnectFailed;
-    for nth in 0..backends.len() {
+) -> Result<Upstream, Undelivered> {
+    let mut nth = 0;
+    loop {
         let endpoint = &backends[(first_idx + nth) % backends.len()];
+        nth += 1;
         let peer = Peer { address: endpoint.address, origin: origin.clone() };
         match connect(&peer, (Alpn::None, within)).await {
             Ok(stream) => {
                 hop.reached(endpoint);
                 return Ok(stream);
             }
-            Err(error) => last = error,
+            Err(error) if nth == backends.len() => {
+                return Err(Undelivered { error, endpoint: endpoint.clone(), n_tried: nth });
+            }
+            Err(_) => {}
         }
     }
-    Err(last)
 }
 
 // === impl Counted ===

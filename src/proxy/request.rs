@@ -31,7 +31,7 @@ use crate::{
     sanitise::{self, BadRequest, Clean},
     stats::count,
     sticky::Sticky,
-    tls,
+    tls, tunnel,
     upgrade::{self, Wanted},
     worker::Worker,
 };
@@ -51,6 +51,12 @@ pub(crate) async fn answer(client: &Rc<Client>, mut req: Request<Incoming>) -> R
     let (mut parts, body) = req.into_parts();
     let shape = Shape::of(&parts.headers);
     let fault = client.pace.head_fault().map(BadRequest::from);
+    let on_upgrade = match on_upgrade {
+        Some(on_upgrade) if fault.is_none() && tunnel::is_wanted(client, &parts) => {
+            return tunnel::answer(client, parts, (on_upgrade, busy)).await;
+        }
+        other => other,
+    };
     let mut clean = match fault.map_or_else(|| sanitise::clean(&mut parts, &client.worker.limits), Err) {
         Ok(clean) => clean,
         Err(bad) => {

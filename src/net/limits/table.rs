@@ -1,7 +1,7 @@
 //! The limits: name, default, what it bounds, and why it is as it is. `docs/limits.md` is made
 //! from it, and `--limit NAME=VALUE` reads it.
 
-use super::{BareLineFeeds, EscapedSlashes, Limits, value};
+use super::{BareLineFeeds, Connect, EscapedSlashes, Limits, value};
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -187,6 +187,18 @@ pub static LIMITS: &[Limit] = &[
             text,
             ("keep", EscapedSlashes::Keep),
             ("reject", EscapedSlashes::Reject),
+        )),
+    },
+    Limit {
+        name: "connect",
+        default: "refuse",
+        of: Of::Proxy,
+        meaning: "what is done with CONNECT on the entry listener: refuse, services",
+        reason: "whoever may CONNECT speaks any protocol with the ports of Services, so that it is asked for; `services` opens tunnels to those (`CONNECT db.shop:5432`) and to nothing else, and the key counts as for requests",
+        set: set!(connect, text => value::choice(
+            text,
+            ("refuse", Connect::Refuse),
+            ("services", Connect::Services),
         )),
     },
     Limit {

@@ -30,8 +30,12 @@ pub(crate) enum BadRequest {
     BodyTimeout,
     #[error("the transfer encoding is not exactly `chunked`")]
     TransferEncoding,
-    #[error("the method CONNECT is not supported, unless it is for a WebSocket over HTTP/2")]
+    #[error(
+        "the method CONNECT is not supported, unless it is for a WebSocket over HTTP/2 or, with `--limit connect=services`, for a port of a Service"
+    )]
     Connect,
+    #[error("a CONNECT is for `host:port`, and has no body")]
+    InvalidConnect,
     #[error("a WebSocket handshake is a GET of HTTP/1.1 without a body and with one `sec-websocket-key`")]
     InvalidUpgrade,
 }
@@ -48,6 +52,7 @@ impl BadRequest {
             | Self::HostDiffers
             | Self::InvalidTarget
             | Self::EscapedSlash
+            | Self::InvalidConnect
             | Self::InvalidUpgrade => StatusCode::BAD_REQUEST,
             Self::LongTarget(_) => StatusCode::URI_TOO_LONG,
             // RFC 6585 5.
@@ -87,6 +92,7 @@ impl BadRequest {
             Self::Head(HeadFault::AfterBadBody) => "after-bad-body",
             Self::Head(HeadFault::TransferEncoding) | Self::TransferEncoding => "transfer-encoding",
             Self::Connect => "connect-not-supported",
+            Self::InvalidConnect => "invalid-connect",
             Self::InvalidUpgrade => "invalid-upgrade",
         }
     }

@@ -52,6 +52,7 @@ pub(super) fn resolve<'t>(table: &'t RoutingTable, ask: &Ask<'_>) -> Result<Targ
             let port = service.port(*port).ok_or(Reason::UnknownPort)?;
             Ok(Target::of_service((service, port), None, caller))
         }
+        Destination::Host(host) if ask.is_connection => resolve_tunnel(table, &host::normalise(host), caller),
         Destination::Host(host) => resolve_host(table, &host::normalise(host), caller),
         Destination::Gateway { port, host } => {
             let host = host::normalise(host);
@@ -92,6 +93,27 @@ fn resolve_host<'t>(
     let wildcard =
         |port| Some(Target::of_gateway(table.rules().at_gateway_wildcard((port, false), host)?, port));
     ports.find_map(wildcard).ok_or(missing)
+}
+
+/// A tunnel on the entry listener leads to a port of a Service, by whichever of its names; what
+/// only rules know has none.
+fn resolve_tunnel<'t>(
+    table: &'t RoutingTable,
+    authority: &str,
+    caller: Option<&str>,
+) -> Result<Target<'t>, Reason> {
+    let (host, port) = authority.rsplit_once(':').ok_or(Reason::UnknownPort)?;
+    let port: u16 = port.parse().map_err(|_| Reason::UnknownPort)?;
+    let named = match resolve_name(table, host, caller) {
+        Ok(target) => target.named.map(|(service, _)| (service, target.preview)).ok_or(Reason::UnknownHost),
+        Err(Reason::UnknownHost) => {
+            table.service_of_host(host).map(|service| (service, None)).ok_or(Reason::UnknownHost)
+        }
+        Err(other) => Err(other),
+    };
+    let (service, preview) = named?;
+    let port = service.port(port).ok_or(Reason::UnknownPort)?;
+    Ok(Target::of_service((service, port), preview, caller))
 }
 
 /// A host that is the name of a Service, and with it perhaps of a sandbox.

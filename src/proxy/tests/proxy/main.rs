@@ -25,6 +25,7 @@ mod rules;
 mod table;
 mod tcp;
 mod tries;
+mod tunnels;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;

@@ -1,0 +1,145 @@
+//! CONNECT (RFC 9110 9.3.6) on the entry listener, where it is allowed: a tunnel to a port of a
+//! Service. Its bytes are not read; the key of its head chooses the version, as for a request.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts, uri::Authority};
+use http_body_util::Full;
+use hyper::{ext::Protocol, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use spur_net::{Busy, Connect, Destination};
+use spur_route::{Ask, Outcome, TraceParent, Verdict, decide};
+use spur_trace::HopError;
+
+use crate::{
+    access_log::Asked,
+    attempts::Undelivered,
+    body::{Guard, ResponseBody},
+    connect::Upstream,
+    connection::Client,
+    hop::{Begin, Hop},
+    relay::{copy, idle_timeout, reach},
+    request::{connect_timeout, source},
+    respond::{Refusal, Shape, respond},
+    sanitise::{self, BadRequest},
+    stats::count,
+    tls,
+};
+
+/// Whether a request opens a tunnel, and not a WebSocket (RFC 8441 4).
+pub(crate) fn is_wanted(client: &Client, parts: &Parts) -> bool {
+    parts.method == Method::CONNECT
+        && client.worker.limits.connect == Connect::Services
+        && client.inlet.destination == Destination::Entry
+        && parts.extensions.get::<Protocol>().is_none()
+}
+
+/// Opens the tunnel, or says why not.
+pub(crate) async fn answer(
+    client: &Client,
+    mut parts: Parts,
+    (on_upgrade, busy): (OnUpgrade, Busy),
+) -> Response<ResponseBody> {
+    let shape = Shape::of(&parts.headers);
+    let authority = match authority(&parts) {
+        Ok(authority) => authority,
+        Err(bad) => {
+            count(&client.worker.stats.n_bad_requests);
+            return closing(respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy)));
+        }
+    };
+    if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
+        count(&client.worker.stats.n_keys_ignored);
+    }
+    let verdict = verdict(client, &parts, &authority);
+    let cluster = client.worker.clusters.of(&verdict);
+    // Where every endpoint is left out, it is tried all the same, as for other connections.
+    let first = cluster.as_ref().and_then(|cluster| cluster.choose(None, &[])).unwrap_or(0);
+    let is_logged = client.worker.access_log.is_some();
+    let hop = Hop::begin(
+        &client.worker,
+        Begin {
+            verdict: &verdict,
+            endpoint: verdict.backends().get(first),
+            caller: client.inlet.caller.as_ref(),
+            incoming: TraceParent::from_headers(&parts.headers),
+            method: &parts.method,
+            target: None,
+            version: parts.version,
+            busy: Some(busy),
+            asked: is_logged.then(|| Asked::of_request(client.peer, &parts, Some(authority.as_str()))),
+        },
+    );
+    let refuse = |refusal: &Refusal, error: Option<HopError>| {
+        let rsp = closing(respond(refusal, shape, Guard::Hop(Rc::clone(&hop))));
+        hop.set_status(rsp.status());
+        hop.end(error);
+        rsp
+    };
+    let Outcome::Forward { backends } = &verdict.outcome else {
+        return refuse(&Refusal::verdict(&verdict), None);
+    };
+    let within = connect_timeout(&client.worker, &verdict);
+    let reached = match tls::origin(&client.worker, &verdict, None) {
+        Ok(origin) => reach(&hop, (backends, first), (origin, within)).await,
+        Err(fault) => {
+            let error = HopError::TlsFailed(fault);
+            Err(Undelivered { error, endpoint: backends[first].clone(), n_tried: 1 })
+        }
+    };
+    match reached {
+        Ok(upstream) => opened(client, &hop, (on_upgrade, upstream), &verdict),
+        Err(undelivered) => refuse(&Refusal::undelivered(&undelivered, &verdict), Some(undelivered.error)),
+    }
+}
+
+fn verdict(client: &Client, parts: &Parts, authority: &Authority) -> Verdict {
+    let destination = spur_route::Destination::Host(authority.as_str());
+    let ask = Ask {
+        host: authority.as_str(),
+        headers: &parts.headers,
+        lot: rand::random(),
+        ..Ask::connection(destination, client.inlet.caller.as_ref().map(source))
+    };
+    decide(&client.worker.table.load(), &ask)
+}
+
+/// What is asked for: a name or an address, and a port (RFC 9112 3.2.3).
+fn authority(parts: &Parts) -> Result<Authority, BadRequest> {
+    let headers = &parts.headers;
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    let authority = parts.uri.authority().filter(|authority| {
+        authority.port().is_some()
+            && !authority.as_str().contains('@')
+            && parts.uri.path_and_query().is_none()
+    });
+    authority.filter(|_| !has_body).cloned().ok_or(BadRequest::InvalidConnect)
+}
+
+/// The answer that opens the tunnel, which then is its own.
+fn opened(
+    client: &Client,
+    hop: &Rc<Hop>,
+    (on_upgrade, upstream): (OnUpgrade, Upstream),
+    verdict: &Verdict,
+) -> Response<ResponseBody> {
+    hop.set_status(StatusCode::OK);
+    let (tunnel, idle) = (Rc::clone(hop), idle_timeout(verdict));
+    let open = Rc::clone(&client.open);
+    client.worker.tasks.spawn_local(async move {
+        // The client may go before it has its answer; the hop then ends as dropped.
+        if let Ok(upgraded) = on_upgrade.await {
+            copy(&tunnel, (TokioIo::new(upgraded), upstream), idle).await;
+        }
+        drop(open);
+    });
+    Response::new(ResponseBody::Own(Full::new(Bytes::new()), Guard::Hop(Rc::clone(hop))))
+}
+
+/// What follows a CONNECT may have been meant for the tunnel. Over HTTP/2 hyper takes this off.
+fn closing(mut rsp: Response<ResponseBody>) -> Response<ResponseBody> {
+    rsp.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    rsp
+}
