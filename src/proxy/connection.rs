@@ -5,12 +5,14 @@ use std::{cell::OnceCell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Ar
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use spur_net::{ClientHello, Destination, Ended, Pace, Paced, Protocol, Rewind, drive, refuse_plain, sniff};
+use spur_net::{
+    ClientHello, Destination, Ended, Pace, Paced, Protocol, Rewind, drive, read_hello, refuse_plain, sniff,
+};
 use spur_route::{Ask, PortTakes, TlsServer, Verdict, Wire, decide};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tracing::debug;
 
@@ -67,19 +69,22 @@ pub(crate) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         (Protocol::Http1 | Protocol::Http2, Takes::Told { http: false, .. }) => {
             refuse_plain(stream, protocol, &worker.limits).await;
         }
-        (Protocol::Http1 | Protocol::Http2, _) => {
+        (Protocol::Http1 | Protocol::Http2, Takes::Http | Takes::Anything { .. } | Takes::Told { .. }) => {
             let client = Client::new((worker, inlet, peer), Pace::new(protocol), (open, None));
             http(Rc::new(client), (protocol, stream)).await;
         }
         (Protocol::Tls, Takes::Told { port, .. }) => {
             tls((worker, inlet, peer), open, (*port, stream, begun)).await;
         }
-        (Protocol::Tls | Protocol::Other, Takes::Anything) => {
+        (Protocol::Tls, Takes::Names | Takes::Anything { by_name: true }) => {
+            by_name(&worker, (&inlet, peer), (stream, begun)).await;
+        }
+        (_, Takes::Names) | (Protocol::Tls | Protocol::Other, Takes::Anything { .. }) => {
             let verdict = decide_connection(&worker, &inlet, None);
             relay::relay(&worker, (&inlet, peer), stream, &verdict).await;
         }
         // What it speaks is served nowhere here.
-        (Protocol::Tls | Protocol::Other, Takes::Http | Takes::Told { .. } | Takes::Bytes) => {}
+        (Protocol::Tls | Protocol::Other, Takes::Http | Takes::Told { .. }) | (_, Takes::Bytes) => {}
     }
 }
 
@@ -90,8 +95,11 @@ enum Takes {
     Bytes,
     /// HTTP.
     Http,
-    /// HTTP, or bytes that do not begin like it.
-    Anything,
+    /// HTTP, or bytes that do not begin like it; of TLS the first message is read where rules
+    /// choose by the name that it asks for.
+    Anything { by_name: bool },
+    /// Bytes, but for the first message of TLS, as above.
+    Names,
     /// At a port of gateways: TLS, and perhaps HTTP without it.
     Told { port: u16, http: bool },
 }
@@ -107,9 +115,11 @@ fn takes(worker: &Worker, inlet: &Facts) -> Takes {
         },
         // What the port that was asked for speaks, wherever rules send its connections.
         Destination::ServicePort { namespace, service, port } => {
+            let chooses_by_name = || table.chooses_by_server_name(namespace, service);
             match table.service_port(namespace, service, *port).map(|port| port.wire) {
+                Some(Wire::Tcp) if chooses_by_name() => Takes::Names,
                 Some(Wire::Tcp) => Takes::Bytes,
-                Some(Wire::Auto) => Takes::Anything,
+                Some(Wire::Auto) => Takes::Anything { by_name: chooses_by_name() },
                 Some(Wire::Http1 | Wire::Http2) | None => Takes::Http,
             }
         }
@@ -122,7 +132,26 @@ fn decide_connection(worker: &Worker, inlet: &Facts, hello: Option<&ClientHello>
     let name = hello.and_then(|hello| hello.server_name.as_deref()).unwrap_or_default();
     let destination = request::destination(&inlet.destination, name);
     let ask = Ask::connection(destination, inlet.caller.as_ref().map(request::source));
-    decide(&worker.table.load(), &Ask { is_tls: hello.is_some(), lot: rand::random(), ..ask })
+    decide(&worker.table.load(), &Ask { host: name, is_tls: hello.is_some(), lot: rand::random(), ..ask })
+}
+
+/// TLS on the listener of a Service whose rules choose by name; it ends elsewhere.
+async fn by_name(worker: &Rc<Worker>, (inlet, peer): (&Facts, SocketAddr), (stream, begun): (Told, Instant)) {
+    let read = tokio::select! {
+        read = timeout_at(begun + worker.limits.first_bytes_timeout, read_hello(stream)) => read,
+        () = inlet.closing.cancelled() => return,
+    };
+    match read {
+        Ok(Ok((hello, stream))) => {
+            let verdict = decide_connection(worker, inlet, Some(&hello));
+            relay::relay(worker, (inlet, peer), stream, &verdict).await;
+        }
+        Ok(Err(error)) => {
+            count(&worker.stats.n_handshakes_failed);
+            debug!(peer.address = %peer, error.message = %error, "closed a connection of TLS that asks for nothing");
+        }
+        Err(_) => count(&worker.stats.n_connections_overdue),
+    }
 }
 
 /// TLS at a port of gateways.

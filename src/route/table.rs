@@ -200,6 +200,15 @@ impl RoutingTable {
         Some(&port.service_port)
     }
 
+    /// Whether rules of the mesh for this Service choose by the name that TLS asks for, so that the
+    /// first message of its connections has to be read.
+    #[must_use]
+    pub fn chooses_by_server_name(&self, namespace: &str, service: &str) -> bool {
+        let service = self.service(namespace, service);
+        service
+            .is_some_and(|service| service.virtual_services.iter().any(|it| !it.connections.tls.is_empty()))
+    }
+
     /// Whether requests may be sent to this pod: a Service of its namespace has it
     /// among its ready endpoints, in the baseline or in a fork.
     #[must_use]

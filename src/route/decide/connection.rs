@@ -22,8 +22,9 @@ type Pick = fn(&VirtualServiceSpec) -> &[Arc<ConnectionRoute>];
 const TLS: Pick = |spec| &spec.connections.tls;
 const TCP: Pick = |spec| &spec.connections.tcp;
 
-/// On a listener of a Service: the rules of the first object that the caller sees, then the
-/// Service itself (`buildSidecarOutboundTCPFilterChainOpts` in Istio's `tls.go`).
+/// On a listener of a Service: the rules of the first object that the caller sees, those for TLS
+/// before the others where it is spoken, then the Service itself
+/// (`buildSidecarOutboundTLSFilterChainOpts` and `…TCPFilterChainOpts` in Istio's `tls.go`).
 pub(super) fn to_service<W: Witness>(
     table: &RoutingTable,
     (ask, target): (&Ask<'_>, &Target<'_>),
@@ -35,8 +36,10 @@ pub(super) fn to_service<W: Witness>(
     };
     let caller = ask.source.map(|source| source.namespace);
     let seen = service.virtual_services.iter().find(|spec| spec.export_to.includes(caller));
-    let view = view(ask, ("", target.port), MESH);
-    if let Some(route) = find(seen.into_iter(), (&view, TCP), witness) {
+    let name = host::normalise(ask.host);
+    let view = view(ask, (&name, target.port), MESH);
+    let by_name = ask.is_tls.then(|| find(seen.into_iter(), (&view, TLS), witness)).flatten();
+    if let Some(route) = by_name.or_else(|| find(seen.into_iter(), (&view, TCP), witness)) {
         let verdict = Verdict { rule: Some(route.rule.clone()), ..verdict };
         return by_weight(table, (ask, target.port), &route.destinations, (verdict, keyed), witness);
     }
@@ -102,7 +105,7 @@ fn find<'t, W: Witness>(
     Some(route)
 }
 
-fn view<'a>(ask: &Ask<'a>, (sni, port): (&'a str, u16), gateway: &'a str) -> ConnectionView<'a> {
+fn view<'a>(ask: &'a Ask<'_>, (sni, port): (&'a str, u16), gateway: &'a str) -> ConnectionView<'a> {
     ConnectionView {
         sni,
         port,

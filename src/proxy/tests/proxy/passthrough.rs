@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use spur_route::Wire;
-use spur_trace::HopError;
+use spur_trace::{HopError, Record};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -214,4 +214,49 @@ async fn silent_connections_end_after_their_idle_time_and_others_do_not() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     stream.write_all(b"x").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), b'x');
+}
+
+/// `tls` rules of the mesh: by name, before those for bytes, and only for who sees them.
+#[tokio::test]
+async fn the_name_that_is_asked_for_chooses_in_the_mesh_too() {
+    let authority = Authority::new();
+    let pair = || authority.server("*.example.com");
+    let (own, other) = (ends_tls("own", pair()).await, ends_tls("other", pair()).await);
+    let (fork, bytes) = (ends_tls("fork", pair()).await, says("bytes").await);
+    let rules = r#"
+hosts: [own, '*.example.com']
+tls:
+- match: [{sniHosts: [a.example.com], sourceLabels: {app: nobody}}, {sniHosts: [b.example.com], port: 80}]
+  route: [{destination: {host: other}}]
+- match: [{sniHosts: [c.example.com]}]
+  route: [{destination: {host: bytes}}]
+"#;
+    for wire in [Wire::Tcp, Wire::Auto] {
+        let world = world()
+            .service("own", &[&own])
+            .wire("own", wire)
+            .service("other", &[&other])
+            .service("bytes", &[&bytes])
+            .fork("pr-1", "other", &fork)
+            .istio("VirtualService", rules)
+            .start()
+            .await;
+        let inlet = world.inlet(Some(caller("cart", None)), "own").await;
+        for (name, wanted) in [
+            ("a.example.com", Some("own")),
+            ("b.example.com", Some("other")),
+            // There is no TLS at its end.
+            ("c.example.com", None),
+            ("d.example.com", Some("own")),
+        ] {
+            assert_eq!(heard_in_tls(inlet, name, &authority).await.as_deref(), wanted, "{name} {wire:?}");
+        }
+        let forked = world.inlet(Some(caller("cart", Some("pr-1"))), "own").await;
+        assert_eq!(heard_in_tls(forked, "b.example.com", &authority).await.as_deref(), Some("fork"));
+        let rules = world.records().into_iter().filter_map(|record| match record {
+            Record::Start(start) => start.decision.rule?.route.as_deref().map(str::to_owned),
+            _ => None,
+        });
+        assert_eq!(rules.collect::<Vec<_>>(), ["tls[0]", "tls[1]", "tls[0]"]);
+    }
 }
