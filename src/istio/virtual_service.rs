@@ -78,7 +78,7 @@ pub(crate) fn read(place: &Place<'_>, spec: &Message<'_>) -> VirtualServiceSpec 
         .filter_map(|(index, route)| read_route((place, index), &route.checked(HTTP)).map(Arc::new))
         .collect();
     let id = (place.namespace.into(), place.name.into());
-    let connections = connections::read(place, spec, (&hosts, &gateways));
+    let connections = connections::read(place, spec, &hosts);
     let mut read = VirtualServiceSpec::new(id, hosts, gateways, http);
     read.connections = connections;
     read.export_to = hosts::visibility(spec, place.namespace);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spur_route::rules::{ConnectionMatch, ConnectionRoute, ConnectionRules, MESH, WeightedDestination};
+use spur_route::rules::{ConnectionMatch, ConnectionRoute, ConnectionRules, WeightedDestination};
 use spur_route::{Rule, RuleKind};
 use spur_schema::FieldError;
 
@@ -43,17 +43,13 @@ enum List {
     Tcp,
 }
 
-/// The rules of an object with these hosts and gateways.
-pub(super) fn read(
-    place: &Place<'_>,
-    spec: &Message<'_>,
-    (hosts, gateways): (&[Box<str>], &[Arc<str>]),
-) -> ConnectionRules {
+/// The rules of an object with these hosts.
+pub(super) fn read(place: &Place<'_>, spec: &Message<'_>, hosts: &[Box<str>]) -> ConnectionRules {
     let read = |list: List, fields: &[Field]| {
         let held = spec.messages(list.name()).into_iter().enumerate();
         let routes = held.filter_map(|(index, held)| {
             let route = held.checked(fields);
-            read_route((place, list, index), &route, (hosts, gateways)).map(Arc::new)
+            read_route((place, list, index), &route, hosts).map(Arc::new)
         });
         routes.collect()
     };
@@ -63,7 +59,7 @@ pub(super) fn read(
 fn read_route(
     (place, list, index): (&Place<'_>, List, usize),
     route: &Message<'_>,
-    (hosts, gateways): (&[Box<str>], &[Arc<str>]),
+    hosts: &[Box<str>],
 ) -> Option<ConnectionRoute> {
     let held = route.messages("match");
     if held.is_empty() && list == List::Tls {
@@ -72,7 +68,7 @@ fn read_route(
             "TLS route must have at least one match condition",
         ));
     }
-    let matches = held.iter().filter_map(|held| read_match(place, (list, held), (hosts, gateways)));
+    let matches = held.iter().filter_map(|held| read_match(place, (list, held), hosts));
     let matches: Vec<ConnectionMatch> = matches.collect();
     let destinations = destinations(place, route)?;
     if matches.len() < held.len() {
@@ -92,17 +88,12 @@ fn read_route(
 fn read_match(
     place: &Place<'_>,
     (list, held): (List, &crate::object::Held<'_>),
-    (hosts, own): (&[Box<str>], &[Arc<str>]),
+    hosts: &[Box<str>],
 ) -> Option<ConnectionMatch> {
     let matching = held.checked(if list == List::Tls { TLS_MATCH } else { TCP_MATCH });
     let names = if list == List::Tls { sni_hosts(place, &matching, hosts) } else { Vec::new() };
     let gateways = matching.texts("gateways").into_iter();
     let gateways: Vec<Arc<str>> = gateways.map(|name| hosts::gateway(name, place.namespace)).collect();
-    let bound = if gateways.is_empty() { own } else { &gateways };
-    if list == List::Tls && bound.iter().any(|gateway| **gateway == *MESH) {
-        let why = "not supported in the mesh: connections go where their listener's Service, or a rule of `tcp`, says";
-        matching.unsupported("sniHosts", why);
-    }
     let is_left_out = ["destinationSubnets", "sourceSubnet"].iter().any(|name| {
         matching.value(name).is_some_and(|it| *it != serde_json::json!([]) && *it != serde_json::json!(""))
     });

@@ -105,12 +105,6 @@ fn a_rule_by_subnets_is_left_out_and_said() {
 }
 
 #[test]
-fn rules_for_tls_in_the_mesh_are_said() {
-    let spec = "{hosts: [a.com], tls: [{match: [{sniHosts: [a.com]}], route: [{destination: {host: a}}]}]}";
-    assert_eq!(reading("VirtualService", spec).unsupported[0].path, "spec.tls[0].match[0].sniHosts");
-}
-
-#[test]
 fn tls_of_an_upstream_names_a_secret() {
     let spec = "{host: a, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c, sni: b.com, subjectAltNames: [b.com]}}}";
     let read = reading("DestinationRule", spec);
