@@ -7,7 +7,7 @@
 mod deadline;
 mod moving;
 
-use std::{rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
@@ -26,7 +26,7 @@ use crate::{
     failure,
     hop::Hop,
     interim,
-    pool::{Lease, NotSent, Ready, Speak, Terms},
+    pool::{Lease, NotSent, Speak, Terms},
     replay::Replay,
     tls::Origin,
     worker::Worker,
@@ -69,10 +69,9 @@ pub(crate) enum Again<'a> {
     Policy(&'a RetryPolicy),
 }
 
-/// A request, ready to be sent.
+/// How a request is sent.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) req: Request<RequestBody>,
     pub(crate) speak: Speak,
     /// The TLS that is spoken with every endpoint.
     pub(crate) origin: Option<Origin>,
@@ -124,7 +123,7 @@ pub(crate) enum Unanswered {
 enum Tried {
     Answered(Response<Incoming>, Lease),
     /// Nothing was sent: here it is again.
-    Unreached(HopError, Request<RequestBody>),
+    Unreached(HopError, Box<Request<RequestBody>>),
     Failed(HopError),
     BodyTimeout,
 }
@@ -145,13 +144,12 @@ pub(crate) async fn send(
     worker: &Worker,
     hop: &Rc<Hop>,
     plan: &Plan<'_>,
-    outgoing: Outgoing,
+    (outgoing, mut req): (&Outgoing, Box<Request<RequestBody>>),
 ) -> Result<Answered, Unanswered> {
-    let Outgoing { mut req, speak, origin, terms, head_timeout, body_timeout, interims } = outgoing;
     let policy = plan.again.policy();
     let patience = Patience {
-        head: least(head_timeout, policy.and_then(|policy| policy.per_try_timeout)),
-        body: body_timeout,
+        head: least(outgoing.head_timeout, policy.and_then(|policy| policy.per_try_timeout)),
+        body: outgoing.body_timeout,
         until: plan.deadline.as_ref().map(|deadline| deadline.at),
     };
     let replay = policy.and_then(|_| Replay::of(&req));
@@ -162,9 +160,7 @@ pub(crate) async fn send(
         let endpoint = &plan.backends[index];
         tries.tried.push(index);
         let active = plan.cluster.as_ref().map(|cluster| cluster.begin(index));
-        let peer = Peer { address: endpoint.address, origin: origin.clone() };
-        let ready = || worker.pool.ready(&peer, speak, terms);
-        let outcome = send_to(hop, (endpoint, ready), (req, patience, interims.as_ref())).await;
+        let outcome = send_to((worker, hop), endpoint, (outgoing, patience, req)).await;
         tries.report(index, &outcome);
         let is_unreached = matches!(outcome, Tried::Unreached(..));
         req = match outcome {
@@ -208,27 +204,26 @@ pub(crate) async fn send(
     }
 }
 
-async fn send_to<R>(
-    hop: &Hop,
-    (endpoint, connection): (&Endpoint, impl Fn() -> R),
-    (mut req, patience, interims): (Request<RequestBody>, Patience, Option<&Pace>),
-) -> Tried
-where
-    R: Future<Output = Result<Ready, HopError>>,
-{
+async fn send_to(
+    (worker, hop): (&Worker, &Hop),
+    endpoint: &Endpoint,
+    (outgoing, patience, mut req): (&Outgoing, Patience, Box<Request<RequestBody>>),
+) -> Tried {
+    let peer = Peer { address: endpoint.address, origin: outgoing.origin.clone() };
     let mut n_fresh_closed = 0;
     loop {
-        let ready = match connection().await {
+        let ready = match worker.pool.ready(&peer, outgoing.speak, outgoing.terms).await {
             Ok(ready) => ready,
             Err(error) => return Tried::Unreached(error, req),
         };
         hop.reached(endpoint);
         let is_reused = ready.is_reused();
-        if req.method() == Method::CONNECT && !ready.takes_websockets().await {
+        if req.method() == Method::CONNECT && !Box::pin(ready.takes_websockets()).await {
             return Tried::Failed(HopError::WebSocketOverH2);
         }
-        let _passing = interims.map(|pace| interim::pass_on(pace, &mut req));
-        match while_moving(hop, patience, ready.send(req)).await {
+        let _passing = outgoing.interims.as_ref().map(|pace| interim::pass_on(pace, &mut req));
+        let mut sent = pin!(ready.send(*req));
+        match while_moving(hop, patience, sent.as_mut()).await {
             Err(Slow::Upstream) => return Tried::Failed(HopError::ResponseTimeout),
             Err(Slow::Client) => return Tried::BodyTimeout,
             Ok(Ok((rsp, lease))) => return Tried::Answered(rsp, lease),
@@ -236,7 +231,7 @@ where
                 return Tried::Failed(failure::before_response(&error));
             }
             Ok(Err(NotSent::Unsent(back))) => {
-                req = *back;
+                req = back;
                 n_fresh_closed += usize::from(!is_reused);
                 if n_fresh_closed == N_FRESH_CLOSED {
                     return Tried::Unreached(HopError::UpstreamClosed, req);
@@ -262,12 +257,12 @@ impl<'a> Again<'a> {
 impl Tries<'_, '_> {
     /// The request once more, with its place in the budget; `None` where the policy, what was kept
     /// of the request or the budget does not allow it.
-    fn again(&mut self, hop: &Rc<Hop>) -> Option<(Request<RequestBody>, Option<RetryTicket>)> {
+    fn again(&mut self, hop: &Rc<Hop>) -> Option<(Box<Request<RequestBody>>, Option<RetryTicket>)> {
         self.plan.again.policy().filter(|policy| self.n_retries < policy.attempts)?;
         let again = self.replay.as_ref()?.again(hop)?;
         let ticket = self.ticket()?;
         self.n_retries += 1;
-        Some((again, ticket))
+        Some((Box::new(again), ticket))
     }
 
     /// Whether a request of which nothing was sent may go elsewhere; it goes back to an endpoint

@@ -1,6 +1,6 @@
 //! One client connection: which protocol it speaks, and serving it until its end.
 
-use std::{cell::OnceCell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::OnceCell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use http::HeaderValue;
 use hyper::service::service_fn;
@@ -212,10 +212,7 @@ where
     let peer = client.peer;
     let io = TokioIo::new(Paced::new(stream, client.pace.clone(), &worker.limits));
     let (limits, pace) = (&worker.limits, client.pace.clone());
-    let service = service_fn(move |req| {
-        let client = Rc::clone(&client);
-        async move { Ok::<_, Infallible>(request::answer(&client, req).await) }
-    });
+    let service = service_fn(move |req| request::answer(Rc::clone(&client), req));
     let ended = if protocol == Protocol::Http2 {
         let mut http = limits.http2(LocalExecutor);
         // RFC 8441 3: WebSockets may come in streams.

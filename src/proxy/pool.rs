@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use spur_route::policy::ConnectionPool;
 use spur_trace::HopError;
 use tokio::time::Instant;
+use tokio_util::either::Either;
 
 use self::{
     h1::{H1Lease, H1Pool},
@@ -130,21 +131,19 @@ impl Ready {
         }
     }
 
-    /// Sends `req` and waits for the head of its response.
-    pub(crate) async fn send(
+    /// Sends `req`, and then waits for the head of its response.
+    pub(crate) fn send(
         self,
         req: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Lease), NotSent> {
+    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), NotSent>> {
         match self {
             Self::Http1(mut lease) => {
-                let sent = lease.sender().try_send_request(req).await;
-                let rsp = sent.map_err(not_sent)?;
-                Ok((rsp, Lease::Http1(lease)))
+                let sent = lease.sender().try_send_request(req);
+                Either::Left(async move { Ok((sent.await.map_err(not_sent)?, Lease::Http1(lease))) })
             }
-            Self::Http2(mut stream) => {
-                let sent = stream.sender.try_send_request(req).await;
-                let rsp = sent.map_err(not_sent)?;
-                Ok((rsp, Lease::Http2(stream.count)))
+            Self::Http2(H2Stream { mut sender, count, .. }) => {
+                let sent = sender.try_send_request(req);
+                Either::Right(async move { Ok((sent.await.map_err(not_sent)?, Lease::Http2(count))) })
             }
         }
     }

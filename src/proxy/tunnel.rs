@@ -37,7 +37,7 @@ pub(crate) fn is_wanted(client: &Client, parts: &Parts) -> bool {
 
 /// Opens the tunnel, or says why not.
 pub(crate) async fn answer(
-    client: &Client,
+    client: Rc<Client>,
     mut parts: Parts,
     (on_upgrade, busy): (OnUpgrade, Busy),
 ) -> Response<ResponseBody> {
@@ -52,7 +52,7 @@ pub(crate) async fn answer(
     if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
         count(&client.worker.stats.n_keys_ignored);
     }
-    let verdict = verdict(client, &parts, &authority);
+    let verdict = verdict(&client, &parts, &authority);
     let cluster = client.worker.clusters.of(&verdict);
     // Where every endpoint is left out, it is tried all the same, as for other connections.
     let first = cluster.as_ref().and_then(|cluster| cluster.choose(None, &[])).unwrap_or(0);
@@ -89,7 +89,7 @@ pub(crate) async fn answer(
         }
     };
     match reached {
-        Ok(upstream) => opened(client, &hop, (on_upgrade, upstream), &verdict),
+        Ok(upstream) => opened(&client, &hop, (on_upgrade, upstream), &verdict),
         Err(undelivered) => refuse(&Refusal::undelivered(&undelivered, &verdict), Some(undelivered.error)),
     }
 }

@@ -1,6 +1,6 @@
 //! Waiting for a response for as long as the request moves.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -37,12 +37,13 @@ impl Patience {
 
 /// `future`'s output, or whom the request has waited for once it has not moved for as long as
 /// `patience` has for them.
+///
+/// It stays where it is: a future that is given away would be held twice.
 pub(super) async fn while_moving<F: Future>(
     hop: &Hop,
     patience: Patience,
-    future: F,
+    mut future: Pin<&mut F>,
 ) -> Result<F::Output, Slow> {
-    let mut future = pin!(future);
     let soonest = |look: Option<Instant>| match (look, patience.until) {
         (Some(look), Some(until)) => Some(look.min(until)),
         (one, other) => one.or(other),

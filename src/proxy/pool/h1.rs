@@ -82,7 +82,8 @@ impl H1Pool {
                 count(&pool.stats.n_upstream_reused);
                 (sender, n_requests)
             }
-            None => (open(peer, terms.connect_timeout, &pool.stats).await?, 0),
+            // Boxed: it is rare, and would make the future of each request larger.
+            None => (Box::pin(open(peer, terms.connect_timeout, &pool.stats)).await?, 0),
         };
         let n_requests = n_before.saturating_add(1);
         Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), terms, n_requests })

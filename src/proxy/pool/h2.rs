@@ -113,7 +113,8 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        match open(peer, terms.connect_timeout, &self.stats).await {
+        // Boxed: it is rare, and would make the future of each request larger.
+        match Box::pin(open(peer, terms.connect_timeout, &self.stats)).await {
             Ok(opened) => Ok(slot.put(opened, terms)),
             Err(failure) => {
                 slot.last_failure.set(Some((Instant::now(), failure)));

@@ -1,0 +1,138 @@
+//! Sending a request that is decided, and handing on what comes back.
+
+use std::rc::Rc;
+
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use spur_route::Verdict;
+use spur_trace::HopError;
+
+use super::{Decided, again, refuse};
+use crate::{
+    apply,
+    attempts::{self, Answered, Deadline, Plan, Unanswered},
+    body::{Means, RequestBody, ResponseBody, UpstreamBody},
+    cluster::Overflow,
+    connection::Client,
+    grpc_web::GrpcWeb,
+    hop::Hop,
+    pool::{Lease, Speak},
+    respond::{Refusal, Shape},
+    sanitise::{self, BadRequest},
+    upgrade::{self, Wanted},
+};
+
+/// What Envoy answers with where a bound of the connection pool is reached
+/// (`circuit_breaking.rst`).
+const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
+
+/// Sends it where it was decided to go, and answers.
+pub(super) async fn deliver(
+    client: &Client,
+    decided: Box<Decided>,
+    req: Box<Request<RequestBody>>,
+) -> Response<ResponseBody> {
+    let has_own_connection = decided.outgoing.speak == Speak::Http1;
+    let admitted = match &decided.cluster {
+        Some(cluster) => match cluster.shared.bounds.admit(has_own_connection).await {
+            Ok(admitted) => Some(admitted),
+            Err(Overflow) => return decided.overflow(),
+        },
+        None => None,
+    };
+    let plan = Plan {
+        backends: decided.verdict.backends(),
+        cluster: decided.cluster.clone(),
+        first: decided.first,
+        hash: decided.sticky.hash,
+        again: again(&decided.verdict, decided.shape),
+        deadline: decided.deadline,
+    };
+    match attempts::send(&client.worker, &decided.hop, &plan, (&decided.outgoing, req)).await {
+        Ok(mut answered) => {
+            answered.held.admitted = admitted;
+            decided.pass_on(client, answered)
+        }
+        Err(unanswered) => decided.unanswered(&unanswered),
+    }
+}
+
+// === impl Decided ===
+
+impl Decided {
+    fn overflow(&self) -> Response<ResponseBody> {
+        let refusal = Refusal::overflow(&self.verdict);
+        let mut rsp = refuse(&self.hop, &refusal, (self.shape, Some(HopError::OverLimit)));
+        rsp.headers_mut().insert(OVERLOADED, HeaderValue::from_static("true"));
+        rsp
+    }
+
+    fn unanswered(&self, unanswered: &Unanswered) -> Response<ResponseBody> {
+        let (refusal, error) = match unanswered {
+            Unanswered::BodyTimeout => {
+                (Refusal::bad_request(BadRequest::BodyTimeout), HopError::BadRequestBody)
+            }
+            Unanswered::Undelivered(undelivered) => {
+                (Refusal::undelivered(undelivered, &self.verdict), undelivered.error)
+            }
+        };
+        refuse(&self.hop, &refusal, (self.shape, Some(error)))
+    }
+
+    fn pass_on(mut self: Box<Self>, client: &Client, mut answered: Answered) -> Response<ResponseBody> {
+        if let Some(cookie) = self.sticky.cookie.take() {
+            answered.rsp.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        let means = match (self.shape, self.version) {
+            _ if self.wanted.is_some() => Means::Declined,
+            (Shape::Grpc, Version::HTTP_2) => Means::Grpc,
+            _ if self.web.is_some() => Means::Grpc,
+            _ => Means::Usual,
+        };
+        let Self { hop, verdict, shape, deadline, web, wanted, .. } = *self;
+        pass_on(client, hop, (answered, means, web, deadline), (&verdict, shape, wanted))
+    }
+}
+
+/// The upstream's response, ready for the client.
+fn pass_on(
+    client: &Client,
+    hop: Rc<Hop>,
+    (answered, means, web, deadline): (Answered, Means, Option<GrpcWeb>, Option<Deadline>),
+    (verdict, shape, wanted): (&Verdict, Shape, Option<Wanted>),
+) -> Response<ResponseBody> {
+    let Answered { mut rsp, lease, endpoint, held } = answered;
+    let is_switched = rsp.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let has_agreed = match lease {
+        Lease::Http1(_) => is_switched && upgrade::is_websocket(rsp.headers()),
+        Lease::Http2(_) => rsp.status().is_success(),
+    };
+    // A success says to a stream that it is what it asked to be (RFC 8441 5).
+    let says_so = wanted.as_ref().is_some_and(|wanted| has_agreed || wanted.is_stream());
+    if is_switched || says_so && rsp.status().is_success() {
+        return match wanted {
+            Some(wanted) if has_agreed => wanted.switch(client, (&hop, lease, held), &mut rsp),
+            // RFC 9110 15.2.2: only what was asked for. The connection is not HTTP any more.
+            _ => {
+                let error = HopError::BadResponse;
+                let undelivered = attempts::Undelivered { error, endpoint, n_tried: 1 };
+                let refusal = Refusal::undelivered(&undelivered, verdict);
+                refuse(&hop, &refusal, (shape, Some(error)))
+            }
+        };
+    }
+    let (mut head, incoming) = rsp.into_parts();
+    sanitise::strip_response(&mut head.headers);
+    hop.set_status(head.status);
+    hop.set_grpc_status(&head.headers);
+    if let Some(applied) = &verdict.applied {
+        apply::to_response(applied, &mut head.headers);
+    }
+    if let Some(web) = web {
+        web.to_web(&mut head.headers);
+    }
+    let body = UpstreamBody::new(incoming, (hop, lease, held), (means, web, deadline));
+    let mut rsp = Response::new(ResponseBody::Upstream(body));
+    *rsp.status_mut() = head.status;
+    *rsp.headers_mut() = head.headers;
+    rsp
+}
