@@ -120,6 +120,7 @@ pub(crate) enum Unanswered {
 }
 
 /// What one endpoint did with a request.
+#[expect(clippy::large_enum_variant, reason = "nearly every try is answered")]
 enum Tried {
     Answered(Response<Incoming>, Lease),
     /// Nothing was sent: here it is again.

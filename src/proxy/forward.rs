@@ -13,6 +13,7 @@ use spur_route::{TraceParent, Verdict, inject_key, traceparent::TRACEPARENT};
 use crate::{
     body::RequestBody,
     connection::Client,
+    fields::{Field, Fields},
     hop::Hop,
     pool::Speak,
     sanitise::{Clean, SEC_WEBSOCKET_KEY, Upgrade},
@@ -25,9 +26,8 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// Writes what the next hop should know into the headers.
 pub(crate) fn rewrite(
     headers: &mut HeaderMap,
-    client: &Client,
-    hop: &Hop,
-    (verdict, clean, incoming): (&Verdict, &Clean, Option<TraceParent>),
+    (client, hop): (&Client, &Hop),
+    (verdict, fields, clean, incoming): (&Verdict, Fields, &Clean, Option<TraceParent>),
 ) {
     headers.insert(&TRACEPARENT, hop.traceparent(incoming).to_header_value());
     if let Some(key) = verdict.key_to_inject() {
@@ -38,9 +38,15 @@ pub(crate) fn rewrite(
             headers.remove(name);
         }
     }
-    forwarded_for(headers, client.forwarded_for(), client.worker.limits.forwarded_for_max_bytes);
-    let scheme = if client.tls.is_some() { "https" } else { "http" };
-    headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(scheme));
+    // A rule may have set any of them.
+    let may_have = |field| fields.has(field) || verdict.applied.is_some();
+    if may_have(Field::XForwardedFor) {
+        forwarded_for(headers, client.forwarded_for(), client.worker.limits.forwarded_for_max_bytes);
+    } else {
+        headers.append(X_FORWARDED_FOR, client.forwarded_for().clone());
+    }
+    let scheme = HeaderValue::from_static(if client.tls.is_some() { "https" } else { "http" });
+    headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
     if let Some(host) = clean.host.as_ref().map(host_value) {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }

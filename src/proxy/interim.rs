@@ -6,7 +6,7 @@
 use http::{HeaderMap, Request, StatusCode};
 use spur_net::{Interim, Pace, Passing};
 
-use crate::{body::RequestBody, sanitise::strip_response};
+use crate::{body::RequestBody, fields::Fields, sanitise::strip_response};
 
 /// Sees to it that the client gets the interim responses to this try, until what is returned is
 /// dropped.
@@ -22,7 +22,8 @@ fn pass(interim: &Interim, status: StatusCode, headers: &HeaderMap) {
         return;
     }
     let mut headers = headers.clone();
-    strip_response(&mut headers);
+    let fields = Fields::of(&headers);
+    strip_response(&mut headers, fields);
     let _may_be_left_out = interim.pass(&head(status, &headers));
 }
 

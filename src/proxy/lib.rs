@@ -27,6 +27,7 @@ mod config;
 mod connect;
 mod connection;
 mod failure;
+mod fields;
 mod forward;
 mod grpc_web;
 mod handle;

@@ -6,7 +6,7 @@
 mod h1;
 mod h2;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -37,6 +37,9 @@ pub(crate) struct Terms {
     /// It is closed after so many requests.
     pub(crate) requests_max: u32,
 }
+
+/// By upstream, with a hash that is fast on little: who sends requests chooses none of them.
+type ByPeer<T> = HashMap<Peer, T, foldhash::fast::RandomState>;
 
 /// What an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,6 +26,7 @@ use crate::{
     body::{Guard, RequestBody, ResponseBody},
     cluster::Cluster,
     connection::Client,
+    fields::{Field, Fields},
     forward,
     grpc_web::GrpcWeb,
     hop::{Begin, Hop},
@@ -59,10 +60,14 @@ struct Decided {
     wanted: Option<Wanted>,
 }
 
+/// A decided request, and its form for its upstream.
+type Leaving = (Box<Decided>, Box<Request<RequestBody>>);
+
 /// What comes next.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum Next {
-    /// Sending it, in the form that its upstream wants.
-    Send(Box<Decided>, Box<Request<RequestBody>>),
+    /// Sending it.
+    Send(Leaving),
     /// A tunnel, which is rare.
     Tunnel(Pin<Box<dyn Future<Output = Response<ResponseBody>>>>),
     /// Nothing: here is our answer.
@@ -75,7 +80,7 @@ pub(crate) async fn answer(
     req: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     Ok(match next(&client, req) {
-        Next::Send(decided, req) => deliver::deliver(&client, decided, req).await,
+        Next::Send(leaving) => deliver::deliver(&client, leaving).await,
         Next::Tunnel(tunnel) => tunnel.await,
         Next::Answer(rsp) => rsp,
     })
@@ -83,10 +88,11 @@ pub(crate) async fn answer(
 
 fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
     let busy = client.pace.begin();
-    let may_upgrade = req.headers().contains_key(header::UPGRADE) || req.method() == Method::CONNECT;
+    let fields = Fields::of(req.headers());
+    let may_upgrade = fields.has(Field::Upgrade) || req.method() == Method::CONNECT;
     let on_upgrade = may_upgrade.then(|| hyper::upgrade::on(&mut req));
     let (mut parts, body) = req.into_parts();
-    let shape = Shape::of(&parts.headers);
+    let shape = Shape::of(&parts.headers, fields);
     let fault = client.pace.head_fault().map(BadRequest::from);
     let on_upgrade = match on_upgrade {
         Some(on_upgrade) if fault.is_none() && tunnel::is_wanted(client, &parts) => {
@@ -94,9 +100,9 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
         }
         other => other,
     };
-    match fault.map_or_else(|| sanitise::clean(&mut parts, &client.worker.limits), Err) {
-        Ok(clean) => match decided(client, (parts, clean, body), (shape, on_upgrade, busy)) {
-            Ok((decided, req)) => Next::Send(decided, req),
+    match fault.map_or_else(|| sanitise::clean(&mut parts, fields, &client.worker.limits), Err) {
+        Ok(clean) => match decided(client, (parts, fields, clean, body), (shape, on_upgrade, busy)) {
+            Ok(leaving) => Next::Send(leaving),
             Err(rsp) => Next::Answer(rsp),
         },
         Err(bad) => {
@@ -111,15 +117,16 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
 }
 
 /// Where a clean request goes and in which form; or what it is answered with at once.
+#[expect(clippy::result_large_err, reason = "the error is the answer, which goes on as it is")]
 fn decided(
     client: &Rc<Client>,
-    (mut parts, mut clean, body): (Parts, Clean, Incoming),
+    (mut parts, fields, mut clean, body): (Parts, Fields, Clean, Incoming),
     (shape, on_upgrade, busy): (Shape, Option<OnUpgrade>, Busy),
-) -> Result<(Box<Decided>, Box<Request<RequestBody>>), Response<ResponseBody>> {
+) -> Result<Leaving, Response<ResponseBody>> {
     if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
         count(&client.worker.stats.n_keys_ignored);
     }
-    if client.inlet.caller.is_none() {
+    if client.inlet.caller.is_none() && fields.has(Field::Underscore) {
         sanitise::strip_twins(&mut parts.headers);
     }
     let verdict = verdict(client, &parts, &clean);
@@ -129,7 +136,8 @@ fn decided(
         Some(cluster) => cluster.choose(sticky.hash, &[]),
         None => Some(0),
     };
-    let incoming = TraceParent::from_headers(&parts.headers);
+    let traceparent = || TraceParent::from_headers(&parts.headers);
+    let incoming = fields.has(Field::Traceparent).then(traceparent).flatten();
     let host = || clean.host.as_ref().map(|host| host.as_str());
     let is_logged = client.worker.access_log.is_some();
     let asked = is_logged.then(|| Asked::of_request(client.peer, &parts, host()));
@@ -168,7 +176,10 @@ fn decided(
     let rule_timeout = verdict.applied.as_ref().and_then(|applied| applied.route.timeout);
     let deadline = match is_upgrade {
         true => None,
-        false => Deadline::of(rule_timeout, &parts.headers, Instant::now()),
+        false => {
+            let grpc = fields.has(Field::GrpcTimeout).then_some(&parts.headers);
+            Deadline::of(rule_timeout, grpc, Instant::now())
+        }
     };
     let origin = match tls::origin(&client.worker, &verdict, clean.host.as_ref()) {
         Ok(origin) => origin,
@@ -178,7 +189,7 @@ fn decided(
             return Err(refuse(&hop, &Refusal::undelivered(&undelivered, &verdict), (shape, Some(error))));
         }
     };
-    forward::rewrite(&mut parts.headers, client, &hop, (&verdict, &clean, incoming));
+    forward::rewrite(&mut parts.headers, (client, &hop), (&verdict, fields, &clean, incoming));
     let version = parts.version;
     let web = match speak {
         Speak::Http1 => None,

@@ -13,6 +13,7 @@ use crate::{
     attempts::Undelivered,
     body::{Guard, ResponseBody},
     failure,
+    fields::{Field, Fields},
     grpc_web::GrpcWeb,
     request::is_grpc,
     sanitise::BadRequest,
@@ -94,12 +95,17 @@ pub(crate) fn grpc_trailers(error: HopError) -> HeaderMap {
 impl Shape {
     /// What the request's headers say its sender can read. JSON only where it is
     /// asked for and text is not; `*/*` is text.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        if is_grpc(headers) {
-            return Self::Grpc;
+    pub(crate) fn of(headers: &HeaderMap, fields: Fields) -> Self {
+        if fields.has(Field::ContentType) {
+            if is_grpc(headers) {
+                return Self::Grpc;
+            }
+            if GrpcWeb::of(headers).is_some() {
+                return Self::GrpcWeb;
+            }
         }
-        if GrpcWeb::of(headers).is_some() {
-            return Self::GrpcWeb;
+        if !fields.has(Field::Accept) {
+            return Self::Text;
         }
         let accepts = |kind: &str| {
             headers

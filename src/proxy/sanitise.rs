@@ -27,6 +27,7 @@ pub(crate) use self::{
     hop_by_hop::strip_response,
     untrusted::{strip_keys, strip_twins},
 };
+use crate::fields::{Field, Fields};
 
 /// RFC 6455 11.3.1: once in a request.
 pub(crate) const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
@@ -55,7 +56,7 @@ pub(crate) enum Upgrade {
 
 /// Checks `parts` and takes off what belongs to the client's connection only.
 /// What it returns is not in `parts` any more.
-pub(crate) fn clean(parts: &mut Parts, limits: &Limits) -> Result<Clean, BadRequest> {
+pub(crate) fn clean(parts: &mut Parts, fields: Fields, limits: &Limits) -> Result<Clean, BadRequest> {
     // hyper counts for HTTP/1; here it is for HTTP/2, whose lists are bounded in bytes only.
     if parts.headers.len() > limits.n_headers_max {
         return Err(BadRequest::ManyHeaders(limits.n_headers_max));
@@ -64,14 +65,20 @@ pub(crate) fn clean(parts: &mut Parts, limits: &Limits) -> Result<Clean, BadRequ
     if is_stream {
         extended_connect(parts)?;
     }
-    check_transfer_encoding(&parts.headers)?;
+    if fields.has(Field::TransferEncoding) {
+        check_transfer_encoding(&parts.headers)?;
+    }
     let target = target(parts, limits)?;
     let host = match parts.version {
         Version::HTTP_2 => host_of_h2(parts)?,
         _ => host_of_h1(parts)?,
     };
-    let upgrade = if is_stream { Upgrade::WebSocketStream } else { upgrade(parts)? };
-    strip_request(&mut parts.headers);
+    let upgrade = match is_stream {
+        true => Upgrade::WebSocketStream,
+        false if fields.has(Field::Upgrade) => upgrade(parts)?,
+        false => Upgrade::No,
+    };
+    strip_request(&mut parts.headers, fields);
     parts.headers.remove(header::HOST);
     if parts.version == Version::HTTP_2 {
         join_cookies(&mut parts.headers);

@@ -18,6 +18,7 @@ use crate::{
     body::{Guard, ResponseBody},
     connect::Upstream,
     connection::Client,
+    fields::Fields,
     hop::{Begin, Hop},
     relay::{copy, idle_timeout, reach},
     request::{connect_timeout, source},
@@ -41,7 +42,7 @@ pub(crate) async fn answer(
     mut parts: Parts,
     (on_upgrade, busy): (OnUpgrade, Busy),
 ) -> Response<ResponseBody> {
-    let shape = Shape::of(&parts.headers);
+    let shape = Shape::of(&parts.headers, Fields::of(&parts.headers));
     let authority = match authority(&parts) {
         Ok(authority) => authority,
         Err(bad) => {

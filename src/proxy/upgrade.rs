@@ -23,6 +23,7 @@ use crate::{
     attempts::Held,
     body::{Guard, ResponseBody},
     connection::Client,
+    fields::Fields,
     hop::Hop,
     pool::Lease,
     relay::copy,
@@ -81,7 +82,8 @@ impl Wanted {
         });
 
         let mut headers = std::mem::take(rsp.headers_mut());
-        sanitise::strip_response(&mut headers);
+        let fields = Fields::of(&headers);
+        sanitise::strip_response(&mut headers, fields);
         if let Some(accept) = self.accept {
             // Asked in a stream, the upstream saw no key.
             headers.entry(header::SEC_WEBSOCKET_ACCEPT).or_insert(accept);

@@ -17,10 +17,10 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// The sooner of the rule's timeout and the deadline that a gRPC client sets, which counts up
-    /// to the rule's (Istio, `MaxGrpcTimeout`).
-    pub(crate) fn of(rule: Option<Duration>, headers: &HeaderMap, now: Instant) -> Option<Self> {
+    /// to the rule's (Istio, `MaxGrpcTimeout`); `grpc` are headers that may hold it.
+    pub(crate) fn of(rule: Option<Duration>, grpc: Option<&HeaderMap>, now: Instant) -> Option<Self> {
         let rule = rule.map(|after| (after, HopError::RouteTimeout));
-        let grpc = grpc_timeout(headers).map(|after| (after, HopError::DeadlineExceeded));
+        let grpc = grpc.and_then(grpc_timeout).map(|after| (after, HopError::DeadlineExceeded));
         let sooner = rule.into_iter().chain(grpc).min_by_key(|(after, _)| *after);
         sooner.map(|(after, error)| Self { at: now + after, error })
     }
@@ -84,7 +84,7 @@ mod tests {
     fn the_sooner_deadline_counts() {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let of = |rule: Option<Duration>, text: &str| {
-            Deadline::of(rule, &headers(text), now).map(|deadline| (deadline.at - now, deadline.error))
+            Deadline::of(rule, Some(&headers(text)), now).map(|deadline| (deadline.at - now, deadline.error))
         };
         assert_eq!(of(Some(second), "5S"), Some((second, HopError::RouteTimeout)));
         assert_eq!(of(Some(second * 9), "1S"), Some((second, HopError::DeadlineExceeded)));

@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -15,7 +14,7 @@ use spur_trace::HopError;
 use tokio::{task::spawn_local, time::Instant};
 use tracing::debug;
 
-use super::Terms;
+use super::{ByPeer, Terms};
 use crate::{
     body::RequestBody,
     connect::{Peer, connect},
@@ -54,7 +53,7 @@ pub(crate) struct H1Lease {
 
 #[derive(Debug, Default)]
 struct IdleByPeer {
-    by_peer: HashMap<Peer, Vec<Idle>>,
+    by_peer: ByPeer<Vec<Idle>>,
     n_idle: usize,
 }
 

@@ -5,7 +5,6 @@ mod settings;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -19,7 +18,7 @@ use tokio::{sync::Semaphore, task::spawn_local, time::Instant};
 use tracing::debug;
 
 use self::settings::{FirstFrame, WebSockets};
-use super::Terms;
+use super::{ByPeer, Terms};
 use crate::{
     body::RequestBody,
     connect::{Peer, connect},
@@ -45,7 +44,7 @@ const HEADER_LIST_MAX_BYTES: u32 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct H2Pool {
     /// Entries without a connection are swept.
-    by_peer: RefCell<HashMap<Peer, Rc<Slot>>>,
+    by_peer: RefCell<ByPeer<Rc<Slot>>>,
     stats: Arc<WorkerStats>,
 }
 

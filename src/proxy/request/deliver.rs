@@ -2,17 +2,18 @@
 
 use std::rc::Rc;
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use spur_route::Verdict;
 use spur_trace::HopError;
 
-use super::{Decided, again, refuse};
+use super::{Decided, Leaving, again, refuse};
 use crate::{
     apply,
     attempts::{self, Answered, Deadline, Plan, Unanswered},
-    body::{Means, RequestBody, ResponseBody, UpstreamBody},
+    body::{Means, ResponseBody, UpstreamBody},
     cluster::Overflow,
     connection::Client,
+    fields::{Field, Fields},
     grpc_web::GrpcWeb,
     hop::Hop,
     pool::{Lease, Speak},
@@ -26,11 +27,7 @@ use crate::{
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 
 /// Sends it where it was decided to go, and answers.
-pub(super) async fn deliver(
-    client: &Client,
-    decided: Box<Decided>,
-    req: Box<Request<RequestBody>>,
-) -> Response<ResponseBody> {
+pub(super) async fn deliver(client: &Client, (decided, req): Leaving) -> Response<ResponseBody> {
     let has_own_connection = decided.outgoing.speak == Speak::Http1;
     let admitted = match &decided.cluster {
         Some(cluster) => match cluster.shared.bounds.admit(has_own_connection).await {
@@ -121,9 +118,12 @@ fn pass_on(
         };
     }
     let (mut head, incoming) = rsp.into_parts();
-    sanitise::strip_response(&mut head.headers);
+    let fields = Fields::of(&head.headers);
+    sanitise::strip_response(&mut head.headers, fields);
     hop.set_status(head.status);
-    hop.set_grpc_status(&head.headers);
+    if fields.has(Field::GrpcStatus) {
+        hop.set_grpc_status(&head.headers);
+    }
     if let Some(applied) = &verdict.applied {
         apply::to_response(applied, &mut head.headers);
     }

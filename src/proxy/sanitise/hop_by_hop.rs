@@ -2,16 +2,18 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::fields::{Field, Fields};
+
 /// Fields of one connection, whether or not `Connection` names them.
-static CONNECTION_FIELDS: [HeaderName; 6] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
+static CONNECTION_FIELDS: [(Field, HeaderName); 6] = [
+    (Field::Connection, header::CONNECTION),
+    (Field::KeepAlive, HeaderName::from_static("keep-alive")),
+    (Field::ProxyConnection, HeaderName::from_static("proxy-connection")),
     // hyper frames the body anew.
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
+    (Field::TransferEncoding, header::TRANSFER_ENCODING),
+    (Field::Upgrade, header::UPGRADE),
     // Part of the upgrade to h2c, which RFC 9113 3.1 withdrew.
-    HeaderName::from_static("http2-settings"),
+    (Field::Http2Settings, HeaderName::from_static("http2-settings")),
 ];
 
 /// Fields that `Connection` may not take away: whoever could would switch off
@@ -37,11 +39,11 @@ static END_TO_END_FIELDS: [&str; 16] = [
 
 /// Takes the connection's fields off a request. `TE: trailers` stays, since
 /// gRPC demands it and we pass trailers on.
-pub(super) fn strip_request(headers: &mut HeaderMap) {
-    let has_te = headers.contains_key(header::TE);
+pub(super) fn strip_request(headers: &mut HeaderMap, fields: Fields) {
+    let has_te = fields.has(Field::Te);
     let accepts_trailers =
         has_te && tokens(headers, header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
-    strip(headers);
+    strip(headers, fields);
     if has_te {
         headers.remove(header::TE);
     }
@@ -52,11 +54,11 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
 
 /// Takes the connection's fields off a response. A length beside a transfer coding is none
 /// (RFC 9112 6.3: a proxy has to take it off); hyper's client leaves it.
-pub(crate) fn strip_response(headers: &mut HeaderMap) {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
+pub(crate) fn strip_response(headers: &mut HeaderMap, fields: Fields) {
+    if fields.has(Field::TransferEncoding) {
         headers.remove(header::CONTENT_LENGTH);
     }
-    strip(headers);
+    strip(headers, fields);
 }
 
 /// The elements of a comma-separated header, over all its fields; what is not
@@ -71,12 +73,8 @@ pub(super) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Ite
         .filter(|token| !token.is_empty())
 }
 
-fn strip(headers: &mut HeaderMap) {
-    // Most messages have none, and a look at a few names costs less than one search for each field.
-    if !headers.keys().any(|name| CONNECTION_FIELDS.contains(name)) {
-        return;
-    }
-    if headers.contains_key(header::CONNECTION) {
+fn strip(headers: &mut HeaderMap, fields: Fields) {
+    if fields.has(Field::Connection) {
         let named: Vec<HeaderName> = tokens(headers, header::CONNECTION)
             .filter(|name| !is_plain_option(name))
             .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
@@ -86,7 +84,7 @@ fn strip(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in &CONNECTION_FIELDS {
+    for (_, name) in CONNECTION_FIELDS.iter().filter(|(field, _)| fields.has(*field)) {
         headers.remove(name);
     }
 }

@@ -15,7 +15,8 @@ fn parts(version: Version, method: &str, uri: &str, headers: &[(&str, &str)]) ->
 
 /// By the usual limits.
 fn check(parts: &mut Parts) -> Result<Clean, BadRequest> {
-    clean(parts, &Limits::default())
+    let fields = Fields::of(&parts.headers);
+    clean(parts, fields, &Limits::default())
 }
 
 fn h1(headers: &[(&str, &str)]) -> Result<(Clean, HeaderMap), BadRequest> {

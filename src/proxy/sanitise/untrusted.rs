@@ -57,9 +57,6 @@ pub(crate) fn strip_keys(headers: &mut HeaderMap) -> bool {
 /// there, or is one of ours. nginx drops all names with `_` (`underscores_in_headers`), Envoy may
 /// (`headers_with_underscores_action`); most of them are harmless, and some are an application's.
 pub(crate) fn strip_twins(headers: &mut HeaderMap) {
-    if !headers.keys().any(|name| name.as_str().contains('_')) {
-        return;
-    }
     let twins: Vec<HeaderName> = headers
         .keys()
         .filter(|name| name.as_str().contains('_'))
