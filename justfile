@@ -28,17 +28,21 @@ demo *ARGS:
 up:
     cargo run --release -- up -f fixtures/demo
 
+# The binary as it is published, in target/dist/spur.
+dist:
+    cargo build --profile dist
+
 # Writes per second beside the disk's own fsync rate.
 bench-store:
     cargo run --release -p spur-store --example writes
 
 # The API server's figures beside the budgets; `just bench-api writes lists` for some.
 bench-api *SECTIONS:
-    cargo bench --bench api -- {{SECTIONS}}
+    cargo bench --profile dist --bench api -- {{SECTIONS}}
 
 # The data plane beside nginx, HAProxy and Envoy; `just bench-proxy quick` for the main rows.
 bench-proxy *SECTIONS:
-    cargo bench --bench proxy -- {{SECTIONS}}
+    cargo bench --profile dist --bench proxy -- {{SECTIONS}}
 
 # The table of protobuf messages anew, from the sources of two crates (needs the network).
 protobuf-tables:
