@@ -15,6 +15,11 @@ lint:
 test *ARGS:
     cargo test --workspace {{ARGS}}
 
+# The properties of matchers, sanitiser and header parsers, each with so many cases.
+fuzz CASES="100000":
+    PROPTEST_CASES={{CASES}} cargo test --release -p spur-net -p spur-proxy --lib properties
+    PROPTEST_CASES={{CASES}} cargo test --release -p spur-route
+
 # One crate: `just crate spur-route`.
 crate NAME:
     cargo clippy -p {{NAME}} --all-targets -- -D warnings

@@ -261,4 +261,6 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

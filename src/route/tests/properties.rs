@@ -321,7 +321,7 @@ proptest! {
     // Seeds of failures would be put into a new folder `src/proptest-regressions`,
     // and a folder in `src` without a manifest stops every build.
     #![proptest_config(ProptestConfig {
-        cases: 2_000,
+        cases: ProptestConfig::default().cases.max(2_000),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
