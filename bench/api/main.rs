@@ -5,6 +5,8 @@
 //! cargo bench --bench api -- writes lists  # some
 //! ```
 //!
+//! Figures are taken of what is published: `--profile dist`.
+//!
 //! Everything goes over TLS on loopback, with the clients on the same cores as the server, as in
 //! the figures to compare with: a real kube-apiserver 1.36.2 with etcd 3.6 on this kind of machine
 //! (two cores), measured with wrk. Each line says the figure and the budget, or that peer's.

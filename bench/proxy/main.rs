@@ -6,6 +6,8 @@
 //! cargo bench --bench proxy -- quick     # the main rows in short rounds, about 90 s
 //! ```
 //!
+//! Figures are taken of what is published: `--profile dist`.
+//!
 //! ```text
 //!  core 1: wrk, h2load, or `load` ──► core 0: one proxy, one thread ──► core 1: `backend`
 //! ```
@@ -27,13 +29,14 @@ mod peers;
 mod process;
 mod relay;
 mod rounds;
+mod sockets;
 mod spur_rules;
 mod tools;
 
 use crate::rounds::{Row, rows};
 
 /// Sections that are no rows of the table.
-const OTHERS: [&str; 2] = ["streams", "idle"];
+const OTHERS: [&str; 3] = ["streams", "idle", "sockets"];
 
 fn main() {
     // `cargo bench` adds `--bench`.
@@ -70,5 +73,8 @@ fn bench(asked: &[&str]) {
     }
     if is_asked("idle") {
         runtime.block_on(idle::run(&tools, &backend));
+    }
+    if is_asked("sockets") {
+        runtime.block_on(sockets::run(&tools, &backend));
     }
 }

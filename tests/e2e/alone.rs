@@ -153,6 +153,7 @@ fn folder(data: &Data) -> PathBuf {
     data.home().join("rules")
 }
 
+/// PX-4: one that is wrong changes nothing.
 #[tokio::test]
 async fn a_folder_is_routed_by_and_its_changes_are_taken_over() {
     let shop = shop(says("v1").await, says("v2").await);
@@ -221,6 +222,7 @@ async fn requests_are_logged_to_the_last() {
     assert_eq!(lines[7]["rule"], "VirtualService/shop/cart http[0] `ann`");
 }
 
+/// PX-4: 50 changes of a folder.
 #[tokio::test]
 async fn no_request_fails_while_rules_change() {
     let shop = shop(says("v1").await, says("v2").await);

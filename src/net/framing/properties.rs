@@ -65,7 +65,7 @@ impl Written {
                 Kind::Coding(value) => format!("transfer-encoding:{value} "),
                 Kind::Other(line) => (*line).to_owned(),
             };
-            text += &format!("{line}{}", end(idx + 1));
+            text = format!("{text}{line}{}", end(idx + 1));
         }
         let mut bytes = format!("{text}\r\n").into_bytes();
         if self.kinds.iter().any(|kind| matches!(kind, Kind::Coding(_))) {

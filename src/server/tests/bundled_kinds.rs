@@ -20,6 +20,7 @@ fn to_reviews() -> Value {
     json!([{"route": [{"destination": {"host": "reviews"}}]}])
 }
 
+/// PX-5: through the API.
 #[tokio::test]
 async fn what_no_rule_can_be_made_of_is_refused_with_the_place() {
     let world = world().await;

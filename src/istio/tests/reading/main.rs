@@ -103,6 +103,7 @@ endpoints:
     assert_eq!(endpoints, ["443 127.0.0.1:443", "80 127.0.0.1:9090", "443 10.0.0.2:443", "80 10.0.0.2:8080"]);
 }
 
+/// PX-14: what a name resolves to is looked at, too.
 #[test]
 fn a_service_entry_may_have_endpoints_by_name() {
     let entry = |resolution: &str, endpoints: &str| {

@@ -81,6 +81,7 @@ fn a_rule_does_one_thing() {
     );
 }
 
+/// PX-5: weights.
 #[test]
 fn px_5_weights() {
     rule(
@@ -114,6 +115,7 @@ fn px_5_weights() {
     );
 }
 
+/// PX-5: patterns, and conditions that contradict each other.
 #[test]
 fn px_5_conditions() {
     rule(
@@ -144,6 +146,8 @@ fn px_5_conditions() {
     );
 }
 
+/// PX-5: names and values of headers.
+/// PX-11: a value with a line end would be a header more.
 #[test]
 fn px_5_headers() {
     rule(
@@ -242,6 +246,7 @@ fn rules_for_connections() {
     );
 }
 
+/// PX-14: given as an address.
 #[test]
 fn px_14_a_service_entry_does_not_lead_to_the_metadata_of_a_cloud() {
     for address in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1"] {

@@ -151,3 +151,55 @@ async fn a_new_table_holds_for_the_next_request_of_an_open_connection() {
     world.table.store(Arc::new(crate::harness::world().service("cart", &[&new]).table(2)));
     assert_eq!(ask().await, "new");
 }
+
+/// PX-4: whole tables of 10,000 hosts, one after the other, under load: who has asked is answered
+/// by the one or the other, whichever of the hosts it is.
+#[tokio::test]
+async fn px_4_tables_of_ten_thousand_hosts_are_swapped_without_a_failed_request() {
+    const HOSTS: usize = 10_000;
+    const SWAPS: usize = 200;
+    let (old, new) = (
+        Upstream::http1("old").route("/", "old").run().await,
+        Upstream::http1("new").route("/", "new").run().await,
+    );
+    let table = |upstream: &Upstream| {
+        let plan = (0..HOSTS).fold(world(), |plan, n| plan.service(&format!("svc-{n}"), &[upstream]));
+        Arc::new(plan.table(1))
+    };
+    let tables = [table(&old), table(&new)];
+    let world = world().start().await;
+    world.table.store(Arc::clone(&tables[0]));
+    let (is_over, n_asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..8)
+        .map(|nth| {
+            let (is_over, n_asked) = (Arc::clone(&is_over), Arc::clone(&n_asked));
+            let address = world.entry();
+            tokio::spawn(async move {
+                let mut connection = Client::new(address, "svc-0.shop.localhost").connect().await;
+                let mut seen = [0_usize; 2];
+                for n in (nth..).step_by(997) {
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let host = format!("svc-{}.shop.localhost", n % HOSTS);
+                    let request = Client::new(address, &host).request("/");
+                    let got = whole(connection.send_request(request).await.unwrap()).await.unwrap();
+                    assert_eq!(got.status, 200, "{host}: {}", got.text);
+                    seen[usize::from(got.text == "new")] += 1;
+                    n_asked.fetch_add(1, Ordering::Relaxed);
+                }
+                seen
+            })
+        })
+        .collect();
+    for n in 0..SWAPS {
+        world.table.store(Arc::clone(&tables[n % 2]));
+        let asked = n_asked.load(Ordering::Relaxed);
+        eventually("requests are made", || n_asked.load(Ordering::Relaxed) > asked + 8).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for client in clients {
+        let seen = client.await.unwrap();
+        assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    }
+}

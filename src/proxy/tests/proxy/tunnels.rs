@@ -107,7 +107,7 @@ async fn a_tunnel_in_a_stream_of_http2_is_one_too() {
     assert_eq!(rest, "hello SELECT 1;");
 }
 
-/// No open proxy: what is no port of a Service is not reached, and what is sent on is no request.
+/// PX-14: no open proxy; what is no port of a Service is not reached, and what is sent on is no request.
 #[tokio::test]
 async fn there_are_tunnels_to_services_only() {
     let db = echo("").await;
