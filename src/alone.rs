@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use serde_json::json;
-use spur_cli::args::{ProxyArgs, UpOutput};
+use spur_cli::args::{ProxyArgs, Tracing, UpOutput};
 use spur_net::{Destination, Inlet, Limits};
 use spur_proxy::{Config as ProxyConfig, Drained, Proxy};
 use spur_route::RoutingTable;
@@ -31,7 +31,7 @@ pub(crate) async fn proxy(args: ProxyArgs) -> ExitCode {
 }
 
 async fn run(args: ProxyArgs) -> Result<ExitCode> {
-    let ProxyArgs { filename, listen, metrics_listen, workers, limit, access_log, output } = args;
+    let ProxyArgs { filename, listen, metrics_listen, workers, limit, tracing, access_log, output } = args;
     let limits = crate::up::limits(Limits::default(), &limit)?;
     let mut signals = Signals::listen().context("failed to take over signals")?;
     let listener = spur_net::bind(listen)?;
@@ -51,7 +51,12 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::default()));
     let request_grace = limits.drain_timeout;
     let (access_log, log_writer) = crate::access_log::open(&access_log)?.unzip();
-    let config = ProxyConfig { limits, access_log, ..ProxyConfig::new(workers, table.clone()) };
+    let config = ProxyConfig {
+        limits,
+        records_hops: tracing == Tracing::On,
+        access_log,
+        ..ProxyConfig::new(workers, table.clone())
+    };
     let proxy = Proxy::start(config)?;
     let mut gateways = Gateways::new(entry.ip(), proxy.inlets());
     serve(&mut gateways, &first.table);

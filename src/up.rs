@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use spur_cli::args::{ApplyArgs, RuntimeChoice, UpArgs, UpOutput};
+use spur_cli::args::{ApplyArgs, RuntimeChoice, Tracing, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_control::GatewayPorts;
 use spur_net::{Destination, Inlet, Limits, Listening};
@@ -85,6 +85,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         no_ui: _, // There is no terminal interface yet.
         workers,
         limit,
+        tracing,
         access_log,
         until_stdin_ends,
     } = args;
@@ -108,7 +109,19 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let running = start(
         &data,
         &config,
-        Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits, access_log },
+        Bound {
+            store,
+            runtime,
+            identity,
+            api,
+            entry,
+            metrics,
+            workers,
+            limits,
+            api_limits,
+            tracing,
+            access_log,
+        },
     )
     .await?;
     let applied = if filename.is_empty() {
@@ -217,18 +230,35 @@ struct Bound {
     workers: usize,
     limits: Limits,
     api_limits: Limits,
+    tracing: Tracing,
     access_log: Option<(AccessLog, AccessLogWriter)>,
 }
 
 async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
-    let Bound { store, runtime, identity, api, entry, metrics, workers, limits, api_limits, access_log } =
-        bound;
+    let Bound {
+        store,
+        runtime,
+        identity,
+        api,
+        entry,
+        metrics,
+        workers,
+        limits,
+        api_limits,
+        tracing,
+        access_log,
+    } = bound;
     let api_address = api.local_addr()?;
     let entry_address = entry.local_addr()?;
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
     let request_grace = limits.drain_timeout;
     let (access_log, log_writer) = access_log.unzip();
-    let config_of_proxy = ProxyConfig { limits, access_log, ..ProxyConfig::new(workers, table.clone()) };
+    let config_of_proxy = ProxyConfig {
+        limits,
+        records_hops: tracing == Tracing::On,
+        access_log,
+        ..ProxyConfig::new(workers, table.clone())
+    };
     let proxy = Proxy::start(config_of_proxy)?;
     let entry = Inlet {
         listener: entry,
@@ -256,7 +286,9 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let (ports_tx, ports_rx) = watch::channel(GatewayPorts::default());
     let gateways = Gateways::new(entry_address.ip(), proxy.inlets());
     tokio::spawn(gateways.follow(table.clone(), routes.clone(), ports_tx));
-    let (facts_tx, facts_rx) = watch::channel(addresses.facts());
+    let mut facts = addresses.facts();
+    facts.insert("tracing".to_owned(), json!(if tracing == Tracing::On { "on" } else { "off" }));
+    let (facts_tx, facts_rx) = watch::channel(facts.clone());
     // At once, so that they share a transaction and its fsyncs.
     tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
     let identity::Opened { identity, tls, admin } = identity;
@@ -278,7 +310,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     write_kubeconfig(&addresses, &admin)?;
 
     let stop_control = CancellationToken::new();
-    tokio::spawn(merge_facts(addresses.facts(), (services_rx, ports_rx.clone()), facts_tx));
+    tokio::spawn(merge_facts(facts, (services_rx, ports_rx.clone()), facts_tx));
     let client = kube::Client::new(server.acting_as(User::controller("spur")), "default");
     let heartbeat = spur_control::heartbeat(client.clone(), stop_control.clone());
     let controllers = spur_control::run(spur_control::Parts {

@@ -40,7 +40,7 @@ pub use get::GetArgs;
 pub use kubeconfig::KubeconfigArgs;
 pub use logs::LogsArgs;
 pub use output::{Format, Structured};
-pub use proxy::ProxyArgs;
+pub use proxy::{ProxyArgs, Tracing};
 pub use rules::{RulesArgs, RulesCommand, RulesTestArgs, RulesTestOutput};
 pub use sandbox::{
     SandboxArgs, SandboxCommand, SandboxCreateArgs, SandboxDeleteArgs, SandboxListArgs, SandboxTtl,

@@ -59,6 +59,7 @@ fn lines(url: &str, facts: &Facts, pods: Count, sandboxes: Count) -> Vec<String>
         ("data", "data"),
         ("kubeconfig", "kubeconfig"),
         ("runtime", "runtime"),
+        ("tracing", "tracing"),
         ("version", "version"),
     ] {
         if let Some(text) = facts.text(field) {

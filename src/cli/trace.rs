@@ -12,6 +12,7 @@ use crate::args::{TraceArgs, TraceOutput};
 use crate::client::Client;
 use crate::console::Console;
 use crate::error::Exit;
+use crate::facts::Facts;
 use crate::kinds;
 use crate::lines::Lines;
 
@@ -58,7 +59,9 @@ pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console
         }
     }
     if n_told == 0 && output.is_none() {
+        let is_off = Facts::read(client).await?.text("tracing") == Some("off");
         console.talk(&match key {
+            _ if is_off => "No requests are recorded: `spur up` was started with `--tracing off`.".to_owned(),
             Some(key) => format!("No finished requests with the key `{key}`."),
             None => "No requests yet; send one through the entry that `spur status` shows.".to_owned(),
         });

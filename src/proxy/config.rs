@@ -22,8 +22,8 @@ pub struct Config {
     /// The routing table. Whoever holds it replaces it whole; every request
     /// reads it once.
     pub table: Arc<ArcSwap<RoutingTable>>,
-    /// Records in each worker's ring ([`spur_trace::Ring::DEFAULT_CAPACITY`]).
-    pub ring_capacity: usize,
+    /// Whether hops are recorded, in a ring of each worker.
+    pub records_hops: bool,
     /// Where a line is written for each request; nowhere unless given.
     pub access_log: Option<AccessLog>,
 }
@@ -38,7 +38,7 @@ impl Config {
             limits: Limits::default(),
             trusted: LOOPBACK.to_vec(),
             table,
-            ring_capacity: spur_trace::Ring::DEFAULT_CAPACITY,
+            records_hops: true,
             access_log: None,
         }
     }

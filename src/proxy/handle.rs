@@ -72,7 +72,7 @@ impl Proxy {
     /// # Errors
     /// [`StartError`] when the system gives no thread or no event queue.
     pub fn start(config: Config) -> Result<Handle, StartError> {
-        let Config { workers, limits, trusted, table, ring_capacity, access_log } = config;
+        let Config { workers, limits, trusted, table, records_hops, access_log } = config;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
         // What was started before an error ends when these guards are dropped.
         let (drain_guard, cut_guard) = (drain.clone().drop_guard(), cut.clone().drop_guard());
@@ -96,9 +96,9 @@ impl Proxy {
         let mut seats = Vec::new();
         for idx in 0..workers.max(1) {
             let (accepted_tx, accepted_rx) = mpsc::channel(N_ACCEPTED_WAITING);
-            let ring = Arc::new(Ring::new(ring_capacity));
+            let ring = records_hops.then(|| Arc::new(Ring::default()));
             let stats = Arc::new(WorkerStats::default());
-            handle.rings.push(Arc::clone(&ring));
+            handle.rings.extend(ring.clone());
             handle.stats.push(Arc::clone(&stats));
             seats.push(Seat { accepted_tx, stats: Arc::clone(&stats) });
             let thread = worker::start(worker::Seed {

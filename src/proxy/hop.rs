@@ -80,19 +80,23 @@ impl Hop {
             span_id: new_span_id(),
         };
         count(&worker.stats.n_hops);
-        let start = Box::new(HopStart {
-            id,
-            incoming_parent_id: incoming.map(|incoming| incoming.parent_id),
-            started: SystemTime::now(),
-            source: caller.map(source),
-            decision: Decision::from(verdict),
-            endpoint: endpoint.cloned(),
-            method: method.clone(),
-            target: target.cloned(),
-            http_version: version,
-        });
-        let logged = asked.map(|asked| Box::new(Begun { asked, start: Some((*start).clone()) }));
-        worker.ring.push(Record::Start(start));
+        let start = || {
+            Box::new(HopStart {
+                id,
+                incoming_parent_id: incoming.map(|incoming| incoming.parent_id),
+                started: SystemTime::now(),
+                source: caller.map(source),
+                decision: Decision::from(verdict),
+                endpoint: endpoint.cloned(),
+                method: method.clone(),
+                target: target.cloned(),
+                http_version: version,
+            })
+        };
+        let logged = asked.map(|asked| Box::new(Begun { asked, start: Some(*start()) }));
+        if let Some(ring) = &worker.ring {
+            ring.push(Record::Start(start()));
+        }
         let now = Instant::now();
         Rc::new(Self {
             worker: Rc::clone(worker),
@@ -219,7 +223,9 @@ impl Hop {
             log.write(*begun, end.clone());
         }
         self.worker.meter.record(&self.labels, &end, self.id.trace_id);
-        self.worker.ring.push(Record::End(self.id, Box::new(end)));
+        if let Some(ring) = &self.worker.ring {
+            ring.push(Record::End(self.id, Box::new(end)));
+        }
     }
 
     fn progress(&self, now: Instant) {
@@ -233,7 +239,9 @@ impl Hop {
             request_bytes: self.request_bytes.get(),
             response_bytes: self.response_bytes.get(),
         };
-        self.worker.ring.push(Record::Progress(self.id, progress));
+        if let Some(ring) = &self.worker.ring {
+            ring.push(Record::Progress(self.id, progress));
+        }
     }
 }
 

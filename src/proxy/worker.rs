@@ -35,7 +35,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
-    pub(crate) ring: Arc<Ring>,
+    /// Where hops are recorded.
+    pub(crate) ring: Option<Arc<Ring>>,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
@@ -56,7 +57,7 @@ pub(crate) struct Worker {
 pub(crate) struct Seed {
     pub(crate) idx: usize,
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
-    pub(crate) ring: Arc<Ring>,
+    pub(crate) ring: Option<Arc<Ring>>,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,

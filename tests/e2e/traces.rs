@@ -138,3 +138,12 @@ async fn the_calls_of_a_service_that_drops_the_context_begin_with_its_name() {
     .await;
     spur.end().await;
 }
+
+#[tokio::test]
+async fn where_tracing_is_off_that_is_said() {
+    let spur = Spur::up().flags(&["--tracing", "off"]).start().await;
+    spur.service("nobody").get("/").send().await;
+    spur.run(&["trace"]).await.ok().tells(&["--tracing off"]);
+    spur.run(&["status"]).await.ok().prints(&["tracing", "off"]);
+    spur.end().await;
+}

@@ -31,6 +31,7 @@ pub(crate) struct Builder {
     environment: Vec<(String, String)>,
     /// A command that runs it, with its arguments; empty where none does.
     under: Vec<String>,
+    flags: Vec<String>,
 }
 
 /// A data directory; it outlives the servers on it.
@@ -121,6 +122,13 @@ impl Builder {
         self
     }
 
+    /// With more flags of `spur up`.
+    #[allow(dead_code, reason = "not every test binary has one to give")]
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
     /// Started by a command that becomes it, so that their process is one.
     pub(crate) fn under(mut self, command: &[&str]) -> Self {
         self.under = command.iter().map(|part| (*part).to_owned()).collect();
@@ -140,7 +148,7 @@ impl Builder {
     }
 
     fn start_blocking(self) -> Result<Spur, String> {
-        let Self { data, files, environment, under } = self;
+        let Self { data, files, environment, under, flags } = self;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(data.log()).unwrap();
         let binary = env!("CARGO_BIN_EXE_spur").to_owned();
         let mut program = under.into_iter().chain([binary]);
@@ -161,7 +169,7 @@ impl Builder {
             "--no-ui",
             "--until-stdin-ends",
         ]);
-        command.arg("--data").arg(data.path());
+        command.arg("--data").arg(data.path()).args(flags);
         for file in files {
             command.arg("-f").arg(file);
         }
@@ -194,7 +202,13 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
 impl Spur {
     /// A Spur with its own directory and free ports.
     pub(crate) fn up() -> Builder {
-        Builder { data: Data::new(), files: Vec::new(), environment: Vec::new(), under: Vec::new() }
+        Builder {
+            data: Data::new(),
+            files: Vec::new(),
+            environment: Vec::new(),
+            under: Vec::new(),
+            flags: Vec::new(),
+        }
     }
 
     /// The demo's shop, ready.

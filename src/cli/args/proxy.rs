@@ -17,6 +17,15 @@ Examples:
   spur proxy -f rules/ --access-log-file - --access-log-encoding json
   spur rules test cases.yaml -f rules/              check the rules first";
 
+/// Whether requests are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Tracing {
+    /// Each, in a ring that forgets the oldest.
+    On,
+    /// None: they are counted for Prometheus and written to the access log, where there is one.
+    Off,
+}
+
 /// `spur proxy …`
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -36,6 +45,9 @@ pub struct ProxyArgs {
     /// Bound of client connections, such as head-bytes=128KiB (repeatable; docs/limits.md lists them)
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
+    /// Whether requests are recorded, for `spur trace` and what reads traces
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub tracing: Tracing,
     /// The access log.
     #[command(flatten)]
     pub access_log: AccessLogArgs,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::access_log::AccessLogArgs;
+use super::proxy::Tracing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,6 +53,9 @@ pub struct UpArgs {
     /// Bound of client connections, such as head-bytes=128KiB (repeatable; docs/limits.md lists them)
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
+    /// Whether requests are recorded, for `spur trace` and what reads traces
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub tracing: Tracing,
     /// The access log.
     #[command(flatten)]
     pub access_log: AccessLogArgs,

@@ -93,3 +93,13 @@ async fn a_long_stream_says_how_far_it_is() {
     assert_eq!(one.status, Some(200));
     assert!(one.after >= Duration::from_secs(1) && one.response_bytes >= 32, "{one:?}");
 }
+
+#[tokio::test]
+async fn nothing_is_recorded_where_tracing_is_off_and_all_is_counted() {
+    let cart = Upstream::http1("cart").route("/", "hi").run().await;
+    let world = world().service("cart", &[&cart]).config(|config| config.records_hops = false).start().await;
+    let got = world.client("cart.shop.localhost").get("/").await;
+    assert_eq!(got.text, "hi");
+    assert!(cart.last_headers().contains_key("traceparent"), "others may record it");
+    assert_eq!((world.handle.rings().len(), world.handle.stats().n_hops), (0, 1));
+}
