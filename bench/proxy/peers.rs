@@ -20,6 +20,8 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     Spur,
+    /// It records no hops.
+    Untraced,
     /// Another build of it.
     Before,
     Nginx,
@@ -40,13 +42,14 @@ pub(crate) struct Proxy {
 
 impl Peer {
     /// In the order in which they take turns.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Spur, Self::Before, Self::Nginx, Self::Haproxy, Self::Envoy, Self::Relay];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Spur, Self::Untraced, Self::Before, Self::Nginx, Self::Haproxy, Self::Envoy, Self::Relay];
 
     /// As it stands in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Spur => "Spur",
+            Self::Untraced => "Spur, tracing off",
             Self::Before => "Spur, other build",
             Self::Nginx => "nginx",
             Self::Haproxy => "HAProxy",
@@ -59,8 +62,12 @@ impl Peer {
     pub(crate) fn start(self, tools: &Tools, work: &Work) -> Proxy {
         let dir = tempfile::tempdir().unwrap();
         let (process, address) = match self {
-            Self::Spur => spur(Path::new(env!("CARGO_BIN_EXE_spur")), work, dir.path()),
-            Self::Before => spur(tools.before.as_ref().expect("there is one"), work, dir.path()),
+            Self::Spur => spur(Path::new(env!("CARGO_BIN_EXE_spur")), work, (dir.path(), &[])),
+            Self::Untraced => {
+                let off = ["--tracing", "off"];
+                spur(Path::new(env!("CARGO_BIN_EXE_spur")), work, (dir.path(), &off))
+            }
+            Self::Before => spur(tools.before.as_ref().expect("there is one"), work, (dir.path(), &[])),
             Self::Relay => {
                 let program = std::env::current_exe().unwrap();
                 let mut command = on_proxy_core(program.to_str().unwrap());
@@ -102,7 +109,9 @@ impl Peer {
                 std::fs::write(dir.join("config.yaml"), &text).unwrap();
                 (&tools.envoy, text, args)
             }
-            Self::Spur | Self::Before | Self::Relay => unreachable!("they are started otherwise"),
+            Self::Spur | Self::Untraced | Self::Before | Self::Relay => {
+                unreachable!("they are started otherwise")
+            }
         };
         std::fs::write(file, text).unwrap();
         let program = program.as_ref().expect("only what is installed takes part");
@@ -111,10 +120,13 @@ impl Peer {
     }
 }
 
-fn spur(program: &Path, work: &Work, dir: &Path) -> (Running, SocketAddr) {
+fn spur(program: &Path, work: &Work, (dir, flags): (&Path, &[&str])) -> (Running, SocketAddr) {
     std::fs::write(dir.join("rules.yaml"), spur_rules::rules(work)).unwrap();
     let mut command = on_proxy_core(program.to_str().unwrap());
-    command.args(["proxy", "--listen", "127.0.0.1:0", "--workers", "1", "-o", "json", "-f"]).arg(dir);
+    command
+        .args(["proxy", "--listen", "127.0.0.1:0", "--workers", "1", "-o", "json", "-f"])
+        .arg(dir)
+        .args(flags);
     let mut process = Running::start(command.stdout(Stdio::piped()));
     let ready: serde_json::Value = serde_json::from_str(&first_line(&mut process)).unwrap();
     let address = ready["entry"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();

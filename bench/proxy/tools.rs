@@ -43,7 +43,7 @@ impl Tools {
     /// The peers that can be started, Spur first.
     pub(crate) fn peers(&self) -> Vec<Peer> {
         let is_there = |peer: &Peer| match peer {
-            Peer::Spur | Peer::Relay => true,
+            Peer::Spur | Peer::Untraced | Peer::Relay => true,
             Peer::Before => self.before.is_some(),
             Peer::Nginx => self.nginx.is_some(),
             Peer::Haproxy => self.haproxy.is_some(),
