@@ -212,14 +212,16 @@ where
     let peer = client.peer;
     let io = TokioIo::new(Paced::new(stream, client.pace.clone(), &worker.limits));
     let (limits, pace) = (&worker.limits, client.pace.clone());
-    let service = service_fn(move |req| request::answer(Rc::clone(&client), req));
     let ended = if protocol == Protocol::Http2 {
         let mut http = limits.http2(LocalExecutor);
         // RFC 8441 3: WebSockets may come in streams.
         http.enable_connect_protocol();
+        // Boxed: hyper makes a task of each stream, and moves its future five times on the way.
+        let service = service_fn(move |req| Box::pin(request::answer(Rc::clone(&client), req)));
         let connection = http.serve_connection(io, service);
         drive(connection, |c| c.graceful_shutdown(), (&pace, limits), &inlet.closing).await
     } else {
+        let service = service_fn(move |req| request::answer(Rc::clone(&client), req));
         let connection = limits.http1().serve_connection(io, service).with_upgrades();
         drive(connection, |c| c.graceful_shutdown(), (&pace, limits), &inlet.closing).await
     };

@@ -29,7 +29,10 @@ pub(crate) fn rewrite(
     (client, hop): (&Client, &Hop),
     (verdict, fields, clean, incoming): (&Verdict, Fields, &Clean, Option<TraceParent>),
 ) {
-    headers.insert(&TRACEPARENT, hop.traceparent(incoming).to_header_value());
+    let mut traceparent = hop.traceparent(incoming).to_header_value();
+    // It comes once: in the table of HPACK it would drive out what comes again (RFC 7541 6.2.3).
+    traceparent.set_sensitive(true);
+    headers.insert(&TRACEPARENT, traceparent);
     if let Some(key) = verdict.key_to_inject() {
         inject_key(headers, key);
     }
