@@ -8,6 +8,9 @@ pub const SANDBOX: &str = "spur.dev/sandbox";
 pub const SANDBOX_UID: &str = "spur.dev/sandbox-uid";
 /// On a fork's workload and pods: the baseline workload's name.
 pub const FORK: &str = "spur.dev/fork";
+/// On a fork's pods: the labels of the baseline's as a JSON object. The pods do not carry them, so
+/// that no selector of the baseline takes them; rules that look at who calls see them.
+pub const BASELINE_LABELS: &str = "spur.dev/baseline-labels";
 /// On a fork's Service: the baseline Service whose place it takes.
 pub const FORK_OF_SERVICE: &str = "spur.dev/fork-of-service";
 /// On a pod: `{"<container>/<containerPort>": realPort, …}` as JSON.

@@ -309,6 +309,12 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// A request of which nothing is said but where it goes.
+    #[must_use]
+    pub fn request(destination: Destination<'a>, source: Option<Source<'a>>) -> Self {
+        Self { method: &Method::GET, is_connection: false, ..Self::connection(destination, source) }
+    }
+
     /// The host that was asked for, in words.
     fn asked_host(&self) -> Cow<'a, str> {
         match self.host {

@@ -5,6 +5,7 @@
 //! sandbox's fork only by pods of that sandbox: the others reach a fork through
 //! the baseline's name and a routing key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -87,9 +88,20 @@ pub(super) fn caller(pod: &Pod) -> Caller {
         namespace: pod.namespace().unwrap_or_default().into(),
         workload: owner::workload(pod).into(),
         pod: pod.name_any().into(),
-        labels: Arc::new(pod.labels().clone()),
+        labels: Arc::new(seen_labels(pod)),
         sandbox: pod.labels().get(labels::SANDBOX).map(|name| name.as_str().into()),
     }
+}
+
+/// The labels by which rules know a caller: a fork's calls are its baseline's, too.
+fn seen_labels(pod: &Pod) -> BTreeMap<String, String> {
+    let baseline = pod.annotations().get(labels::BASELINE_LABELS);
+    // Whoever wrote something else there has no baseline.
+    let baseline: Option<BTreeMap<String, String>> =
+        baseline.and_then(|text| serde_json::from_str(text).ok());
+    let mut seen = baseline.unwrap_or_default();
+    seen.extend(pod.labels().clone());
+    seen
 }
 
 /// A name as part of a variable's: upper case, with `_` for `-`
@@ -195,5 +207,21 @@ mod tests {
         let fork = pod(json!({"name": "p", "namespace": "shop", "labels": {"spur.dev/sandbox": "try"}}));
         assert_eq!(caller(&fork).sandbox.as_deref(), Some("try"));
         assert_eq!(caller(&pod(json!({"name": "p"}))).sandbox, None);
+    }
+
+    #[test]
+    fn rules_know_a_fork_by_its_baselines_labels() {
+        let labels = |baseline: &str| {
+            let fork = pod(json!({
+                "name": "p", "namespace": "shop", "labels": {"spur.dev/sandbox": "try", "tier": "patched"},
+                "annotations": {"spur.dev/baseline-labels": baseline},
+            }));
+            json!(*caller(&fork).labels)
+        };
+        assert_eq!(
+            labels(r#"{"app": "cart", "tier": "web"}"#),
+            json!({"app": "cart", "tier": "patched", "spur.dev/sandbox": "try"}),
+        );
+        assert_eq!(labels("[]"), json!({"tier": "patched", "spur.dev/sandbox": "try"}));
     }
 }

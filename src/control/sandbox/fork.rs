@@ -11,7 +11,7 @@ use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 use spur_api::sandbox::Fork;
 use spur_api::selector::LabelSelector;
-use spur_api::{definitions, meta};
+use spur_api::{definitions, labels, meta};
 
 use super::fork_service::{ForkService, fork_labels};
 use super::{env, names};
@@ -107,7 +107,8 @@ fn copy(baseline: &DynamicObject, owner: &OwnerReference) -> Value {
     spec.insert("selector".to_owned(), json!({"matchLabels": labels}));
     let template = baseline.data.pointer("/spec/template").cloned().unwrap_or_default();
     let mut metadata = Map::from_iter([("labels".to_owned(), json!(labels))]);
-    if let Some(annotations) = template_annotations(&template) {
+    let annotations = template_annotations(&template);
+    if !annotations.is_empty() {
         metadata.insert("annotations".to_owned(), Value::Object(annotations));
     }
     let pod_spec = template.get("spec").cloned().unwrap_or_default();
@@ -125,10 +126,15 @@ fn copy(baseline: &DynamicObject, owner: &OwnerReference) -> Value {
     })
 }
 
-fn template_annotations(template: &Value) -> Option<Map<String, Value>> {
-    let mut annotations = template.pointer("/metadata/annotations")?.as_object()?.clone();
+/// The baseline's annotations, and its labels as one.
+fn template_annotations(template: &Value) -> Map<String, Value> {
+    let given = template.pointer("/metadata/annotations").and_then(Value::as_object);
+    let mut annotations = given.cloned().unwrap_or_default();
     annotations.shift_remove(LAST_APPLIED);
-    (!annotations.is_empty()).then_some(annotations)
+    if let Some(labels) = template.pointer("/metadata/labels") {
+        annotations.insert(labels::BASELINE_LABELS.to_owned(), json!(labels.to_string()));
+    }
+    annotations
 }
 
 /// The containers, or the init containers, of a Deployment.

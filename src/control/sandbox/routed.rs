@@ -60,8 +60,7 @@ impl Expected {
         Missing {
             services: missing.map(|(service, _)| service.clone()).collect(),
             is_sandbox_missing: self.hosts.iter().any(|host| {
-                decide(table, &Ask::connection(Destination::Host(host), None)).reason
-                    == Reason::UnknownSandbox
+                decide(table, &Ask::request(Destination::Host(host), None)).reason == Reason::UnknownSandbox
             }),
         }
     }

@@ -43,7 +43,7 @@ async fn a_rule_is_routed_by_once_it_is_written_and_no_more_once_it_is_deleted()
         world
             .until_routed(&format!("the table says {wanted}"), |table| {
                 let destination = Destination::Host("a.example.com");
-                let ask = Ask { is_connection: false, ..Ask::connection(destination, None) };
+                let ask = Ask::request(destination, None);
                 let found = spur_route::decide(table, &ask).reason;
                 if found == wanted { Ok(()) } else { Err(found.to_string()) }
             })

@@ -295,7 +295,7 @@ async fn preview_addresses_stand_in_the_status() {
     let told = "nothing is forked; endpoint gone: services \"nowhere\" not found in namespace \"shop\"";
     assert_eq!(condition.message, told);
     let host = spur_route::Destination::Host("pr-1--cart.shop.localhost:8080");
-    let verdict = spur_route::decide(&world.table.load(), &spur_route::Ask::connection(host, None));
+    let verdict = spur_route::decide(&world.table.load(), &spur_route::Ask::request(host, None));
     assert_eq!(verdict.reason, Reason::NotForked);
     world.end().await;
 }

@@ -113,6 +113,7 @@ fn check_invalid(changes: Value, expected: &str) {
 #[test]
 fn a_fork_is_the_baseline_under_labels_of_its_own() {
     let ours = json!({"spur.dev/sandbox": "pr-1", "spur.dev/sandbox-uid": "u1", "spur.dev/fork": "cart"});
+    let template = &deployment("cart")["spec"]["template"];
     let expected = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {
@@ -125,8 +126,11 @@ fn a_fork_is_the_baseline_under_labels_of_its_own() {
         "spec": {
             "replicas": 1, "minReadySeconds": 1, "selector": {"matchLabels": ours},
             "template": {
-                "metadata": {"labels": ours, "annotations": {"spur.dev/runtime": "process"}},
-                "spec": deployment("cart")["spec"]["template"]["spec"],
+                "metadata": {"labels": ours, "annotations": {
+                    "spur.dev/runtime": "process",
+                    "spur.dev/baseline-labels": template["metadata"]["labels"].to_string(),
+                }},
+                "spec": template["spec"],
             },
         },
     });
