@@ -103,18 +103,32 @@ where
         Some(Overdue::Idle) => {
             // HTTP/2 says GOAWAY and waits for the peer, who gets one head's time.
             graceful(connection.as_mut());
-            let _ = within(limits.head_timeout, connection).await;
+            let _ = within(limits.head_timeout, connection, pace).await;
             Ended::Overdue(Overdue::Idle)
         }
         None => {
             graceful(connection.as_mut());
-            within(limits.drain_timeout, connection).await.map_or(Ended::Cut, finished)
+            within(limits.drain_timeout, connection, pace).await.map_or(Ended::Cut, finished)
         }
     }
 }
 
-async fn within<C: Future>(deadline: Duration, connection: Pin<&mut C>) -> Option<C::Output> {
-    timeout(deadline, connection).await.ok()
+async fn within<C: Future>(
+    deadline: Duration,
+    mut connection: Pin<&mut C>,
+    pace: &Pace,
+) -> Option<C::Output> {
+    let ended = async {
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return ended,
+                // An interim response waits.
+                () = pace.looks_again() => {}
+            }
+        }
+    };
+    timeout(deadline, ended).await.ok()
 }
 
 fn finished(result: hyper::Result<()>) -> Ended {

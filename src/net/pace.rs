@@ -155,6 +155,11 @@ impl Pace {
         Passing(Interim { number: self.0.interims.begin(), shared: Arc::clone(&self.0) })
     }
 
+    /// Completes when the connection has to be polled for something that it does not wait for.
+    pub(crate) async fn looks_again(&self) {
+        self.0.look_again.notified().await;
+    }
+
     /// Completes when the connection has missed a deadline of `limits`.
     pub async fn overdue(&self, limits: &Limits) -> Overdue {
         loop {
@@ -266,7 +271,7 @@ impl Drop for Busy {
 // === impl Passing ===
 
 impl Passing {
-    /// Takes the interim responses, from whichever thread.
+    /// Takes the interim responses, on the thread that drives the connection.
     pub fn interim(&self) -> Interim {
         self.0.clone()
     }
@@ -380,10 +385,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         self.pace.0.interims.ends_message();
         ready!(self.poll_interims(cx))?;
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        // A flush that is done says nothing about a write that waits.
-        if polled.is_pending() {
-            self.pace.tried_to_write(&polled);
-        }
+        // hyper flushes when nothing waits to be written but what is written below it.
+        self.pace.tried_to_write(&polled);
         polled
     }
 

@@ -219,8 +219,12 @@ async fn send_to(
         };
         hop.reached(endpoint);
         let is_reused = ready.is_reused();
-        if req.method() == Method::CONNECT && !Box::pin(ready.takes_websockets()).await {
-            return Tried::Failed(HopError::WebSocketOverH2);
+        if req.method() == Method::CONNECT {
+            match Box::pin(ready.takes_websockets()).await {
+                Some(true) => {}
+                Some(false) => return Tried::Failed(HopError::WebSocketOverH2),
+                None => return Tried::Unreached(HopError::UpstreamClosed, req),
+            }
         }
         let _passing = outgoing.interims.as_ref().map(|pace| interim::pass_on(pace, &mut req));
         let mut sent = pin!(ready.send(*req));

@@ -115,7 +115,7 @@ fn takes(worker: &Worker, inlet: &Facts) -> Takes {
         },
         // What the port that was asked for speaks, wherever rules send its connections.
         Destination::ServicePort { namespace, service, port } => {
-            let chooses_by_name = || table.chooses_by_server_name(namespace, service);
+            let chooses_by_name = || table.chooses_by_server_name(namespace, service, *port);
             match table.service_port(namespace, service, *port).map(|port| port.wire) {
                 Some(Wire::Tcp) if chooses_by_name() => Takes::Names,
                 Some(Wire::Tcp) => Takes::Bytes,

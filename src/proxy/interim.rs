@@ -3,7 +3,7 @@
 //! Not `100 Continue`, which we say ourselves as soon as the body is wanted. hyper's server has no
 //! way to write them into streams of HTTP/2, and its client reads none from there.
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header};
 use spur_net::{Interim, Pace, Passing};
 
 use crate::{body::RequestBody, fields::Fields, sanitise::strip_response};
@@ -24,6 +24,8 @@ fn pass(interim: &Interim, status: StatusCode, headers: &HeaderMap) {
     let mut headers = headers.clone();
     let fields = Fields::of(&headers);
     strip_response(&mut headers, fields);
+    // It has no body (RFC 9110 8.6, 15.2).
+    headers.remove(header::CONTENT_LENGTH);
     let _may_be_left_out = interim.pass(&head(status, &headers));
 }
 

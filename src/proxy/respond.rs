@@ -184,12 +184,8 @@ impl Refusal {
         Self::of_destination(HopError::NoHealthyEndpoint, verdict)
     }
 
-    /// A request too many for its destination's connection pool.
-    pub(crate) fn overflow(verdict: &Verdict) -> Self {
-        Self::of_destination(HopError::OverLimit, verdict)
-    }
-
-    fn of_destination(error: HopError, verdict: &Verdict) -> Self {
+    /// A request that was sent to none of its destination's endpoints.
+    pub(crate) fn of_destination(error: HopError, verdict: &Verdict) -> Self {
         let service = verdict.service.as_deref().map_or_else(|| "?".to_owned(), ToString::to_string);
         Self {
             status: failure::status(error),

@@ -18,7 +18,6 @@ use crate::{
     body::{Guard, ResponseBody},
     connect::Upstream,
     connection::Client,
-    fields::Fields,
     hop::{Begin, Hop},
     relay::{copy, idle_timeout, reach},
     request::{connect_timeout, source},
@@ -42,11 +41,15 @@ pub(crate) async fn answer(
     mut parts: Parts,
     (on_upgrade, busy): (OnUpgrade, Busy),
 ) -> Response<ResponseBody> {
-    let shape = Shape::of(&parts.headers, Fields::of(&parts.headers));
-    let authority = match authority(&parts) {
+    // The statuses of gRPC come with a 200, which would open the tunnel.
+    let shape = Shape::Text;
+    let authority = match authority(&parts, client.worker.limits.n_headers_max) {
         Ok(authority) => authority,
         Err(bad) => {
             count(&client.worker.stats.n_bad_requests);
+            if let Some(log) = &client.worker.access_log {
+                log.write_refused(Asked::of_request(client.peer, &parts, None), bad.status());
+            }
             return closing(respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy)));
         }
     };
@@ -107,8 +110,12 @@ fn verdict(client: &Client, parts: &Parts, authority: &Authority) -> Verdict {
 }
 
 /// What is asked for: a name or an address, and a port (RFC 9112 3.2.3).
-fn authority(parts: &Parts) -> Result<Authority, BadRequest> {
+fn authority(parts: &Parts, n_headers_max: usize) -> Result<Authority, BadRequest> {
     let headers = &parts.headers;
+    // hyper counts for HTTP/1.
+    if headers.len() > n_headers_max {
+        return Err(BadRequest::ManyHeaders(n_headers_max));
+    }
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     let authority = parts.uri.authority().filter(|authority| {

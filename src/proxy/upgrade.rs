@@ -39,8 +39,9 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub(crate) struct Wanted {
     on_upgrade: OnUpgrade,
-    /// What proves to the client that its key was read; `None` in a stream of HTTP/2, which has no
-    /// key.
+    is_stream: bool,
+    /// What proves to the client that its key was read, where its upstream reads none; a stream of
+    /// HTTP/2 has none.
     accept: Option<HeaderValue>,
 }
 
@@ -49,17 +50,18 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// `None` where something else is wanted, or nothing.
     pub(crate) fn of(on_upgrade: OnUpgrade, upgrade: Upgrade, headers: &HeaderMap) -> Option<Self> {
-        let accept = match upgrade {
+        let is_stream = match upgrade {
             Upgrade::No => return None,
-            Upgrade::WebSocket => headers.get(SEC_WEBSOCKET_KEY).map(accept),
-            Upgrade::WebSocketStream => None,
+            Upgrade::WebSocket => false,
+            Upgrade::WebSocketStream => true,
         };
-        Some(Self { on_upgrade, accept })
+        let accept = headers.get(SEC_WEBSOCKET_KEY).filter(|_| !is_stream).map(accept);
+        Some(Self { on_upgrade, is_stream, accept })
     }
 
     /// It is to be in a stream of HTTP/2.
     pub(crate) fn is_stream(&self) -> bool {
-        self.accept.is_none()
+        self.is_stream
     }
 
     /// Answers the client that it has what it asked for, and copies both ways once both sides have
@@ -74,6 +76,7 @@ impl Wanted {
         // RFC 8441 5: a stream is answered as every CONNECT is.
         let status = if self.is_stream() { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
         hop.set_status(status);
+        let accept = self.accept.filter(|_| lease.is_stream());
         let tunnel = tunnel(Rc::clone(hop), self.on_upgrade, upstream);
         let open = Rc::clone(&client.open);
         client.worker.tasks.spawn_local(async move {
@@ -84,13 +87,15 @@ impl Wanted {
         let mut headers = std::mem::take(rsp.headers_mut());
         let fields = Fields::of(&headers);
         sanitise::strip_response(&mut headers, fields);
-        if let Some(accept) = self.accept {
-            // Asked in a stream, the upstream saw no key.
-            headers.entry(header::SEC_WEBSOCKET_ACCEPT).or_insert(accept);
+        if self.is_stream {
+            headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+        } else {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        } else {
-            headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+        }
+        // Asked in a stream, the upstream saw no key.
+        if let Some(accept) = accept {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
         let empty = Full::new(Bytes::new());
         let mut switched = Response::new(ResponseBody::Own(empty, Guard::Hop(Rc::clone(hop))));

@@ -200,13 +200,13 @@ impl RoutingTable {
         Some(&port.service_port)
     }
 
-    /// Whether rules of the mesh for this Service choose by the name that TLS asks for, so that the
+    /// Whether rules of the mesh for this port of a Service choose by the name that TLS asks for, so that the
     /// first message of its connections has to be read.
     #[must_use]
-    pub fn chooses_by_server_name(&self, namespace: &str, service: &str) -> bool {
-        let service = self.service(namespace, service);
-        service
-            .is_some_and(|service| service.virtual_services.iter().any(|it| !it.connections.tls.is_empty()))
+    pub fn chooses_by_server_name(&self, namespace: &str, service: &str, port: u16) -> bool {
+        let Some(service) = self.service(namespace, service) else { return false };
+        let mut rules = service.virtual_services.iter().flat_map(|it| &it.connections.tls);
+        rules.any(|rule| rule.matches.iter().any(|it| it.port.is_none_or(|wanted| wanted == port)))
     }
 
     /// Whether requests may be sent to this pod: a Service of its namespace has it

@@ -67,11 +67,11 @@ impl Bounds {
     /// # Errors
     /// When there are too many, under way or waiting.
     pub(crate) async fn admit(&self, has_own_connection: bool) -> Result<Admitted, Overflow> {
-        let requests_max = self.requests_max.load(Relaxed);
-        let connections_max = if has_own_connection { self.connections_max.load(Relaxed) } else { u32::MAX };
-        if let Some(admitted) = self.try_admit(requests_max.min(connections_max)) {
+        if let Some(admitted) = self.admit_at_once(has_own_connection) {
             return Ok(admitted);
         }
+        let requests_max = self.requests_max.load(Relaxed);
+        let connections_max = self.connections_max(has_own_connection);
         if requests_max <= connections_max {
             return Err(Overflow);
         }
@@ -83,6 +83,15 @@ impl Bounds {
             }
             ended.await;
         }
+    }
+
+    /// The same without waiting; `None` where there is no place now.
+    pub(crate) fn admit_at_once(&self, has_own_connection: bool) -> Option<Admitted> {
+        self.try_admit(self.requests_max.load(Relaxed).min(self.connections_max(has_own_connection)))
+    }
+
+    fn connections_max(&self, has_own_connection: bool) -> u32 {
+        if has_own_connection { self.connections_max.load(Relaxed) } else { u32::MAX }
     }
 
     /// Lets a retry go, within the destination's bound and a fifth of the requests under way.

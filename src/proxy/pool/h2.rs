@@ -100,6 +100,12 @@ impl H2Pool {
             count(&self.stats.n_upstream_reused);
             return Ok(stream);
         }
+        // Boxed: it is rare, and would make the future of each request larger.
+        Box::pin(self.open_once(&slot, peer, terms)).await
+    }
+
+    /// A stream on a new connection, which all share that wait for one.
+    async fn open_once(&self, slot: &Slot, peer: &Peer, terms: Terms) -> Result<H2Stream, HopError> {
         let asked = Instant::now();
         let _permit = slot.opening.acquire().await.expect("the semaphore of a slot is never closed");
         // Whoever held the permit may have opened one, or failed to.
@@ -112,8 +118,7 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        // Boxed: it is rare, and would make the future of each request larger.
-        match Box::pin(open(peer, terms.connect_timeout, &self.stats)).await {
+        match open(peer, terms.connect_timeout, &self.stats).await {
             Ok(opened) => Ok(slot.put(opened, terms)),
             Err(failure) => {
                 slot.last_failure.set(Some((Instant::now(), failure)));
@@ -157,12 +162,14 @@ async fn open(
         .await
         .map_err(|_| HopError::UpstreamClosed)?;
     let (address, is_open) = (peer.address, UpstreamOpen::count(stats));
+    let told = Rc::clone(&websockets);
     // Ends when the senders and streams are dropped; the worker's LocalSet owns it.
     spawn_local(async move {
         let _is_open = is_open;
         if let Err(error) = connection.await {
             debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
         }
+        told.end();
     });
     Ok((sender, websockets))
 }
@@ -221,7 +228,7 @@ impl Shared {
 // === impl H2Stream ===
 
 impl H2Stream {
-    pub(super) async fn takes_websockets(&self) -> bool {
+    pub(super) async fn takes_websockets(&self) -> Option<bool> {
         self.count.0.websockets.are_taken().await
     }
 }

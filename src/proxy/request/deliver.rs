@@ -5,6 +5,7 @@ use std::rc::Rc;
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use spur_route::Verdict;
 use spur_trace::HopError;
+use tokio::time::timeout_at;
 
 use super::{Decided, Leaving, again, refuse};
 use crate::{
@@ -30,9 +31,16 @@ const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 pub(super) async fn deliver(client: &Client, (decided, req): Leaving) -> Response<ResponseBody> {
     let has_own_connection = decided.outgoing.speak == Speak::Http1;
     let admitted = match &decided.cluster {
-        Some(cluster) => match cluster.shared.bounds.admit(has_own_connection).await {
-            Ok(admitted) => Some(admitted),
-            Err(Overflow) => return decided.overflow(),
+        Some(cluster) => match cluster.shared.bounds.admit_at_once(has_own_connection) {
+            Some(admitted) => Some(admitted),
+            None => {
+                let admit = cluster.shared.bounds.admit(has_own_connection);
+                match Box::pin(within(decided.deadline, admit)).await {
+                    Ok(Ok(admitted)) => Some(admitted),
+                    Ok(Err(Overflow)) => return decided.overflow(),
+                    Err(error) => return decided.refused(error),
+                }
+            }
         },
         None => None,
     };
@@ -53,12 +61,25 @@ pub(super) async fn deliver(client: &Client, (decided, req): Leaving) -> Respons
     }
 }
 
+/// The wait for a place counts, too (Envoy: the route's timeout begins with the request).
+async fn within<F: Future>(deadline: Option<Deadline>, admit: F) -> Result<F::Output, HopError> {
+    match deadline {
+        None => Ok(admit.await),
+        Some(Deadline { at, error }) => timeout_at(at, admit).await.map_err(|_| error),
+    }
+}
+
 // === impl Decided ===
 
 impl Decided {
+    /// It was sent nowhere.
+    fn refused(&self, error: HopError) -> Response<ResponseBody> {
+        let refusal = Refusal::of_destination(error, &self.verdict);
+        refuse(&self.hop, &refusal, (self.shape, Some(error)))
+    }
+
     fn overflow(&self) -> Response<ResponseBody> {
-        let refusal = Refusal::overflow(&self.verdict);
-        let mut rsp = refuse(&self.hop, &refusal, (self.shape, Some(HopError::OverLimit)));
+        let mut rsp = self.refused(HopError::OverLimit);
         rsp.headers_mut().insert(OVERLOADED, HeaderValue::from_static("true"));
         rsp
     }
@@ -101,11 +122,12 @@ fn pass_on(
     let is_switched = rsp.status() == StatusCode::SWITCHING_PROTOCOLS;
     let has_agreed = match lease {
         Lease::Http1(_) => is_switched && upgrade::is_websocket(rsp.headers()),
-        Lease::Http2(_) => rsp.status().is_success(),
+        // As hyper's client has it.
+        Lease::Http2(_) => rsp.status() == StatusCode::OK,
     };
     // A success says to a stream that it is what it asked to be (RFC 8441 5).
-    let says_so = wanted.as_ref().is_some_and(|wanted| has_agreed || wanted.is_stream());
-    if is_switched || says_so && rsp.status().is_success() {
+    let is_stream = wanted.as_ref().is_some_and(|wanted| lease.is_stream() || wanted.is_stream());
+    if is_switched || is_stream && rsp.status().is_success() {
         return match wanted {
             Some(wanted) if has_agreed => wanted.switch(client, (&hop, lease, held), &mut rsp),
             // RFC 9110 15.2.2: only what was asked for. The connection is not HTTP any more.

@@ -34,6 +34,7 @@ const SETTINGS_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct WebSockets {
     are_taken: Cell<Option<bool>>,
+    has_ended: Cell<bool>,
     told: Notify,
     opened: Instant,
 }
@@ -58,16 +59,27 @@ enum Read {
 
 impl WebSockets {
     pub(super) fn opened_now() -> Self {
-        Self { are_taken: Cell::new(None), told: Notify::new(), opened: Instant::now() }
+        Self {
+            are_taken: Cell::new(None),
+            has_ended: Cell::new(false),
+            told: Notify::new(),
+            opened: Instant::now(),
+        }
     }
 
-    /// Waits until the server has said it; one that says nothing takes none.
-    pub(super) async fn are_taken(&self) -> bool {
+    /// Waits until the server has said it; `None` for one that ends, or says nothing in time.
+    pub(super) async fn are_taken(&self) -> Option<bool> {
         let told = self.told.notified();
-        if self.are_taken.get().is_none() {
+        if self.are_taken.get().is_none() && !self.has_ended.get() {
             let _too_late = timeout_at(self.opened + SETTINGS_WITHIN, told).await;
         }
-        self.are_taken.get() == Some(true)
+        self.are_taken.get()
+    }
+
+    /// Nothing more will come.
+    pub(super) fn end(&self) {
+        self.has_ended.set(true);
+        self.told.notify_waiters();
     }
 
     fn tell(&self, are_taken: bool) {

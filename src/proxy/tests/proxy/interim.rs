@@ -12,7 +12,8 @@ use tokio::{
 
 use crate::harness::{Upstream, raw, read_head, world};
 
-const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\n";
+const HINTS: &str =
+    "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nconnection: x-hop\r\nx-hop: 1\r\ncontent-length: 5\r\n\r\n";
 const PASSED_ON: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
 const FINAL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 

@@ -260,3 +260,14 @@ tls:
         assert_eq!(rules.collect::<Vec<_>>(), ["tls[0]", "tls[1]", "tls[0]"]);
     }
 }
+
+/// Who waits for its server to speak first says no name; rules for another port are none for it.
+#[tokio::test]
+async fn rules_by_name_for_another_port_leave_a_server_that_speaks_first_alone() {
+    let db = says("hello").await;
+    let rules =
+        "{hosts: [db], tls: [{match: [{sniHosts: [db], port: 443}], route: [{destination: {host: db}}]}]}";
+    let world = world().service("db", &[&db]).istio("VirtualService", rules).start().await;
+    let inlet = world.inlet(Some(caller("cart", None)), "db").await;
+    assert_eq!(heard(inlet).await, "hello");
+}

@@ -340,3 +340,29 @@ async fn open_and_idle_upstream_connections_are_counted() {
     stays.abort();
     eventually("what was given up is closed", || found() == (0, 0)).await;
 }
+
+#[tokio::test]
+async fn the_wait_for_a_place_counts_towards_the_rules_timeout() {
+    let cart = Upstream::http1("cart").on("/", never).run().await;
+    let world = world()
+        .service("cart", &[&cart])
+        .istio("DestinationRule", "{host: cart, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}, outlierDetection: {consecutiveLocalOriginFailures: 2, splitExternalLocalOriginErrors: true}}}")
+        .istio("VirtualService", "{hosts: [cart], http: [{timeout: 300ms, retries: {attempts: 0}, route: [{destination: {host: cart}}]}]}")
+        .start()
+        .await;
+    let client = world.client("cart.shop.localhost");
+    let (first, second) = tokio::join!(client.get("/"), client.get("/"));
+    for got in [first, second] {
+        assert_eq!((got.status.as_u16(), got.reason()), (504, "route-timeout"), "{}", got.text);
+    }
+    assert_eq!(cart.n_requests(), 1, "the other was sent nowhere, and nobody is blamed for it");
+}
+
+#[tokio::test]
+async fn a_deadline_that_a_rule_sets_counts() {
+    let cart = Upstream::http1("cart").on("/", never).run().await;
+    let rule = "{hosts: [cart], http: [{headers: {request: {set: {grpc-timeout: 200m}}}, route: [{destination: {host: cart}}]}]}";
+    let world = world().service("cart", &[&cart]).istio("VirtualService", rule).start().await;
+    let got = world.client("cart.shop.localhost").get("/").await;
+    assert_eq!((got.status.as_u16(), got.reason()), (504, "deadline-exceeded"), "{}", got.text);
+}

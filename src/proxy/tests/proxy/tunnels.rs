@@ -124,6 +124,8 @@ async fn there_are_tunnels_to_services_only() {
         ("me@db.shop:80", "", 400, "invalid-connect"),
         ("db.shop:80", "content-length: 5\r\n", 400, "invalid-connect"),
         ("gone.shop:80", "", 502, "connect-refused"),
+        // A refusal of gRPC has status 200, which would be consent.
+        ("db.shop:82", "content-type: application/grpc\r\n", 404, "unknown-port"),
     ] {
         let head = format!("CONNECT {target} HTTP/1.1\r\nhost: db.shop\r\n{extra}\r\n");
         let said = raw(world.entry(), format!("{head}GET / HTTP/1.1\r\nhost: db.shop\r\n\r\n")).await;
@@ -135,8 +137,8 @@ async fn there_are_tunnels_to_services_only() {
         Record::End(_, end) => Some(end.error),
         _ => None,
     });
-    let mut wanted = vec![None; 5];
-    wanted.push(Some(HopError::ConnectRefused));
+    let mut wanted = vec![None; 7];
+    wanted[5] = Some(HopError::ConnectRefused);
     assert_eq!(ends.collect::<Vec<_>>(), wanted, "those that were asked for properly");
 }
 

@@ -1,6 +1,12 @@
 //! WebSockets in streams of HTTP/2 (RFC 8441), on either side.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -89,18 +95,26 @@ async fn other_protocols_over_connect_are_refused() {
     assert_eq!((got.status, got.reason()), (StatusCode::NOT_IMPLEMENTED, "connect-not-supported"));
 }
 
-/// Takes WebSockets in streams, and says every message twice; tells what it was asked.
 async fn echo_in_streams() -> (Upstream, mpsc::Receiver<Request<()>>) {
+    answering_in_streams(&[200]).await
+}
+
+/// Takes WebSockets in streams, and says every message twice; tells what it was asked, and answers
+/// with one status after the other, the last again and again.
+async fn answering_in_streams(statuses: &'static [u16]) -> (Upstream, mpsc::Receiver<Request<()>>) {
     let (asked_tx, asked_rx) = mpsc::channel(8);
+    let n_asked = Arc::new(AtomicUsize::new(0));
     let upstream = Upstream::raw("chat", Wire::Http2, move |stream| {
-        let asked_tx = asked_tx.clone();
+        let (asked_tx, n_asked) = (asked_tx.clone(), n_asked.clone());
         async move {
             let service = service_fn(move |mut req: Request<Incoming>| {
                 let asked_tx = asked_tx.clone();
+                let nth = n_asked.fetch_add(1, Ordering::Relaxed).min(statuses.len() - 1);
                 async move {
                     let upgraded = hyper::upgrade::on(&mut req);
                     tokio::spawn(async move {
-                        let io = TokioIo::new(upgraded.await.unwrap());
+                        let Ok(upgraded) = upgraded.await else { return };
+                        let io = TokioIo::new(upgraded);
                         let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
                         while let Some(Ok(message)) = socket.next().await {
                             if message.is_close() {
@@ -111,7 +125,9 @@ async fn echo_in_streams() -> (Upstream, mpsc::Receiver<Request<()>>) {
                         }
                     });
                     asked_tx.send(req.map(|_| ())).await.unwrap();
-                    Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+                    let mut rsp = Response::new(Empty::<Bytes>::new());
+                    *rsp.status_mut() = StatusCode::from_u16(statuses[nth]).unwrap();
+                    Ok::<_, Infallible>(rsp)
                 }
             });
             let mut http = conn::http2::Builder::new(TokioExecutor::new());
@@ -181,4 +197,44 @@ async fn an_upstream_of_http2_that_takes_no_websockets_is_501() {
     assert!(said.contains("spur-reason: websocket-over-h2\r\n"), "{said}");
     assert_eq!(chat.n_requests(), 0);
     assert_eq!(world.client("chat.shop.localhost").get("/").await.text, "hi");
+}
+
+/// What is asked once more is a WebSocket still, and no tunnel.
+#[tokio::test]
+async fn a_websocket_that_is_asked_for_again_is_one() {
+    let (chat, mut asked_rx) = answering_in_streams(&[503, 200]).await;
+    let rule = "{hosts: [chat], http: [{retries: {attempts: 2, retryOn: 5xx}, route: [{destination: {host: chat}}]}]}";
+    let world = world().service("chat", &[&chat]).istio("VirtualService", rule).start().await;
+    let stream = TcpStream::connect(world.entry()).await.unwrap();
+    let request = "ws://chat.shop.localhost/ws".into_client_request().unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap(), Message::text("hello"));
+    for _ in 0..2 {
+        let asked = asked_rx.recv().await.unwrap();
+        assert_eq!(asked.extensions().get::<Protocol>().map(Protocol::as_str), Some("websocket"));
+        assert_eq!(asked.uri().path(), "/ws");
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_opens_nothing_is_no_websocket() {
+    let (chat, _asked_rx) = answering_in_streams(&[204]).await;
+    let world = world().service("chat", &[&chat]).start().await;
+    let head = HANDSHAKE.replace("connection: upgrade", "connection: upgrade, close");
+    let said = raw(world.entry(), head).await;
+    assert!(said.starts_with("HTTP/1.1 502 ") && said.contains("spur-reason: bad-response\r\n"), "{said}");
+}
+
+/// Who goes before it has said what it takes was not there.
+#[tokio::test]
+async fn an_upstream_that_goes_at_once_is_passed_over() {
+    let gone = Upstream::raw("gone", Wire::Http2, |stream| async move { drop(stream) }).await;
+    let (chat, _asked_rx) = echo_in_streams().await;
+    let world = world().service("chat", &[&gone, &chat]).start().await;
+    for _ in 0..4 {
+        let said = ask_for_stream(&world, "websocket").await;
+        assert_eq!(said.status(), 200, "{:?}", said.headers());
+    }
+    assert!(gone.n_connections() > 0, "it was tried");
 }
