@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 
 use crate::backend::Backend;
 use crate::configs::Work;
-use crate::load::{Wire, host};
+use crate::load::{KEY_HEADER, Wire, host};
 use crate::tools::Tools;
 
 /// Enough that what a proxy has anyway does not count.
@@ -33,7 +33,7 @@ pub(crate) async fn run(tools: &Tools, backend: &Backend) {
 }
 
 async fn ask(connection: &mut TcpStream) {
-    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", host());
+    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n{KEY_HEADER}: k5\r\n\r\n", host());
     connection.write_all(head.as_bytes()).await.unwrap();
     let mut read = Vec::new();
     while !read.ends_with(b"xx") {

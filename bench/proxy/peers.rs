@@ -121,7 +121,9 @@ impl Peer {
 }
 
 fn spur(program: &Path, work: &Work, (dir, flags): (&Path, &[&str])) -> (Running, SocketAddr) {
-    std::fs::write(dir.join("rules.yaml"), spur_rules::rules(work)).unwrap();
+    for (nth, text) in spur_rules::rules(work).into_iter().enumerate() {
+        std::fs::write(dir.join(format!("rules-{nth}.yaml")), text).unwrap();
+    }
     let mut command = on_proxy_core(program.to_str().unwrap());
     command
         .args(["proxy", "--listen", "127.0.0.1:0", "--workers", "1", "-o", "json", "-f"])

@@ -11,13 +11,17 @@ const NAMESPACE: &str = "default";
 /// The Service that is asked.
 pub(crate) const SERVICE: &str = "shop";
 
-/// All objects of a work.
-pub(crate) fn rules(work: &Work) -> String {
-    let mut text = service(SERVICE, "", work.upstream, work.wire);
-    for key in 0..work.n_keys {
-        text += &fork(key, work.upstream, work.wire);
+/// Keys in one file: a file of YAML may have 250,000 nodes.
+const KEYS_PER_FILE: usize = 1_000;
+
+/// All objects of a work, a text for each file.
+pub(crate) fn rules(work: &Work) -> Vec<String> {
+    let mut texts = vec![service(SERVICE, "", work.upstream, work.wire)];
+    for first in (0..work.n_keys).step_by(KEYS_PER_FILE) {
+        let keys = first..work.n_keys.min(first + KEYS_PER_FILE);
+        texts.push(keys.map(|key| fork(key, work.upstream, work.wire)).collect());
     }
-    text
+    texts
 }
 
 /// A sandbox with the key `k<number>` and its fork.

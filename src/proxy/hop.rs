@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use http::{Method, Version, uri::PathAndQuery};
 use spur_net::{Busy, Caller};
 use spur_route::{Endpoint, SpanId, TraceId, TraceParent, Verdict};
@@ -89,7 +90,7 @@ impl Hop {
                 decision: Decision::from(verdict),
                 endpoint: endpoint.cloned(),
                 method: method.clone(),
-                target: target.cloned(),
+                target: target.map(copied),
                 http_version: version,
             })
         };
@@ -254,6 +255,13 @@ impl Drop for Hop {
         };
         self.end(Some(error));
     }
+}
+
+/// A target in bytes of its own: as it comes, it is a part of the whole head, which a record in the
+/// ring would keep for as long as the ring is.
+fn copied(target: &PathAndQuery) -> PathAndQuery {
+    let bytes = Bytes::copy_from_slice(target.as_str().as_bytes());
+    PathAndQuery::from_maybe_shared(bytes).expect("a target is one")
 }
 
 fn source(caller: &Caller) -> HopSource {

@@ -1,8 +1,8 @@
 //! What a proxy worker writes down about a hop: at its start, once a second
 //! while it is long, and at its end.
 //!
-//! Nothing here is formatted: names are shared, and a path is the request's
-//! own buffer. Joining the records is left to `store`.
+//! Nothing here is formatted: names are shared, and a path is a copy, so that no
+//! record keeps the head that it was a part of. Joining the records is left to `store`.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -164,3 +164,29 @@ async fn px_3_clients_that_do_not_read_hold_a_bounded_part() {
     println!("a client that does not read: {} KiB", each / 1024);
     assert!(each < DEAF_MAX_BYTES, "{each} bytes each");
 }
+
+/// What a ring keeps of requests is what it says of them, however large their heads were.
+#[tokio::test]
+async fn records_keep_no_heads() {
+    const N_REQUESTS: usize = 3_000;
+    const HEAD_BYTES: usize = 48 * 1024;
+    let _alone = ALONE.lock().await;
+    let (handle, entry) = start().await;
+    let mut stream = TcpStream::connect(entry).await.unwrap();
+    let head = format!("GET /a HTTP/1.1\r\nhost: nobody\r\nx: {}\r\n\r\n", "x".repeat(HEAD_BYTES));
+    let mut before = 0;
+    for n in 0..N_REQUESTS {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"what is there\n") {
+            assert!(stream.read_buf(&mut said).await.unwrap() > 0, "{}", said.escape_ascii());
+        }
+        if n == N_REQUESTS / 10 {
+            before = memory("VmRSS:");
+        }
+    }
+    let growth = memory("VmRSS:").saturating_sub(before);
+    // A record of each is in the ring, and its end.
+    assert_eq!(handle.rings()[0].len(), 2 * N_REQUESTS);
+    assert!(growth < N_REQUESTS * HEAD_BYTES / 10, "grew by {growth} bytes");
+}
