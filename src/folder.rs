@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use spur_compile::files::{Addresses, Fault, File, FromFiles, table_of};
+use spur_compile::files::{Addresses, Fault, Files, FromFiles};
 use spur_net::{Names, Resolved};
 use spur_route::RoutingTable;
 use tokio::sync::mpsc;
@@ -28,7 +28,7 @@ pub(crate) struct Folder {
     /// The port of the entry listener, which stands for that port of gateways.
     entry_port: u16,
     revision: u64,
-    last: Vec<File>,
+    files: Files,
     /// The names whose addresses are endpoints.
     resolved_names: Arc<BTreeSet<Box<str>>>,
     /// What is known of them.
@@ -54,7 +54,7 @@ impl Folder {
             names,
             entry_port,
             revision: 0,
-            last: Vec::new(),
+            files: Files::default(),
             resolved_names: Arc::default(),
             addresses: Addresses::new(),
         }
@@ -66,17 +66,16 @@ impl Folder {
     /// When a file cannot be read, or there is a fault in one.
     pub(crate) fn read(&mut self) -> Result<Option<FromFiles>, FolderError> {
         let files = spur_cli::texts(&self.names).map_err(FolderError::Read)?;
-        if files == self.last && self.revision > 0 {
+        // A fault is told once, and not each time that another file changes its time.
+        if !self.files.set(files) && self.revision > 0 {
             return Ok(None);
         }
-        // A fault is told once, and not each time that another file changes its time.
-        self.last = files;
         self.table().map(Some)
     }
 
     /// What the files of the last reading come to.
     fn table(&mut self) -> Result<FromFiles, FolderError> {
-        let read = table_of(self.revision + 1, &self.last, &self.addresses);
+        let read = self.files.table(self.revision + 1, &self.addresses);
         let mut read = read.map_err(FolderError::Faults)?;
         self.revision += 1;
         self.resolved_names = read.names.clone();

@@ -2,7 +2,8 @@
 //!
 //! Reading the files themselves is left to the caller.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,29 +51,67 @@ pub struct FromFiles {
     pub names: Arc<BTreeSet<Box<str>>>,
 }
 
-/// Makes the table that the objects in files come to, with the addresses that names have, as far
-/// as they are known. Kinds that say nothing about routes are passed over.
-///
-/// # Errors
-/// Everything that is wrong, in all files: there is no table then.
-pub fn table_of(revision: u64, files: &[File], addresses: &Addresses) -> Result<FromFiles, Vec<Fault>> {
-    let mut reader = Reader::default();
-    for file in files {
-        reader.read(file);
+/// Files, and what each of them says: one that is as it was is not read again.
+#[derive(Debug, Default)]
+pub struct Files(Vec<(File, Reader)>);
+
+// === impl Files ===
+
+impl Files {
+    /// Takes these in the place of those before; whether any differs.
+    pub fn set(&mut self, files: Vec<File>) -> bool {
+        let is_same =
+            self.0.len() == files.len() && self.0.iter().zip(&files).all(|((old, _), new)| old == new);
+        if is_same {
+            return false;
+        }
+        let before = std::mem::take(&mut self.0).into_iter().map(|read| (read.0.path.clone(), read));
+        let mut before: HashMap<String, (File, Reader)> = before.collect();
+        let read = files.into_iter().map(|file| match before.remove(&file.path) {
+            Some((old, reader)) if old == file => (file, reader),
+            _ => {
+                let mut reader = Reader::default();
+                reader.read(&file);
+                (file, reader)
+            }
+        });
+        self.0 = read.collect();
+        true
     }
-    let Reader { fragments, faults, remarks } = reader;
-    if !faults.is_empty() {
-        return Err(faults);
+
+    /// Makes the table that the objects come to, with the addresses that names have, as far as they
+    /// are known. Kinds that say nothing about routes are passed over.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in all files: there is no table then.
+    pub fn table(&self, revision: u64, addresses: &Addresses) -> Result<FromFiles, Vec<Fault>> {
+        let faults: Vec<Fault> = self.0.iter().flat_map(|(_, read)| &read.faults).cloned().collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let fragments: Vec<Fragment> = self.0.iter().flat_map(|(_, read)| &read.fragments).cloned().collect();
+        let mut assembly = Assembly::of(&fragments);
+        for (name, addresses) in addresses {
+            assembly.resolve(name, addresses.clone());
+        }
+        let remarks = self.0.iter().flat_map(|(_, read)| &read.remarks).cloned().collect();
+        let table = RoutingTable::of(revision, assembly.specs());
+        Ok(FromFiles { table, remarks, n_objects: fragments.len(), names: assembly.names() })
     }
-    let mut assembly = Assembly::of(&fragments);
-    for (name, addresses) in addresses {
-        assembly.resolve(name, addresses.clone());
-    }
-    let table = RoutingTable::of(revision, assembly.specs());
-    Ok(FromFiles { table, remarks, n_objects: fragments.len(), names: assembly.names() })
 }
 
-#[derive(Default)]
+/// The table of files that are read once ([`Files::table`]).
+///
+/// # Errors
+/// As there.
+pub fn table_of(revision: u64, files: &[File], addresses: &Addresses) -> Result<FromFiles, Vec<Fault>> {
+    let mut read = Files::default();
+    read.set(files.to_vec());
+    read.table(revision, addresses)
+}
+
+/// What one file says.
+#[derive(Debug, Default)]
 struct Reader {
     fragments: Vec<Fragment>,
     faults: Vec<Fault>,
@@ -83,11 +122,13 @@ struct Reader {
 
 impl Reader {
     fn read(&mut self, file: &File) {
-        let read = yaml::documents(&file.text).and_then(|all| Ok((all, yaml::places(&file.text)?)));
-        match read {
-            Ok((documents, places)) => {
-                for (object, places) in documents.into_iter().zip(&places) {
-                    self.read_object(&file.path, object, places);
+        // Where things stand is a second reading, which only what there is to tell needs.
+        let places = OnceCell::new();
+        let places = || places.get_or_init(|| yaml::places(&file.text).unwrap_or_default());
+        match yaml::documents(&file.text) {
+            Ok(documents) => {
+                for (nth, object) in documents.into_iter().enumerate() {
+                    self.read_object(&file.path, object, &|| places().get(nth));
                 }
             }
             Err(error) => {
@@ -97,7 +138,7 @@ impl Reader {
         }
     }
 
-    fn read_object(&mut self, path: &str, mut object: Value, places: &Places) {
+    fn read_object<'a>(&mut self, path: &str, mut object: Value, places: &impl Fn() -> Option<&'a Places>) {
         if object["kind"] == "List" {
             let items = object["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
             for item in items {
@@ -109,28 +150,28 @@ impl Reader {
         let what = name_of(&object);
         let fault = |place, message: &str| Fault {
             path: path.to_owned(),
-            place: Some(place),
+            place,
             message: format!("{what}: {message}"),
         };
+        let start = || places().map(Places::start);
+        let at = |field: &str| places().map(|places| places.field(field));
         if object["kind"].as_str().is_none() || object["apiVersion"].as_str().is_none() {
-            let place = places.start();
-            self.faults.push(fault(place, "found no object, want a map with `apiVersion` and `kind`"));
+            self.faults.push(fault(start(), "found no object, want a map with `apiVersion` and `kind`"));
             return;
         }
         if let Some(reading) = spur_istio::read(&object) {
             let faults = reading.faults.iter();
-            self.faults.extend(faults.map(|one| fault(places.field(&one.path), &one.to_string())));
+            self.faults.extend(faults.map(|one| fault(at(&one.path), &one.to_string())));
             let unsupported = reading.unsupported.iter();
-            self.remarks.extend(
-                unsupported.map(|one| fault(places.field(&one.path), &format!("{}: {}", one.path, one.why))),
-            );
+            self.remarks
+                .extend(unsupported.map(|one| fault(at(&one.path), &format!("{}: {}", one.path, one.why))));
             if !reading.faults.is_empty() {
                 return;
             }
         }
         match Fragment::of(&object) {
             Ok(fragment) => self.fragments.extend(fragment),
-            Err(error) => self.faults.push(fault(places.start(), &error.to_string())),
+            Err(error) => self.faults.push(fault(start(), &error.to_string())),
         }
     }
 }
@@ -262,5 +303,30 @@ spec:
                 "a.yaml:8:12: VirtualService default/cart: spec.http[0].fault: not supported yet"
             )
         );
+    }
+
+    #[test]
+    fn what_has_changed_is_read_and_the_rest_stays() {
+        let named = |path: &str, text: &str| File { path: path.to_owned(), text: text.to_owned() };
+        let (broken, moved) = ("a: [1\n", SHOP.replace("9001", "9002"));
+        let mut files = Files::default();
+        for (shop, other, is_news) in [
+            (SHOP, "", true),
+            (SHOP, "", false),
+            (SHOP, broken, true),
+            (&moved, broken, true),
+            (&moved, "", true),
+            (SHOP, "", true),
+        ] {
+            let now = vec![named("shop.yaml", shop), named("other.yaml", other)];
+            assert_eq!(files.set(now.clone()), is_news);
+            let (kept, anew) = (files.table(1, &Addresses::new()), table_of(1, &now, &Addresses::new()));
+            match (kept, anew) {
+                (Ok(kept), Ok(anew)) => assert_eq!(kept.table, anew.table),
+                (Err(kept), Err(anew)) => assert_eq!(kept, anew),
+                (kept, anew) => panic!("{kept:?} and {anew:?}"),
+            }
+        }
+        assert!(files.set(vec![named("shop.yaml", SHOP)]), "one is gone");
     }
 }

@@ -24,6 +24,11 @@ impl<T: Clone> Named<T> {
         self.0.get(namespace)?.get(name)
     }
 
+    /// The value of a name, to be changed here and not in copies.
+    pub fn get_mut(&mut self, namespace: &str, name: &str) -> Option<&mut T> {
+        self.0.get_mut(namespace)?.get_mut(name)
+    }
+
     /// Gives a name a value, another one than before where it had one.
     pub fn insert(&mut self, (namespace, name): (&Arc<str>, &Arc<str>), value: T) {
         self.0.entry(namespace.clone()).or_default().insert(name, value);

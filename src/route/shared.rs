@@ -43,6 +43,12 @@ impl<T: Clone> Shared<T> {
         self.shard_mut(name).entry(name.into()).or_insert_with(make)
     }
 
+    /// The value of a name, to be changed here and not in copies.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        self.get(name)?;
+        self.shard_mut(name).get_mut(name)
+    }
+
     pub(crate) fn remove(&mut self, name: &str) {
         if self.get(name).is_some() {
             self.shard_mut(name).remove(name);

@@ -356,10 +356,9 @@ impl RoutingTable {
         });
         self.owners.insert(spec.key, sandbox.clone());
         for fork in &spec.forks {
-            let Some(service) = self.services.get(&spec.namespace, &fork.service) else { continue };
-            let mut service = (**service).clone();
-            service.add_fork(&sandbox, fork);
-            self.services.insert((&spec.namespace, &fork.service), Arc::new(service));
+            let Some(service) = self.services.get_mut(&spec.namespace, &fork.service) else { continue };
+            // Copied once, where an earlier table has it, too: not for each of its forks.
+            Arc::make_mut(service).add_fork(&sandbox, fork);
             self.forked.push((spec.namespace.clone(), fork.service.clone()));
         }
         let beside = self.sandboxes.entry(spec.namespace).or_default();
