@@ -14,12 +14,12 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::backend::Backend;
 use crate::configs::Work;
 use crate::load::{KEY_HEADER, Wire, host};
 use crate::peers::{Peer, Proxy};
+use crate::sockets;
 use crate::tools::Tools;
 
 const ROUNDS: usize = 5;
@@ -66,11 +66,7 @@ async fn websockets(address: SocketAddr) -> u64 {
     let mut streams = JoinSet::new();
     for _ in 0..STREAMS {
         streams.spawn(async move {
-            let mut request = format!("ws://{}/", host()).into_client_request().unwrap();
-            request.headers_mut().insert(KEY_HEADER, "k5".parse().unwrap());
-            let stream = TcpStream::connect(address).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+            let mut socket = sockets::open(address).await;
             let (start, mut n_echoes) = (Instant::now(), 0);
             while start.elapsed() < ROUND {
                 socket.send(Message::Binary(Bytes::from_static(&MESSAGE))).await.unwrap();

@@ -72,7 +72,8 @@ pub(crate) async fn run(tools: &Tools, backend: &Backend) {
     }
 }
 
-async fn open(address: SocketAddr) -> WebSocketStream<TcpStream> {
+/// A WebSocket through a proxy, with a key that it knows.
+pub(crate) async fn open(address: SocketAddr) -> WebSocketStream<TcpStream> {
     let mut request = format!("ws://{}/", host()).into_client_request().unwrap();
     request.headers_mut().insert(KEY_HEADER, "k5".parse().unwrap());
     let stream = TcpStream::connect(address).await.unwrap();

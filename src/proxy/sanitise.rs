@@ -205,6 +205,12 @@ fn extended_connect(parts: &mut Parts) -> Result<(), BadRequest> {
     Ok(())
 }
 
+/// Whether the head says that something follows it (RFC 9112 6.3).
+pub(crate) fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
+}
+
 /// RFC 9110 7.8: an upgrade is an offer, and one that we do not pass on is ignored.
 fn upgrade(parts: &Parts) -> Result<Upgrade, BadRequest> {
     let headers = &parts.headers;
@@ -214,11 +220,9 @@ fn upgrade(parts: &Parts) -> Result<Upgrade, BadRequest> {
     if !asks {
         return Ok(Upgrade::No);
     }
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
     let has_key = keys.next().is_some() && keys.next().is_none();
-    if parts.method != Method::GET || has_body || !has_key {
+    if parts.method != Method::GET || has_body(headers) || !has_key {
         return Err(BadRequest::InvalidUpgrade);
     }
     Ok(Upgrade::WebSocket)

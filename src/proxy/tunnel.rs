@@ -116,14 +116,12 @@ fn authority(parts: &Parts, n_headers_max: usize) -> Result<Authority, BadReques
     if headers.len() > n_headers_max {
         return Err(BadRequest::ManyHeaders(n_headers_max));
     }
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     let authority = parts.uri.authority().filter(|authority| {
         authority.port().is_some()
             && !authority.as_str().contains('@')
             && parts.uri.path_and_query().is_none()
     });
-    authority.filter(|_| !has_body).cloned().ok_or(BadRequest::InvalidConnect)
+    authority.filter(|_| !sanitise::has_body(headers)).cloned().ok_or(BadRequest::InvalidConnect)
 }
 
 /// The answer that opens the tunnel, which then is its own.

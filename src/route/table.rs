@@ -200,8 +200,8 @@ impl RoutingTable {
         Some(&port.service_port)
     }
 
-    /// Whether rules of the mesh for this port of a Service choose by the name that TLS asks for, so that the
-    /// first message of its connections has to be read.
+    /// Whether rules of the mesh for this port of a Service choose by the name that TLS asks for, so
+    /// that the first message of its connections has to be read.
     #[must_use]
     pub fn chooses_by_server_name(&self, namespace: &str, service: &str, port: u16) -> bool {
         let Some(service) = self.service(namespace, service) else { return false };

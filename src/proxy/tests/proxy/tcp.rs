@@ -9,20 +9,9 @@ use tokio::{
 
 use crate::harness::{Upstream, caller, raw, world};
 
-/// Speaks first, then says everything back once the client has closed its half.
-async fn echo(greeting: &'static str) -> Upstream {
-    Upstream::raw("db", Wire::Tcp, move |mut stream: TcpStream| async move {
-        stream.write_all(greeting.as_bytes()).await.unwrap();
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).await.unwrap();
-        stream.write_all(&all).await.unwrap();
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_server_that_speaks_first_is_heard_and_halves_close_by_themselves() {
-    let db = echo("hello ").await;
+    let db = Upstream::echo("hello ").await;
     let world = world().service("db", &[&db]).start().await;
     let inlet = world.inlet(Some(caller("cart", None)), "db").await;
     let mut client = TcpStream::connect(inlet).await.unwrap();
@@ -42,7 +31,7 @@ async fn a_server_that_speaks_first_is_heard_and_halves_close_by_themselves() {
 
 #[tokio::test]
 async fn the_callers_sandbox_chooses_the_version() {
-    let (baseline, fork) = (echo("baseline").await, echo("fork").await);
+    let (baseline, fork) = (Upstream::echo("baseline").await, Upstream::echo("fork").await);
     let world = world().service("db", &[&baseline]).fork("pr-1", "db", &fork).start().await;
     for (sandbox, wanted) in [(None, "baseline"), (Some("pr-1"), "fork"), (Some("pr-2"), "baseline")] {
         let inlet = world.inlet(Some(caller("cart", sandbox)), "db").await;
@@ -56,7 +45,7 @@ async fn the_callers_sandbox_chooses_the_version() {
 
 #[tokio::test]
 async fn what_does_not_begin_like_http_is_relayed_where_nothing_was_said() {
-    let db = echo("").await;
+    let db = Upstream::echo("").await;
     let world = world().service("db", &[&db]).wire("db", Wire::Auto).start().await;
     let inlet = world.inlet(None, "db").await;
     let hello = b"\x16\x03\x01\x00\x05hello";
@@ -70,7 +59,7 @@ async fn what_does_not_begin_like_http_is_relayed_where_nothing_was_said() {
 
 #[tokio::test]
 async fn what_does_not_begin_like_http_is_closed_where_http_was_said() {
-    let db = echo("").await;
+    let db = Upstream::echo("").await;
     let world = world().service("db", &[&db]).wire("db", Wire::Http1).start().await;
     let inlet = world.inlet(None, "db").await;
     assert_eq!(raw(inlet, b"\x16\x03\x01\x00\x05hello").await, "");

@@ -5,7 +5,6 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use spur_net::Connect;
 use spur_proxy::Config;
-use spur_route::Wire;
 use spur_trace::{HopError, Record};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,17 +16,6 @@ use crate::harness::{PATIENCE, Upstream, World, caller, raw, read_head, world};
 
 fn allowed(config: &mut Config) {
     config.limits.connect = Connect::Services;
-}
-
-/// Speaks first, then says everything back once the client has closed its half.
-async fn echo(greeting: &'static str) -> Upstream {
-    Upstream::raw("db", Wire::Tcp, move |mut stream: TcpStream| async move {
-        stream.write_all(greeting.as_bytes()).await.unwrap();
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).await.unwrap();
-        stream.write_all(&all).await.unwrap();
-    })
-    .await
 }
 
 /// What is said after `head` and `bytes`, up to the end.
@@ -44,7 +32,7 @@ async fn said(world: &World, head: &str, bytes: &str) -> (String, String) {
 
 #[tokio::test]
 async fn a_tunnel_leads_to_the_port_of_a_service_and_its_halves_close_by_themselves() {
-    let db = echo("hello ").await;
+    let db = Upstream::echo("hello ").await;
     let world = world().service("db", &[&db]).config(allowed).start().await;
     let (answer, rest) = said(&world, "CONNECT db.shop:80 HTTP/1.1\r\nhost: db.shop:80", "SELECT 1;").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -60,7 +48,7 @@ async fn a_tunnel_leads_to_the_port_of_a_service_and_its_halves_close_by_themsel
 /// Early bytes go where the others go.
 #[tokio::test]
 async fn what_is_sent_with_the_head_arrives() {
-    let db = echo("").await;
+    let db = Upstream::echo("").await;
     let world = world().service("db", &[&db]).config(allowed).start().await;
     let mut client = TcpStream::connect(world.entry()).await.unwrap();
     client
@@ -77,7 +65,7 @@ async fn what_is_sent_with_the_head_arrives() {
 
 #[tokio::test]
 async fn a_key_and_a_preview_host_choose_the_version() {
-    let (baseline, fork) = (echo("baseline").await, echo("fork").await);
+    let (baseline, fork) = (Upstream::echo("baseline").await, Upstream::echo("fork").await);
     let world = world().service("db", &[&baseline]).fork("pr-1", "db", &fork).config(allowed).start().await;
     for (head, wanted) in [
         ("CONNECT db.shop:80 HTTP/1.1\r\nhost: db.shop:80", "baseline"),
@@ -92,7 +80,7 @@ async fn a_key_and_a_preview_host_choose_the_version() {
 
 #[tokio::test]
 async fn a_tunnel_in_a_stream_of_http2_is_one_too() {
-    let db = echo("hello ").await;
+    let db = Upstream::echo("hello ").await;
     let world = world().service("db", &[&db]).config(allowed).start().await;
     let mut connection = world.client("db.shop").connect_h2().await;
     let request = Request::builder().method(Method::CONNECT).uri("db.shop:80");
@@ -110,7 +98,7 @@ async fn a_tunnel_in_a_stream_of_http2_is_one_too() {
 /// PX-14: no open proxy; what is no port of a Service is not reached, and what is sent on is no request.
 #[tokio::test]
 async fn there_are_tunnels_to_services_only() {
-    let db = echo("").await;
+    let db = Upstream::echo("").await;
     let gone = Upstream::gone("gone").await;
     let world = world().service("db", &[&db]).service("gone", &[&gone]).config(allowed).start().await;
     let own = format!("{}", world.entry());

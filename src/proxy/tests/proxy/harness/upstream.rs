@@ -18,6 +18,7 @@ use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use spur_route::Wire;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
 };
@@ -86,6 +87,17 @@ impl Upstream {
             }
         });
         Self { address, name, wire, seen: Arc::default(), n_connections, task: task.abort_handle() }
+    }
+
+    /// Bytes: speaks first, then says everything back once the client has closed its half.
+    pub(crate) async fn echo(greeting: &'static str) -> Self {
+        Self::raw("db", Wire::Tcp, move |mut stream| async move {
+            stream.write_all(greeting.as_bytes()).await.unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            stream.write_all(&all).await.unwrap();
+        })
+        .await
     }
 
     /// Nobody listens here any more.
