@@ -47,13 +47,11 @@ fn main() {
         if is_asked("idle") {
             start::idle(Duration::from_secs(10)).await;
         }
-        // Lists read what the writes have made.
-        if is_asked("writes") || is_asked("lists") {
-            let spur = writes::run().await;
-            if is_asked("lists") {
-                lists::run(&spur).await;
-            }
-            spur.end().await;
+        if is_asked("writes") {
+            writes::run().await;
+        }
+        if is_asked("lists") {
+            lists::run().await;
         }
         if is_asked("watches") {
             watches::idle().await;

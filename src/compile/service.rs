@@ -7,7 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
 use spur_api::labels;
-use spur_route::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Wire};
+use spur_route::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Visibility, Wire};
 
 use super::assembly::Pods;
 use super::slice::SliceFragment;
@@ -64,6 +64,7 @@ impl ServiceFragment {
             name: self.name.clone(),
             revision: self.revision,
             hosts: Vec::new(),
+            export_to: Visibility::Everyone,
             ports: self.ports.clone(),
             endpoints: self.endpoints(slices, pods),
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use spur_route::{
     Ask, Destination, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec,
-    Wire,
+    Source, Visibility, Wire,
 };
 
 use super::Fragment;
@@ -91,6 +91,7 @@ fn spec(name: &str, ports: Vec<PortSpec>, mut endpoints: Vec<EndpointSpec>) -> S
         name: name.into(),
         revision: 7,
         hosts: Vec::new(),
+        export_to: Visibility::Everyone,
         ports,
         endpoints,
     }
@@ -416,6 +417,46 @@ fn a_service_entry_is_a_destination() {
     let http = json!([{"route": [{"destination": {"host": "api.example.com"}}]}]);
     let to = istio("VirtualService", "v", "2026-01-01T00:00:00Z", json!({"hosts": ["cart"], "http": http}));
     assert_eq!(taken_by(&[service("cart", json!([{"port": 80}])), entry, to]), ["127.0.0.9"]);
+}
+
+/// `exportTo`: the caller's own namespace comes first, then what is older, of those that it sees.
+#[test]
+fn a_service_entry_is_there_for_those_who_see_it() {
+    let entry = |namespace: &str, day: u8, address: &str, export_to: &[&str]| {
+        let entry = json!({
+            "hosts": ["api.example.com"], "resolution": "STATIC", "exportTo": export_to,
+            "ports": [{"number": 80, "name": "http"}], "endpoints": [{"address": address}],
+        });
+        let mut entry = istio("ServiceEntry", "api", &format!("2026-01-0{day}T00:00:00Z"), entry);
+        entry["metadata"]["namespace"] = json!(namespace);
+        entry
+    };
+    let table = table_of(&[
+        entry("shop", 1, "127.0.0.1", &["."]),
+        entry("bank", 2, "127.0.0.2", &["bank", "shop"]),
+        entry("all", 3, "127.0.0.3", &[]),
+        entry("none", 4, "127.0.0.4", &["~"]),
+    ]);
+    let (headers, uri) = (http::HeaderMap::new(), http::Uri::from_static("/"));
+    for (namespace, wanted) in [
+        (Some("shop"), "127.0.0.1"),
+        (Some("bank"), "127.0.0.2"),
+        (Some("elsewhere"), "127.0.0.3"),
+        (Some("none"), "127.0.0.3"),
+        (None, "127.0.0.3"),
+    ] {
+        let source =
+            namespace.map(|namespace| Source { namespace, workload: "w", labels: None, sandbox: None });
+        let ask = Ask {
+            host: "api.example.com",
+            headers: &headers,
+            uri: &uri,
+            ..Ask::request(Destination::Host("api.example.com"), source)
+        };
+        let verdict = spur_route::decide(&table, &ask);
+        let taken: Vec<String> = verdict.backends().iter().map(|it| it.address.ip().to_string()).collect();
+        assert_eq!(taken, [wanted], "{namespace:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::honoured("resolution"),
     Field::holds("endpoints", ENDPOINT),
     Field::reported("workloadSelector", "not supported yet: list the endpoints"),
-    Field::reported("exportTo", "every namespace sees it"),
+    Field::honoured("exportTo"),
     Field::reported("subjectAltNames", "name them in a DestinationRule"),
 ];
 
@@ -108,6 +108,7 @@ pub(crate) fn read(place: &Place<'_>, spec: &Message<'_>) -> Vec<EntrySpec> {
     if hosts.is_empty() {
         spec.fault(FieldError::required(spec.at("hosts"), "service entry must have at least one host"));
     }
+    let export_to = hosts::visibility(spec, place.namespace);
     let mut entries = Vec::new();
     for (index, host) in hosts.into_iter().enumerate() {
         let at = format!("hosts[{index}]");
@@ -128,6 +129,7 @@ pub(crate) fn read(place: &Place<'_>, spec: &Message<'_>) -> Vec<EntrySpec> {
             name: host.as_str().into(),
             revision: place.revision,
             hosts: vec![host.into()],
+            export_to: export_to.clone(),
             ports: ports.iter().map(|port| port.spec.clone()).collect(),
             endpoints: endpoints.addresses.clone(),
         };

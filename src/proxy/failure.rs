@@ -40,6 +40,7 @@ pub(crate) fn status(error: HopError) -> StatusCode {
         | HopError::NoHealthyEndpoint
         | HopError::OverLimit
         | HopError::Idle
+        | HopError::TooOld
         | HopError::Draining => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -52,6 +53,7 @@ pub(crate) fn words(error: HopError) -> &'static str {
         HopError::ConnectFailed => "the connection failed",
         HopError::TlsFailed(fault) => tls_words(fault),
         HopError::Idle => "no byte came for too long",
+        HopError::TooOld => "the connection was open for longer than `maxConnectionDuration`",
         HopError::UpstreamClosed => "it closed the connection before it answered",
         HopError::BadResponse => "its answer is not a valid response",
         HopError::ResponseTimeout => "its response did not begin in time",
@@ -101,6 +103,7 @@ pub(crate) fn hint(error: HopError) -> &'static str {
         | HopError::StreamRefused
         | HopError::OverLimit
         | HopError::Idle
+        | HopError::TooOld
         | HopError::Draining => "try again",
     }
 }

@@ -33,10 +33,17 @@ pub(crate) struct Pool {
 pub(crate) struct Terms {
     pub(crate) connect_timeout: Duration,
     /// Without a request it is closed after this long.
-    pub(crate) idle_max: Duration,
+    pub(crate) idle_max: Millis,
     /// It is closed after so many requests.
     pub(crate) requests_max: u32,
+    /// It takes no request when it is older.
+    pub(crate) age_max: Millis,
 }
+
+/// A time in milliseconds; as many as there can be are for ever. A fourth of a [`Duration`]: the
+/// future of each request holds several copies of its [`Terms`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Millis(u32);
 
 /// By upstream, with a hash that is fast on little: who sends requests chooses none of them.
 type ByPeer<T> = HashMap<Peer, T, foldhash::fast::RandomState>;
@@ -81,14 +88,30 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 impl Terms {
     pub(crate) fn of(policy: Option<&ConnectionPool>, connect_timeout: Duration) -> Self {
         let idle_max = match policy.and_then(|policy| policy.idle_timeout) {
-            None => IDLE_MAX,
+            None => Some(IDLE_MAX),
             // As in Envoy: never.
-            Some(Duration::ZERO) => Duration::MAX,
-            Some(time) => time,
+            Some(Duration::ZERO) => None,
+            some => some,
         };
         let requests_max = policy.map_or(0, |policy| policy.requests_per_connection);
         let requests_max = if requests_max == 0 { u32::MAX } else { requests_max };
-        Self { connect_timeout, idle_max, requests_max }
+        let age_max = policy.and_then(|policy| policy.connection_duration_max);
+        let (idle_max, age_max) = (Millis::of(idle_max), Millis::of(age_max));
+        Self { connect_timeout, idle_max, requests_max, age_max }
+    }
+}
+
+// === impl Millis ===
+
+impl Millis {
+    /// `None` is for ever.
+    fn of(time: Option<Duration>) -> Self {
+        let millis = time.and_then(|time| u32::try_from(time.as_millis()).ok());
+        Self(millis.unwrap_or(u32::MAX))
+    }
+
+    fn are_over(self, since: Instant, now: Instant) -> bool {
+        self.0 != u32::MAX && now.duration_since(since) >= Duration::from_millis(self.0.into())
     }
 }
 

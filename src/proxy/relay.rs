@@ -79,21 +79,23 @@ pub(crate) async fn relay<S>(
     };
     let within = connect_timeout(worker, verdict);
     match reach(&hop, (backends, first_idx), (origin, within)).await {
-        Ok(upstream) => copy(&hop, (client, upstream), idle_timeout(verdict)).await,
+        Ok(upstream) => copy(&hop, (client, upstream), Span::of(verdict)).await,
         Err(undelivered) => hop.end(Some(undelivered.error)),
     }
 }
 
-/// How long no byte may come; `None`: as long as it likes.
-pub(crate) fn idle_timeout(verdict: &Verdict) -> Option<Duration> {
-    let pool = verdict.policy.as_deref().and_then(|policy| policy.connection_pool.as_ref());
-    let idle = pool.and_then(|pool| pool.tcp_idle_timeout).unwrap_or(IDLE_TIMEOUT);
-    Some(idle).filter(|idle| !idle.is_zero())
+/// How long a connection may last; `None`: as long as it likes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    /// Without a byte.
+    idle_max: Option<Duration>,
+    /// Since it was made.
+    age_max: Option<Duration>,
 }
 
-/// Copies both ways until both sides have closed, each half by itself, one fails, or no byte has
-/// come for `idle`; then ends the hop.
-pub(crate) async fn copy<A, B>(hop: &Hop, (client, upstream): (A, B), idle: Option<Duration>)
+/// Copies both ways until both sides have closed, each half by itself, one fails, or `span` is
+/// over; then ends the hop.
+pub(crate) async fn copy<A, B>(hop: &Hop, (client, upstream): (A, B), span: Span)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -104,22 +106,10 @@ where
     let copied = tokio::select! {
         biased;
         copied = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER_BYTES, BUFFER_BYTES) => copied,
-        () = idle_for(idle, &moved) => return hop.end(Some(HopError::Idle)),
+        error = span.end(&moved) => return hop.end(Some(error)),
     };
     let error = if client.has_failed { HopError::ClientGone } else { HopError::ResponseAborted };
     hop.end(copied.err().map(|_| error));
-}
-
-/// Until nothing has moved for that long.
-async fn idle_for(idle: Option<Duration>, moved: &Cell<Instant>) {
-    let Some(idle) = idle else { return std::future::pending().await };
-    loop {
-        let due = moved.get() + idle;
-        if due <= Instant::now() {
-            return;
-        }
-        sleep_until(due).await;
-    }
 }
 
 /// The client's side of a copy, which counts both ways and knows its own failures.
@@ -151,6 +141,36 @@ pub(crate) async fn reach(
                 return Err(Undelivered { error, endpoint: endpoint.clone(), n_tried: nth });
             }
             Err(_) => {}
+        }
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    /// What the policy of a verdict says about connections whose bytes are not read.
+    pub(crate) fn of(verdict: &Verdict) -> Self {
+        let pool = verdict.policy.as_deref().and_then(|policy| policy.connection_pool.as_ref());
+        let idle = pool.and_then(|pool| pool.tcp_idle_timeout).unwrap_or(IDLE_TIMEOUT);
+        Self {
+            idle_max: Some(idle).filter(|idle| !idle.is_zero()),
+            age_max: pool.and_then(|pool| pool.connection_duration_max),
+        }
+    }
+
+    /// Waits until it is over, for a connection that begins now and on which bytes last moved then.
+    async fn end(self, moved: &Cell<Instant>) -> HopError {
+        let old = self.age_max.and_then(|age| Instant::now().checked_add(age));
+        loop {
+            let idle = self.idle_max.and_then(|idle| moved.get().checked_add(idle));
+            let dues = [old.map(|due| (due, HopError::TooOld)), idle.map(|due| (due, HopError::Idle))];
+            let Some((due, error)) = dues.into_iter().flatten().min_by_key(|(due, _)| *due) else {
+                return std::future::pending().await;
+            };
+            if due <= Instant::now() {
+                return error;
+            }
+            sleep_until(due).await;
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     connect::Upstream,
     connection::Client,
     hop::{Begin, Hop},
-    relay::{copy, idle_timeout, reach},
+    relay::{Span, copy, reach},
     request::{connect_timeout, source},
     respond::{Refusal, Shape, respond},
     sanitise::{self, BadRequest},
@@ -132,12 +132,12 @@ fn opened(
     verdict: &Verdict,
 ) -> Response<ResponseBody> {
     hop.set_status(StatusCode::OK);
-    let (tunnel, idle) = (Rc::clone(hop), idle_timeout(verdict));
+    let (tunnel, span) = (Rc::clone(hop), Span::of(verdict));
     let open = Rc::clone(&client.open);
     client.worker.tasks.spawn_local(async move {
         // The client may go before it has its answer; the hop then ends as dropped.
         if let Ok(upgraded) = on_upgrade.await {
-            copy(&tunnel, (TokioIo::new(upgraded), upstream), idle).await;
+            copy(&tunnel, (TokioIo::new(upgraded), upstream), span).await;
         }
         drop(open);
     });

@@ -26,7 +26,7 @@ use crate::{
     fields::Fields,
     hop::Hop,
     pool::Lease,
-    relay::copy,
+    relay::{Span, copy},
     sanitise::{self, SEC_WEBSOCKET_KEY, Upgrade},
 };
 
@@ -123,5 +123,5 @@ async fn tunnel(hop: Rc<Hop>, client: OnUpgrade, upstream: OnUpgrade) {
     };
     let (client, upstream): (TokioIo<Upgraded>, TokioIo<Upgraded>) =
         (TokioIo::new(client), TokioIo::new(upstream));
-    copy(&hop, (client, upstream), None).await;
+    copy(&hop, (client, upstream), Span::default()).await;
 }

@@ -72,6 +72,9 @@ pub struct ConnectionPool {
     pub connect_timeout: Option<Duration>,
     /// A connection without bytes is closed after this long; zero: never. `None`: 1 h.
     pub tcp_idle_timeout: Option<Duration>,
+    /// A connection is closed so long after it was made, one for HTTP when its requests have ended.
+    /// `None`: never for that.
+    pub connection_duration_max: Option<Duration>,
     /// Requests that wait for a connection.
     pub pending_max: u32,
     /// Requests at once.
@@ -153,6 +156,7 @@ impl Default for ConnectionPool {
             connections_max: u32::MAX,
             connect_timeout: None,
             tcp_idle_timeout: None,
+            connection_duration_max: None,
             pending_max: u32::MAX,
             requests_max: u32::MAX,
             requests_per_connection: 0,

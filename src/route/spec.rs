@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::named::Named;
-use crate::rule_spec::RuleSpecs;
+use crate::rule_spec::{RuleSpecs, Visibility};
 use crate::wire::Wire;
 
 /// Everything that a table is made from.
@@ -36,6 +36,8 @@ pub struct ServiceSpec {
     pub revision: u64,
     /// Hosts that are not the cluster's, in lower case: those of a ServiceEntry.
     pub hosts: Vec<Box<str>>,
+    /// Who sees those hosts.
+    pub export_to: Visibility,
     /// The Service's ports, in the order of the object.
     pub ports: Vec<PortSpec>,
     /// The baseline endpoints of all ports, ready or not.

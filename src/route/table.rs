@@ -31,8 +31,8 @@ pub struct RoutingTable {
     services: Named<Arc<Service>>,
     /// The names of Services that preview hosts may hold shortened, from that form.
     full_names: Named<Arc<str>>,
-    /// Services by a host that is not the cluster's, as namespace and name.
-    hosts: Map<Box<str>, At>,
+    /// Those that have a host that is not the cluster's, the older first.
+    hosts: Map<Box<str>, Vec<Arc<ServiceSpec>>>,
     sandboxes: Map<Arc<str>, Sandboxes>,
     owners: Map<Arc<str>, Arc<Sandbox>>,
     /// The Services that have forks.
@@ -237,10 +237,13 @@ impl RoutingTable {
         &self.rules
     }
 
-    /// The Service that has this host, which is not the cluster's.
-    pub(crate) fn service_of_host(&self, host: &str) -> Option<&Service> {
-        let (namespace, name) = self.hosts.get(host)?;
-        self.service(namespace, name)
+    /// The Service that has this host, which is not the cluster's, for a caller from this namespace:
+    /// the first that the caller sees, one of its own namespace before others.
+    pub(crate) fn service_of_host(&self, host: &str, caller: Option<&str>) -> Option<&Service> {
+        let seen = || self.hosts.get(host).into_iter().flatten().filter(|it| it.export_to.includes(caller));
+        let own = seen().find(|it| caller == Some(&*it.namespace));
+        let spec = own.or_else(|| seen().next())?;
+        self.service(&spec.namespace, &spec.name)
     }
 
     pub(crate) fn carriers(&self) -> &CarrierSpec {
@@ -305,8 +308,7 @@ impl RoutingTable {
         }
         for entry in &*entries {
             for host in &entry.hosts {
-                let at = (entry.namespace.clone(), entry.name.clone());
-                self.hosts.entry(host.clone()).or_insert(at);
+                self.hosts.entry(host.clone()).or_default().push(entry.clone());
             }
         }
         // Of two of one name, the first counts.

@@ -156,6 +156,8 @@ pub enum HopError {
     TlsFailed(TlsFault),
     /// A connection was closed because no byte came for too long.
     Idle,
+    /// A connection was closed because it had been open for too long.
+    TooOld,
     /// The endpoint closed the connection before it answered.
     UpstreamClosed,
     /// The endpoint's answer is not HTTP.
@@ -279,6 +281,7 @@ impl HopError {
             Self::ConnectFailed => "connect-failed",
             Self::TlsFailed(_) => "tls-failed",
             Self::Idle => "idle",
+            Self::TooOld => "too-old",
             Self::UpstreamClosed => "upstream-closed",
             Self::BadResponse => "bad-response",
             Self::ResponseTimeout => "response-timeout",

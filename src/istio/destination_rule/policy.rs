@@ -11,7 +11,7 @@ const TCP: &[Field] = &[
     Field::honoured("maxConnections"),
     Field::honoured("connectTimeout"),
     Field::reported("tcpKeepalive", "the system's own are used"),
-    Field::reported("maxConnectionDuration", "not supported yet"),
+    Field::honoured("maxConnectionDuration"),
     Field::honoured("idleTimeout"),
 ];
 
@@ -63,6 +63,7 @@ pub(super) fn connection_pool(held: &Held<'_>) -> ConnectionPool {
         read.connections_max = tcp.number_within("maxConnections", 1, u32::MAX).unwrap_or(u32::MAX);
         read.connect_timeout = tcp.duration("connectTimeout");
         read.tcp_idle_timeout = tcp.duration_or_zero("idleTimeout");
+        read.connection_duration_max = tcp.duration("maxConnectionDuration");
     }
     if let Some(held) = pool.message("http") {
         let http = held.checked(HTTP);

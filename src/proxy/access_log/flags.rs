@@ -23,6 +23,7 @@ fn of_error(error: HopError) -> &'static str {
         | HopError::ConnectFailed
         | HopError::TlsFailed(_) => "UF",
         HopError::Idle => "SI",
+        HopError::TooOld => "DT",
         HopError::UpstreamClosed | HopError::ResponseAborted => "UC",
         HopError::BadResponse | HopError::WebSocketOverH2 => "UPE",
         HopError::ResponseTimeout | HopError::RouteTimeout | HopError::DeadlineExceeded => "UT",

@@ -47,6 +47,7 @@ pub(crate) struct H1Lease {
     pool: Rc<H1Pool>,
     /// This request's.
     terms: Terms,
+    opened: Instant,
     /// With this one.
     n_requests: u32,
 }
@@ -60,9 +61,10 @@ struct IdleByPeer {
 #[derive(Debug)]
 struct Idle {
     sender: SendRequest<RequestBody>,
+    opened: Instant,
     since: Instant,
-    /// That of the request that it served last.
-    idle_max: Duration,
+    /// Those of the request that it served last.
+    terms: Terms,
     n_requests: u32,
 }
 
@@ -76,22 +78,25 @@ impl H1Pool {
     /// An idle connection, or a new one.
     pub(super) async fn ready(pool: &Rc<Self>, peer: &Peer, terms: Terms) -> Result<H1Lease, HopError> {
         let idle = pool.change(|idle| idle.take(peer, terms));
-        let (sender, n_before) = match idle {
-            Some(Idle { sender, n_requests, .. }) => {
+        let (sender, opened, n_before) = match idle {
+            Some(Idle { sender, opened, n_requests, .. }) => {
                 count(&pool.stats.n_upstream_reused);
-                (sender, n_requests)
+                (sender, opened, n_requests)
             }
             // Boxed: it is rare, and would make the future of each request larger.
-            None => (Box::pin(open(peer, terms.connect_timeout, &pool.stats)).await?, 0),
+            None => {
+                let sender = Box::pin(open(peer, terms.connect_timeout, &pool.stats)).await?;
+                (sender, Instant::now(), 0)
+            }
         };
         let n_requests = n_before.saturating_add(1);
-        Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), terms, n_requests })
+        Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), terms, opened, n_requests })
     }
 
     pub(super) fn sweep(&self, now: Instant) {
         self.change(|idle| {
             idle.by_peer.retain(|_, connections| {
-                connections.retain(|c| !c.sender.is_closed() && now.duration_since(c.since) < c.idle_max);
+                connections.retain(|c| !c.is_over(c.terms, now));
                 !connections.is_empty()
             });
             idle.n_idle = idle.by_peer.values().map(Vec::len).sum();
@@ -140,11 +145,9 @@ impl IdleByPeer {
         let mut place = connections.len();
         while let Some(idx) = place.checked_sub(1) {
             place = idx;
-            let Idle { sender, since, idle_max, n_requests } = &connections[idx];
-            let is_over = sender.is_closed()
-                || now.duration_since(*since) >= terms.idle_max.min(*idle_max)
-                || *n_requests >= terms.requests_max;
-            if !is_over && !sender.is_ready() {
+            let idle = &connections[idx];
+            let is_over = idle.is_over(idle.terms, now) || idle.is_over(terms, now);
+            if !is_over && !idle.sender.is_ready() {
                 continue;
             }
             let taken = connections.remove(idx);
@@ -166,6 +169,18 @@ impl IdleByPeer {
     }
 }
 
+// === impl Idle ===
+
+impl Idle {
+    /// Whether it serves no more requests by these terms.
+    fn is_over(&self, terms: Terms, now: Instant) -> bool {
+        self.sender.is_closed()
+            || terms.idle_max.are_over(self.since, now)
+            || terms.age_max.are_over(self.opened, now)
+            || self.n_requests >= terms.requests_max
+    }
+}
+
 // === impl H1Lease ===
 
 impl H1Lease {
@@ -179,9 +194,10 @@ impl H1Lease {
     }
 
     pub(super) fn give_back(self) {
-        let Self { sender, peer, pool, terms, n_requests } = self;
-        if !sender.is_closed() && n_requests < terms.requests_max {
-            let idle = Idle { sender, since: Instant::now(), idle_max: terms.idle_max, n_requests };
+        let Self { sender, peer, pool, terms, opened, n_requests } = self;
+        let now = Instant::now();
+        let idle = Idle { sender, opened, since: now, terms, n_requests };
+        if !idle.is_over(terms, now) {
             pool.change(|all| all.put(peer, idle));
         }
     }

@@ -81,9 +81,10 @@ struct Usage {
     n_streams: Cell<usize>,
     /// With those that have ended.
     n_requests: Cell<u32>,
+    opened: Instant,
     idle_since: Cell<Instant>,
-    /// That of the request that came last.
-    idle_max: Cell<Duration>,
+    /// Those of the request that came last.
+    terms: Cell<Terms>,
 }
 
 // === impl H2Pool ===
@@ -185,9 +186,8 @@ impl Slot {
         let mut connections = self.connections.borrow_mut();
         let now = Instant::now();
         // One that has served its time ends with its last stream.
-        connections.retain(|c| {
-            !c.sender.is_closed() && !c.usage.is_expired(now) && c.usage.n_requests.get() < terms.requests_max
-        });
+        connections
+            .retain(|c| !c.sender.is_closed() && !c.usage.is_expired(now) && !c.usage.is_over(terms, now));
         connections
             .iter()
             .find(|c| c.usage.n_streams.get() < N_STREAMS_PER_CONNECTION)
@@ -199,12 +199,14 @@ impl Slot {
         (sender, websockets): (SendRequest<RequestBody>, Rc<WebSockets>),
         terms: Terms,
     ) -> H2Stream {
+        let now = Instant::now();
         let usage = Rc::new(Usage {
             websockets,
             n_streams: Cell::new(0),
             n_requests: Cell::new(0),
-            idle_since: Cell::new(Instant::now()),
-            idle_max: Cell::new(terms.idle_max),
+            opened: now,
+            idle_since: Cell::new(now),
+            terms: Cell::new(terms),
         });
         let shared = Shared { sender, usage };
         let stream = shared.stream(terms);
@@ -217,10 +219,10 @@ impl Slot {
 
 impl Shared {
     fn stream(&self, terms: Terms) -> H2Stream {
-        let Usage { n_streams, n_requests, idle_max, .. } = &*self.usage;
+        let Usage { n_streams, n_requests, terms: last, .. } = &*self.usage;
         n_streams.set(n_streams.get() + 1);
         n_requests.set(n_requests.get().saturating_add(1));
-        idle_max.set(terms.idle_max);
+        last.set(terms);
         H2Stream { sender: self.sender.clone(), count: StreamCount(Rc::clone(&self.usage)), is_reused: false }
     }
 }
@@ -236,8 +238,16 @@ impl H2Stream {
 // === impl Usage ===
 
 impl Usage {
+    /// Whether it has nothing to do any more.
     fn is_expired(&self, now: Instant) -> bool {
-        self.n_streams.get() == 0 && now.duration_since(self.idle_since.get()) >= self.idle_max.get()
+        let terms = self.terms.get();
+        let is_idle = terms.idle_max.are_over(self.idle_since.get(), now);
+        self.n_streams.get() == 0 && (is_idle || self.is_over(terms, now))
+    }
+
+    /// Whether it takes no more requests by these terms.
+    fn is_over(&self, terms: Terms, now: Instant) -> bool {
+        self.n_requests.get() >= terms.requests_max || terms.age_max.are_over(self.opened, now)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use spur_net::{Destination, Inlet, bind_loopback};
 use spur_proxy::{Config, Handle, Proxy};
-use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Wire};
+use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Visibility, Wire};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, sink},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -73,6 +73,7 @@ async fn start() -> (Handle, SocketAddr) {
         name: "blobs".into(),
         revision: 1,
         hosts: Vec::new(),
+        export_to: Visibility::Everyone,
         ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Http1 }],
         endpoints: vec![EndpointSpec {
             port: 80,

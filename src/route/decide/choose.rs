@@ -45,7 +45,7 @@ pub(super) fn candidate<'t>(
     (asked, caller): (u16, Option<&str>),
 ) -> Option<Candidate<'t>> {
     let service = match &*to.namespace {
-        "" => table.service_of_host(&to.name)?,
+        "" => table.service_of_host(&to.name, caller)?,
         namespace => table.service(namespace, &to.name)?,
     };
     let port = match (to.port, &service.ports[..]) {

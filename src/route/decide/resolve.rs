@@ -82,7 +82,7 @@ fn resolve_host<'t>(
         Err(Reason::UnknownHost) => Reason::UnknownHost,
         other => return other,
     };
-    if let Some(service) = table.service_of_host(host) {
+    if let Some(service) = table.service_of_host(host, caller) {
         let port = service.default_port().ok_or(Reason::UnknownPort)?;
         return Ok(Target::of_service((service, port), None, caller));
     }
@@ -107,7 +107,7 @@ fn resolve_tunnel<'t>(
     let named = match resolve_name(table, host, caller) {
         Ok(target) => target.named.map(|(service, _)| (service, target.preview)).ok_or(Reason::UnknownHost),
         Err(Reason::UnknownHost) => {
-            table.service_of_host(host).map(|service| (service, None)).ok_or(Reason::UnknownHost)
+            table.service_of_host(host, caller).map(|service| (service, None)).ok_or(Reason::UnknownHost)
         }
         Err(other) => Err(other),
     };

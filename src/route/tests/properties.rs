@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use spur_route::{
     Ask, CandidateOutcome, Carrier, Destination, EndpointSpec, Explanation, Fallback, ForkSpec, Outcome,
-    PortSpec, Reason, RoutingTable, SandboxSpec, ServiceSpec, Source, Verdict, Version, Wire, decide,
-    explain, inject_key, preview_host,
+    PortSpec, Reason, RoutingTable, SandboxSpec, ServiceSpec, Source, Verdict, Version, Visibility, Wire,
+    decide, explain, inject_key, preview_host,
 };
 
 // Few names, so that they meet; one pair too long for a label.
@@ -71,6 +71,7 @@ fn services() -> impl Strategy<Value = Vec<ServiceSpec>> {
             name: name.into(),
             revision: 1,
             hosts: Vec::new(),
+            export_to: Visibility::Everyone,
             ports: PORTS[..n_ports]
                 .iter()
                 .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })

@@ -12,7 +12,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use spur_net::Inlet;
-use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Wire};
+use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Visibility, Wire};
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::{FakeRuntime, PodId, Runtime};
 use tempfile::TempDir;
@@ -111,6 +111,7 @@ impl World {
             name: "shop".into(),
             revision,
             hosts: Vec::new(),
+            export_to: Visibility::Everyone,
             ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Auto }],
             endpoints: pods.iter().map(endpoint).collect(),
         };

@@ -1,6 +1,8 @@
 //! When a table holds a sandbox.
 
-use spur_route::{EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec, Wire};
+use spur_route::{
+    EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec, Visibility, Wire,
+};
 
 use crate::sandbox::routed::{Expected, Missing};
 
@@ -25,6 +27,7 @@ fn table(key: &str, fork: Vec<EndpointSpec>) -> RoutingTable {
         name: "cart".into(),
         revision: 1,
         hosts: Vec::new(),
+        export_to: Visibility::Everyone,
         ports: vec![port(80), port(81)],
         endpoints: vec![endpoint(80, true), endpoint(81, true)],
     };
@@ -78,6 +81,7 @@ fn a_preview_host_waits_for_the_sandbox_only() {
             name: "cart".into(),
             revision: 1,
             hosts: Vec::new(),
+            export_to: Visibility::Everyone,
             ports: vec![PortSpec { number: 80, name: "".into(), wire: Wire::Auto }],
             endpoints: vec![],
         }],

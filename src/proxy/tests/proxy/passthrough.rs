@@ -216,6 +216,29 @@ async fn silent_connections_end_after_their_idle_time_and_others_do_not() {
     assert_eq!(stream.read_u8().await.unwrap(), b'x');
 }
 
+/// `maxConnectionDuration`, however much is sent.
+#[tokio::test]
+async fn connections_end_when_they_are_as_old_as_the_policy_says() {
+    let db = Upstream::raw("db", Wire::Tcp, |mut stream: TcpStream| async move {
+        let (mut from, mut to) = stream.split();
+        let _ended = tokio::io::copy(&mut from, &mut to).await;
+    })
+    .await;
+    let policy = "{host: db, trafficPolicy: {connectionPool: {tcp: {maxConnectionDuration: 200ms}}}}";
+    let world = world().service("db", &[&db]).istio("DestinationRule", policy).start().await;
+    let mut stream = TcpStream::connect(world.inlet(None, "db").await).await.unwrap();
+    let echoes = async {
+        // Until one of them fails.
+        while stream.write_all(b"x").await.is_ok() && stream.read_u8().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, echoes).await.expect("it is closed");
+    let (_, end) = world.only_hop().await;
+    assert_eq!(end.error, Some(HopError::TooOld));
+    assert!(end.duration >= Duration::from_millis(200), "{:?}", end.duration);
+}
+
 /// `tls` rules of the mesh: by name, before those for bytes, and only for who sees them.
 #[tokio::test]
 async fn the_name_that_is_asked_for_chooses_in_the_mesh_too() {

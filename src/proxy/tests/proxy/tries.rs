@@ -320,6 +320,34 @@ async fn a_connection_that_idles_for_longer_than_the_policy_says_is_not_used_aga
     }
 }
 
+/// `maxConnectionDuration`, however busy it is; a request that is on its way is let end.
+#[tokio::test]
+async fn a_connection_takes_no_request_when_it_is_as_old_as_the_policy_says() {
+    for (wire, cart) in [
+        (Wire::Http1, Upstream::http1("cart").route("/", "ok").run().await),
+        (Wire::Http2, Upstream::http2("cart").route("/", "ok").run().await),
+    ] {
+        for (age, n_connections) in [("1h", 1), ("1ms", 4)] {
+            let policy = format!(
+                "{{host: cart, trafficPolicy: {{connectionPool: {{tcp: {{maxConnectionDuration: {age}}}}}}}}}"
+            );
+            let world = world()
+                .service("cart", &[&cart])
+                .wire("cart", wire)
+                .istio("DestinationRule", &policy)
+                .start()
+                .await;
+            let before = cart.n_connections();
+            let client = world.client("cart.shop.localhost");
+            for _ in 0..4 {
+                assert_eq!(client.get("/").await.text, "ok");
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            assert_eq!(cart.n_connections() - before, n_connections, "{wire:?} {age}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn open_and_idle_upstream_connections_are_counted() {
     let cart = Upstream::http1("cart").on("/stays", never).route("/", "ok").run().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use spur_route::{
     Ask, CarrierSpec, Destination, EndpointSpec, Explanation, Fallback, ForkSpec, Outcome, PortSpec,
-    RoutingTable, SandboxSpec, ServiceSpec, Source, Verdict, Wire, decide,
+    RoutingTable, SandboxSpec, ServiceSpec, Source, Verdict, Visibility, Wire, decide,
 };
 
 /// Both halves are too long for one label.
@@ -142,6 +142,7 @@ fn service(namespace: &str, name: &str, ports: &[u16], pods: &[&str]) -> Service
         name: name.into(),
         revision: 3,
         hosts: Vec::new(),
+        export_to: Visibility::Everyone,
         ports: ports
             .iter()
             .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })

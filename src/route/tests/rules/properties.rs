@@ -9,8 +9,8 @@ use spur_route::rules::{
     Action, DirectResponse, Filters, HttpMatch, HttpRoute, RequestView, Retries, StringMatch, ValueMatch,
 };
 use spur_route::{
-    Ask, Destination, Outcome, RoutingTable, Rule, RuleKind, ServiceSpec, Specs, VirtualServiceSpec, decide,
-    explain, service_host,
+    Ask, Destination, Outcome, RoutingTable, Rule, RuleKind, ServiceSpec, Specs, VirtualServiceSpec,
+    Visibility, decide, explain, service_host,
 };
 
 // Few paths, so that they meet; some are the beginning of others.
@@ -81,6 +81,7 @@ fn build(routes: &[Vec<HttpMatch>]) -> RoutingTable {
         name: "s".into(),
         revision: 1,
         hosts: Vec::new(),
+        export_to: Visibility::Everyone,
         ports: vec![spur_route::PortSpec { number: 80, name: Arc::default(), wire: spur_route::Wire::Auto }],
         endpoints: Vec::new(),
     };

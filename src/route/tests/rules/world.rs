@@ -71,6 +71,7 @@ fn service(name: &str, ports: &[u16], pods: &[(&str, &str)]) -> ServiceSpec {
         name: name.into(),
         revision: 3,
         hosts: Vec::new(),
+        export_to: Visibility::Everyone,
         ports: ports
             .iter()
             .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })

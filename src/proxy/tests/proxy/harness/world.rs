@@ -8,7 +8,7 @@ use spur_net::{Caller, Destination, Inlet, bind_loopback};
 use spur_proxy::{AccessLog, Config, Drained, Handle, Proxy};
 use spur_route::{
     CredentialSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs, SandboxSpec,
-    ServiceSpec, Specs,
+    ServiceSpec, Specs, Visibility,
 };
 use spur_trace::{HopEnd, HopStart, Record};
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,7 @@ impl Plan {
             name: name.into(),
             revision: 1,
             hosts: Vec::new(),
+            export_to: Visibility::Everyone,
             ports: vec![PortSpec {
                 number: PORT,
                 name: "http".into(),
