@@ -31,6 +31,15 @@ pub(crate) struct Published {
     pub(crate) snapshot: Option<Arc<Snapshot>>,
 }
 
+/// What was published and not announced yet.
+#[must_use = "whoever waits for it is to be woken"]
+pub(crate) struct News {
+    woken: Woken,
+    revision: Revision,
+    /// Dropped outside the lock: the last holder of a retired database closes its file.
+    _replaced: Option<Arc<Snapshot>>,
+}
+
 // === impl Shared ===
 
 impl Shared {
@@ -52,36 +61,32 @@ impl Shared {
         self.published.write().expect("publishing does not panic")
     }
 
-    /// Makes a commit visible to reads and watches at once, then wakes who waits.
-    pub(crate) fn publish(&self, changes: Vec<Change>, snapshot: Snapshot) {
+    /// Makes a commit visible to reads and watches at once. Who waits for it is woken by
+    /// [`Shared::announce`].
+    pub(crate) fn publish(&self, changes: Vec<Change>, snapshot: Snapshot) -> News {
         let revision = snapshot.revision;
-        let (woken, replaced) = {
-            let mut published = self.published_mut();
-            let woken = published.window.append(changes, revision);
-            (woken, published.snapshot.replace(Arc::new(snapshot)))
-        };
-        self.announce(woken, revision);
-        // Dropped outside the lock: the last holder of a retired database closes its file here.
-        drop(replaced);
+        let mut published = self.published_mut();
+        let woken = published.window.append(changes, revision);
+        News { woken, revision, _replaced: published.snapshot.replace(Arc::new(snapshot)) }
     }
 
     /// As [`Shared::publish`], where the changes since the last publication are not known.
     pub(crate) fn publish_after_a_gap(&self, base: Revision, changes: Vec<Change>, snapshot: Snapshot) {
         let woken = self.published_mut().window.forget(base);
-        self.publish(changes, snapshot);
+        let news = self.publish(changes, snapshot);
+        self.announce(news);
         woken.wake();
     }
 
     /// Ends every watch and read.
     pub(crate) fn close(&self) {
         self.set_health(Health::Closed);
-        let (woken, snapshot) = {
-            let mut published = self.published_mut();
-            (published.window.everyone(), published.snapshot.take())
-        };
         let revision = *self.revision_tx.borrow();
-        self.announce(woken, revision);
-        drop(snapshot);
+        let news = {
+            let mut published = self.published_mut();
+            News { woken: published.window.everyone(), revision, _replaced: published.snapshot.take() }
+        };
+        self.announce(news);
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Revision> {
@@ -109,7 +114,8 @@ impl Shared {
         self.counters.writes.fetch_add(n_writes as u64, Ordering::Relaxed);
     }
 
-    fn announce(&self, woken: Woken, revision: Revision) {
+    /// Wakes who waits for what was published.
+    pub(crate) fn announce(&self, News { woken, revision, _replaced }: News) {
         self.revision_tx.send_replace(revision);
         woken.wake();
     }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::disk::Disk;
 use crate::history::Ledger;
-use crate::published::Shared;
+use crate::published::{News, Shared};
 use crate::snapshot::{Opened, Snapshot};
 use crate::tables::State;
 use crate::{Expect, Key, Options, Revision, Stored, WriteError};
@@ -135,28 +135,40 @@ impl Writer {
         self.check_directory();
         let Some(group) = self.admit(group) else { return };
         match self.commit(&group) {
-            Ok(answers) => {
+            Ok(Committed { answers, news }) => {
+                // Before the watches: a writer waits for its answer, and they have nobody waiting.
                 for (waiting, answer) in group.into_iter().zip(answers) {
                     waiting.answer(answer);
+                }
+                if let Some(news) = news {
+                    self.shared.announce(news);
                 }
             }
             Err(failure) => self.recover(failure, group),
         }
     }
 
-    /// Commits and publishes; the answers are in the group's order.
-    fn commit(&mut self, group: &[Waiting]) -> Result<Vec<Result<Written, WriteError>>, Failure> {
+    /// Commits and publishes.
+    fn commit(&mut self, group: &[Waiting]) -> Result<Committed, Failure> {
         let applied = group::apply(&self.opened, self.state, &mut self.ledger, group, &self.options)?;
         let Applied { state, changes, answers } = applied;
-        if !changes.is_empty() {
-            let snapshot = Snapshot::take(self.opened.clone(), state.revision)
-                .map_err(|error| Failure::after_commit(error.into()))?;
-            self.state = state;
-            self.shared.count_commit(changes.len());
-            self.shared.publish(changes, snapshot);
+        if changes.is_empty() {
+            return Ok(Committed { answers, news: None });
         }
-        Ok(answers)
+        let snapshot = Snapshot::take(self.opened.clone(), state.revision)
+            .map_err(|error| Failure::after_commit(error.into()))?;
+        self.state = state;
+        self.shared.count_commit(changes.len());
+        Ok(Committed { answers, news: Some(self.shared.publish(changes, snapshot)) })
     }
+}
+
+/// What came of a group.
+struct Committed {
+    /// In the group's order.
+    answers: Vec<Result<Written, WriteError>>,
+    /// `None` where nothing has changed.
+    news: Option<News>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -186,7 +186,8 @@ impl Writer {
         if base > published {
             self.shared.publish_after_a_gap(base, missed, snapshot);
         } else {
-            self.shared.publish(missed, snapshot);
+            let news = self.shared.publish(missed, snapshot);
+            self.shared.announce(news);
         }
         // Once the new handle may write, pages change under the old one: its readers have to be
         // out by then.
