@@ -22,10 +22,11 @@ pub(super) struct SliceFragment {
     pub(super) service: Arc<str>,
     /// That Service's uid, where the slice was made for one.
     pub(super) owner: Option<Arc<str>>,
-    /// The slice's own labels: endpoints of pods that nobody knows have these.
+    /// The slice's own labels but for its Service's name, which all have: endpoints of pods that
+    /// nobody knows have these.
     labels: Arc<BTreeMap<String, String>>,
-    ports: Vec<SlicePort>,
-    endpoints: Vec<SliceEndpoint>,
+    ports: Box<[SlicePort]>,
+    endpoints: Box<[SliceEndpoint]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +51,19 @@ impl SliceFragment {
     pub(super) fn of(slice: &EndpointSlice) -> Option<Self> {
         let service = slice.labels().get(labels::SERVICE_NAME)?;
         let workloads = workloads(slice);
+        let own = slice.labels().iter().filter(|(name, _)| *name != labels::SERVICE_NAME);
+        let own: BTreeMap<String, String> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let ports: Vec<SlicePort> = slice.ports.iter().flatten().filter_map(SlicePort::of).collect();
+        let endpoints = slice.endpoints.iter().flatten();
+        let endpoints: Vec<SliceEndpoint> =
+            endpoints.filter_map(|endpoint| SliceEndpoint::of(endpoint, &workloads)).collect();
         Some(Self {
             namespace: slice.namespace().unwrap_or_default().into(),
             service: service.as_str().into(),
             owner: super::owner_uid(slice, "Service"),
-            labels: Arc::new(slice.labels().clone()),
-            ports: slice.ports.iter().flatten().filter_map(SlicePort::of).collect(),
-            endpoints: slice
-                .endpoints
-                .iter()
-                .flatten()
-                .filter_map(|endpoint| SliceEndpoint::of(endpoint, &workloads))
-                .collect(),
+            labels: Arc::new(own),
+            ports: ports.into(),
+            endpoints: endpoints.into(),
         })
     }
 

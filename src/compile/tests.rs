@@ -2,8 +2,6 @@
 
 mod cache;
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use spur_route::{
     Ask, Destination, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec,
@@ -82,10 +80,7 @@ fn port(number: u16, name: &str, wire: Wire) -> PortSpec {
     PortSpec { number, name: name.into(), wire }
 }
 
-/// The endpoints of pods that nobody knows have the labels of their slice.
-fn spec(name: &str, ports: Vec<PortSpec>, mut endpoints: Vec<EndpointSpec>) -> ServiceSpec {
-    let labels = BTreeMap::from([("kubernetes.io/service-name".to_owned(), name.to_owned())]);
-    endpoints.iter_mut().for_each(|endpoint| endpoint.labels = labels.clone().into());
+fn spec(name: &str, ports: Vec<PortSpec>, endpoints: Vec<EndpointSpec>) -> ServiceSpec {
     ServiceSpec {
         namespace: "shop".into(),
         name: name.into(),

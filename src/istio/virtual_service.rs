@@ -109,7 +109,7 @@ fn read_hosts(place: &Place<'_>, spec: &Message<'_>) -> Vec<Box<str>> {
 
 /// `None` for a rule that does nothing we know: one that delegates, or is faulty.
 fn read_route((place, index): (&Place<'_>, usize), route: &Message<'_>) -> Option<HttpRoute> {
-    let matches: Vec<_> = route
+    let mut matches: Vec<_> = route
         .messages("match")
         .iter()
         .filter_map(|held| matching::read(&held.checked(matching::FIELDS), place.namespace))
@@ -118,6 +118,8 @@ fn read_route((place, index): (&Place<'_>, usize), route: &Message<'_>) -> Optio
         // A rule of which a condition is lost would match what it should not.
         return None;
     }
+    // There may be thousands of rules, and a list that grew has room for four.
+    matches.shrink_to_fit();
     let action = action::read(place, route, &matches)?;
     let filters = filters::read(route, matches!(action, Action::Forward(_)));
     let name = route.text("name").filter(|name| !name.is_empty());

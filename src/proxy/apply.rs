@@ -84,13 +84,13 @@ pub(crate) fn response(verdict: &Verdict, guard: Guard) -> Option<Response<Respo
 /// The header operations in their order: the destination's, then the rule's; but of one
 /// destination alone they come after the rule's (`route.go`, `applyHTTPRouteDestination`).
 fn operations(applied: &Applied) -> impl Iterator<Item = &HeaderOps> {
-    let rule = &applied.route.filters.headers;
+    let rule = applied.route.filters.headers.as_deref();
     let (first, second) = match (&applied.route.action, applied.destination) {
         (Action::Forward(destinations), Some(place)) if destinations.len() == 1 => {
-            (Some(rule), Some(&destinations[place].headers))
+            (rule, destinations[place].headers.as_deref())
         }
-        (Action::Forward(destinations), Some(place)) => (Some(&destinations[place].headers), Some(rule)),
-        (Action::Forward(_) | Action::Redirect(_) | Action::Respond(_), _) => (None, Some(rule)),
+        (Action::Forward(destinations), Some(place)) => (destinations[place].headers.as_deref(), rule),
+        (Action::Forward(_) | Action::Redirect(_) | Action::Respond(_), _) => (None, rule),
     };
     first.into_iter().chain(second)
 }

@@ -31,7 +31,7 @@ pub(crate) struct Pool {
 /// How a connection is opened and for how long it is kept, as the asking request's policy says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
-    pub(crate) connect_timeout: Duration,
+    pub(crate) connect_timeout: Millis,
     /// Without a request it is closed after this long.
     pub(crate) idle_max: Millis,
     /// It is closed after so many requests.
@@ -96,7 +96,7 @@ impl Terms {
         let requests_max = policy.map_or(0, |policy| policy.requests_per_connection);
         let requests_max = if requests_max == 0 { u32::MAX } else { requests_max };
         let age_max = policy.and_then(|policy| policy.connection_duration_max);
-        let (idle_max, age_max) = (Millis::of(idle_max), Millis::of(age_max));
+        let [connect_timeout, idle_max, age_max] = [Some(connect_timeout), idle_max, age_max].map(Millis::of);
         Self { connect_timeout, idle_max, requests_max, age_max }
     }
 }
@@ -104,14 +104,19 @@ impl Terms {
 // === impl Millis ===
 
 impl Millis {
-    /// `None` is for ever.
+    /// `None` is for ever; a part of a millisecond counts as one.
     fn of(time: Option<Duration>) -> Self {
-        let millis = time.and_then(|time| u32::try_from(time.as_millis()).ok());
+        let millis = time.and_then(|time| u32::try_from(time.as_nanos().div_ceil(1_000_000)).ok());
         Self(millis.unwrap_or(u32::MAX))
     }
 
+    /// As long as may be waited, where it is for ever: seven weeks.
+    pub(crate) fn duration(self) -> Duration {
+        Duration::from_millis(self.0.into())
+    }
+
     fn are_over(self, since: Instant, now: Instant) -> bool {
-        self.0 != u32::MAX && now.duration_since(since) >= Duration::from_millis(self.0.into())
+        self.0 != u32::MAX && now.duration_since(since) >= self.duration()
     }
 }
 

@@ -73,8 +73,8 @@ pub struct WeightedDestination {
     pub to: DestinationRef,
     /// Its share is this over the sum of all. One alone takes everything.
     pub weight: u32,
-    /// What is changed about requests that go here, and their responses.
-    pub headers: HeaderOps,
+    /// What is changed about requests that go here, and their responses. Boxed, as mostly nothing is.
+    pub headers: Option<Box<HeaderOps>>,
 }
 
 /// A Service, and perhaps a port and a subset of it, as a rule names them.

@@ -15,6 +15,7 @@ pub(crate) struct Rules {
     routes: Vec<Arc<HttpRoute>>,
     /// A rule and one of its conditions, in order; what comes after a catch-all is left out.
     entries: Vec<Entry>,
+    /// Empty where they are scanned.
     index: Index,
 }
 
@@ -67,7 +68,9 @@ impl Rules {
                 }
             }
         }
-        let index = Index::new(&routes, &entries);
+        entries.shrink_to_fit();
+        let is_scanned = entries.len() <= SCANNED_MAX;
+        let index = if is_scanned { Index::default() } else { Index::new(&routes, &entries) };
         Self { routes, entries, index }
     }
 

@@ -75,11 +75,13 @@ pub(super) fn read(place: &Place<'_>, route: &Message<'_>, matches: &[HttpMatch]
 
 fn forward(place: &Place<'_>, route: &Message<'_>) -> Option<Action> {
     let held = route.messages("route");
-    let all: Vec<WeightedDestination> =
+    let mut all: Vec<WeightedDestination> =
         held.iter().filter_map(|one| destination(place, &one.checked(ROUTE))).collect();
     if all.len() < held.len() {
         return None;
     }
+    // As the conditions are.
+    all.shrink_to_fit();
     has_weights(route, &all).then_some(Action::Forward(all))
 }
 
@@ -116,11 +118,10 @@ pub(super) fn destination(place: &Place<'_>, route: &Message<'_>) -> Option<Weig
     }
     hosts::check(&to, "host", host);
     let port = to.message("port").and_then(|held| held.get().port("number"));
-    let headers = route.message("headers").map(|held| filters::header_ops(&held.checked(filters::HEADERS)));
     Some(WeightedDestination {
         to: hosts::destination(host, place, (to.text("subset"), port)),
         weight: route.number_within("weight", 0, i32::MAX.unsigned_abs()).unwrap_or(0),
-        headers: headers.unwrap_or_default(),
+        headers: filters::header_ops(route),
     })
 }
 

@@ -20,16 +20,18 @@ pub(super) const REWRITE: &[Field] = &[
 ];
 
 pub(super) fn read(route: &Message<'_>, forwards: bool) -> Filters {
-    let headers = route.message("headers").map(|held| header_ops(&held.checked(HEADERS)));
     let rewrite = route.message("rewrite").and_then(|held| rewrite(&held.checked(REWRITE)));
     if !forwards && route.has("rewrite") {
         let detail = "HTTP route rules with a redirect or a direct response cannot have a rewrite";
         route.fault(FieldError::forbidden(route.at("rewrite"), detail));
     }
-    Filters { headers: headers.unwrap_or_default(), rewrite }
+    Filters { headers: header_ops(route), rewrite }
 }
 
-pub(super) fn header_ops(headers: &Message<'_>) -> HeaderOps {
+/// The `headers` of a rule or of a destination; `None` where nothing is changed.
+pub(super) fn header_ops(message: &Message<'_>) -> Option<Box<HeaderOps>> {
+    let headers = message.message("headers")?;
+    let headers = headers.checked(HEADERS);
     let mut ops = HeaderOps::default();
     if let Some(held) = headers.message("request") {
         let request = held.checked(HEADER_OPERATIONS);
@@ -39,7 +41,7 @@ pub(super) fn header_ops(headers: &Message<'_>) -> HeaderOps {
     if let Some(held) = headers.message("response") {
         ops.response = changes(&held.checked(HEADER_OPERATIONS));
     }
-    ops
+    (ops != HeaderOps::default()).then(|| Box::new(ops))
 }
 
 /// `Host` and `:authority` are the host of the request; of `set` and `add` the first counts.

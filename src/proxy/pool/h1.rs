@@ -85,7 +85,7 @@ impl H1Pool {
             }
             // Boxed: it is rare, and would make the future of each request larger.
             None => {
-                let sender = Box::pin(open(peer, terms.connect_timeout, &pool.stats)).await?;
+                let sender = Box::pin(open(peer, terms.connect_timeout.duration(), &pool.stats)).await?;
                 (sender, Instant::now(), 0)
             }
         };

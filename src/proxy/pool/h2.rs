@@ -119,7 +119,7 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        match open(peer, terms.connect_timeout, &self.stats).await {
+        match open(peer, terms.connect_timeout.duration(), &self.stats).await {
             Ok(opened) => Ok(slot.put(opened, terms)),
             Err(failure) => {
                 slot.last_failure.set(Some((Instant::now(), failure)));

@@ -7,8 +7,8 @@ use super::rewrite::Rewrite;
 /// What is changed about a request before it is sent, and about its response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
-    /// Headers of both.
-    pub headers: HeaderOps,
+    /// Headers of both. Boxed, as most rules change none.
+    pub headers: Option<Box<HeaderOps>>,
     /// The request's target and host.
     pub rewrite: Option<Rewrite>,
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use spur_route::policy::{LoadBalancer, OutlierDetection, Policy};
 use spur_route::rules::{
-    Action, DestinationRef, DirectResponse, Filters, HeaderOps, HttpMatch, HttpRoute, Redirect, RedirectPath,
-    Retries, WeightedDestination,
+    Action, DestinationRef, DirectResponse, Filters, HttpMatch, HttpRoute, Redirect, RedirectPath, Retries,
+    WeightedDestination,
 };
 use spur_route::{
     Ask, Destination, DestinationRuleSpec, EndpointSpec, Explanation, Fallback, ForkSpec, GatewaySpec,
@@ -301,7 +301,7 @@ impl RouteBuilder {
             subset: subset.map(Arc::from),
             port: None,
         };
-        destinations.push(WeightedDestination { to, weight, headers: HeaderOps::default() });
+        destinations.push(WeightedDestination { to, weight, headers: None });
         self
     }
 
