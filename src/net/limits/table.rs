@@ -119,10 +119,10 @@ pub static LIMITS: &[Limit] = &[
     },
     Limit {
         name: "connect-timeout",
-        default: "1s",
+        default: "1500ms",
         of: Of::Proxy,
         meaning: "from the first SYN to an upstream to the connection",
-        reason: "linkerd2-proxy's; on one machine a connection takes microseconds. Then the next endpoint is tried, three at most, or 504",
+        reason: "on one machine a connection takes microseconds, and after a second the kernel repeats a SYN that a busy upstream has dropped, which is to be in time (linkerd2-proxy has 1 s). Then the next endpoint is tried, three at most, or 504",
         set: set!(connect_timeout, text => value::time(text)),
     },
     Limit {

@@ -8,7 +8,7 @@ use spur_route::Wire;
 use spur_trace::HopError;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Mutex, Notify},
 };
 
@@ -39,6 +39,51 @@ fn reset(stream: &TcpStream) {
     stream.set_zero_linger().unwrap();
 }
 
+/// A listener whose queue is full, with those that fill it: it drops the SYNs of others (listen(2)).
+#[cfg(target_os = "linux")]
+async fn full_queue() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = Vec::new();
+    // Until one is not accepted any more.
+    while let Ok(stream) = tokio::time::timeout(SOON, TcpStream::connect(address)).await {
+        held.push(stream.unwrap());
+        assert!(held.len() < 100, "the queue has an end");
+    }
+    (listener, held)
+}
+
+/// PX-1: a SYN that is lost is repeated by the kernel after a second (RFC 6298 2.1), and that is in
+/// time: a busy upstream drops some when many connect at once.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn px_1_a_syn_that_is_lost_once_is_no_failed_request() {
+    let mut busy = Upstream::gone("busy").await;
+    let (listener, held) = full_queue().await;
+    busy.address = listener.local_addr().unwrap();
+    let world = world().service("busy", &[&busy]).start().await;
+    let client = world.client("busy.shop.localhost");
+    let serves = async {
+        // Long enough for the first SYN to be lost, and not for the second.
+        tokio::time::sleep(SOON).await;
+        drop(held);
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answers = async move {
+                let mut head = [0; 4096];
+                if stream.read(&mut head).await.is_ok_and(|n_bytes| n_bytes > 0) {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+                }
+            };
+            tokio::spawn(answers);
+        }
+    };
+    let got = tokio::select! { got = client.get("/") => got, () = serves => unreachable!() };
+    assert_eq!((got.status.as_u16(), &*got.text), (200, "ok"));
+}
+
 /// PX-1: a SYN that nobody answers: a listener whose queue is full drops them (listen(2)).
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -47,16 +92,8 @@ async fn px_1_a_connection_that_is_not_accepted_is_504_after_a_deadline() {
         config.limits.connect_timeout = SOON;
     }
     let mut hole = Upstream::gone("hole").await;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
+    let (listener, _held) = full_queue().await;
     hole.address = listener.local_addr().unwrap();
-    let mut held = Vec::new();
-    // Until one is not accepted any more.
-    while let Ok(stream) = tokio::time::timeout(SOON, TcpStream::connect(hole.address)).await {
-        held.push(stream.unwrap());
-        assert!(held.len() < 100, "the queue has an end");
-    }
     let world = world().service("hole", &[&hole]).config(short).start().await;
     let got = world.client("hole.shop.localhost").get("/").await;
     assert_eq!((got.status.as_u16(), got.reason()), (504, "connect-timeout"));
