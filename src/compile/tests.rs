@@ -414,7 +414,7 @@ fn a_service_entry_is_a_destination() {
     assert_eq!(taken_by(&[service("cart", json!([{"port": 80}])), entry, to]), ["127.0.0.9"]);
 }
 
-/// `exportTo`: the caller's own namespace comes first, then what is older, of those that it sees.
+/// `exportTo`, in Istio's order.
 #[test]
 fn a_service_entry_is_there_for_those_who_see_it() {
     let entry = |namespace: &str, day: u8, address: &str, export_to: &[&str]| {
@@ -431,6 +431,12 @@ fn a_service_entry_is_there_for_those_who_see_it() {
         entry("bank", 2, "127.0.0.2", &["bank", "shop"]),
         entry("all", 3, "127.0.0.3", &[]),
         entry("none", 4, "127.0.0.4", &["~"]),
+        // Newer than what everybody sees, and not kept to anybody.
+        entry("late", 5, "127.0.0.5", &["*"]),
+        // Nearer than what everybody sees, though newer.
+        entry("near", 6, "127.0.0.6", &["guest"]),
+        // The second of its name in `shop`: nobody is led to the first by it.
+        entry("shop", 7, "127.0.0.7", &["*"]),
     ]);
     let (headers, uri) = (http::HeaderMap::new(), http::Uri::from_static("/"));
     for (namespace, wanted) in [
@@ -438,6 +444,8 @@ fn a_service_entry_is_there_for_those_who_see_it() {
         (Some("bank"), "127.0.0.2"),
         (Some("elsewhere"), "127.0.0.3"),
         (Some("none"), "127.0.0.3"),
+        (Some("late"), "127.0.0.3"),
+        (Some("guest"), "127.0.0.6"),
         (None, "127.0.0.3"),
     ] {
         let source =

@@ -33,8 +33,8 @@ use crate::{
 };
 
 /// Endpoints tried for one request while connections cannot be made and the policy asks for fewer:
-/// the first and two more, Istio's default number of retries. At 1 s each, a client waits 3 s at
-/// most.
+/// the first and two more, Istio's default number of retries. At 1.5 s each, a client waits 4.5 s
+/// at most.
 const N_ENDPOINTS_TRIED: usize = 3;
 
 /// Fresh connections to one endpoint that may close before anything was sent. A

@@ -13,7 +13,7 @@ use crate::gateway_port::{GatewayPort, PortTakes};
 use crate::host::shorten;
 use crate::map::Map;
 use crate::named::Named;
-use crate::rule_spec::split_service_host;
+use crate::rule_spec::{Visibility, split_service_host};
 use crate::rule_table::{Affected, RuleTable};
 use crate::service::Service;
 use crate::spec::{Fallback, SandboxSpec, ServiceSpec, Specs};
@@ -237,12 +237,17 @@ impl RoutingTable {
         &self.rules
     }
 
-    /// The Service that has this host, which is not the cluster's, for a caller from this namespace:
-    /// the first that the caller sees, one of its own namespace before others.
+    /// The Service that has this host, which is not the cluster's, for a caller from this namespace.
+    /// Of those that the caller sees, what its own namespace keeps to some comes first, then what
+    /// others share with it by name, then what everybody sees; the older before the newer (Istio's
+    /// `servicesExportedToNamespace`, `push_context.go`).
     pub(crate) fn service_of_host(&self, host: &str, caller: Option<&str>) -> Option<&Service> {
-        let seen = || self.hosts.get(host).into_iter().flatten().filter(|it| it.export_to.includes(caller));
-        let own = seen().find(|it| caller == Some(&*it.namespace));
-        let spec = own.or_else(|| seen().next())?;
+        let seen = self.hosts.get(host)?.iter().filter(|spec| spec.export_to.includes(caller));
+        let spec = seen.min_by_key(|spec| match &spec.export_to {
+            Visibility::Namespaces(_) if caller == Some(&*spec.namespace) => 0,
+            Visibility::Namespaces(_) => 1,
+            Visibility::Everyone => 2,
+        })?;
         self.service(&spec.namespace, &spec.name)
     }
 
@@ -306,12 +311,15 @@ impl RoutingTable {
                 self.forget(&gone.namespace, &gone.name);
             }
         }
+        // Of two of one name, the first counts, and the other is seen by nobody.
         for entry in &*entries {
             for host in &entry.hosts {
-                self.hosts.entry(host.clone()).or_default().push(entry.clone());
+                let of_host = self.hosts.entry(host.clone()).or_default();
+                if of_host.iter().all(|other| other.namespace != entry.namespace) {
+                    of_host.push(entry.clone());
+                }
             }
         }
-        // Of two of one name, the first counts.
         for entry in entries.iter().rev() {
             if !is_service(self, entry) {
                 self.put(entry);

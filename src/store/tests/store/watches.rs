@@ -132,11 +132,15 @@ async fn a_change_wakes_only_watches_of_its_resource() {
     for n in 0..50 {
         store.put(key("pods", &format!("shop/{n}")), Expect::Any, bytes("a")).await.unwrap();
     }
+    // Watches are woken after the answer, each commit's before the next one's: all but the last.
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
     store.put(key("nodes", "n"), Expect::Any, bytes("a")).await.unwrap();
-    // Watches are woken after the answer, each commit's before the next one's.
-    while wakes.0.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let woken = async {
+        while wakes.0.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), woken).await.expect("it is woken");
     assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
     let Poll::Ready(Ok(changes)) = next.as_mut().poll(&mut ctx) else { panic!("not ready") };
     assert_eq!(changes.len(), 1);
