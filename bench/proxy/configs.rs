@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::certificate::{BOTH, CERTIFICATE, KEY};
 use crate::load::{KEY_HEADER, Wire};
 
 /// What a proxy has to carry.
@@ -14,11 +15,17 @@ pub(crate) struct Work {
     pub(crate) n_keys: usize,
     /// The backend, which is behind all of them.
     pub(crate) upstream: SocketAddr,
+    /// Whether clients speak TLS, with the certificate of the directory ([`crate::certificate`]).
+    pub(crate) is_tls: bool,
 }
 
 /// `nginx.conf`; a map is a hash table.
 pub(crate) fn nginx(work: &Work, port: u16) -> String {
-    let Work { wire, n_keys, upstream } = work;
+    let Work { wire, n_keys, upstream, is_tls } = work;
+    let (ssl, certificate) = match is_tls {
+        true => (" ssl", format!("ssl_certificate {CERTIFICATE}; ssl_certificate_key {KEY};")),
+        false => ("", String::new()),
+    };
     let keys: String = (0..*n_keys).map(|key| format!("k{key} forked;\n")).collect();
     let header = KEY_HEADER.replace('-', "_");
     // nginx speaks HTTP/2 to upstreams by its gRPC module only.
@@ -39,7 +46,8 @@ http {{
   upstream baseline {{ server {upstream}; keepalive 1024; keepalive_requests 1000000000; }}
   upstream forked {{ server {upstream}; keepalive 1024; keepalive_requests 1000000000; }}
   server {{
-    listen 127.0.0.1:{port}{listen} backlog=4096;
+    listen 127.0.0.1:{port}{ssl}{listen} backlog=4096;
+    {certificate}
     http2_max_concurrent_streams 1024;
     location / {{ {pass} }}
   }}
@@ -50,7 +58,8 @@ http {{
 
 /// `haproxy.cfg`; a map is a tree.
 pub(crate) fn haproxy(work: &Work, port: u16, map: &str) -> String {
-    let Work { wire, n_keys: _, upstream } = work;
+    let Work { wire, n_keys: _, upstream, is_tls } = work;
+    let ssl = if *is_tls { format!(" ssl crt {BOTH}") } else { String::new() };
     let proto = match wire {
         Wire::Http1 => "",
         Wire::Http2 | Wire::Grpc => " proto h2",
@@ -66,7 +75,7 @@ defaults
   timeout server 60s
   http-reuse always
 frontend entry
-  bind 127.0.0.1:{port}{proto} backlog 4096
+  bind 127.0.0.1:{port}{proto}{ssl} backlog 4096
   use_backend %[req.hdr({KEY_HEADER}),map({map},baseline)]
 backend baseline
   server one {upstream}{proto} pool-max-conn 1024
@@ -83,7 +92,7 @@ pub(crate) fn haproxy_map(work: &Work) -> String {
 
 /// `envoy.yaml` (JSON is YAML); a route for each key, as a mesh writes them.
 pub(crate) fn envoy(work: &Work, port: u16) -> Value {
-    let Work { wire, n_keys, upstream } = work;
+    let Work { wire, n_keys, upstream, is_tls } = work;
     let to = |cluster: &str| json!({"cluster": cluster, "timeout": "0s"});
     let mut routes: Vec<Value> = (0..*n_keys)
         .map(|key| {
@@ -116,9 +125,18 @@ pub(crate) fn envoy(work: &Work, port: u16) -> Value {
                 {"endpoint": {"address": address(upstream.port())}}]}]},
         })
     };
+    let mut chain = json!({"filters": [
+        {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]});
+    if *is_tls {
+        let certificate = json!({
+            "certificate_chain": {"filename": CERTIFICATE}, "private_key": {"filename": KEY},
+        });
+        chain["transport_socket"] = json!({"name": "envoy.transport_sockets.tls", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {"tls_certificates": [certificate]}}});
+    }
     json!({"static_resources": {
-        "listeners": [{"name": "entry", "address": address(port), "filter_chains": [{"filters": [
-            {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}],
+        "listeners": [{"name": "entry", "address": address(port), "filter_chains": [chain]}],
         "clusters": [cluster("baseline"), cluster("forked")],
     }})
 }

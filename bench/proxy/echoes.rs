@@ -32,7 +32,7 @@ const MESSAGE: [u8; 37] = *b"\0\0\0\0\x20xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 /// Prints the processor time of a message and its echo.
 pub(crate) async fn run(tools: &Tools, backend: &Backend) {
-    let websocket = Work { wire: Wire::Http1, n_keys: 10, upstream: backend.http1 };
+    let websocket = Work { wire: Wire::Http1, n_keys: 10, upstream: backend.http1, is_tls: false };
     // nginx needs a configuration of its own for upgrades, and its gRPC module collects requests.
     let peers: Vec<Peer> = tools.peers().into_iter().filter(|peer| *peer != Peer::Nginx).collect();
     println!("\nWebSocket, {STREAMS} connections: CPU µs per message and its echo, echoes/s");

@@ -14,7 +14,7 @@ const CONNECTIONS: usize = 1_000;
 /// Prints the memory that a connection takes after its request, in each peer.
 pub(crate) async fn run(tools: &Tools, backend: &Backend) {
     println!("\nmemory per idle HTTP/1.1 connection, of {CONNECTIONS} that have had a request");
-    let work = Work { wire: Wire::Http1, n_keys: 10, upstream: backend.http1 };
+    let work = Work { wire: Wire::Http1, n_keys: 10, upstream: backend.http1, is_tls: false };
     for peer in tools.peers() {
         let proxy = peer.start(tools, &work);
         // The first request brings what is made once.

@@ -43,6 +43,8 @@ pub(crate) struct Load {
     pub(crate) key: usize,
     /// A connection serves one request.
     pub(crate) closes: bool,
+    /// Over TLS; the certificate is not looked at.
+    pub(crate) is_tls: bool,
     pub(crate) seconds: u32,
 }
 
@@ -88,7 +90,8 @@ fn wrk(tools: &Tools, load: &Load, (address, dir): (SocketAddr, &Path)) -> Answe
     if load.closes {
         command.args(["-H", "connection: close"]);
     }
-    let text = output(command.arg(format!("http://{address}{}", load.path)));
+    let scheme = if load.is_tls { "https" } else { "http" };
+    let text = output(command.arg(format!("{scheme}://{address}{}", load.path)));
     let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).unwrap_or_else(|| panic!("{text}"));
     let all: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
     let [n_requests, took, p50, p99, p999, n_failed] = all[..] else { panic!("{line}") };

@@ -21,6 +21,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 
 mod backend;
+mod certificate;
 mod configs;
 mod echoes;
 mod idle;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::certificate;
 use crate::configs::{self, Work};
 use crate::process::{Running, on_proxy_core};
 use crate::spur_rules;
@@ -61,6 +62,9 @@ impl Peer {
     /// Starts it for `work` and waits until it listens.
     pub(crate) fn start(self, tools: &Tools, work: &Work) -> Proxy {
         let dir = tempfile::tempdir().unwrap();
+        if work.is_tls {
+            certificate::write(dir.path());
+        }
         let (process, address) = match self {
             Self::Spur => spur(Path::new(env!("CARGO_BIN_EXE_spur")), work, (dir.path(), &[])),
             Self::Untraced => {
@@ -121,7 +125,10 @@ impl Peer {
 }
 
 fn spur(program: &Path, work: &Work, (dir, flags): (&Path, &[&str])) -> (Running, SocketAddr) {
-    for (nth, text) in spur_rules::rules(work).into_iter().enumerate() {
+    let mut texts = spur_rules::rules(work);
+    let gateway = work.is_tls.then(free_address);
+    texts.extend(gateway.map(|address| spur_rules::https_gateway(address.port(), dir)));
+    for (nth, text) in texts.into_iter().enumerate() {
         std::fs::write(dir.join(format!("rules-{nth}.yaml")), text).unwrap();
     }
     let mut command = on_proxy_core(program.to_str().unwrap());
@@ -131,8 +138,8 @@ fn spur(program: &Path, work: &Work, (dir, flags): (&Path, &[&str])) -> (Running
         .args(flags);
     let mut process = Running::start(command.stdout(Stdio::piped()));
     let ready: serde_json::Value = serde_json::from_str(&first_line(&mut process)).unwrap();
-    let address = ready["entry"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
-    (process, address)
+    let entry = ready["entry"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+    (process, gateway.unwrap_or(entry))
 }
 
 fn first_line(process: &mut Running) -> String {

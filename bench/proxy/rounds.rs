@@ -21,6 +21,7 @@ pub(crate) struct Row {
     path: &'static str,
     n_keys: usize,
     closes: bool,
+    is_tls: bool,
     /// Of one round.
     seconds: u32,
     pub(crate) is_quick: bool,
@@ -54,6 +55,7 @@ pub(crate) fn rows() -> Vec<Row> {
         path: "/",
         n_keys: 10,
         closes: false,
+        is_tls: false,
         seconds: 2,
         is_quick: true,
         budgets: HTTP1,
@@ -62,6 +64,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let other = Row { section: "connections", seconds: 1, is_quick: false, ..main };
     let bodies = Row { section: "bodies", budgets: &[], ..other };
     let keys = Row { section: "keys", ..other };
+    let tls = Row { section: "tls", is_tls: true, budgets: &[], ..other };
     vec![
         main,
         Row { what: "HTTP/2, 16 connections of 10 streams", ..http2 },
@@ -69,6 +72,8 @@ pub(crate) fn rows() -> Vec<Row> {
         Row { what: "HTTP/1.1, 1 connection", n_connections: 1, ..other },
         Row { what: "HTTP/1.1, 1,024 connections", n_connections: 1024, ..other },
         Row { what: "HTTP/1.1, a connection per request", closes: true, budgets: &[], ..other },
+        Row { what: "HTTP/1.1 in TLS, 64 connections", ..tls },
+        Row { what: "HTTP/1.1 in TLS, a connection per request", closes: true, ..tls },
         Row { what: "HTTP/1.1, bodies of 1 KiB", path: "/1k", ..bodies },
         Row { what: "HTTP/1.1, bodies of 1 MiB", path: "/1m", ..bodies },
         Row { what: "HTTP/1.1, 1,000 keys", n_keys: 1000, ..keys },
@@ -85,7 +90,7 @@ pub(crate) fn run(tools: &Tools, backend: &Backend, rows: &[Row]) {
         }
         let work = row.work(backend);
         let proxies: Vec<(Peer, Proxy)> =
-            tools.peers().into_iter().map(|peer| (peer, peer.start(tools, &work))).collect();
+            row.peers(tools).map(|peer| (peer, peer.start(tools, &work))).collect();
         let mut all: Vec<Vec<Round>> = vec![Vec::new(); proxies.len()];
         for _ in 0..ROUNDS {
             for ((_, proxy), rounds) in proxies.iter().zip(&mut all) {
@@ -138,18 +143,24 @@ impl Row {
         Self { seconds: 1, ..self }
     }
 
+    /// Who can carry it: the relay speaks no TLS.
+    fn peers(&self, tools: &Tools) -> impl Iterator<Item = Peer> {
+        let is_tls = self.is_tls;
+        tools.peers().into_iter().filter(move |peer| !is_tls || *peer != Peer::Relay)
+    }
+
     fn work(&self, backend: &Backend) -> Work {
         let upstream = match self.wire {
             Wire::Http1 => backend.http1,
             Wire::Http2 | Wire::Grpc => backend.http2,
         };
-        Work { wire: self.wire, n_keys: self.n_keys, upstream }
+        Work { wire: self.wire, n_keys: self.n_keys, upstream, is_tls: self.is_tls }
     }
 
     fn round(&self, tools: &Tools, proxy: &Proxy) -> Round {
-        let Self { wire, n_connections, path, n_keys, closes, seconds, .. } = *self;
+        let Self { wire, n_connections, path, n_keys, closes, is_tls, seconds, .. } = *self;
         // In the middle: Envoy looks at one route after the other.
-        let load = Load { wire, n_connections, path, key: n_keys / 2, closes, seconds };
+        let load = Load { wire, n_connections, path, key: n_keys / 2, closes, is_tls, seconds };
         let before = proxy.process.cpu();
         let answers = load::run(tools, &load, (proxy.address, proxy.dir.path()));
         let used: Duration = proxy.process.cpu() - before;

@@ -34,7 +34,7 @@ pub(crate) async fn run(tools: &Tools, backend: &Backend) {
         "\n{SOCKETS} WebSockets, {} messages/s: KB per socket; p50, p99, p99.9 in µs; lost",
         MESSAGES_PER_MS * 1_000
     );
-    let work = Work { wire: Wire::Http1, n_keys: 10, upstream: backend.http1 };
+    let work = Work { wire: Wire::Http1, n_keys: 10, upstream: backend.http1, is_tls: false };
     // nginx needs a configuration of its own for upgrades.
     for peer in tools.peers().into_iter().filter(|peer| *peer != Peer::Nginx) {
         let proxy = peer.start(tools, &work);

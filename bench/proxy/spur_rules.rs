@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
+use crate::certificate::{CERTIFICATE, KEY};
 use crate::configs::Work;
-use crate::load::Wire;
+use crate::load::{Wire, host};
 
 /// The namespace of everything.
 const NAMESPACE: &str = "default";
@@ -22,6 +24,25 @@ pub(crate) fn rules(work: &Work) -> Vec<String> {
         texts.push(keys.map(|key| fork(key, work.upstream, work.wire)).collect());
     }
     texts
+}
+
+/// A gateway that ends TLS, and the way from it to the Service.
+pub(crate) fn https_gateway(port: u16, dir: &Path) -> String {
+    let text = |name: &str| {
+        let text = std::fs::read_to_string(dir.join(name)).unwrap();
+        text.lines().map(|line| format!("    {line}\n")).collect::<String>()
+    };
+    let (certificate, key) = (text(CERTIFICATE), text(KEY));
+    let host = host();
+    format!(
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: tls, namespace: {NAMESPACE}}}\ntype: kubernetes.io/tls\n\
+         stringData:\n  tls.crt: |\n{certificate}  tls.key: |\n{key}\
+         ---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: tls, namespace: {NAMESPACE}}}\n\
+         spec: {{servers: [{{port: {{number: {port}, name: https, protocol: HTTPS}}, hosts: ['*'],\n  \
+         tls: {{mode: SIMPLE, credentialName: tls}}}}]}}\n\
+         ---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: tls, namespace: {NAMESPACE}}}\n\
+         spec: {{hosts: [{host}], gateways: [tls], http: [{{route: [{{destination: {{host: {SERVICE}}}}}]}}]}}\n"
+    )
 }
 
 /// A sandbox with the key `k<number>` and its fork.

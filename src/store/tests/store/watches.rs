@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use spur_store::{
     Change, ChangeKind, Expect, Key, ListRange, NextError, Options, Previous, Revision, Store, WatchError,
