@@ -24,13 +24,17 @@ pub struct PodId {
 pub struct ContainerPlan {
     /// The container's name in its pod.
     pub name: String,
-    /// `command` and `args` joined, the program first.
+    /// The image; a process has none.
+    pub image: Option<String>,
+    /// The program and its first arguments; empty: what the image says.
     ///
-    /// A bare name is looked up in the `PATH` of the container's environment, a
-    /// relative path counts from `working_dir`.
+    /// A bare name is looked up in the `PATH` of the container's environment; a
+    /// process' relative path counts from `working_dir`.
     pub command: Vec<String>,
-    /// Where it runs; `None` is the directory in which Spur itself runs.
-    /// A directory that is missing is an error; none is made.
+    /// Its further arguments. Where both are empty, the image's own count.
+    pub args: Vec<String>,
+    /// Where it runs; `None` is the image's, for a process the directory in which Spur itself
+    /// runs. For a process a directory that is missing is an error; none is made.
     pub working_dir: Option<PathBuf>,
     /// Added to, and winning over, the runtime's base environment. Among equal
     /// names the last wins, as in a pod's `env`.
@@ -98,7 +102,7 @@ pub enum ContainerState {
 /// The answer to a successful start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// The process id of the group's leader.
+    /// The process id of the group's leader; 0 where it is not known.
     pub pid: u32,
     /// When it was started.
     pub started_at: SystemTime,
@@ -142,8 +146,12 @@ pub mod reason {
     pub const CREATE_CONTAINER_ERROR: &str = "CreateContainerError";
     /// Waiting: the program could not be started.
     pub const RUN_CONTAINER_ERROR: &str = "RunContainerError";
+    /// Waiting: the image is not there.
+    pub const ERR_IMAGE_PULL: &str = "ErrImagePull";
     /// Terminated: exit code 0.
     pub const COMPLETED: &str = "Completed";
+    /// Terminated: it used more memory than it may.
+    pub const OOM_KILLED: &str = "OOMKilled";
     /// Terminated: another exit code, or a signal.
     pub const ERROR: &str = "Error";
     /// Terminated: it never ran; the exit code is 128.
@@ -175,11 +183,18 @@ impl ContainerPlan {
     pub fn new(name: &str, command: &[&str]) -> Self {
         Self {
             name: name.into(),
+            image: None,
             command: command.iter().map(|part| (*part).to_owned()).collect(),
+            args: Vec::new(),
             working_dir: None,
             env: Vec::new(),
             stdio: StdioPlan::default(),
         }
+    }
+
+    /// `command` and `args` joined, the program first.
+    pub(crate) fn command_line(&self) -> Vec<String> {
+        [&*self.command, &*self.args].concat()
     }
 }
 

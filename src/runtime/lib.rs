@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  control ── start / stop / remove / exec ──► trait Runtime ──┬── ProcessRuntime   groups of local processes
-//!     ▲                                                        └── FakeRuntime      scripted, for controller tests
+//!     ▲                                                        ├── DockerRuntime    containers on an engine
+//!     │                                                        └── FakeRuntime      scripted, for controller tests
 //!     └── events (a change) + list (the truth) ◄──────────────────┘
 //!  server ── logs / exec_session / attach ──► streams of both
 //!
@@ -16,17 +17,22 @@
 //! needs with them: [`ports`] (a loopback port nobody else gets) and [`probe`]
 //! (one try of a readiness or liveness check).
 //!
-//! | | process runtime |
-//! |---|---|
-//! | ends what it started | the whole process group; on Linux also what left it with `setsid` |
-//! | `OOMKilled` | not told apart from another SIGKILL: there is no cgroup to ask |
-//! | network | `shared`: the machine's own; ports come from the caller |
+//! | | process runtime | Docker runtime |
+//! |---|---|---|
+//! | ends what it started | the whole process group; on Linux also what left it with `setsid` | the container |
+//! | a command whose client has gone | is ended | reads the end of its input, and runs on |
+//! | `OOMKilled` | not told apart from another SIGKILL: there is no cgroup to ask | told |
+//! | network | `shared`: the machine's own; ports come from the caller | the engine's usual one |
+//!
+//! `spur up` does not take the Docker runtime yet: Services, volumes and pods of several containers
+//! come first.
 
 mod container;
 mod interface;
 mod session;
 mod start_error;
 
+pub mod docker;
 pub mod fake;
 pub mod ports;
 pub mod probe;

@@ -67,6 +67,28 @@ pub enum StartError {
         /// The container's name.
         container: String,
     },
+    /// The plan names no image.
+    #[error("container `{container}` has no image")]
+    NoImage {
+        /// The container's name.
+        container: String,
+    },
+    /// The engine does not have the image.
+    #[error("image `{image}`: {found}")]
+    NoSuchImage {
+        /// As it was given.
+        image: String,
+        /// What the engine said.
+        found: String,
+    },
+    /// The engine refused, or cannot be reached.
+    #[error("container `{container}`: {found}")]
+    Engine {
+        /// The container's name.
+        container: String,
+        /// What it said.
+        found: String,
+    },
     /// A name that cannot be a file name, a variable or an argument.
     #[error("{what} {value:?} cannot be used: {found}")]
     Invalid {
@@ -128,8 +150,12 @@ impl StartError {
             | Self::WorkingDir { .. }
             | Self::NoInterpreter { .. }
             | Self::Format { .. }
+            | Self::Engine { .. }
             | Self::Spawn { .. } => reason::RUN_CONTAINER_ERROR,
-            Self::NoCommand { .. } | Self::Invalid { .. } => reason::CREATE_CONTAINER_CONFIG_ERROR,
+            Self::NoCommand { .. } | Self::NoImage { .. } | Self::Invalid { .. } => {
+                reason::CREATE_CONTAINER_CONFIG_ERROR
+            }
+            Self::NoSuchImage { .. } => reason::ERR_IMAGE_PULL,
             Self::AlreadyRunning { .. } | Self::Withdrawn { .. } | Self::Prepare { .. } => {
                 reason::CREATE_CONTAINER_ERROR
             }
@@ -169,7 +195,10 @@ impl StartError {
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::WouldBlock => {
                 Some("the limit of processes is reached: see `ulimit -u`".into())
             }
+            Self::NoImage { .. } => Some("set `image`, or run the pod as processes".into()),
+            Self::NoSuchImage { .. } => Some("build it, or load it into the engine (`docker load`)".into()),
             Self::Spawn { .. }
+            | Self::Engine { .. }
             | Self::Invalid { .. }
             | Self::AlreadyRunning { .. }
             | Self::Withdrawn { .. }

@@ -65,9 +65,9 @@ pub(super) fn variables(
     Ok(all)
 }
 
-/// `command` and `args`, with the variables put in.
-pub(super) fn command_line(container: &Container, variables: &Variables) -> Vec<String> {
-    let words = container.command.iter().flatten().chain(container.args.iter().flatten());
+/// A `command` or `args`, with the variables put in.
+pub(super) fn words(given: Option<&Vec<String>>, variables: &Variables) -> Vec<String> {
+    let words = given.into_iter().flatten();
     words.map(|word| expand(word, |name| variables.get(name).map(String::as_str))).collect()
 }
 
@@ -305,6 +305,8 @@ mod tests {
         }))
         .unwrap();
         let all = Variables::from([("PORT".to_owned(), "20001".to_owned())]);
-        assert_eq!(command_line(&container, &all), ["serve", "--port=20001", "$(NONE)", "$(PORT)"]);
+        let words = |given: &Option<Vec<String>>| words(given.as_ref(), &all);
+        assert_eq!(words(&container.command), ["serve", "--port=20001"]);
+        assert_eq!(words(&container.args), ["$(NONE)", "$(PORT)"]);
     }
 }

@@ -84,7 +84,7 @@ pub(super) async fn launch(
 ) -> Result<Launched, ExecError> {
     let state_rx = container.watch();
     let (attempt, plan, running) = container.running()?;
-    let plan = ContainerPlan { command, ..ContainerPlan::clone(&plan) };
+    let plan = ContainerPlan { command, args: Vec::new(), ..ContainerPlan::clone(&plan) };
     let cookie = shared.cookie(&container, attempt).of_command();
     let value = cookie.to_string();
     let spawned = tokio::task::spawn_blocking(move || {

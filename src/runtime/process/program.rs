@@ -26,7 +26,8 @@ pub(super) struct Program {
 
 /// Finds the program of a plan, whose whole environment is `env`.
 pub(super) fn resolve(plan: &ContainerPlan, env: &BTreeMap<String, String>) -> Result<Program, StartError> {
-    let Some((arg0, args)) = plan.command.split_first().filter(|(p, _)| !p.is_empty()) else {
+    let command = plan.command_line();
+    let Some((arg0, args)) = command.split_first().filter(|(p, _)| !p.is_empty()) else {
         return Err(StartError::NoCommand { container: plan.name.clone() });
     };
     check_text(plan, env)?;
@@ -65,7 +66,7 @@ pub(super) fn explain(program: &Program, error: io::Error) -> StartError {
 /// The system takes its strings up to the first zero byte, and a variable up to the first `=`.
 fn check_text(plan: &ContainerPlan, env: &BTreeMap<String, String>) -> Result<(), StartError> {
     let invalid = |what, value: &str, found| Err(StartError::Invalid { what, value: value.into(), found });
-    if let Some(arg) = plan.command.iter().find(|a| a.contains('\0')) {
+    if let Some(arg) = plan.command.iter().chain(&plan.args).find(|a| a.contains('\0')) {
         return invalid("argument", arg, "it holds a zero byte");
     }
     for (name, value) in env {

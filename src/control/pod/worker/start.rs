@@ -168,7 +168,9 @@ impl Worker {
         let variables = environment::variables(spec, &self.given(spec, &surroundings.links), &sources)?;
         Ok(ContainerPlan {
             name: spec.name.clone(),
-            command: environment::command_line(spec, &variables),
+            image: spec.image.clone().filter(|image| !image.is_empty()),
+            command: environment::words(spec.command.as_ref(), &variables),
+            args: environment::words(spec.args.as_ref(), &variables),
             working_dir: spec.working_dir.as_ref().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             env: variables.into_iter().collect(),
             stdio: stdio(spec),

@@ -1,0 +1,171 @@
+//! A connection to a Docker engine, and what is wrong where there is none.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use tokio::net::UnixStream;
+
+/// Where an engine is looked for when nobody says otherwise, as the Docker CLI does.
+const USUAL_HOST: &str = "unix:///var/run/docker.sock";
+
+/// How long the daemon may take for an answer that asks for no waiting. As bollard has it: making a
+/// container of a large image on a slow disk takes tens of seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+/// The oldest API that has all we send: Docker 20.10, of December 2020.
+const OLDEST_API: (usize, usize) = (1, 41);
+
+/// An engine that has answered. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    docker: Docker,
+    host: String,
+}
+
+/// Why there is no engine to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The address names no way to it that we have.
+    #[error("cannot talk to Docker at `{host}`: {found}")]
+    Host {
+        /// As it was given.
+        host: String,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// Nobody answers there, or not to us.
+    #[error("cannot talk to Docker at `{host}`: {found}")]
+    Unreachable {
+        /// As it was given.
+        host: String,
+        /// What the system said.
+        found: String,
+    },
+    /// It is older than what we need.
+    #[error(
+        "the Docker engine at `{host}` speaks API {found}, and 1.41 (Docker 20.10) is the oldest that has everything"
+    )]
+    TooOld {
+        /// As it was given.
+        host: String,
+        /// What it speaks.
+        found: String,
+    },
+    /// It runs containers on another kernel than ours, where neither files nor sockets are shared.
+    #[error("the Docker engine at `{host}` runs on another kernel ({found}), which is not supported yet")]
+    OtherKernel {
+        /// As it was given.
+        host: String,
+        /// Its kernel beside ours.
+        found: String,
+    },
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Connects to `host`, as `DOCKER_HOST` has it, or to the usual one.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be worked with.
+    pub async fn connect(host: Option<&str>) -> Result<Self, EngineError> {
+        let host = host.filter(|host| !host.is_empty()).unwrap_or(USUAL_HOST).to_owned();
+        let Some(path) = host.strip_prefix("unix://") else {
+            let found = "only `unix://` is supported yet".to_owned();
+            return Err(EngineError::Host { host, found });
+        };
+        // bollard says of everything that it found no socket.
+        if let Err(error) = UnixStream::connect(path).await {
+            return Err(EngineError::Unreachable { found: error.to_string(), host });
+        }
+        let opened = Docker::connect_with_unix(&host, ANSWER_WITHIN.as_secs(), bollard::API_DEFAULT_VERSION);
+        let docker =
+            opened.map_err(|error| EngineError::Host { host: host.clone(), found: words(&error) })?;
+        // bollard calls itself newer than most engines are, and those refuse what is newer.
+        let docker = docker.negotiate_version().await;
+        let docker =
+            docker.map_err(|error| EngineError::Unreachable { host: host.clone(), found: words(&error) })?;
+        let version = docker.client_version();
+        if (version.major_version, version.minor_version) < OLDEST_API {
+            let found = format!("{}.{}", version.major_version, version.minor_version);
+            return Err(EngineError::TooOld { host, found });
+        }
+        let engine = Self { docker, host };
+        engine.check_kernel().await?;
+        Ok(engine)
+    }
+
+    /// As it was given.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// The same, for a request that the daemon may take `more` time to answer.
+    pub(super) fn patient(&self, more: Duration) -> Docker {
+        self.docker.clone().with_timeout(ANSWER_WITHIN + more)
+    }
+
+    /// A boot has one id on one kernel (`random(4)`); where the engine cannot tell its own, its
+    /// kernel's version has to be ours.
+    async fn check_kernel(&self) -> Result<(), EngineError> {
+        let info = self.docker.info().await;
+        let info =
+            info.map_err(|error| EngineError::Unreachable { host: self.host.clone(), found: words(&error) })?;
+        let theirs = info.kernel_version.unwrap_or_default();
+        let ours = rustix::system::uname().release().to_string_lossy().into_owned();
+        if theirs == ours {
+            return Ok(());
+        }
+        let found = format!("{theirs}, ours is {ours}");
+        Err(EngineError::OtherKernel { host: self.host.clone(), found })
+    }
+}
+
+// === impl EngineError ===
+
+impl EngineError {
+    /// What somebody can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Host { .. } => "set DOCKER_HOST to `unix://` and the path of the engine's socket",
+            Self::Unreachable { found, .. } if found.contains("ermission denied") => {
+                "add your user to the group `docker`, or set DOCKER_HOST to an engine of your own"
+            }
+            Self::Unreachable { .. } => "start it, or set DOCKER_HOST to where it is",
+            Self::TooOld { .. } => "install a newer Docker engine",
+            Self::OtherKernel { .. } => "use an engine on this machine, or run pods as processes",
+        }
+    }
+}
+
+/// The innermost cause: bollard's own words are those of its HTTP client.
+pub(super) fn words(error: &Error) -> String {
+    if let Error::DockerResponseServerError { message, .. } = error {
+        return message.trim().to_owned();
+    }
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// Whether the daemon says that there is no such thing.
+pub(super) fn is_missing(error: &Error) -> bool {
+    status(error) == Some(404)
+}
+
+/// The status of the daemon's answer, where it gave one.
+pub(super) fn status(error: &Error) -> Option<u16> {
+    match error {
+        Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}

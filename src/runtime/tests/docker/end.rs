@@ -1,0 +1,61 @@
+use std::time::{Duration, Instant};
+
+use spur_runtime::{ContainerState, Runtime, StopError};
+
+use crate::world::{LONG, World, docker, pod, wait_for};
+
+pub(crate) async fn stop() {
+    let world = World::new().await;
+    let (hears, deaf) = (pod("hears"), pod("deaf"));
+    world.sh(&hears, "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done").await.unwrap();
+    world.sh(&deaf, "trap '' TERM; echo up; while :; do sleep 0.05; done").await.unwrap();
+    for pod in [&hears, &deaf] {
+        world.wait_for_text(pod, "up\n").await;
+    }
+    let ended = world.runtime.stop(&hears, "app", LONG).await.unwrap();
+    assert!(matches!(ended, ContainerState::Terminated { exit_code: 3, signal: None, .. }), "{ended:?}");
+    let start = Instant::now();
+    let ended = world.runtime.stop(&deaf, "app", Duration::from_secs(1)).await.unwrap();
+    assert!(matches!(ended, ContainerState::Terminated { signal: Some(9), .. }), "{ended:?}");
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    // Twice is once.
+    assert_eq!(world.runtime.stop(&deaf, "app", LONG).await.unwrap(), ended);
+    let error = world.runtime.stop(&pod("none"), "app", LONG).await.unwrap_err();
+    assert!(matches!(error, StopError::NotFound { .. }));
+}
+
+pub(crate) async fn killed_by_others() {
+    let world = World::new().await;
+    let of = pod("p");
+    let mut events = world.runtime.events();
+    world.sh(&of, "sleep 1000").await.unwrap();
+    docker(&["kill", &world.ids()[0]]);
+    let told = async {
+        loop {
+            let event = events.recv().await.unwrap();
+            if let ContainerState::Terminated { exit_code, signal, .. } = event.state {
+                return (event.container, exit_code, signal);
+            }
+        }
+    };
+    let told = tokio::time::timeout(LONG, told).await.expect("it is told");
+    assert_eq!(told, ("app".to_owned(), 137, Some(9)));
+    docker(&["rm", &world.ids()[0]]);
+    wait_for("it to be forgotten", async || world.runtime.list().is_empty()).await;
+}
+
+pub(crate) async fn remove() {
+    let world = World::new().await;
+    let (of, other) = (pod("p"), pod("other"));
+    world.sh(&of, "true").await.unwrap();
+    world.end(&of).await;
+    world.sh(&of, "sleep 1000").await.unwrap();
+    world.sh(&other, "sleep 1000").await.unwrap();
+    assert_eq!(world.ids().len(), 3);
+    world.runtime.remove(&of).await.unwrap();
+    assert_eq!(world.runtime.state(&of, "app"), None);
+    assert_eq!(world.ids().len(), 1);
+    assert!(world.state(&other).is_running());
+    // Twice is once.
+    world.runtime.remove(&of).await.unwrap();
+}

@@ -1,0 +1,47 @@
+//! The Docker runtime with real containers, on the engine of this machine.
+//!
+//! The image is Debian's static busybox and nothing else: no registry is asked.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in what tests share")]
+
+#[path = "../../../../tests/harness/needs.rs"]
+mod needs;
+mod world;
+
+mod adopt;
+mod end;
+mod exec;
+mod logs;
+mod start;
+
+use libtest_mimic::{Arguments, Trial};
+use needs::Need;
+
+fn main() {
+    let docker = Need::new("docker", world::why_not());
+    let mut tests = vec![Trial::test("sb_1_an_engine_that_is_not_there_is_named_with_a_way_out", || {
+        world::run(start::nobody_answers());
+        Ok(())
+    })];
+    tests.extend([
+        docker.trial("a_container_runs_its_command_and_its_end_is_told", start::runs_and_ends),
+        docker.trial("the_images_own_command_counts_where_none_is_given", start::images_own_command),
+        docker.trial("sb_4_an_image_that_is_not_there_is_said_in_the_engines_words", start::no_image),
+        docker.trial("a_program_that_is_not_in_the_image_never_ran", start::no_program),
+        docker.trial("of_two_starts_at_once_one_is_refused", start::twice),
+        docker.trial("a_start_that_was_interrupted_is_in_nobodys_way", start::interrupted),
+        docker.trial("who_hears_sigterm_ends_by_itself_and_who_does_not_is_killed", end::stop),
+        docker.trial("what_others_do_to_a_container_is_told", end::killed_by_others),
+        docker.trial("nothing_is_left_of_a_pod_that_is_removed", end::remove),
+        docker.trial("output_comes_whole_from_its_end_and_as_it_is_written", logs::output),
+        docker.trial("the_start_before_the_last_keeps_its_output", logs::previous),
+        docker.trial("a_command_gives_output_and_exit_code", exec::run),
+        docker.trial("a_command_that_takes_too_long_is_given_up", exec::too_long),
+        docker.trial("a_command_reads_and_writes_while_it_runs", exec::session),
+        docker.trial("a_command_has_a_terminal_that_changes_its_size", exec::terminal),
+        docker.trial("who_attaches_talks_with_the_container_itself", exec::attach),
+        docker.trial("sb_3_containers_outlive_spur_and_are_taken_over", adopt::taken_over),
+        docker.trial("environments_on_one_engine_do_not_see_each_other", adopt::others),
+    ]);
+    libtest_mimic::run(&Arguments::from_args(), tests).exit();
+}

@@ -1,0 +1,114 @@
+use spur_runtime::docker::Engine;
+use spur_runtime::{ContainerPlan, ContainerState, LogOptions, Runtime, StartError, reason};
+
+use crate::world::{IMAGE, World, docker, pod};
+
+/// SB-1.
+pub(crate) async fn nobody_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = format!("unix://{}/docker.sock", dir.path().display());
+    let error = Engine::connect(Some(&missing)).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("cannot talk to Docker at `{missing}`: ")), "{text}");
+    assert!(text.contains("No such file or directory"), "{text}");
+    assert!(error.hint().contains("DOCKER_HOST"), "{}", error.hint());
+    for other in ["tcp://127.0.0.1:1", "ssh://host", "nonsense"] {
+        let text = Engine::connect(Some(other)).await.unwrap_err().to_string();
+        assert!(text.contains(other) && text.contains("only `unix://` is supported yet"), "{text}");
+    }
+}
+
+pub(crate) async fn runs_and_ends() {
+    let world = World::new().await;
+    for (n, (script, wanted)) in
+        [("echo out; echo err >&2", (0, reason::COMPLETED)), ("exit 7", (7, reason::ERROR))]
+            .iter()
+            .enumerate()
+    {
+        let pod = pod(&format!("p{n}"));
+        let mut plan = World::plan("app", &["sh", "-c", script]);
+        plan.env = vec![("A".to_owned(), "1".to_owned())];
+        let started = world.runtime.start(&pod, plan).await.unwrap();
+        assert_eq!(started.attempt, 0);
+        let ContainerState::Terminated { exit_code, reason, signal, started_at, finished_at, .. } =
+            world.end(&pod).await
+        else {
+            panic!("it has ended")
+        };
+        assert_eq!((exit_code, &*reason, signal), (wanted.0, wanted.1, None));
+        assert!(started_at <= finished_at);
+    }
+    let mut text: Vec<String> =
+        world.text(&pod("p0"), LogOptions::default()).await.lines().map(str::to_owned).collect();
+    text.sort();
+    assert_eq!(text, ["err", "out"]);
+    let again = world.sh(&pod("p0"), "echo $((1 + 1)); pwd").await.unwrap();
+    assert_eq!(again.attempt, 1);
+    world.end(&pod("p0")).await;
+    assert_eq!(world.text(&pod("p0"), LogOptions::default()).await, "2\n/\n");
+}
+
+/// As in Kubernetes: `command` is the entrypoint, `args` the rest.
+pub(crate) async fn images_own_command() {
+    let world = World::new().await;
+    for (name, command, args, wanted) in [
+        ("own", &[][..], &[][..], "by itself\n"),
+        ("args", &[], &["/bin/echo", "args"], "args\n"),
+        ("command", &["/bin/echo", "command"], &[], "command\n"),
+        ("both", &["/bin/echo", "both"], &["of them"], "both of them\n"),
+    ] {
+        let pod = pod(name);
+        let args = args.iter().map(|it| (*it).to_owned()).collect();
+        let plan = ContainerPlan { args, ..World::plan("app", command) };
+        world.runtime.start(&pod, plan).await.unwrap();
+        world.end(&pod).await;
+        assert_eq!(world.text(&pod, LogOptions::default()).await, wanted, "{name}");
+    }
+}
+
+/// SB-4.
+pub(crate) async fn no_image() {
+    let world = World::new().await;
+    let plan = ContainerPlan { image: Some("spur-test/none:such".to_owned()), ..World::plan("app", &["x"]) };
+    let error = world.runtime.start(&pod("p"), plan).await.unwrap_err();
+    assert_eq!(error.reason(), "ErrImagePull");
+    assert!(error.to_string().contains("No such image: spur-test/none:such"), "{error}");
+    let plan = ContainerPlan { image: None, ..World::plan("app", &["x"]) };
+    let error = world.runtime.start(&pod("p"), plan).await.unwrap_err();
+    assert!(matches!(error, StartError::NoImage { .. }), "{error}");
+    assert_eq!(world.runtime.list(), []);
+}
+
+pub(crate) async fn no_program() {
+    let world = World::new().await;
+    let error = world.runtime.start(&pod("p"), World::plan("app", &["nope"])).await.unwrap_err();
+    assert_eq!(error.to_string(), "exec: \"nope\": executable file not found in $PATH");
+    let ContainerState::Terminated { exit_code: 128, reason, .. } = world.state(&pod("p")) else {
+        panic!("it never ran: {:?}", world.state(&pod("p")))
+    };
+    assert_eq!(reason, reason::START_ERROR);
+    let again = world.sh(&pod("p"), "true").await.unwrap();
+    assert_eq!(again.attempt, 1);
+}
+
+pub(crate) async fn twice() {
+    let world = World::new().await;
+    let of = pod("p");
+    let (a, b) = tokio::join!(world.sh(&of, "sleep 1000"), world.sh(&of, "sleep 1000"));
+    let refused = [a.err(), b.err()].into_iter().flatten().collect::<Vec<_>>();
+    assert_eq!(refused.len(), 1);
+    assert!(matches!(refused[0], StartError::AlreadyRunning { .. }), "{:?}", refused[0]);
+    assert_eq!(world.ids().len(), 1);
+}
+
+/// Spur may be killed between making a container and starting it, also before it has learnt its id.
+pub(crate) async fn interrupted() {
+    let world = World::new().await;
+    let of = pod("p");
+    let name = format!("spur_app_p_default_{}_{}_0", of.uid, &world.id[..8]);
+    let stray = docker(&["create", "--name", &name, &IMAGE, "/bin/true"]);
+    world.sh(&of, "echo up").await.unwrap();
+    world.end(&of).await;
+    assert_eq!(world.text(&of, LogOptions::default()).await, "up\n");
+    assert!(!docker(&["ps", "-aq", "--no-trunc"]).contains(stray.trim()));
+}
