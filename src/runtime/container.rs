@@ -41,6 +41,40 @@ pub struct ContainerPlan {
     pub env: Vec<(String, String)>,
     /// How its standard streams are set up.
     pub stdio: StdioPlan,
+    /// What it may use; processes are not bounded.
+    pub bounds: Bounds,
+    /// Whose rights it has; processes have Spur's own.
+    pub security: Security,
+}
+
+/// What a container may use; `None`: as much as there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of memory; it is killed when it wants more.
+    pub memory: Option<u64>,
+    /// Thousandths of a core.
+    pub cpu_millis: Option<u64>,
+}
+
+/// Whose rights a container has, in the words of `securityContext`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// `runAsUser` and `runAsGroup`, as `uid` or `uid:gid`; `None`: the image's user.
+    pub user: Option<String>,
+    /// Further groups by number.
+    pub groups: Vec<u32>,
+    /// Capabilities beside the engine's usual ones, without `CAP_`; `ALL` is all of them.
+    pub added: Vec<String>,
+    /// Capabilities that it does not have.
+    pub dropped: Vec<String>,
+    /// `privileged`.
+    pub is_privileged: bool,
+    /// `readOnlyRootFilesystem`.
+    pub has_read_only_root: bool,
+    /// `allowPrivilegeEscalation: false`.
+    pub forbids_escalation: bool,
+    /// `seccompProfile.type: Unconfined`; otherwise the engine's profile holds.
+    pub is_unconfined: bool,
 }
 
 /// How a container's standard streams are set up, beyond being read for its log.
@@ -189,6 +223,8 @@ impl ContainerPlan {
             working_dir: None,
             env: Vec::new(),
             stdio: StdioPlan::default(),
+            bounds: Bounds::default(),
+            security: Security::default(),
         }
     }
 

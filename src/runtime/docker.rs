@@ -1,7 +1,7 @@
 //! `DockerRuntime`: containers on a Docker engine.
 //!
 //! ```text
-//!  runtime   trait Runtime ──► create (what to make) ──► engine ──► the daemon
+//!  runtime   trait Runtime ──► start, end ──► create (what to make) ──► engine ──► the daemon
 //!  follow    the daemon's events ──► inspected (what became of it) ──► world ──► events, list, state
 //!  logs, session                                       read straight from the daemon
 //! ```
@@ -11,19 +11,27 @@
 //! is started again is made anew, as the kubelet does, so that the one before keeps its log for
 //! `--previous`; of those one is kept.
 //!
-//! Only what API 1.41 (Docker 20.10) knows is sent. Networks, volumes and what a pod may ask for
-//! are the caller's.
+//! A pod is on the network of its namespace, at an address of its own that it keeps (`network`).
+//! Pods of several containers are refused: they need one that holds their network together.
+//!
+//! Only what API 1.41 (Docker 20.10) knows is sent. What a pod may ask for is the caller's.
 
 mod create;
+mod end;
 mod engine;
 mod follow;
 mod inspected;
 mod logs;
+mod network;
 mod owned;
 mod runtime;
 mod session;
+mod start;
+mod subnet;
 mod world;
 
 pub use engine::{Engine, EngineError};
+pub use network::{Place, PlaceError};
 pub use owned::Environment;
 pub use runtime::DockerRuntime;
+pub use subnet::{NoSubnet, Subnet};

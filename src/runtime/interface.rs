@@ -58,7 +58,7 @@ pub trait Runtime: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<LogStream, LogError>>;
 
     /// Runs a command in the container's environment and directory and waits for its end,
-    /// at most `timeout`; what is left of it then is killed.
+    /// at most `timeout`; what is left of it then is killed, where the runtime can (Docker cannot).
     fn exec<'a>(
         &'a self,
         pod: &'a PodId,
@@ -134,6 +134,16 @@ pub enum StopError {
         /// The container's name.
         container: String,
     },
+    /// The engine cannot be reached, or refuses.
+    #[error("stop container `{container}` of pod `{pod}`: {found}")]
+    Engine {
+        /// The pod, `namespace/name`.
+        pod: String,
+        /// The container's name.
+        container: String,
+        /// What it said.
+        found: String,
+    },
     /// It is still there after SIGKILL: a process in an uninterruptible wait.
     #[error("container `{container}` of pod `{pod}` is still there after SIGKILL")]
     Unkillable {
@@ -202,7 +212,7 @@ pub enum ExecError {
         /// The container's name.
         container: String,
     },
-    /// It took too long and was killed. The wording is the kubelet's.
+    /// It took too long and was killed, where the runtime can. The wording is the kubelet's.
     #[error("command timed out after {0:?}")]
     TimedOut(Duration),
     /// It could not be started.

@@ -21,8 +21,10 @@
 //! |---|---|---|
 //! | ends what it started | the whole process group; on Linux also what left it with `setsid` | the container |
 //! | a command whose client has gone | is ended | reads the end of its input, and runs on |
+//! | a command that takes too long | is killed | runs on |
 //! | `OOMKilled` | not told apart from another SIGKILL: there is no cgroup to ask | told |
-//! | network | `shared`: the machine's own; ports come from the caller | the engine's usual one |
+//! | bounds and rights | Spur's own | as `resources.limits` and `securityContext` say |
+//! | network | `shared`: the machine's own; ports come from the caller | one for each namespace; an address and real ports for each pod |
 //!
 //! `spur up` does not take the Docker runtime yet: Services, volumes and pods of several containers
 //! come first.
@@ -41,7 +43,8 @@ pub mod process;
 mod log;
 
 pub use container::{
-    ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, StdinMode, StdioPlan, reason,
+    Bounds, ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Security, Started, StdinMode,
+    StdioPlan, reason,
 };
 pub use fake::FakeRuntime;
 pub use interface::{

@@ -46,7 +46,8 @@ pub type Stdin = Box<dyn AsyncWrite + Send + Unpin>;
 ///
 /// Nothing is read ahead: what the caller does not take stays with the command, which
 /// waits for it. Dropping [`Session::exit`] hangs up: a command that was run for this
-/// session is ended, with its process group; a container that was attached to runs on.
+/// session is ended, with its process group, where the runtime can (Docker cannot); a container
+/// that was attached to runs on.
 pub struct Session {
     /// Where its standard input is written; `None` where it has none. Shut down or dropped,
     /// the command reads the end of its input, unless it reads from a terminal.
@@ -61,6 +62,9 @@ pub struct Session {
     /// Whether the conversation is over when the caller's input is.
     pub ends_with_stdin: bool,
 }
+
+/// The exit code of an end of which nobody knows how it was (Kubernetes' number).
+pub(crate) const UNKNOWN_EXIT: i32 = 137;
 
 // === impl Streams ===
 

@@ -19,6 +19,12 @@ pub enum StartError {
         /// The container's `PATH`, empty where it has none.
         path: String,
     },
+    /// No directory of the image's `PATH` holds the program.
+    #[error("exec: \"{program}\": executable file not found in $PATH")]
+    NotInImage {
+        /// As it was given.
+        program: String,
+    },
     /// The program was given as a path, and nothing is there.
     #[error("exec: \"{program}\": stat {}: no such file or directory", .resolved.display())]
     NotFound {
@@ -72,6 +78,14 @@ pub enum StartError {
     NoImage {
         /// The container's name.
         container: String,
+    },
+    /// The runtime cannot do it.
+    #[error("container `{container}`: {what}")]
+    NotSupported {
+        /// The container's name.
+        container: String,
+        /// What it cannot do.
+        what: &'static str,
     },
     /// The engine does not have the image.
     #[error("image `{image}`: {found}")]
@@ -145,6 +159,7 @@ impl StartError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotInPath { .. }
+            | Self::NotInImage { .. }
             | Self::NotFound { .. }
             | Self::NotExecutable { .. }
             | Self::WorkingDir { .. }
@@ -152,9 +167,10 @@ impl StartError {
             | Self::Format { .. }
             | Self::Engine { .. }
             | Self::Spawn { .. } => reason::RUN_CONTAINER_ERROR,
-            Self::NoCommand { .. } | Self::NoImage { .. } | Self::Invalid { .. } => {
-                reason::CREATE_CONTAINER_CONFIG_ERROR
-            }
+            Self::NoCommand { .. }
+            | Self::NoImage { .. }
+            | Self::NotSupported { .. }
+            | Self::Invalid { .. } => reason::CREATE_CONTAINER_CONFIG_ERROR,
             Self::NoSuchImage { .. } => reason::ERR_IMAGE_PULL,
             Self::AlreadyRunning { .. } | Self::Withdrawn { .. } | Self::Prepare { .. } => {
                 reason::CREATE_CONTAINER_ERROR
@@ -171,6 +187,9 @@ impl StartError {
             Self::NotInPath { program, path } => Some(format!(
                 "looked in {path}; install `{program}`, give its full path, or set `PATH` in `env`"
             )),
+            Self::NotInImage { .. } => {
+                Some("the image has no such program in its `PATH`; give its full path".into())
+            }
             Self::NotFound { program, .. } if program.starts_with('/') => {
                 Some("the path is one of this machine, not of an image".into())
             }
@@ -199,6 +218,7 @@ impl StartError {
             Self::NoSuchImage { .. } => Some("build it, or load it into the engine (`docker load`)".into()),
             Self::Spawn { .. }
             | Self::Engine { .. }
+            | Self::NotSupported { .. }
             | Self::Invalid { .. }
             | Self::AlreadyRunning { .. }
             | Self::Withdrawn { .. }

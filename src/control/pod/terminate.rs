@@ -112,8 +112,12 @@ impl Worker {
                 stopped = stops.next() => match stopped {
                     None => return Stopped::All,
                     Some(Ok(()) | Err(StopError::NotFound { .. })) => {}
-                    Some(Err(StopError::Unkillable { container, .. })) => {
-                        let message = format!("error killing pod: container {container} is still there after SIGKILL");
+                    Some(Err(
+                        ref error @ (StopError::Unkillable { ref container, .. }
+                        | StopError::Engine { ref container, .. }),
+                    )) => {
+                        let container = container.clone();
+                        let message = format!("error killing pod: {error}");
                         self.tell(&container, EventType::Warning, "FailedKillPod", message);
                         let (again, at) = (self.stop(&container, Duration::ZERO), retry.failed());
                         stops.push(Box::pin(async move { sleep_until(at).await; again.await }));

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
+use bollard::models::{
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
+    NetworkingConfig,
+};
 
+use super::network::Place;
 use super::owned::{Environment, Owned};
-use crate::container::{ContainerPlan, StdinMode};
+use crate::container::{Bounds, ContainerPlan, Security, StdinMode};
 
-/// What a log may take on disk, as for processes: two files of 10 MiB. The daemon rotates them.
+/// What a log may take on disk, about as for processes: two files of 10 MB. The daemon rotates them.
 const LOG_FILE_MAX: &str = "10m";
 const LOG_FILES: &str = "2";
 
@@ -15,13 +19,11 @@ const LOG_FILES: &str = "2";
 pub(super) fn body(
     environment: &Environment,
     owned: &Owned,
-    (plan, image): (&ContainerPlan, &str),
+    (plan, image, place): (&ContainerPlan, &str, &Place),
 ) -> ContainerCreateBody {
-    let listed = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let log = HashMap::from([
-        ("max-size".to_owned(), LOG_FILE_MAX.to_owned()),
-        ("max-file".to_owned(), LOG_FILES.to_owned()),
-    ]);
+    let Security { user, .. } = &plan.security;
+    let mut labels = environment.labels(owned);
+    labels.extend(place.labels());
     ContainerCreateBody {
         image: Some(image.to_owned()),
         // A `command` takes the place of the image's own, and then its arguments do not count.
@@ -29,16 +31,78 @@ pub(super) fn body(
         cmd: listed(&plan.args),
         env: Some(plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         working_dir: plan.working_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
+        user: user.clone(),
+        // As in Kubernetes, where nobody says otherwise.
+        hostname: Some(owned.pod.name.chars().take(HOSTNAME_MAX).collect()),
         tty: Some(plan.stdio.tty),
         open_stdin: Some(plan.stdio.stdin != StdinMode::Closed),
         stdin_once: Some(plan.stdio.stdin == StdinMode::Once),
-        labels: Some(environment.labels(owned)),
-        host_config: Some(HostConfig {
-            log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log) }),
-            // Nothing may gain rights by running a program, as under the level `restricted`.
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            ..HostConfig::default()
+        labels: Some(labels),
+        host_config: Some(host_config(plan, place)),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(place.network.clone(), endpoint(place))])),
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// Linux' bound (sethostname(2)), by which the kubelet cuts names, too.
+const HOSTNAME_MAX: usize = 63;
+
+fn endpoint(place: &Place) -> EndpointSettings {
+    let ipv4_address = Some(place.address.to_string());
+    let ipam_config = Some(EndpointIpamConfig { ipv4_address, ..EndpointIpamConfig::default() });
+    EndpointSettings { ipam_config, ..EndpointSettings::default() }
+}
+
+fn host_config(plan: &ContainerPlan, place: &Place) -> HostConfig {
+    let Bounds { memory, cpu_millis } = plan.bounds;
+    let Security {
+        user: _,
+        groups,
+        added,
+        dropped,
+        is_privileged,
+        has_read_only_root,
+        forbids_escalation,
+        is_unconfined,
+    } = &plan.security;
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let memory = memory.map(number);
+    let mut security = Vec::new();
+    if *forbids_escalation {
+        security.push("no-new-privileges".to_owned());
+    }
+    if *is_unconfined {
+        security.push("seccomp=unconfined".to_owned());
+    }
+    let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+    HostConfig {
+        network_mode: Some(place.network.clone()),
+        log_config: Some(log_config()),
+        memory,
+        // Without swap, as in Kubernetes: the two are one bound.
+        memory_swap: memory,
+        nano_cpus: cpu_millis.map(|millis| number(millis.saturating_mul(1_000_000))),
+        group_add: listed(&groups),
+        cap_add: listed(added),
+        cap_drop: listed(dropped),
+        privileged: Some(*is_privileged),
+        readonly_rootfs: Some(*has_read_only_root),
+        security_opt: listed(&security),
+        ..HostConfig::default()
+    }
+}
+
+fn log_config() -> HostConfigLogConfig {
+    let config = HashMap::from([
+        ("max-size".to_owned(), LOG_FILE_MAX.to_owned()),
+        ("max-file".to_owned(), LOG_FILES.to_owned()),
+    ]);
+    HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(config) }
+}
+
+/// What is empty is the image's or the engine's matter.
+fn listed(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
 }

@@ -6,7 +6,8 @@ use bollard::Docker;
 use bollard::errors::Error;
 use tokio::net::UnixStream;
 
-/// Where an engine is looked for when nobody says otherwise, as the Docker CLI does.
+/// Where an engine is looked for when nobody says otherwise: where the Docker CLI looks, too, unless
+/// a context of its own names another.
 const USUAL_HOST: &str = "unix:///var/run/docker.sock";
 
 /// How long the daemon may take for an answer that asks for no waiting. As bollard has it: making a
@@ -111,8 +112,8 @@ impl Engine {
         self.docker.clone().with_timeout(ANSWER_WITHIN + more)
     }
 
-    /// A boot has one id on one kernel (`random(4)`); where the engine cannot tell its own, its
-    /// kernel's version has to be ours.
+    /// What it says of its kernel has to be what ours says: containers in a virtual machine have
+    /// another. A socket that leads to another machine of the very same kernel is not found out.
     async fn check_kernel(&self) -> Result<(), EngineError> {
         let info = self.docker.info().await;
         let info =

@@ -40,6 +40,12 @@ impl Environment {
         HashMap::from([("label".to_owned(), vec![format!("{ENVIRONMENT}={}", self.0)])])
     }
 
+    /// The same, of one pod.
+    pub(super) fn filters_of(&self, pod: &PodId) -> HashMap<String, Vec<String>> {
+        let of_pod = format!("{POD_UID}={}", pod.uid);
+        HashMap::from([("label".to_owned(), vec![format!("{ENVIRONMENT}={}", self.0), of_pod])])
+    }
+
     pub(super) fn labels(&self, owned: &Owned) -> HashMap<String, String> {
         let Owned { pod, container, attempt } = owned;
         let attempt = attempt.to_string();
@@ -67,11 +73,26 @@ impl Environment {
         })
     }
 
+    /// What `docker network ls` calls the network of a namespace.
+    pub(super) fn network(&self, namespace: &str) -> String {
+        format!("spur_{namespace}_{}", self.short())
+    }
+
+    pub(super) fn network_labels(&self, namespace: &str) -> HashMap<String, String> {
+        let all = [(ENVIRONMENT, &*self.0), (POD_NAMESPACE, namespace)];
+        all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Enough of the id to tell environments of one machine apart.
+    fn short(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
+    }
+
     /// What `docker ps` calls it; after Kubernetes' `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`,
     /// with the environment, since its uid may be another one's too (a restored backup).
     pub(super) fn name(&self, owned: &Owned) -> String {
         let Owned { pod, container, attempt } = owned;
-        let short = self.0.get(..8).unwrap_or(&self.0);
+        let short = self.short();
         format!("spur_{container}_{}_{}_{}_{short}_{attempt}", pod.name, pod.namespace, pod.uid)
     }
 }

@@ -1,27 +1,25 @@
-//! `DockerRuntime`: `trait Runtime` over an engine.
+//! `DockerRuntime`: `trait Runtime` over an engine. How a container comes is in `start`, how it
+//! goes in `end`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder,
-};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::engine::{Engine, is_missing, status, words};
-use super::follow::Follower;
-use super::inspected::never_ran;
-use super::owned::{Environment, Owned};
+use super::engine::{Engine, EngineError, is_missing, status, words};
+use super::follow::Followed;
+use super::network::{Networks, Place, PlaceError};
+use super::owned::Environment;
 use super::session::Failure;
 use super::world::{Known, World};
-use super::{create, logs, session};
+use super::{logs, session};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
@@ -37,11 +35,8 @@ pub struct DockerRuntime {
     _stops_following: DropGuard,
 }
 
-struct Shared {
-    engine: Engine,
-    environment: Environment,
-    world: Arc<World>,
-    follower: Follower,
+pub(super) struct Shared {
+    pub(super) ours: Followed,
     /// Starts and removals of one pod come one after the other.
     turns: std::sync::Mutex<HashMap<PodId, Arc<Mutex<()>>>>,
     /// What was asked for is done whether or not anybody waits.
@@ -55,170 +50,74 @@ impl DockerRuntime {
     ///
     /// # Errors
     /// The daemon does not say which there are.
-    pub async fn open(engine: Engine, environment: Environment) -> Result<Self, super::EngineError> {
-        let world = Arc::new(World::new());
-        let follower = Follower { engine, environment, world };
-        let read = follower.read_all().await;
-        read.map_err(|error| super::EngineError::Unreachable {
-            host: follower.engine.host().to_owned(),
+    pub async fn open(engine: Engine, environment: Environment) -> Result<Self, EngineError> {
+        let networks = Arc::new(Networks::new(engine.clone(), environment.clone()));
+        let ours = Followed { engine, environment, world: Arc::new(World::new()), networks };
+        let read = ours.read_all().await;
+        read.map_err(|error| EngineError::Unreachable {
+            host: ours.engine.host().to_owned(),
             found: words(&error),
         })?;
-        let stop = CancellationToken::new();
-        tokio::spawn(follower.clone().run(stop.clone()));
-        let Follower { engine, environment, world } = follower.clone();
-        let (turns, tasks) = (std::sync::Mutex::default(), TaskTracker::new());
-        let shared = Arc::new(Shared { engine, environment, world, follower, turns, tasks });
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(ours.clone().follow_until(stop.clone()));
+        let shared = Arc::new(Shared { ours, turns: std::sync::Mutex::default(), tasks });
         Ok(Self { shared, _stops_following: stop.drop_guard() })
+    }
+
+    /// Where a pod is, or will be when a container of it is started; the same until it is removed.
+    ///
+    /// # Errors
+    /// The namespace's network cannot be made, or is full.
+    pub async fn place(&self, pod: &PodId) -> Result<Place, PlaceError> {
+        self.shared.ours.networks.place(pod).await
+    }
+
+    /// Removes the networks of namespaces that have no pods.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn remove_unused_networks(&self) -> Result<(), PlaceError> {
+        self.shared.ours.networks.remove_unused().await
     }
 }
 
 // === impl Shared ===
 
 impl Shared {
-    fn turn(&self, pod: &PodId) -> Arc<Mutex<()>> {
+    /// To be locked by who starts or removes containers of a pod.
+    pub(super) fn turn(&self, pod: &PodId) -> Arc<Mutex<()>> {
         let mut turns = self.turns.lock().expect("no holder of this lock panics");
         // Those that nobody waits for any more are made again when they are wanted.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(pod.clone()).or_default().clone()
     }
 
-    async fn start(&self, pod: &PodId, plan: &ContainerPlan) -> Result<Started, StartError> {
-        let turn = self.turn(pod);
-        let _turn = turn.lock().await;
-        let before = self.world.find(pod, &plan.name);
-        if before.as_ref().is_some_and(|known| known.state().is_running()) {
-            return Err(StartError::AlreadyRunning { pod: pod.to_string(), container: plan.name.clone() });
-        }
-        let Some(image) = &plan.image else {
-            return Err(StartError::NoImage { container: plan.name.clone() });
-        };
-        let attempt = before.as_ref().map_or(0, |known| known.attempt + 1);
-        let owned = Owned { pod: pod.clone(), container: plan.name.clone(), attempt };
-        let id = self.create(&owned, (plan, image)).await?;
-        let stdio = plan.stdio;
-        self.world.learn(&owned, (&id, stdio), ContainerState::creating());
-        // The one that was started before the last has served its time.
-        if let Some(oldest) = before.and_then(|known| known.previous) {
-            let _it_may_have_gone = self.delete(&oldest).await;
-        }
-        let started = self.engine.docker().start_container(&id, None::<StartContainerOptions>).await;
-        if let Err(error) = started {
-            self.world.learn(&owned, (&id, stdio), never_ran(&words(&error)));
-            return Err(start_error(&error, plan));
-        }
-        let read = self.follower.read(&id).await;
-        read.map_err(|error| engine_error(&error, &plan.name))?;
-        let (pid, started_at) = match self.world.find(pod, &plan.name).map(|known| known.state()) {
-            Some(ContainerState::Running { pid, started_at }) => (pid, started_at),
-            // It has ended already.
-            Some(ContainerState::Terminated { started_at, .. }) => (0, started_at),
-            _ => (0, SystemTime::now()),
-        };
-        Ok(Started { pid, started_at, attempt })
-    }
-
-    /// Makes the container; one of its name that an interrupted start has left is in the way.
-    async fn create(
-        &self,
-        owned: &Owned,
-        (plan, image): (&ContainerPlan, &str),
-    ) -> Result<String, StartError> {
-        let name = self.environment.name(owned);
-        let body = create::body(&self.environment, owned, (plan, image));
-        let make = async || {
-            let options = CreateContainerOptionsBuilder::new().name(&name).build();
-            self.engine.docker().create_container(Some(options), body.clone()).await
-        };
-        let made = match make().await {
-            Err(error) if status(&error) == Some(409) => {
-                self.delete(&name).await.map_err(|error| engine_error(&error, &plan.name))?;
-                make().await
-            }
-            other => other,
-        };
-        match made {
-            Ok(made) => Ok(made.id),
-            Err(error) if is_missing(&error) => {
-                Err(StartError::NoSuchImage { image: image.to_owned(), found: words(&error) })
-            }
-            Err(error) => Err(engine_error(&error, &plan.name)),
-        }
-    }
-
-    async fn delete(&self, id: &str) -> Result<(), Error> {
+    pub(super) async fn delete(&self, id: &str) -> Result<(), Error> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match self.engine.docker().remove_container(id, Some(options)).await {
-            Err(error) if is_missing(&error) => Ok(()),
-            other => other,
-        }
-    }
-
-    async fn stop(
-        &self,
-        (pod, container): (&PodId, &str),
-        grace: Duration,
-    ) -> Result<ContainerState, StopError> {
-        let not_found = || StopError::NotFound { pod: pod.to_string(), container: container.to_owned() };
-        let known = self.world.find(pod, container).ok_or_else(not_found)?;
-        if known.state().is_terminated() {
-            return Ok(known.state());
-        }
-        // Whole seconds are all the daemon knows; none is SIGKILL at once.
-        let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
-        let options =
-            StopContainerOptionsBuilder::new().t(i32::try_from(seconds).unwrap_or(i32::MAX)).build();
-        let docker = self.engine.patient(Duration::from_secs(seconds));
-        match docker.stop_container(&known.id, Some(options)).await {
-            Err(error) if is_missing(&error) => return Err(not_found()),
-            Err(error) => {
-                tracing::warn!(container.id = &*known.id, "cannot stop a container: {}", words(&error));
-                return Err(StopError::Unkillable { pod: pod.to_string(), container: container.to_owned() });
+        match self.ours.engine.docker().remove_container(id, Some(options)).await {
+            Err(error) if !is_missing(&error) => Err(error),
+            Ok(()) | Err(_) => {
+                self.ours.world.forget(id);
+                Ok(())
             }
-            Ok(()) => {}
         }
-        let _told_by_events_otherwise = self.follower.read(&known.id).await;
-        Ok(self.world.find(pod, container).map_or_else(|| known.state(), |known| known.state()))
-    }
-
-    async fn remove(&self, pod: &PodId) -> Result<(), RemoveError> {
-        let turn = self.turn(pod);
-        let _turn = turn.lock().await;
-        let ids = self.world.of_pod(pod).into_iter().flat_map(|known| [Some(known.id), known.previous]);
-        let ids: Vec<Arc<str>> = ids.flatten().collect();
-        let deleted = join_all(ids.iter().map(|id| self.delete(id))).await;
-        if let Some(error) = deleted.into_iter().find_map(Result::err) {
-            let source = std::io::Error::other(words(&error));
-            return Err(RemoveError::Delete { path: format!("the containers of pod `{pod}`"), source });
-        }
-        self.world.forget_pod(pod);
-        Ok(())
     }
 
     fn running(&self, pod: &PodId, container: &str) -> Result<Known, ExecError> {
         let not_running = || ExecError::NotRunning { pod: pod.to_string(), container: container.to_owned() };
-        self.world.find(pod, container).filter(|known| known.state().is_running()).ok_or_else(not_running)
+        let known = self.ours.world.find(pod, container);
+        known.filter(|known| known.state().is_running()).ok_or_else(not_running)
     }
-}
-
-/// What runc says through the daemon, as processes have it, so that users find the words.
-fn start_error(error: &Error, plan: &ContainerPlan) -> StartError {
-    let text = words(error);
-    let program = plan.command.first().or(plan.args.first()).cloned().unwrap_or_default();
-    if text.contains("executable file not found in $PATH") {
-        return StartError::NotInPath { program, path: String::new() };
-    }
-    StartError::Engine { container: plan.name.clone(), found: text }
-}
-
-fn engine_error(error: &Error, container: &str) -> StartError {
-    StartError::Engine { container: container.to_owned(), found: words(error) }
 }
 
 fn exec_error(error: &Error, (pod, container): (&PodId, &str)) -> ExecError {
     // 409: the container does not run.
     match status(error) {
         Some(404 | 409) => ExecError::NotRunning { pod: pod.to_string(), container: container.to_owned() },
-        _ => ExecError::Start(engine_error(error, container)),
+        _ => {
+            let (container, found) = (container.to_owned(), words(error));
+            ExecError::Start(StartError::Engine { container, found })
+        }
     }
 }
 
@@ -261,11 +160,11 @@ impl Runtime for DockerRuntime {
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {
-        self.shared.world.find(pod, container).map(|known| known.state())
+        self.shared.ours.world.find(pod, container).map(|known| known.state())
     }
 
     fn list(&self) -> Vec<Listed> {
-        self.shared.world.list()
+        self.shared.ours.world.list()
     }
 
     fn logs<'a>(
@@ -275,19 +174,13 @@ impl Runtime for DockerRuntime {
         options: LogOptions,
     ) -> BoxFuture<'a, Result<LogStream, LogError>> {
         async move {
-            let at = || (pod.name.to_string(), container.to_owned());
-            let known = self.shared.world.find(pod, container).ok_or_else(|| {
-                let (pod, container) = at();
-                LogError::NotFound { pod, container }
-            })?;
-            let id = match options.previous {
-                false => known.id,
-                true => known.previous.ok_or_else(|| {
-                    let (pod, container) = at();
-                    LogError::NoPrevious { pod, container }
-                })?,
+            let (of, container) = (pod.name.to_string(), container.to_owned());
+            let Some(known) = self.shared.ours.world.find(pod, &container) else {
+                return Err(LogError::NotFound { pod: of, container });
             };
-            Ok(logs::open(&self.shared.engine, &id, &options))
+            let id = if options.previous { known.previous } else { Some(known.id) };
+            let Some(id) = id else { return Err(LogError::NoPrevious { pod: of, container }) };
+            Ok(logs::open(&self.shared.ours.engine, &id, &options))
         }
         .boxed()
     }
@@ -301,7 +194,7 @@ impl Runtime for DockerRuntime {
     ) -> BoxFuture<'a, Result<ExecOutput, ExecError>> {
         async move {
             let known = self.shared.running(pod, container)?;
-            let ran = session::run(&self.shared.engine, &known, (command, timeout)).await;
+            let ran = session::run(&self.shared.ours.engine, &known, (command, timeout)).await;
             ran.map_err(|failure| match failure {
                 Failure::TimedOut => ExecError::TimedOut(timeout),
                 Failure::Engine(error) => exec_error(&error, (pod, container)),
@@ -319,7 +212,7 @@ impl Runtime for DockerRuntime {
     ) -> BoxFuture<'a, Result<Session, ExecError>> {
         async move {
             let known = self.shared.running(pod, container)?;
-            let opened = session::exec(&self.shared.engine, &known, (command, streams)).await;
+            let opened = session::exec(&self.shared.ours.engine, &known, (command, streams)).await;
             opened.map_err(|error| exec_error(&error, (pod, container)))
         }
         .boxed()
@@ -333,13 +226,13 @@ impl Runtime for DockerRuntime {
     ) -> BoxFuture<'a, Result<Session, ExecError>> {
         async move {
             let known = self.shared.running(pod, container)?;
-            let opened = session::attach(&self.shared.engine, &known, streams).await;
+            let opened = session::attach(&self.shared.ours.engine, &known, streams).await;
             opened.map_err(|error| exec_error(&error, (pod, container)))
         }
         .boxed()
     }
 
     fn events(&self) -> broadcast::Receiver<RuntimeEvent> {
-        self.shared.world.events()
+        self.shared.ours.world.events()
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! The daemon cannot end a command that it has started (moby issue 9098): one whose client goes
 //! reads the end of its input, and one that takes too long runs on.
+//!
+//! bollard tells a terminal's output from the framed one by its first byte, so that output of a
+//! terminal that begins with a byte of 0, 1 or 2 is taken for a frame.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,7 +26,7 @@ use super::engine::Engine;
 use super::world::Known;
 use crate::container::{ContainerState, StdinMode, StdioPlan};
 use crate::interface::ExecOutput;
-use crate::session::{OutputStream, Session, Stdin, Streams, TerminalSize};
+use crate::session::{OutputStream, Session, Stdin, Streams, TerminalSize, UNKNOWN_EXIT};
 
 /// What the daemon gives of a command that runs.
 type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
@@ -77,7 +80,7 @@ pub(super) async fn exec(
     let (output, over_rx) = told_when_over(output);
     let size_tx = streams.terminal.map(|first| {
         let (engine, id) = (engine.clone(), id.clone());
-        sizes(first, move |TerminalSize { columns, rows }| {
+        sizes(Some(first), move |TerminalSize { columns, rows }| {
             let options = ResizeExecOptionsBuilder::new().w(columns.into()).h(rows.into()).build();
             let (engine, id) = (engine.clone(), id.clone());
             async move { engine.docker().resize_exec(&id, options).await }.boxed()
@@ -93,9 +96,6 @@ pub(super) async fn exec(
     Ok(Session { stdin, output, size_tx, exit: exit.boxed(), ends_with_stdin: false })
 }
 
-/// What is said of a command whose end the daemon does not know any more, as `docker exec` does.
-const UNKNOWN_EXIT: i32 = 255;
-
 /// The streams of the container itself, from now on.
 pub(super) async fn attach(engine: &Engine, known: &Known, streams: Streams) -> Result<Session, Error> {
     let StdioPlan { stdin, tty } = known.stdio;
@@ -106,7 +106,7 @@ pub(super) async fn attach(engine: &Engine, known: &Known, streams: Streams) -> 
     let (output, _over_rx) = told_when_over(attached.output);
     let size_tx = tty.then(|| {
         let (engine, id) = (engine.clone(), known.id.clone());
-        sizes(streams.terminal.unwrap_or_default(), move |TerminalSize { columns, rows }| {
+        sizes(streams.terminal, move |TerminalSize { columns, rows }| {
             let options = ResizeContainerTTYOptionsBuilder::new().w(columns.into()).h(rows.into()).build();
             let (engine, id) = (engine.clone(), id.clone());
             async move { engine.docker().resize_container_tty(&id, options).await }.boxed()
@@ -181,12 +181,14 @@ fn told_when_over(output: Output) -> (BoxStream<'static, (OutputStream, Bytes)>,
 /// Takes sizes for as long as there is somebody to give them; one that cannot be set is passed over,
 /// as with a terminal that has just gone.
 fn sizes(
-    first: TerminalSize,
+    first: Option<TerminalSize>,
     set: impl Fn(TerminalSize) -> futures::future::BoxFuture<'static, Result<(), Error>> + Send + 'static,
 ) -> mpsc::Sender<TerminalSize> {
     let (size_tx, mut size_rx) = mpsc::channel(SIZES_MAX);
     tokio::spawn(async move {
-        let _ = set(first).await;
+        if let Some(first) = first {
+            let _ = set(first).await;
+        }
         while let Some(size) = size_rx.recv().await {
             let _ = set(size).await;
         }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::container::Container;
-use super::session::{SIZES_MAX, UNKNOWN_EXIT};
+use super::session::SIZES_MAX;
 use super::terminal::Terminal;
 use crate::container::{ContainerState, StdinMode};
 use crate::interface::ExecError;
 use crate::log::TapPoint;
-use crate::session::{OutputStream, Session, Stdin, Streams, TerminalSize};
+use crate::session::{OutputStream, Session, Stdin, Streams, TerminalSize, UNKNOWN_EXIT};
 
 /// A running container as somebody attaches to it.
 pub(super) struct Attachable {

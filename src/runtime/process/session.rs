@@ -20,7 +20,7 @@ use super::runtime::Shared;
 use super::terminal::Terminal;
 use crate::container::ContainerState;
 use crate::interface::ExecError;
-use crate::session::{Session, Streams, TerminalSize};
+use crate::session::{Session, Streams, TerminalSize, UNKNOWN_EXIT};
 
 /// From SIGTERM (and SIGHUP, from a terminal) to SIGKILL when nobody is at the other end
 /// any more: nobody waits for what it still does.
@@ -29,9 +29,6 @@ const HANG_UP_GRACE: Duration = Duration::from_secs(2);
 /// Sizes that wait to be applied: a window that is dragged sends many, and each is
 /// applied within microseconds.
 pub(super) const SIZES_MAX: usize = 4;
-
-/// Told as the exit code where nobody knows it: Kubernetes' number for that.
-pub(super) const UNKNOWN_EXIT: i32 = 137;
 
 /// Starts a command.
 pub(super) async fn open(

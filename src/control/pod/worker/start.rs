@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use spur_api::labels;
 use spur_runtime::ports::PortError;
-use spur_runtime::{ContainerPlan, StdinMode, StdioPlan, reason};
+use spur_runtime::{Bounds, ContainerPlan, Security, StdinMode, StdioPlan, reason};
 use tokio::time::Instant;
 
 use super::super::container::{Due, RETRY};
@@ -174,6 +174,9 @@ impl Worker {
             working_dir: spec.working_dir.as_ref().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             env: variables.into_iter().collect(),
             stdio: stdio(spec),
+            // Told as left out (`support`), since processes have neither.
+            bounds: Bounds::default(),
+            security: Security::default(),
         })
     }
 

@@ -42,6 +42,19 @@ pub(crate) async fn killed_by_others() {
     assert_eq!(told, ("app".to_owned(), 137, Some(9)));
     docker(&["rm", &world.ids()[0]]);
     wait_for("it to be forgotten", async || world.runtime.list().is_empty()).await;
+
+    // One that is removed while it runs may be gone before anybody has looked how it ended.
+    world.sh(&of, "sleep 1000").await.unwrap();
+    docker(&["rm", "--force", &world.ids()[0]]);
+    let told = async {
+        loop {
+            let event = events.recv().await.unwrap();
+            if let ContainerState::Terminated { exit_code, .. } = event.state {
+                return exit_code;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(LONG, told).await.expect("it is told"), 137);
 }
 
 pub(crate) async fn remove() {

@@ -12,6 +12,8 @@ mod adopt;
 mod end;
 mod exec;
 mod logs;
+mod network;
+mod security;
 mod start;
 
 use libtest_mimic::{Arguments, Trial};
@@ -40,6 +42,11 @@ fn main() {
         docker.trial("a_command_reads_and_writes_while_it_runs", exec::session),
         docker.trial("a_command_has_a_terminal_that_changes_its_size", exec::terminal),
         docker.trial("who_attaches_talks_with_the_container_itself", exec::attach),
+        docker.trial("a_pod_keeps_its_address_and_is_reached_at_its_own_ports", network::address),
+        docker.trial("there_are_more_networks_than_the_engine_has_by_itself", network::many),
+        docker.trial("a_pod_of_several_containers_is_refused", network::several),
+        docker.trial("sb_6_who_wants_more_memory_than_it_may_is_oom_killed", security::memory),
+        docker.trial("sb_10_rights_are_those_that_were_asked_for", security::rights),
         docker.trial("sb_3_containers_outlive_spur_and_are_taken_over", adopt::taken_over),
         docker.trial("environments_on_one_engine_do_not_see_each_other", adopt::others),
     ]);

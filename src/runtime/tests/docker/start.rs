@@ -1,7 +1,7 @@
 use spur_runtime::docker::Engine;
 use spur_runtime::{ContainerPlan, ContainerState, LogOptions, Runtime, StartError, reason};
 
-use crate::world::{IMAGE, World, docker, pod};
+use crate::world::{IMAGE, World, docker, pod, wait_for};
 
 /// SB-1.
 pub(crate) async fn nobody_answers() {
@@ -82,7 +82,10 @@ pub(crate) async fn no_image() {
 pub(crate) async fn no_program() {
     let world = World::new().await;
     let error = world.runtime.start(&pod("p"), World::plan("app", &["nope"])).await.unwrap_err();
-    assert_eq!(error.to_string(), "exec: \"nope\": executable file not found in $PATH");
+    assert_eq!(
+        error.text(),
+        "exec: \"nope\": executable file not found in $PATH\nhint: the image has no such program in its `PATH`; give its full path"
+    );
     let ContainerState::Terminated { exit_code: 128, reason, .. } = world.state(&pod("p")) else {
         panic!("it never ran: {:?}", world.state(&pod("p")))
     };
@@ -105,10 +108,39 @@ pub(crate) async fn twice() {
 pub(crate) async fn interrupted() {
     let world = World::new().await;
     let of = pod("p");
-    let name = format!("spur_app_p_default_{}_{}_0", of.uid, &world.id[..8]);
-    let stray = docker(&["create", "--name", &name, &IMAGE, "/bin/true"]);
-    world.sh(&of, "echo up").await.unwrap();
+    world.sh(&of, "echo first").await.unwrap();
     world.end(&of).await;
-    assert_eq!(world.text(&of, LogOptions::default()).await, "up\n");
-    assert!(!docker(&["ps", "-aq", "--no-trunc"]).contains(stray.trim()));
+    // What a start leaves that is cut off: one that is listed when Spur comes back …
+    let stray = |environment: &str| {
+        let name = format!("spur_app_p_default_{}_{}_1", of.uid, &world.id[..8]);
+        let labels = [
+            format!("spur.dev/environment={environment}"),
+            "spur.dev/pod-namespace=default".to_owned(),
+            "spur.dev/pod-name=p".to_owned(),
+            format!("spur.dev/pod-uid={}", of.uid),
+            "spur.dev/container=app".to_owned(),
+            "spur.dev/attempt=1".to_owned(),
+        ];
+        let labels = labels.iter().flat_map(|label| ["--label", label]);
+        let args: Vec<&str> = ["create", "--name", &name].into_iter().chain(labels).collect();
+        docker(&[&args[..], &[&IMAGE, "/bin/true"]].concat()).trim().to_owned()
+    };
+    let known = stray(&world.id);
+    wait_for("the stray to be known", async || !world.state(&of).is_terminated()).await;
+    assert_eq!(world.sh(&of, "echo second").await.unwrap().attempt, 1);
+    world.end(&of).await;
+    assert!(!docker(&["ps", "-aq", "--no-trunc"]).contains(&known));
+    let previous = LogOptions { previous: true, ..LogOptions::default() };
+    assert_eq!(world.text(&of, previous).await, "first\n");
+    assert_eq!(world.text(&of, LogOptions::default()).await, "second\n");
+
+    // … and somebody else's of the same name, which stays.
+    world.runtime.remove(&of).await.unwrap();
+    world.sh(&of, "echo again").await.unwrap();
+    world.end(&of).await;
+    let others = stray("other");
+    let error = world.sh(&of, "true").await.unwrap_err();
+    assert!(error.to_string().contains("is taken by a container that Spur did not make"), "{error}");
+    docker(&["rm", &others]);
+    world.sh(&of, "true").await.unwrap();
 }

@@ -24,7 +24,8 @@ pub(crate) static IMAGE: LazyLock<String> = LazyLock::new(|| {
     std::fs::create_dir(&bin).unwrap();
     std::fs::create_dir(root.path().join("tmp")).unwrap();
     std::fs::copy(BUSYBOX, bin.join("busybox")).unwrap();
-    for name in ["sh", "cat", "echo", "sleep", "stty", "seq"] {
+    for name in ["sh", "cat", "echo", "sleep", "stty", "seq", "id", "grep", "touch", "tail", "nc", "hostname"]
+    {
         std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
     }
     let mut tar = Command::new("tar");
@@ -134,6 +135,12 @@ impl World {
         wait_for(&format!("the output {wanted:?}"), is_so).await;
     }
 
+    /// The ids of the environment's networks.
+    pub(crate) fn networks(&self) -> Vec<String> {
+        let filter = format!("label=spur.dev/environment={}", self.id);
+        docker(&["network", "ls", "-q", "--filter", &filter]).lines().map(str::to_owned).collect()
+    }
+
     /// The ids of what the engine has of this environment.
     pub(crate) fn ids(&self) -> Vec<String> {
         let filter = format!("label=spur.dev/environment={}", self.id);
@@ -145,6 +152,9 @@ impl Drop for World {
     fn drop(&mut self) {
         for id in self.ids() {
             docker(&["rm", "--force", "--volumes", &id]);
+        }
+        for id in self.networks() {
+            docker(&["network", "rm", &id]);
         }
     }
 }
