@@ -44,6 +44,7 @@ pub(super) fn never_ran(error: &str) -> ContainerState {
 fn ended(docker: &DockerState, started_at: Option<SystemTime>) -> ContainerState {
     let exit_code = docker.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
     let finished_at = time(docker.finished_at.as_deref()).unwrap_or_else(SystemTime::now);
+    let started_at = started_at.unwrap_or(finished_at);
     let is_oom = docker.oom_killed == Some(true);
     let reason = match exit_code {
         _ if is_oom => reason::OOM_KILLED,
@@ -56,8 +57,9 @@ fn ended(docker: &DockerState, started_at: Option<SystemTime>) -> ContainerState
         signal: (129..=128 + 64).contains(&exit_code).then(|| exit_code - 128),
         reason: reason.into(),
         message: docker.error.clone().unwrap_or_default(),
-        started_at: started_at.unwrap_or(finished_at),
-        finished_at,
+        started_at,
+        // The daemon notes the start of what ends at once after its end.
+        finished_at: finished_at.max(started_at),
     }
 }
 
@@ -105,6 +107,15 @@ mod tests {
             };
             assert_eq!((i64::from(found), &*reason, signal), (exit_code, wanted.0, wanted.1));
         }
+        let early = DockerState {
+            finished_at: Some("2026-11-29T20:00:00.4Z".into()),
+            exit_code: Some(0),
+            ..docker(Status::EXITED)
+        };
+        let ContainerState::Terminated { started_at, finished_at, .. } = state(&early) else {
+            panic!("it has ended")
+        };
+        assert_eq!(started_at, finished_at);
         let failed = DockerState { error: Some("exec: \"nope\"".into()), ..docker(Status::CREATED) };
         let ContainerState::Terminated { exit_code: 128, reason, .. } = state(&failed) else {
             panic!("it never ran")

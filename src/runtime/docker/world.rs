@@ -165,8 +165,10 @@ fn follows(before: &ContainerState, after: &ContainerState) -> bool {
         (Waiting { .. }, _) | (Running { .. }, Terminated { .. }) => before != after,
         (Running { .. } | Terminated { .. }, Waiting { .. }) => false,
         // Somebody else may start it again.
-        (Running { started_at: old, .. }, Running { started_at, .. }) => started_at > old,
-        (Terminated { finished_at, .. }, Running { started_at, .. }) => started_at > finished_at,
+        (
+            Running { started_at: old, .. } | Terminated { started_at: old, .. },
+            Running { started_at, .. },
+        ) => started_at > old,
         (Terminated { reason: old, .. }, Terminated { reason, .. })
             if old == reason::START_ERROR && reason == old =>
         {
@@ -242,13 +244,14 @@ mod tests {
         ContainerState::Running { pid: 1, started_at: at(since) }
     }
 
+    /// Started a second before.
     fn ended(when: u64) -> ContainerState {
         ContainerState::Terminated {
             exit_code: 0,
             signal: None,
             reason: reason::COMPLETED.into(),
             message: String::new(),
-            started_at: at(0),
+            started_at: at(when - 1),
             finished_at: at(when),
         }
     }

@@ -9,6 +9,7 @@ mod needs;
 mod world;
 
 mod adopt;
+mod daemon;
 mod end;
 mod exec;
 mod logs;
@@ -21,6 +22,7 @@ use needs::Need;
 
 fn main() {
     let docker = Need::new("docker", world::why_not());
+    let dockerd = Need::new("dockerd", world::why_no_daemon());
     let mut tests = vec![Trial::test("sb_1_an_engine_that_is_not_there_is_named_with_a_way_out", || {
         world::run(start::nobody_answers());
         Ok(())
@@ -48,6 +50,7 @@ fn main() {
         docker.trial("sb_6_who_wants_more_memory_than_it_may_is_oom_killed", security::memory),
         docker.trial("sb_10_rights_are_those_that_were_asked_for", security::rights),
         docker.trial("sb_3_containers_outlive_spur_and_are_taken_over", adopt::taken_over),
+        dockerd.trial("sb_2_a_daemon_that_restarts_is_followed_again", daemon::restarts),
         docker.trial("environments_on_one_engine_do_not_see_each_other", adopt::others),
     ]);
     libtest_mimic::run(&Arguments::from_args(), tests).exit();

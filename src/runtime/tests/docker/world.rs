@@ -17,8 +17,11 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Debian's `busybox-static`.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// The image of all tests, made by the first that wants it; its own command says `by itself`.
-pub(crate) static IMAGE: LazyLock<String> = LazyLock::new(|| {
+/// The image of all tests, made by the first that wants it.
+pub(crate) static IMAGE: LazyLock<String> = LazyLock::new(|| image_at(None));
+
+/// The image on an engine, the usual one or another; its own command says `by itself`.
+pub(crate) fn image_at(host: Option<&str>) -> String {
     let root = tempfile::tempdir().unwrap();
     let bin = root.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
@@ -34,12 +37,22 @@ pub(crate) static IMAGE: LazyLock<String> = LazyLock::new(|| {
     let name = "spur-test/busybox:runtime".to_owned();
     let own = ["--change", "CMD [\"/bin/echo\", \"by itself\"]", "-", &name];
     let mut import = Command::new("docker");
+    import.args(host.map(|host| ["--host", host]).into_iter().flatten());
     import.arg("import").args(own).stdin(tar.stdout.take().unwrap());
     let imported = import.output().unwrap();
     assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
     assert!(tar.wait().unwrap().success());
     name
-});
+}
+
+/// Why there can be no engine of a test's own; `None` where there can.
+pub(crate) fn why_no_daemon() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("an engine can be started by root only".to_owned());
+    }
+    let is_there = Command::new("dockerd").arg("--version").output().is_ok();
+    why_not().or_else(|| (!is_there).then(|| "`dockerd` is not on the path".to_owned()))
+}
 
 /// Why there can be no containers here; `None` where there can.
 pub(crate) fn why_not() -> Option<String> {
