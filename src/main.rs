@@ -34,6 +34,12 @@ fn main() -> ExitCode {
         let args = sample.args.into_iter().map(|arg| arg.to_string_lossy().into_owned());
         return sample_services::run(args);
     }
+    if let (Command::Up(_) | Command::Proxy(_), Some(flag)) = (&args.command, args.connection.given()) {
+        say::say(format_args!(
+            "error: `{flag}` says which server to ask, and this command asks none\nhint: `spur up` writes its kubeconfig below `--data`; `spur kubeconfig --path` prints where"
+        ));
+        return ExitCode::from(2);
+    }
     let config = Config::read();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)

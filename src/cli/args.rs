@@ -88,6 +88,22 @@ pub struct ConnectionArgs {
     pub context: Option<String>,
 }
 
+// === impl ConnectionArgs ===
+
+impl ConnectionArgs {
+    /// The first flag that was given; `up` and `proxy` ask no server, and take none of them.
+    #[must_use]
+    pub fn given(&self) -> Option<&'static str> {
+        let Self { server, kubeconfig, context } = self;
+        let all = [
+            ("--server", server.is_some()),
+            ("--kubeconfig", kubeconfig.is_some()),
+            ("--context", context.is_some()),
+        ];
+        all.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+}
+
 /// Every command.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {

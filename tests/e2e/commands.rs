@@ -299,6 +299,14 @@ async fn version_completion_and_help_need_no_server() {
     assert!(!help.stdout.contains("sample"), "what is hidden is not listed");
     run(&["nonsense"]).await.code(2).tells(&["nonsense"]);
     run(&["get"]).await.code(2);
+    // Who is the server asks none.
+    for (flag, args) in [
+        ("--kubeconfig", &["up", "--kubeconfig", "x"][..]),
+        ("--context", &["up", "--context", "x"]),
+        ("--server", &["proxy", "-f", "x", "--server", "http://x"]),
+    ] {
+        run(args).await.code(2).tells(&[flag, "which server to ask"]);
+    }
     // No server anywhere: what was tried, and what to do.
     run(&["get", "pods"]).await.code(3).prints_nothing().tells(&["spur up"]);
     run(&["get", "pods", "--server", "http://127.0.0.1:1"]).await.code(3).tells(&["127.0.0.1:1"]);

@@ -186,13 +186,18 @@ async fn the_callers_sandbox_beats_the_weights() {
     }
 }
 
-#[tokio::test]
-async fn silent_connections_end_after_their_idle_time_and_others_do_not() {
-    let db = Upstream::raw("db", Wire::Tcp, |mut stream: TcpStream| async move {
+/// Sends back what it reads.
+async fn echoes(name: &'static str) -> Upstream {
+    let echo = |mut stream: TcpStream| async move {
         let (mut from, mut to) = stream.split();
         let _ended = tokio::io::copy(&mut from, &mut to).await;
-    })
-    .await;
+    };
+    Upstream::raw(name, Wire::Tcp, echo).await
+}
+
+#[tokio::test]
+async fn silent_connections_end_after_their_idle_time_and_others_do_not() {
+    let db = echoes("db").await;
     let idle = |time: &str| {
         format!("{{host: db, trafficPolicy: {{connectionPool: {{tcp: {{idleTimeout: {time}}}}}}}}}")
     };
@@ -219,11 +224,7 @@ async fn silent_connections_end_after_their_idle_time_and_others_do_not() {
 /// `maxConnectionDuration`, however much is sent.
 #[tokio::test]
 async fn connections_end_when_they_are_as_old_as_the_policy_says() {
-    let db = Upstream::raw("db", Wire::Tcp, |mut stream: TcpStream| async move {
-        let (mut from, mut to) = stream.split();
-        let _ended = tokio::io::copy(&mut from, &mut to).await;
-    })
-    .await;
+    let db = echoes("db").await;
     let policy = "{host: db, trafficPolicy: {connectionPool: {tcp: {maxConnectionDuration: 200ms}}}}";
     let world = world().service("db", &[&db]).istio("DestinationRule", policy).start().await;
     let mut stream = TcpStream::connect(world.inlet(None, "db").await).await.unwrap();
