@@ -26,7 +26,7 @@ async fn a_pod_runs_and_is_ready_with_its_ports_told() {
     assert_eq!(of_app.container_id.as_deref(), Some("fake://1"));
     let plan = world.fake.plan(&id, "app").unwrap();
     let http = real_port(&pod, 8080);
-    assert_eq!(plan.command, ["serve".to_owned(), format!("--port={http}")]);
+    assert_eq!((plan.command, plan.args), (vec!["serve".to_owned()], vec![format!("--port={http}")]));
     assert_eq!(plan.working_dir.unwrap().to_str(), Some("/srv"));
     let env = |name: &str| world.env(&id, name);
     assert_eq!(env("PORT"), Some(http.to_string()));
