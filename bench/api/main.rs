@@ -19,6 +19,8 @@ mod harness;
 
 mod changes;
 mod figures;
+#[path = "../installed.rs"]
+mod installed;
 mod lists;
 mod process;
 mod start;

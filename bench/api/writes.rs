@@ -1,12 +1,13 @@
 //! Durable creates: one client and many, measured as the peer was, and the disk's own rate.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::figures::figure;
 use crate::harness::{Site, Spur};
+use crate::installed::find;
 use crate::process;
 
 const CLIENTS: usize = 64;
@@ -35,7 +36,7 @@ end
 "#;
 
 pub(crate) async fn run() {
-    let Some(wrk) = find_wrk() else {
+    let Some(wrk) = find("wrk") else {
         println!("creates are left out: `wrk`, which the peer was measured with, is not installed");
         return;
     };
@@ -84,11 +85,6 @@ fn creates(wrk: &Path, spur: &Spur, (n_clients, who): (usize, &str)) -> f64 {
     let [n_created, micros, n_failed] = found[..] else { panic!("{line}") };
     assert_eq!(n_failed, 0, "{text}");
     f64::from(n_created) / Duration::from_micros(micros.into()).as_secs_f64()
-}
-
-fn find_wrk() -> Option<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':').map(|dir| Path::new(dir).join("wrk")).find(|path| path.is_file())
 }
 
 /// What a client that waits for its own fsync can reach, on the directory of the store.

@@ -25,6 +25,8 @@ mod certificate;
 mod configs;
 mod echoes;
 mod idle;
+#[path = "../installed.rs"]
+mod installed;
 mod load;
 mod peers;
 mod process;

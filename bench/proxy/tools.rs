@@ -1,7 +1,8 @@
 //! What of the peers and of the load generators is installed here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::installed::find;
 use crate::peers::Peer;
 
 /// Programs by their paths.
@@ -51,11 +52,4 @@ impl Tools {
         };
         Peer::ALL.into_iter().filter(is_there).collect()
     }
-}
-
-fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    // Debian has servers in a directory that is not on everybody's path.
-    let dirs = path.split(':').chain(["/usr/sbin"]);
-    dirs.map(|dir| Path::new(dir).join(name)).find(|path| path.is_file())
 }

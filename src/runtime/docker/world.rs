@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::owned::Owned;
 use crate::container::{ContainerState, Listed, PodId, RuntimeEvent, StdioPlan, reason};
+use crate::session::UNKNOWN_EXIT;
 
 /// Changes kept for a slow reader, as for processes; beyond it a reader gets `Lagged` and reads
 /// `list`.
@@ -15,10 +16,6 @@ const EVENTS_MAX: usize = 1024;
 
 /// Starts of a container that are kept: the last, and the one before it for its log.
 const STARTS_KEPT: usize = 2;
-
-/// What Kubernetes gives a container of which nobody knows how it ended
-/// (`ContainerStatusUnknown`).
-const UNKNOWN_END: i32 = 137;
 
 /// All containers, as far as the daemon has told.
 #[derive(Debug)]
@@ -185,7 +182,7 @@ fn unknown_end(before: &ContainerState) -> ContainerState {
         ContainerState::Waiting { .. } | ContainerState::Terminated { .. } => finished_at,
     };
     ContainerState::Terminated {
-        exit_code: UNKNOWN_END,
+        exit_code: UNKNOWN_EXIT,
         signal: None,
         reason: reason::CONTAINER_STATUS_UNKNOWN.into(),
         message: "the container was removed by somebody else".into(),

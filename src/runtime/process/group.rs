@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use super::program::{Program, explain};
 use super::wiring::{self, Ends};
 use crate::session::Streams;
+use crate::session::UNKNOWN_EXIT;
 use crate::start_error::StartError;
 
 /// A group whose leader we started and have not reaped.
@@ -130,8 +131,8 @@ pub(super) fn is_left(group: Pid) -> bool {
 impl Exit {
     fn of(status: io::Result<ExitStatus>) -> Self {
         let Ok(status) = status else {
-            // Reaped by somebody else: how it ended is not known. Kubernetes' number for that.
-            return Self { code: 137, signal: None };
+            // Reaped by somebody else.
+            return Self { code: UNKNOWN_EXIT, signal: None };
         };
         let signal = status.signal();
         Self { code: status.code().unwrap_or_else(|| 128 + signal.unwrap_or_default()), signal }

@@ -16,6 +16,7 @@ use super::group::{is_left, send};
 use super::identity::look;
 use super::record::Record;
 use crate::container::{ContainerState, PodId, reason};
+use crate::session::UNKNOWN_EXIT;
 
 /// A container that was running when Spur was killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +123,7 @@ impl<'a> Left<'a> {
     fn told(self) -> Reaped {
         let by = if self.is_left() { ReapedBy::Nothing } else { self.by };
         self.record.state = ContainerState::Terminated {
-            // What the kubelet gives for a container whose end it did not see.
-            exit_code: 137,
+            exit_code: UNKNOWN_EXIT,
             signal: None,
             reason: reason::CONTAINER_STATUS_UNKNOWN.into(),
             message: format!("spur was killed while it ran; {}", by.words()),
