@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use serde_json::json;
 use spur_cli::args::{ProxyArgs, Tracing, UpOutput};
-use spur_net::{Destination, Inlet, Limits};
+use spur_net::{Callers, Destination, Inlet, Limits};
 use spur_proxy::{Config as ProxyConfig, Drained, Proxy};
 use spur_route::RoutingTable;
 use tokio_util::sync::CancellationToken;
@@ -62,8 +62,12 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     serve(&mut gateways, &first.table);
     let n_objects = first.n_objects;
     table.store(Arc::new(first.table));
-    let inlet =
-        Inlet { listener, caller: None, destination: Destination::Entry, closed: CancellationToken::new() };
+    let inlet = Inlet {
+        listener,
+        callers: Callers::Anybody,
+        destination: Destination::Entry,
+        closed: CancellationToken::new(),
+    };
     proxy.inlets().send(inlet).await.context("the proxy ended at once")?;
     let stop_metrics = CancellationToken::new();
     let metrics = spur_net::bind(metrics_listen)?;

@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) environment: Environment,
     /// Where `spur up` keeps its data unless told otherwise.
     pub(crate) data_dir: PathBuf,
+    /// `DOCKER_HOST`: where the Docker engine is, unless it is where it usually is.
+    pub(crate) docker_host: Option<String>,
     /// The few variables that pods inherit.
     pub(crate) pod_env: BTreeMap<String, String>,
     /// `SPUR_LOG`: which of our own log lines are wanted.
@@ -41,6 +43,7 @@ impl Config {
         Self {
             environment,
             data_dir,
+            docker_host: var("DOCKER_HOST").map(|host| host.to_string_lossy().into_owned()),
             pod_env: spur_runtime::process::inherited(std::env::vars_os()),
             log_filter: var("SPUR_LOG")
                 .and_then(|filter| filter.into_string().ok())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use spur_control::GatewayPorts;
-use spur_net::{Destination, Inlet};
+use spur_net::{Callers, Destination, Inlet};
 use spur_route::RoutingTable;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -95,7 +95,7 @@ impl Gateways {
         let listener = spur_net::bind(SocketAddr::new(self.address, port))?;
         let closed = CancellationToken::new();
         let destination = Destination::Gateway { port };
-        let inlet = Inlet { listener, caller: None, destination, closed: closed.clone() };
+        let inlet = Inlet { listener, callers: Callers::Anybody, destination, closed: closed.clone() };
         self.inlets_tx.try_send(inlet).context("too many listeners at once")?;
         self.open.insert(port, closed.drop_guard());
         Ok(())

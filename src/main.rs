@@ -4,6 +4,7 @@ mod access_log;
 mod addresses;
 mod alone;
 mod config;
+mod docker;
 mod folder;
 mod gateways;
 mod identity;

@@ -13,12 +13,13 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use spur_cli::args::{ApplyArgs, RuntimeChoice, Tracing, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
-use spur_control::GatewayPorts;
-use spur_net::{Destination, Inlet, Limits, Listening};
+use spur_control::{GatewayPorts, UsualRuntime};
+use spur_net::{Callers, Destination, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::process::{ProcessConfig, ProcessRuntime};
+use spur_runtime::{Runtime, Runtimes};
 use spur_server::{Server, User};
 use spur_store::{Options, Store};
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
+use crate::docker::{self, Docker};
 use crate::gateways::Gateways;
 use crate::identity;
 use crate::say::say;
@@ -45,7 +47,8 @@ const UNREAD_FOR: Duration = Duration::from_secs(60);
 /// Everything that runs, and what ends it.
 struct Running {
     store: Arc<Store>,
-    runtime: Arc<ProcessRuntime>,
+    processes: Arc<ProcessRuntime>,
+    docker: Docker,
     proxy: spur_proxy::Handle,
     api: Server,
     /// Ends controllers, then the server.
@@ -89,7 +92,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         access_log,
         until_stdin_ends,
     } = args;
-    check_supported(runtime, listen)?;
+    check_supported(listen)?;
     let usual = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
     let api_limits = limits(Limits { unread_timeout: Some(UNREAD_FOR), ..usual.clone() }, &limit)?;
     let limits = limits(usual, &limit)?;
@@ -98,7 +101,8 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     make_private(&data)?;
     let identity = data.join("identity");
     identity::check(&identity)?;
-    let (store, runtime) = open(&data, &config).await?;
+    let (store, processes) = open(&data, &config).await?;
+    let docker = docker::open(&data, config.docker_host.as_deref(), runtime).await?;
     let identity = identity::open(&identity)?;
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
@@ -111,7 +115,9 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         &config,
         Bound {
             store,
-            runtime,
+            processes,
+            docker,
+            usual_runtime: usual_runtime(runtime),
             identity,
             api,
             entry,
@@ -161,11 +167,16 @@ pub(crate) fn limits(mut limits: Limits, asked: &[String]) -> Result<Limits> {
     Ok(limits)
 }
 
-/// Says what is not built instead of doing something else.
-fn check_supported(runtime: RuntimeChoice, listen: IpAddr) -> Result<()> {
-    if runtime == RuntimeChoice::Docker {
-        bail!("`--runtime docker` is not supported yet\nhint: leave it out to run pods as processes");
+fn usual_runtime(choice: RuntimeChoice) -> UsualRuntime {
+    match choice {
+        RuntimeChoice::Auto => UsualRuntime::Auto,
+        RuntimeChoice::Process => UsualRuntime::Process,
+        RuntimeChoice::Docker => UsualRuntime::Docker,
     }
+}
+
+/// Says what is not built instead of doing something else.
+fn check_supported(listen: IpAddr) -> Result<()> {
     if !listen.is_loopback() {
         bail!(
             "refusing to listen on `{listen}`: the entry has no authentication, so listening for other machines is not supported yet\nhint: leave --listen out to listen on 127.0.0.1"
@@ -222,7 +233,9 @@ fn bind(listen: IpAddr, asked: Option<u16>, usual: u16, output: UpOutput, flag: 
 /// What was opened and bound before anything runs.
 struct Bound {
     store: Arc<Store>,
-    runtime: Arc<ProcessRuntime>,
+    processes: Arc<ProcessRuntime>,
+    docker: Docker,
+    usual_runtime: UsualRuntime,
     identity: identity::Opened,
     api: TcpListener,
     entry: TcpListener,
@@ -237,7 +250,9 @@ struct Bound {
 async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let Bound {
         store,
-        runtime,
+        processes,
+        docker,
+        usual_runtime,
         identity,
         api,
         entry,
@@ -262,7 +277,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let proxy = Proxy::start(config_of_proxy)?;
     let entry = Inlet {
         listener: entry,
-        caller: None,
+        callers: Callers::Anybody,
         destination: Destination::Entry,
         closed: CancellationToken::new(),
     };
@@ -292,9 +307,11 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     // At once, so that they share a transaction and its fsyncs.
     tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
     let identity::Opened { identity, tls, admin } = identity;
+    let docker_runtime = docker.clone().map(|docker| docker as Arc<dyn Runtime>);
+    let runtimes = Runtimes::new(processes.clone(), docker_runtime);
     let server = Server::new(spur_server::Parts {
         store: store.clone(),
-        runtime: runtime.clone(),
+        runtimes: runtimes.clone(),
         identity,
         table: table.clone(),
         traces,
@@ -315,7 +332,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let heartbeat = spur_control::heartbeat(client.clone(), stop_control.clone());
     let controllers = spur_control::run(spur_control::Parts {
         client,
-        runtime: runtime.clone(),
+        runtimes,
+        usual_runtime,
         inlets_tx: proxy.inlets(),
         table,
         services_tx,
@@ -331,7 +349,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let control = tokio::spawn(async { tokio::join!(controllers, heartbeat).0 });
     Ok(Running {
         store,
-        runtime,
+        processes,
+        docker,
         proxy,
         api: server,
         stop_control,
@@ -403,7 +422,8 @@ impl Running {
     async fn end(self) {
         let Self {
             store,
-            runtime,
+            processes,
+            docker,
             proxy,
             api,
             stop_control,
@@ -425,7 +445,13 @@ impl Running {
         stop_control.cancel();
         let _ = control.await;
         tracing::info!("the controllers have ended");
-        if let Err(error) = runtime.shutdown(POD_GRACE).await {
+        let (of_processes, of_docker) = tokio::join!(processes.shutdown(POD_GRACE), async {
+            match &docker {
+                Ok(docker) => docker.shutdown(POD_GRACE).await,
+                Err(_) => Ok(()),
+            }
+        });
+        for error in of_processes.err().into_iter().chain(of_docker.err()) {
             say(format_args!("warning: {error}"));
         }
         tracing::info!("the pods have ended");

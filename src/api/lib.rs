@@ -25,6 +25,7 @@ mod merge_keys;
 pub mod meta;
 pub mod names;
 pub mod protobuf;
+pub mod quantity;
 pub mod registry;
 pub mod sandbox;
 pub mod selector;

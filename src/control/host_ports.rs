@@ -13,7 +13,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 use spur_api::labels;
-use spur_net::{Destination, Inlet};
+use spur_net::{Callers, Destination, Inlet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::run::{Context, Failure, Parts};
@@ -138,7 +138,7 @@ async fn listen(parts: &Parts, service: &Service, port: u16) -> Result<Open, Fai
     let closed = CancellationToken::new();
     let inlet = Inlet {
         listener,
-        caller: None,
+        callers: Callers::Anybody,
         destination: Destination::ServicePort {
             namespace: service.namespace().unwrap_or_default().into(),
             service: service.name_any().into(),

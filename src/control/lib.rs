@@ -37,6 +37,7 @@ mod sandbox;
 mod served;
 
 pub use heartbeat::heartbeat;
+pub use pod::UsualRuntime;
 pub use rule_status::{GatewayPorts, certificate_faults};
 pub use run::{Parts, run};
 

@@ -18,6 +18,7 @@ mod dispatch;
 mod worker;
 
 mod adopt;
+mod choice;
 mod container;
 mod exit;
 mod report;
@@ -27,6 +28,7 @@ mod terminate;
 mod conditions;
 mod phase;
 
+mod bounds;
 mod config_changes;
 mod environment;
 mod expand;
@@ -47,13 +49,14 @@ use arc_swap::ArcSwap;
 use kube::Client;
 use spur_net::Inlet;
 use spur_route::RoutingTable;
-use spur_runtime::Runtime;
+use spur_runtime::Runtimes;
 use spur_runtime::ports::PortAllocator;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 
+pub use choice::UsualRuntime;
 pub(crate) use dispatch::run;
 
 /// What the pod worker works with.
@@ -61,7 +64,9 @@ pub(crate) struct Context {
     /// The API.
     pub(crate) client: Client,
     /// What runs the containers.
-    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) runtimes: Runtimes,
+    /// Which of them, where a pod does not say.
+    pub(crate) usual_runtime: UsualRuntime,
     /// Where events go.
     pub(crate) events: Events,
     /// pod worker -- listeners of its pods --> proxy
@@ -82,7 +87,7 @@ pub(crate) struct Context {
 }
 
 /// Where every pod of the shared process network is reached.
-pub(crate) const ADDRESS: &str = "127.0.0.1";
+pub(crate) const LOOPBACK: &str = "127.0.0.1";
 
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use spur_net::Inlet;
 use spur_route::RoutingTable;
-use spur_runtime::Runtime;
+use spur_runtime::Runtimes;
 use spur_runtime::ports::PortAllocator;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
+use crate::pod::UsualRuntime;
 use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::{
     custom_resources, deployment, endpoint_slice, garbage, host_ports, namespace, node, pod, replica_set,
@@ -28,7 +29,9 @@ pub struct Parts {
     /// The API, in process or remote.
     pub client: Client,
     /// What runs pods.
-    pub runtime: Arc<dyn Runtime>,
+    pub runtimes: Runtimes,
+    /// Which of them, where a pod does not say.
+    pub usual_runtime: UsualRuntime,
     /// pod worker -- the listeners of each pod --> proxy
     pub inlets_tx: mpsc::Sender<Inlet>,
     /// What the proxy routes by; replaced whole.
@@ -85,7 +88,8 @@ pub async fn run(parts: Parts) {
     let stop = &parts.stop;
     let pods = pod::Context {
         client: parts.client.clone(),
-        runtime: parts.runtime.clone(),
+        runtimes: parts.runtimes.clone(),
+        usual_runtime: parts.usual_runtime,
         events: events.clone(),
         inlets_tx: parts.inlets_tx.clone(),
         table: parts.table.clone(),
@@ -116,7 +120,7 @@ pub async fn run(parts: Parts) {
     ));
     tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::ServiceEntry>(ctx.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));
-    tasks.spawn(node::run(ctx.clone(), parts.runtime.name(), stop.clone()));
+    tasks.spawn(node::run(ctx.clone(), runtime_name(&parts.runtimes), stop.clone()));
     tasks.spawn(host_ports::run(ctx.clone(), parts.clone()));
     tasks.spawn(pod::run(pods));
     let published_rx = parts.routes_tx.subscribe();
@@ -128,6 +132,12 @@ pub async fn run(parts: Parts) {
             tracing::error!(%error, "a controller crashed");
         }
     }
+}
+
+/// As the node tells it.
+fn runtime_name(runtimes: &Runtimes) -> &'static str {
+    let usual = runtimes.get(spur_runtime::RuntimeKind::Process);
+    usual.map_or("process", |runtime| runtime.name())
 }
 
 /// Runs a controller until it is stopped, wherever it stands: kube-runtime's own

@@ -4,8 +4,9 @@
 //! no caller; the proxy takes them all and knows no runtime. Which endpoints a
 //! destination has is the routing table's business.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -45,16 +46,70 @@ pub enum Destination {
     },
 }
 
-/// A bound listener together with its caller and its destination.
+/// Who connects to an [`Inlet`].
+#[derive(Debug, Clone)]
+pub enum Callers {
+    /// Anybody may: the entry listener.
+    Anybody,
+    /// One pod, which alone has this listener.
+    One(Caller),
+    /// Pods that are known by their addresses; anybody else is unknown.
+    ByAddress(Arc<CallersByAddress>),
+}
+
+/// The pods of a network by their addresses, as they come and go.
+#[derive(Debug, Default)]
+pub struct CallersByAddress {
+    /// Held for a lookup or a change, never across an await.
+    known: Mutex<HashMap<IpAddr, Arc<Caller>>>,
+}
+
+/// A bound listener together with its callers and its destination.
 #[derive(Debug)]
 pub struct Inlet {
     /// The bound socket.
     pub listener: std::net::TcpListener,
-    /// Who connects, or `None` where anybody may (the entry listener).
-    pub caller: Option<Caller>,
+    /// Who connects.
+    pub callers: Callers,
     /// Where its connections want to go.
     pub destination: Destination,
     /// Cancelled by the owner when the inlet is to go away: the listener is
     /// closed and its connections finish the requests they have begun.
     pub closed: CancellationToken,
+}
+
+// === impl Callers ===
+
+impl Callers {
+    /// The caller of every connection, where that is one pod.
+    #[must_use]
+    pub fn one(&self) -> Option<&Caller> {
+        match self {
+            Self::One(caller) => Some(caller),
+            Self::Anybody | Self::ByAddress(_) => None,
+        }
+    }
+}
+
+// === impl CallersByAddress ===
+
+impl CallersByAddress {
+    /// From now on this pod calls from this address.
+    pub fn insert(&self, address: IpAddr, caller: Caller) {
+        self.known().insert(address, Arc::new(caller));
+    }
+
+    /// Nobody calls from this address any more.
+    pub fn remove(&self, address: IpAddr) {
+        self.known().remove(&address);
+    }
+
+    /// Who calls from this address.
+    pub fn at(&self, address: IpAddr) -> Option<Arc<Caller>> {
+        self.known().get(&address).cloned()
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Caller>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -42,7 +42,7 @@ pub use bind::{BindError, bind, bind_loopback};
 pub use drive::{Ended, drive};
 pub use framing::{BareLineFeeds, HeadFault};
 pub use hello::{ClientHello, HelloError, read_hello};
-pub use inlet::{Caller, Destination, Inlet};
+pub use inlet::{Caller, Callers, CallersByAddress, Destination, Inlet};
 pub use limits::{Connect, EscapedSlashes, LIMITS, Limit, LimitError, Limits, Of};
 pub use names::{Names, Resolved};
 pub use originate::{Alpn, Originate, OriginateTerms, Trust, server_name};

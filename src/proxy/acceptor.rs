@@ -4,8 +4,9 @@
 //! and a long gRPC connection would stay wherever chance put it.
 
 use std::{
+    collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,7 +14,7 @@ use std::{
     thread,
 };
 
-use spur_net::{Caller, Destination, Inlet, accept};
+use spur_net::{Caller, Callers, Destination, Inlet, accept};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -120,34 +121,81 @@ async fn run(seed: Seed) {
 /// Accepts on one inlet until it is closed or the proxy drains; then its
 /// connections are told.
 async fn listen(inlet: Inlet, dispatch: Arc<Dispatch>, drain: CancellationToken) {
-    let Inlet { listener, caller, destination, closed } = inlet;
-    let facts: Vec<Arc<Facts>> = dispatch
-        .seats
-        .iter()
-        .map(|_| {
-            Arc::new(Facts {
-                caller: caller.clone(),
-                destination: destination.clone(),
-                closing: CancellationToken::new(),
-            })
-        })
-        .collect();
+    let Inlet { listener, callers, destination, closed } = inlet;
+    let mut known = Known::new(callers, destination, dispatch.seats.len());
     match listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)) {
         Ok(listener) => loop {
             tokio::select! {
                 biased;
                 () = closed.cancelled() => break,
                 () = drain.cancelled() => break,
-                (stream, peer) = accept(&listener) => dispatch.give(stream, peer, &facts).await,
+                (stream, peer) = accept(&listener) => dispatch.give(stream, peer, known.of(peer)).await,
             }
         },
         Err(error) => {
+            let destination = &known.destination;
             warn!(error.message = %error, "cannot listen on an inlet for {destination:?}");
         }
     }
-    for facts in facts {
-        facts.closing.cancel();
+    known.close();
+}
+
+/// What is known of the connections of one inlet.
+struct Known {
+    callers: Callers,
+    destination: Destination,
+    /// One per worker, so that its lock is nobody else's.
+    closing: Vec<CancellationToken>,
+    /// Of the one caller, or of those that are not known; one per worker.
+    usual: Vec<Arc<Facts>>,
+    /// Of callers that are known by their addresses: at most as many as the network has pods.
+    by_address: HashMap<IpAddr, (Arc<Caller>, Vec<Arc<Facts>>)>,
+}
+
+// === impl Known ===
+
+impl Known {
+    fn new(callers: Callers, destination: Destination, n_workers: usize) -> Self {
+        let closing: Vec<CancellationToken> = (0..n_workers).map(|_| CancellationToken::new()).collect();
+        let caller = match &callers {
+            Callers::One(caller) => Some(caller.clone()),
+            Callers::Anybody | Callers::ByAddress(_) => None,
+        };
+        let usual = facts(caller, &destination, &closing);
+        Self { callers, destination, closing, usual, by_address: HashMap::new() }
     }
+
+    /// The facts of a connection from this peer, one per worker.
+    fn of(&mut self, peer: SocketAddr) -> &[Arc<Facts>] {
+        let Callers::ByAddress(callers) = &self.callers else { return &self.usual };
+        let address = peer.ip();
+        let Some(caller) = callers.at(address) else {
+            self.by_address.remove(&address);
+            return &self.usual;
+        };
+        let made = || (caller.clone(), facts(Some((*caller).clone()), &self.destination, &self.closing));
+        let (of, known) = self.by_address.entry(address).or_insert_with(made);
+        // The address has passed on to another pod.
+        if !Arc::ptr_eq(of, &caller) {
+            (*of, *known) = made();
+        }
+        known
+    }
+
+    fn close(self) {
+        self.closing.iter().for_each(CancellationToken::cancel);
+    }
+}
+
+fn facts(
+    caller: Option<Caller>,
+    destination: &Destination,
+    closing: &[CancellationToken],
+) -> Vec<Arc<Facts>> {
+    let fact = |closing: &CancellationToken| {
+        Arc::new(Facts { caller: caller.clone(), destination: destination.clone(), closing: closing.clone() })
+    };
+    closing.iter().map(fact).collect()
 }
 
 // === impl Dispatch ===

@@ -41,10 +41,54 @@ pub struct ContainerPlan {
     pub env: Vec<(String, String)>,
     /// How its standard streams are set up.
     pub stdio: StdioPlan,
+    /// When its image is fetched; processes have none.
+    pub pull: PullPolicy,
+    /// What its host name is; `None`: its pod's name. Processes have the machine's.
+    pub hostname: Option<String>,
+    /// What ends it in the place of SIGTERM, such as `SIGINT`; for processes SIGTERM does.
+    pub stop_signal: Option<String>,
+    /// Whether the pod has other containers, with which it shares the pod's network.
+    pub shares_network: bool,
+    /// What it sees of files outside of it; processes see the machine's.
+    pub mounts: Vec<Mount>,
     /// What it may use; processes are not bounded.
     pub bounds: Bounds,
     /// Whose rights it has; processes have Spur's own.
     pub security: Security,
+}
+
+/// When an image is fetched; the names are those of `imagePullPolicy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// Before each start.
+    Always,
+    /// Where it is not there.
+    #[default]
+    IfNotPresent,
+    /// By nobody here.
+    Never,
+}
+
+/// Files from outside that a container sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What is seen.
+    pub source: MountSource,
+    /// Where, in the container.
+    pub path: PathBuf,
+    /// Whether it may not be written.
+    pub is_read_only: bool,
+}
+
+/// What a [`Mount`] shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountSource {
+    /// A file or directory of this machine.
+    Path(PathBuf),
+    /// A volume of the runtime's own that outlives pods, by its name.
+    Volume(String),
+    /// Memory that all containers of the pod share, by a name in the pod; bytes at most.
+    Memory(String, Option<u64>),
 }
 
 /// What a container may use; `None`: as much as there is.
@@ -75,6 +119,8 @@ pub struct Security {
     pub forbids_escalation: bool,
     /// `seccompProfile.type: Unconfined`; otherwise the engine's profile holds.
     pub is_unconfined: bool,
+    /// `runAsNonRoot`: refused where its user is root.
+    pub must_not_be_root: bool,
 }
 
 /// How a container's standard streams are set up, beyond being read for its log.
@@ -134,8 +180,10 @@ pub enum ContainerState {
 }
 
 /// The answer to a successful start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
+    /// What the runtime knows it by: a process' id, or the engine's own.
+    pub id: String,
     /// The process id of the group's leader; 0 where it is not known.
     pub pid: u32,
     /// When it was started.
@@ -223,6 +271,11 @@ impl ContainerPlan {
             working_dir: None,
             env: Vec::new(),
             stdio: StdioPlan::default(),
+            pull: PullPolicy::default(),
+            hostname: None,
+            stop_signal: None,
+            shares_network: false,
+            mounts: Vec::new(),
             bounds: Bounds::default(),
             security: Security::default(),
         }

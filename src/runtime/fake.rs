@@ -17,7 +17,8 @@ use tokio::sync::broadcast;
 
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, reason};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
+    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
+    StopError,
 };
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
@@ -185,7 +186,7 @@ impl FakeRuntime {
             key,
             Fake { plan, state, attempt, lines: Vec::new(), previous_lines: before.map(|f| f.lines) },
         );
-        failure.map_or(Ok(Started { pid, started_at, attempt }), Err)
+        failure.map_or(Ok(Started { id: pid.to_string(), pid, started_at, attempt }), Err)
     }
 
     fn logs_now(&self, pod: &PodId, container: &str, options: LogOptions) -> Result<LogStream, LogError> {
@@ -232,6 +233,14 @@ impl Runtime for FakeRuntime {
         "fake"
     }
 
+    fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        async { Ok(PodNetwork::Shared) }.boxed()
+    }
+
+    fn outlives_spur(&self) -> bool {
+        false
+    }
+
     fn start<'a>(
         &'a self,
         pod: &'a PodId,
@@ -274,6 +283,10 @@ impl Runtime for FakeRuntime {
             Ok(())
         }
         .boxed()
+    }
+
+    fn id(&self, _pod: &PodId, _container: &str) -> Option<String> {
+        None
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {

@@ -3,6 +3,7 @@
 //! implementations.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -23,6 +24,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// `process`, `docker` or `fake`.
     fn name(&self) -> &'static str;
 
+    /// Where the pod is, or will be when a container of it is started; the same until it is removed.
+    fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>>;
+
+    /// Whether containers go on as they are, and are reached as before, while Spur is gone.
+    fn outlives_spur(&self) -> bool;
+
     /// Starts a container, for the first time or again.
     ///
     /// After an error that comes from the program or its directory the container
@@ -42,6 +49,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Kills what is left of the pod and deletes its logs and records. A pod that is not
     /// known counts as removed.
     fn remove<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<(), RemoveError>>;
+
+    /// What the runtime knows a container by, where it can tell of one that it was not asked to
+    /// start; as in [`Started`].
+    fn id(&self, pod: &PodId, container: &str) -> Option<String>;
 
     /// The state of one container, if it was ever started and not removed.
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState>;
@@ -88,6 +99,30 @@ pub trait Runtime: Send + Sync + 'static {
     /// Every change from now on. The channel is bounded; a reader that gets `Lagged`
     /// reads [`Runtime::list`] again.
     fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
+}
+
+/// Where a pod is, seen from this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodNetwork {
+    /// On this machine's own network, on which each port can be had once: the caller gives them out.
+    Shared,
+    /// On a network with an address for each pod, at which it has its real ports.
+    Own {
+        /// The pod's address.
+        address: Ipv4Addr,
+        /// This machine's on that network.
+        host: Ipv4Addr,
+    },
+}
+
+/// Why a pod has no network.
+#[derive(Debug, thiserror::Error)]
+#[error("no network for pod `{pod}`: {found}")]
+pub struct NetworkError {
+    /// The pod, `namespace/name`.
+    pub pod: String,
+    /// What is wrong.
+    pub found: String,
 }
 
 /// Pieces of a container's output, split anywhere.

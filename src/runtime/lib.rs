@@ -31,6 +31,7 @@
 
 mod container;
 mod interface;
+mod runtimes;
 mod session;
 mod start_error;
 
@@ -43,13 +44,15 @@ pub mod process;
 mod log;
 
 pub use container::{
-    Bounds, ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Security, Started, StdinMode,
-    StdioPlan, reason,
+    Bounds, ContainerPlan, ContainerState, Listed, Mount, MountSource, PodId, PullPolicy, RuntimeEvent,
+    Security, Started, StdinMode, StdioPlan, reason,
 };
 pub use fake::FakeRuntime;
 pub use interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
+    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
+    StopError,
 };
 pub use process::ProcessRuntime;
+pub use runtimes::{RuntimeKind, Runtimes, RuntimesEvents};
 pub use session::{OutputStream, Session, Stdin, Streams, TerminalSize};
 pub use start_error::StartError;

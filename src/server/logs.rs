@@ -26,7 +26,7 @@ pub(crate) async fn get(request: &Request) -> Outcome {
     let container = containers::named(&pod, &request.query.log.container)?;
     let options = options(&request.query.log)?;
     let id = PodId::new(meta::namespace(&pod), meta::name(&pod), meta::uid(&pod));
-    let logs = request.state.runtime.logs(&id, &container, options).await;
+    let logs = request.state.runtimes.holding(&id, &container).logs(&id, &container, options).await;
     let logs = logs.map_err(|error| missing(&pod, &container, &error))?;
     let until = request.state.draining.clone();
     Ok(answer::streamed("text/plain", logs.take_until(async move { until.cancelled().await })))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use spur_route::RoutingTable;
-use spur_runtime::Runtime;
+use spur_runtime::Runtimes;
 use spur_store::Store;
 use spur_trace::TraceReader;
 use tokio::sync::watch;
@@ -24,7 +24,7 @@ pub struct Parts {
     /// Where objects live.
     pub store: Arc<Store>,
     /// Where logs come from.
-    pub runtime: Arc<dyn Runtime>,
+    pub runtimes: Runtimes,
     /// What this server vouches with.
     pub identity: Arc<Identity>,
     /// What the proxy routes by.

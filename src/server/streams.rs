@@ -71,7 +71,8 @@ fn call(state: &State, pod: &Value, part: Subresource, asked: Asked) -> Result<C
         _ => With::Container,
     };
     let id = PodId::new(meta::namespace(pod), meta::name(pod), meta::uid(pod));
-    if !state.runtime.state(&id, &container).is_some_and(|state| state.is_running()) {
+    if !state.runtimes.holding(&id, &container).state(&id, &container).is_some_and(|state| state.is_running())
+    {
         return Err(containers::not_running(pod, &container));
     }
     Ok(Call { pod: id, container, with, streams: asked.streams, has_tty: asked.has_tty })

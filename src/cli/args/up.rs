@@ -38,7 +38,7 @@ pub struct UpArgs {
     /// Address for Prometheus, at /metrics; a free port of this machine unless given
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
     pub metrics_listen: SocketAddr,
-    /// What runs the pods
+    /// What runs pods that do not say by the annotation spur.dev/runtime
     #[arg(long, value_name = "RUNTIME", default_value = "auto")]
     pub runtime: RuntimeChoice,
     /// What to print on stdout when ready
@@ -67,11 +67,11 @@ pub struct UpArgs {
 /// What runs the pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RuntimeChoice {
-    /// Processes, until Docker is supported.
+    /// Docker for pods whose containers all name an image, where an engine answers; else processes.
     Auto,
     /// Plain processes.
     Process,
-    /// Docker, which is not supported yet.
+    /// Docker.
     Docker,
 }
 

@@ -2,34 +2,59 @@
 //! which may tell of an earlier server, and from the runtime, which knows what
 //! has become of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
-use spur_runtime::{PodId, Runtime};
+use k8s_openapi::api::core::v1::{
+    Container as Spec, ContainerStateTerminated, ContainerStatus, Pod, PodSpec,
+};
+use spur_runtime::{ContainerState, PodId, Runtime};
 
-use super::container::{self, Container, PodNames, State};
+use super::container::{self, Container, PodNames, Role, State};
 use super::exit::RestartPolicy;
 
 /// How long a process is given that runs without a worker: its listeners are gone, so it
 /// has to be started anew. As long as the kubelet's shortest grace.
 const ORPHAN_GRACE: Duration = Duration::from_secs(2);
 
-/// The containers of a pod, in the order of its spec.
+/// The containers of a pod: its init containers, then the others, each in the order of its spec.
+///
+/// What goes on without Spur is taken over as it runs; its probes are the worker's.
 pub(super) async fn containers(
     (pod, id): (&Pod, &PodId),
     runtime: &dyn Runtime,
     policy: RestartPolicy,
 ) -> Vec<Container> {
     let names = (&*id.name, &*id.namespace, &*id.uid);
-    let known = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let status = pod.status.as_ref();
+    let known = status.iter().flat_map(|status| {
+        let init = status.init_container_statuses.iter().flatten();
+        init.chain(status.container_statuses.iter().flatten())
+    });
     let known: Vec<&ContainerStatus> = known.collect();
     let mut containers = Vec::new();
-    for spec in pod.spec.iter().flat_map(|spec| &spec.containers) {
-        let end = end(id, &spec.name, runtime).await;
+    for (spec, role) in pod.spec.iter().flat_map(roles) {
         let status = known.iter().find(|status| status.name == spec.name).copied();
-        containers.push(adopted(&spec.name, status, end, (policy, names)));
+        let fresh =
+            Container::fresh(&spec.name, (role, policy), status.map_or(0, |status| status.restart_count));
+        let state = runtime.state(id, &spec.name);
+        containers.push(match state {
+            Some(ContainerState::Running { started_at, .. }) if runtime.outlives_spur() => {
+                let known_as =
+                    runtime.id(id, &spec.name).map(|known| format!("{}://{known}", runtime.name()));
+                running(fresh, status, (known_as, started_at))
+            }
+            _ => adopted(fresh, status, end(id, &spec.name, runtime).await, names),
+        });
     }
     containers
+}
+
+fn roles(spec: &PodSpec) -> impl Iterator<Item = (&Spec, Role)> {
+    let init = spec.init_containers.iter().flatten().map(|spec| match spec.restart_policy.as_deref() {
+        Some("Always") => (spec, Role::Sidecar),
+        _ => (spec, Role::Init),
+    });
+    init.chain(spec.containers.iter().map(|spec| (spec, Role::Main)))
 }
 
 /// How the runtime says that a container ended; a container that still runs is ended.
@@ -42,14 +67,35 @@ async fn end(id: &PodId, name: &str, runtime: &dyn Runtime) -> Option<ContainerS
     container::terminated(&state, None)
 }
 
+/// A container that runs: it is what its status told, if that was of this run.
+fn running(
+    mut container: Container,
+    status: Option<&ContainerStatus>,
+    (known_as, started_at): (Option<String>, SystemTime),
+) -> Container {
+    let of_this_run = status.filter(|status| known_as.is_none() || status.container_id == known_as);
+    container.last = status.and_then(|status| status.last_state.as_ref()?.terminated.clone());
+    container.id = known_as.or_else(|| status?.container_id.clone());
+    container.has_run = true;
+    if of_this_run.is_none() && status.is_some_and(|status| status.container_id.is_some()) {
+        // It was started again, and nobody has written it down.
+        container.n_restarts = container.n_restarts.saturating_add(1);
+    }
+    container.runs((0, started_at), Vec::new());
+    if let Some(running) = container.running_mut() {
+        running.has_started_up = of_this_run.is_some_and(|status| status.started == Some(true));
+        running.answers_ready = of_this_run.is_some_and(|status| status.ready);
+    }
+    container
+}
+
 /// A container as its status and the runtime tell it together.
 fn adopted(
-    name: &str,
+    mut container: Container,
     status: Option<&ContainerStatus>,
     end: Option<ContainerStateTerminated>,
-    (policy, names): (RestartPolicy, PodNames<'_>),
+    names: PodNames<'_>,
 ) -> Container {
-    let mut container = Container::fresh(name, status.map_or(0, |status| status.restart_count));
     let state = status.and_then(|status| status.state.as_ref());
     let ended = state.and_then(|state| state.terminated.clone());
     let last = status.and_then(|status| status.last_state.as_ref()?.terminated.clone());
@@ -69,7 +115,7 @@ fn adopted(
         },
     };
     container.has_run = true;
-    container.has_ended(end, policy, names);
+    container.has_ended(end, names);
     if let State::Waiting { .. } = container.state {
         // A new server is a new chance, whatever was waited for under the old one.
         container.state = State::creating();
@@ -90,7 +136,9 @@ mod tests {
             serde_json::from_value(all).unwrap()
         });
         let end = end.map(|exit_code| ContainerStateTerminated { exit_code, ..Default::default() });
-        adopted("a", status.as_ref(), end, (policy, ("p", "shop", "u")))
+        let n_restarts = status.as_ref().map_or(0, |status| status.restart_count);
+        let fresh = Container::fresh("a", (Role::Main, policy), n_restarts);
+        adopted(fresh, status.as_ref(), end, ("p", "shop", "u"))
     }
 
     #[tokio::test]

@@ -18,8 +18,8 @@ pub(super) struct Seen<'a> {
     pub(super) statuses: &'a [ContainerStatus],
     /// Condition types that `spec.readinessGates` wants.
     pub(super) gates: &'a [&'a str],
-    /// The init containers, none of which can be run.
-    pub(super) init_containers: &'a [&'a str],
+    /// The init containers that have not done their part yet.
+    pub(super) incomplete: &'a [&'a str],
 }
 
 /// The pod's conditions at `now`: ours made anew, with the time of the last change
@@ -48,8 +48,8 @@ pub(super) fn is_ours(type_: &str) -> bool {
 }
 
 fn initialized(seen: &Seen<'_>) -> PodCondition {
-    if !seen.init_containers.is_empty() {
-        let names = seen.init_containers.join(" ");
+    if !seen.incomplete.is_empty() {
+        let names = seen.incomplete.join(" ");
         let message = format!("containers with incomplete status: [{names}]");
         return condition("Initialized", false, Some(("ContainersNotInitialized", message)));
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn seen(phase: Phase, statuses: &[ContainerStatus]) -> Seen<'_> {
-        Seen { phase, is_ending: false, statuses, gates: &[], init_containers: &[] }
+        Seen { phase, is_ending: false, statuses, gates: &[], incomplete: &[] }
     }
 
     /// `Type=Status Reason: message` of each.
@@ -181,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn init_containers_are_never_complete() {
+    fn a_pod_is_initialized_when_its_init_containers_are_done() {
         let statuses = statuses(&[("a", false)]);
-        let pending = Seen { init_containers: &["i", "j"], ..seen(Phase::Pending, &statuses) };
+        let pending = Seen { incomplete: &["i", "j"], ..seen(Phase::Pending, &statuses) };
         let found = shown(&conditions(&pending, &[], &time(0)));
         assert_eq!(
             found[0],

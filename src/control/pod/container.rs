@@ -22,6 +22,9 @@ pub(super) const RETRY: Duration = Duration::from_secs(5);
 /// A container of a pod.
 pub(super) struct Container {
     pub(super) name: String,
+    pub(super) role: Role,
+    /// Whether it is started again, by its role and its pod's policy.
+    pub(super) policy: RestartPolicy,
     pub(super) state: State,
     /// How the run before this one ended.
     pub(super) last: Option<ContainerStateTerminated>,
@@ -34,6 +37,16 @@ pub(super) struct Container {
     pub(super) was_stopped: bool,
     backoff: BackOff,
     ended: Instant,
+}
+
+/// When a container is started, and what its end means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Before the others, to its end.
+    Init,
+    /// Before the others, and then beside them: an init container whose `restartPolicy` is `Always`.
+    Sidecar,
+    Main,
 }
 
 /// What it does.
@@ -82,9 +95,11 @@ pub(super) type PodNames<'a> = (&'a str, &'a str, &'a str);
 
 impl Container {
     /// One that was never started.
-    pub(super) fn fresh(name: &str, n_restarts: i32) -> Self {
+    pub(super) fn fresh(name: &str, (role, policy): (Role, RestartPolicy), n_restarts: i32) -> Self {
         Self {
             name: name.to_owned(),
+            role,
+            policy: role.policy(policy),
             state: State::creating(),
             last: None,
             n_restarts,
@@ -107,6 +122,19 @@ impl Container {
         match &mut self.state {
             State::Running(running) => Some(running),
             State::Waiting { .. } | State::Ended(_) => None,
+        }
+    }
+
+    /// Whether those after it may start: for init containers, whether it has succeeded; for a sidecar,
+    /// whether it has started up once.
+    pub(super) fn has_done_its_part(&self) -> bool {
+        match (self.role, &self.state) {
+            (Role::Init, State::Ended(ended)) => ended.exit_code == 0,
+            (Role::Sidecar, State::Running(running)) => running.has_started_up,
+            // One that was up holds nobody back while it is started again.
+            (Role::Sidecar, State::Waiting { .. }) => self.has_run && self.last.is_some(),
+            (Role::Sidecar, State::Ended(_)) | (Role::Main, _) => true,
+            (Role::Init, State::Waiting { .. } | State::Running(_)) => false,
         }
     }
 
@@ -172,12 +200,17 @@ impl Container {
     }
 
     pub(super) fn has_started(&mut self, started: &Started, (start, runtime): (u64, &str), plans: Vec<Plan>) {
-        self.id = Some(format!("{runtime}://{}", started.pid));
+        self.id = Some(format!("{runtime}://{}", started.id));
+        self.runs((start, started.started_at), plans);
+    }
+
+    /// It runs since then.
+    pub(super) fn runs(&mut self, (start, started_at): (u64, SystemTime), plans: Vec<Plan>) {
         let has_startup = plans.iter().any(|plan| plan.kind == Kind::Startup);
         let has_readiness = plans.iter().any(|plan| plan.kind == Kind::Readiness);
         self.state = State::Running(Running {
             start,
-            started_at: started.started_at,
+            started_at,
             since: Instant::now(),
             plans,
             has_started_up: !has_startup,
@@ -189,13 +222,13 @@ impl Container {
 
     /// The program could not be started, which counts as a run that failed; everything
     /// else leaves the container waiting.
-    pub(super) fn has_failed_to_start(&mut self, error: &StartError, policy: RestartPolicy) {
+    pub(super) fn has_failed_to_start(&mut self, error: &StartError) {
         let now = Instant::now();
         match error.reason() {
             reason::RUN_CONTAINER_ERROR => {
                 let ended = failed_start(error);
                 self.ended = now;
-                if policy.restarts(ended.exit_code) {
+                if self.policy.restarts(ended.exit_code) {
                     self.last = Some(ended);
                     let due = Due::At(now + self.backoff.delay(now));
                     // The kubelet shows CrashLoopBackOff here and hides why.
@@ -215,12 +248,11 @@ impl Container {
     pub(super) fn has_ended(
         &mut self,
         ended: ContainerStateTerminated,
-        policy: RestartPolicy,
         pod: PodNames<'_>,
     ) -> Option<Duration> {
         let now = Instant::now();
         self.ended = now;
-        if !policy.restarts(ended.exit_code) {
+        if !self.policy.restarts(ended.exit_code) {
             self.state = State::Ended(ended);
             return None;
         }
@@ -233,6 +265,21 @@ impl Container {
             self.wait(CRASH_LOOP, message, Due::At(now + delay));
         }
         Some(delay)
+    }
+}
+
+// === impl Role ===
+
+impl Role {
+    /// An init container runs until it has succeeded, unless nothing of the pod is started again; a
+    /// sidecar is always started again (`pkg/kubelet/container/helpers.go`,
+    /// `ShouldContainerBeRestarted`).
+    fn policy(self, of_pod: RestartPolicy) -> RestartPolicy {
+        match (self, of_pod) {
+            (Self::Init, RestartPolicy::Always) => RestartPolicy::OnFailure,
+            (Self::Sidecar, _) => RestartPolicy::Always,
+            (Self::Init | Self::Main, of_pod) => of_pod,
+        }
     }
 }
 
@@ -310,6 +357,10 @@ mod tests {
         ContainerStateTerminated { exit_code, ..ContainerStateTerminated::default() }
     }
 
+    fn fresh(policy: RestartPolicy) -> Container {
+        Container::fresh("app", (Role::Main, policy), 0)
+    }
+
     fn waits(container: &Container) -> (&str, &str) {
         match &container.state {
             State::Waiting { reason, message, .. } => (reason, message),
@@ -319,14 +370,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_second_crash_waits_ten_seconds_and_says_so() {
-        let mut container = Container::fresh("app", 0);
+        let mut container = fresh(RestartPolicy::Always);
         container.begin();
         assert_eq!(container.n_restarts, 0);
-        assert_eq!(container.has_ended(ended(1), RestartPolicy::Always, POD), Some(Duration::ZERO));
+        assert_eq!(container.has_ended(ended(1), POD), Some(Duration::ZERO));
         assert!(container.is_due(Instant::now()));
         container.begin();
         assert_eq!(container.n_restarts, 1);
-        let delay = container.has_ended(ended(1), RestartPolicy::Always, POD);
+        let delay = container.has_ended(ended(1), POD);
         assert_eq!(delay, Some(Duration::from_secs(10)));
         let message = "back-off 10s restarting failed container=app pod=a_shop(u-1)";
         assert_eq!(waits(&container), (CRASH_LOOP, message));
@@ -336,25 +387,26 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_restarted_has_ended() {
-        let mut container = Container::fresh("app", 0);
+        let mut container = fresh(RestartPolicy::OnFailure);
         container.begin();
-        assert_eq!(container.has_ended(ended(0), RestartPolicy::OnFailure, POD), None);
+        assert_eq!(container.has_ended(ended(0), POD), None);
         assert!(matches!(container.state, State::Ended(_)));
     }
 
     #[tokio::test]
     async fn a_program_that_is_missing_keeps_its_reason_in_view() {
         let error = || StartError::NotInPath { program: "nope".into(), path: "/bin".into() };
-        let mut container = Container::fresh("app", 0);
+        let mut container = fresh(RestartPolicy::Always);
         container.begin();
-        container.has_failed_to_start(&error(), RestartPolicy::Always);
+        container.has_failed_to_start(&error());
         let (reason, message) = waits(&container);
         assert_eq!(reason, "RunContainerError");
         assert!(message.contains("executable file not found in $PATH"), "{message}");
         assert_eq!(container.last.as_ref().unwrap().exit_code, 128);
         container.begin();
         assert_eq!(container.n_restarts, 1);
-        container.has_failed_to_start(&error(), RestartPolicy::Never);
+        container.policy = RestartPolicy::Never;
+        container.has_failed_to_start(&error());
         assert!(
             matches!(&container.state, State::Ended(ended) if ended.reason.as_deref() == Some("StartError"))
         );

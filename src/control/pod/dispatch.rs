@@ -89,7 +89,7 @@ pub(crate) async fn run(ctx: Context) {
 impl Dispatch {
     async fn run(mut self, stop: CancellationToken) {
         // Before the first list, so that no change of what it starts is missed.
-        let mut changes = self.shared.ctx.runtime.events();
+        let mut changes = self.shared.ctx.runtimes.events();
         let api: Api<Pod> = Api::all(self.shared.ctx.client.clone());
         let of_node = watcher::Config::default().fields(&format!("spec.nodeName={NODE}"));
         let mut pods = watcher(api, of_node).default_backoff().boxed();
@@ -162,15 +162,13 @@ impl Dispatch {
     }
 
     fn remove_leftovers(&mut self) {
-        let mut pods: Vec<PodId> =
-            self.shared.ctx.runtime.list().into_iter().map(|listed| listed.pod).collect();
-        pods.dedup();
-        for pod in pods {
-            if self.workers.contains_key(&pod.uid) {
-                continue;
+        for runtime in self.shared.ctx.runtimes.all() {
+            let mut pods: Vec<PodId> = runtime.list().into_iter().map(|listed| listed.pod).collect();
+            pods.dedup();
+            for pod in pods.into_iter().filter(|pod| !self.workers.contains_key(&pod.uid)) {
+                let runtime = runtime.clone();
+                self.leftovers.spawn(async move { remove_leftover(&*runtime, &pod).await });
             }
-            let runtime = self.shared.ctx.runtime.clone();
-            self.leftovers.spawn(async move { remove_leftover(&*runtime, &pod).await });
         }
     }
 

@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::ADDRESS;
+use super::LOOPBACK;
 
 /// The value of a `fieldPath`; `None` where Kubernetes knows no such path for a
 /// variable. A label or annotation that is not there is an empty text.
@@ -28,7 +28,7 @@ pub(super) fn value(pod: &Pod, path: &str) -> Option<String> {
         "spec.serviceAccountName" => {
             spec.and_then(|spec| spec.service_account_name.clone()).unwrap_or_default()
         }
-        "status.hostIP" | "status.hostIPs" | "status.podIP" | "status.podIPs" => ADDRESS.to_owned(),
+        "status.hostIP" | "status.hostIPs" | "status.podIP" | "status.podIPs" => LOOPBACK.to_owned(),
         _ => return None,
     };
     Some(text)

@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use spur_api::labels;
 use spur_net::Caller;
 
-use super::ADDRESS;
+use super::LOOPBACK;
 use super::environment::Variables;
 use crate::owner;
 
@@ -56,13 +56,13 @@ pub(super) fn variables(
         for (idx, (port, name)) in ports.iter().enumerate() {
             let Some(listener) = port_of(service, *port) else { continue };
             if idx == 0 {
-                variables.insert(format!("{prefix}_URL"), format!("http://{ADDRESS}:{listener}"));
+                variables.insert(format!("{prefix}_URL"), format!("http://{LOOPBACK}:{listener}"));
             }
             if naming == Naming::UrlOnly {
                 continue;
             }
             if idx == 0 {
-                variables.insert(format!("{prefix}_SERVICE_HOST"), ADDRESS.to_owned());
+                variables.insert(format!("{prefix}_SERVICE_HOST"), LOOPBACK.to_owned());
                 variables.insert(format!("{prefix}_SERVICE_PORT"), listener.to_string());
             }
             if let Some(name) = name {

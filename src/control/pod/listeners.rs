@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use spur_net::{BindError, Caller, Destination, Inlet};
+use spur_net::{BindError, Caller, Callers, Destination, Inlet};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -118,7 +118,8 @@ impl Listeners {
         let closed = CancellationToken::new();
         let destination =
             Destination::ServicePort { namespace: namespace.clone(), service: service.clone(), port };
-        let inlet = Inlet { listener: socket, caller, destination, closed: closed.clone() };
+        let callers = caller.map_or(Callers::Anybody, Callers::One);
+        let inlet = Inlet { listener: socket, callers, destination, closed: closed.clone() };
         tokio::select! {
             sent = self.inlets_tx.send(inlet) => sent.map_err(|_| ListenError::Closed)?,
             () = self.stop.cancelled() => return Err(ListenError::Closed),
@@ -229,7 +230,7 @@ mod tests {
         let mut pod = PodListeners::new(caller("a", None));
         pod.open(&listeners, &links()).await.unwrap();
         let inlet = inlets_rx.recv().await.unwrap();
-        assert_eq!(inlet.caller, Some(caller("a", None)));
+        assert_eq!(inlet.callers.one(), Some(&caller("a", None)));
         let to = Destination::ServicePort { namespace: "shop".into(), service: "cart".into(), port: 80 };
         assert_eq!(inlet.destination, to);
         assert_eq!(pod.port("cart", 80), Some(inlet.listener.local_addr().unwrap().port()));
@@ -268,7 +269,7 @@ mod tests {
         assert_ne!(pods[3].port("cart", 80), pods[2].port("cart", 80));
         let mut callers = Vec::new();
         while let Ok(inlet) = inlets_rx.try_recv() {
-            callers.push(inlet.caller.map(|caller| caller.pod.to_string()));
+            callers.push(inlet.callers.one().map(|caller| caller.pod.to_string()));
         }
         let wanted = [Some("a"), Some("a"), None, None, Some("d"), Some("d")];
         assert_eq!(callers, wanted.map(|pod| pod.map(str::to_owned)));

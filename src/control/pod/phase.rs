@@ -15,11 +15,26 @@ pub(super) enum Phase {
     Failed,
 }
 
+/// How far a pod's init containers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Initialization {
+    Pending,
+    /// One has failed and is not started again.
+    Failed,
+    Done,
+}
+
 // === impl Phase ===
 
 impl Phase {
-    /// The phase of a pod whose containers stand like this; one status for each container.
-    pub(super) fn of(statuses: &[ContainerStatus], policy: RestartPolicy) -> Self {
+    /// The phase of a pod whose containers stand like this; one status for each container, those of
+    /// init containers apart.
+    pub(super) fn of(init: Initialization, statuses: &[ContainerStatus], policy: RestartPolicy) -> Self {
+        match init {
+            Initialization::Failed if policy == RestartPolicy::Never => return Self::Failed,
+            Initialization::Failed | Initialization::Pending => return Self::Pending,
+            Initialization::Done => {}
+        }
         let (mut n_waiting, mut n_running, mut n_stopped, mut n_succeeded) = (0, 0, 0, 0);
         for status in statuses {
             let state = status.state.as_ref();
@@ -78,7 +93,7 @@ mod tests {
             serde_json::from_value(status).unwrap()
         };
         let statuses: Vec<ContainerStatus> = states.iter().map(status).collect();
-        assert_eq!(Phase::of(&statuses, policy), wanted, "{policy:?} {states:?}");
+        assert_eq!(Phase::of(Initialization::Done, &statuses, policy), wanted, "{policy:?} {states:?}");
     }
 
     #[test]
@@ -100,6 +115,15 @@ mod tests {
         check(Never, &[ended(0)], Phase::Succeeded);
         check(Never, &[ended(0), ended(3)], Phase::Failed);
         check(Never, &[running(), ended(3)], Phase::Running);
+    }
+
+    #[test]
+    fn until_init_containers_are_done_the_pod_is_pending_or_has_failed() {
+        use RestartPolicy::{Always, Never};
+        let of = |init, policy| Phase::of(init, &[], policy);
+        assert_eq!(of(Initialization::Pending, Never), Phase::Pending);
+        assert_eq!(of(Initialization::Failed, Never), Phase::Failed);
+        assert_eq!(of(Initialization::Failed, Always), Phase::Pending);
     }
 
     #[test]

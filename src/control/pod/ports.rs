@@ -11,17 +11,25 @@ use spur_runtime::ports::{PortAllocator, PortError, ReservedPort};
 
 use super::environment::Variables;
 use super::links::variable_name;
+use super::support;
 
 /// Ports that nobody else gets while this lives.
 #[derive(Debug, Default)]
 pub(super) struct PodPorts {
     /// By `<container>/<containerPort>`.
     reserved: BTreeMap<String, ReservedPort>,
+    /// Whether each declared port is the real one, on a network of the pod's own.
+    are_own: bool,
 }
 
 // === impl PodPorts ===
 
 impl PodPorts {
+    /// Those of a pod with an address of its own, which listens where it declares.
+    pub(super) fn own() -> Self {
+        Self { are_own: true, ..Self::default() }
+    }
+
     /// One for each declared port; the number that the pod had before, where it is free.
     ///
     /// # Errors
@@ -29,7 +37,7 @@ impl PodPorts {
     pub(super) fn allocate(pod: &Pod, allocator: &PortAllocator) -> Result<Self, PortError> {
         let earlier = earlier(pod);
         let mut ports = Self::default();
-        for container in pod.spec.iter().flat_map(|spec| &spec.containers) {
+        for container in pod.spec.iter().flat_map(support::containers) {
             for port in tcp_ports(container) {
                 let key = key(&container.name, port.container_port);
                 if ports.reserved.contains_key(&key) {
@@ -45,10 +53,13 @@ impl PodPorts {
 
     /// The real port of a container's declared port.
     pub(super) fn real(&self, container: &str, port: i32) -> Option<u16> {
-        self.reserved.get(&key(container, port)).map(ReservedPort::get)
+        match self.are_own {
+            true => u16::try_from(port).ok(),
+            false => self.reserved.get(&key(container, port)).map(ReservedPort::get),
+        }
     }
 
-    /// The annotation's text; `None` where the pod declares no port.
+    /// The annotation's text; `None` where the pod declares no port, or its ports are real.
     pub(super) fn annotation(&self) -> Option<String> {
         let numbers: BTreeMap<&str, u16> =
             self.reserved.iter().map(|(key, port)| (key.as_str(), port.get())).collect();

@@ -8,6 +8,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, Secret};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::support;
+
 /// What exists of what the pod names.
 #[derive(Debug, Default)]
 pub(super) struct References {
@@ -18,10 +20,10 @@ pub(super) struct References {
 /// Reads everything that the pod's containers refer to; what is missing is left out.
 pub(super) async fn read(client: &Client, pod: &Pod) -> Result<References, kube::Error> {
     let namespace = pod.namespace().unwrap_or_default();
-    let containers = pod.spec.as_ref().map_or(&[][..], |spec| &spec.containers);
+    let containers: Vec<&Container> = pod.spec.iter().flat_map(support::containers).collect();
     Ok(References {
-        config_maps: existing(client, &namespace, config_maps(containers)).await?,
-        secrets: existing(client, &namespace, secrets(containers)).await?,
+        config_maps: existing(client, &namespace, config_maps(&containers)).await?,
+        secrets: existing(client, &namespace, secrets(&containers)).await?,
     })
 }
 
@@ -43,7 +45,7 @@ where
     Ok(found)
 }
 
-fn config_maps(containers: &[Container]) -> BTreeSet<&str> {
+fn config_maps<'a>(containers: &[&'a Container]) -> BTreeSet<&'a str> {
     let whole = containers.iter().flat_map(|container| container.env_from.iter().flatten());
     let whole = whole.filter_map(|from| Some(from.config_map_ref.as_ref()?.name.as_str()));
     let keys = containers.iter().flat_map(|container| container.env.iter().flatten());
@@ -52,7 +54,7 @@ fn config_maps(containers: &[Container]) -> BTreeSet<&str> {
     whole.chain(keys).collect()
 }
 
-fn secrets(containers: &[Container]) -> BTreeSet<&str> {
+fn secrets<'a>(containers: &[&'a Container]) -> BTreeSet<&'a str> {
     let whole = containers.iter().flat_map(|container| container.env_from.iter().flatten());
     let whole = whole.filter_map(|from| Some(from.secret_ref.as_ref()?.name.as_str()));
     let keys = containers.iter().flat_map(|container| container.env.iter().flatten());

@@ -6,16 +6,20 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::container::{self, Container, State};
+use spur_runtime::PodNetwork;
+
+use super::container::{self, Container, Role, State};
 use super::exit::RestartPolicy;
-use super::phase::Phase;
-use super::{ADDRESS, conditions};
+use super::phase::{Initialization, Phase};
+use super::{LOOPBACK, conditions, support};
 
 /// What the status is made from.
 pub(super) struct Facts<'a> {
     pub(super) pod: &'a Pod,
     pub(super) containers: &'a [Container],
     pub(super) policy: RestartPolicy,
+    /// Where it is, as far as that is known.
+    pub(super) network: Option<PodNetwork>,
     /// When the worker first saw the pod.
     pub(super) start_time: &'a Time,
     /// Whether the pod is being deleted.
@@ -28,32 +32,39 @@ pub(super) struct Facts<'a> {
 /// The pod's status.
 pub(super) fn status(facts: &Facts<'_>) -> PodStatus {
     let pod_spec = facts.pod.spec.clone().unwrap_or_default();
-    let statuses: Vec<ContainerStatus> = pod_spec
-        .containers
-        .iter()
+    let n_init = pod_spec.init_containers.as_ref().map_or(0, Vec::len);
+    let mut init_statuses: Vec<ContainerStatus> = support::containers(&pod_spec)
         .zip(facts.containers)
-        .map(|(spec, container)| container_status(container, spec.image.as_deref(), facts.is_ending))
+        .map(|(spec, container)| container_status(container, spec.image.as_deref(), facts))
         .collect();
+    let statuses = init_statuses.split_off(n_init.min(init_statuses.len()));
     let phase = phase(facts, &statuses);
     let gates: Vec<&str> =
         pod_spec.readiness_gates.iter().flatten().map(|gate| gate.condition_type.as_str()).collect();
-    let init: Vec<&str> = pod_spec.init_containers.iter().flatten().map(|init| init.name.as_str()).collect();
+    let incomplete = facts.containers.iter().filter(|container| !container.has_done_its_part());
+    let incomplete: Vec<&str> = incomplete.map(|container| container.name.as_str()).collect();
     let seen = conditions::Seen {
         phase,
         is_ending: facts.is_ending,
         statuses: &statuses,
         gates: &gates,
-        init_containers: &init,
+        incomplete: &incomplete,
+    };
+    let (address, host) = match facts.network {
+        None => (None, LOOPBACK.to_owned()),
+        Some(PodNetwork::Shared) => (Some(LOOPBACK.to_owned()), LOOPBACK.to_owned()),
+        Some(PodNetwork::Own { address, host }) => (Some(address.to_string()), host.to_string()),
     };
     PodStatus {
         phase: Some(phase.as_str().to_owned()),
         observed_generation: facts.pod.metadata.generation,
         conditions: Some(conditions::conditions(&seen, facts.before, facts.now)),
         container_statuses: Some(statuses),
-        host_ip: Some(ADDRESS.to_owned()),
-        host_ips: Some(vec![HostIP { ip: ADDRESS.to_owned() }]),
-        pod_ip: Some(ADDRESS.to_owned()),
-        pod_ips: Some(vec![PodIP { ip: ADDRESS.to_owned() }]),
+        init_container_statuses: Some(init_statuses).filter(|statuses| !statuses.is_empty()),
+        host_ip: Some(host.clone()),
+        host_ips: Some(vec![HostIP { ip: host }]),
+        pod_ips: address.clone().map(|ip| vec![PodIP { ip }]),
+        pod_ip: address,
         qos_class: facts.pod.status.as_ref().and_then(|status| status.qos_class.clone()),
         start_time: Some(facts.start_time.clone()),
         ..PodStatus::default()
@@ -67,20 +78,45 @@ fn phase(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
         State::Ended(ended) => Some(ended.exit_code == 0 || container.was_stopped),
         State::Waiting { .. } | State::Running(_) => None,
     };
-    let ends: Option<Vec<bool>> = facts.containers.iter().map(ended).collect();
+    let main = facts.containers.iter().filter(|container| container.role == Role::Main);
+    let ends: Option<Vec<bool>> = main.map(ended).collect();
     match ends {
         Some(ends) if facts.is_ending && !ends.is_empty() => {
             if ends.into_iter().all(|is_success| is_success) { Phase::Succeeded } else { Phase::Failed }
         }
-        Some(_) | None => Phase::of(statuses, facts.policy),
+        Some(_) | None => Phase::of(initialization(facts.containers), statuses, facts.policy),
     }
 }
 
-fn container_status(container: &Container, image: Option<&str>, is_ending: bool) -> ContainerStatus {
+/// Source: `getPhase` of the kubelet.
+fn initialization(containers: &[Container]) -> Initialization {
+    let has_failed = |container: &Container| match &container.state {
+        State::Ended(ended) => container.role == Role::Init && ended.exit_code != 0,
+        State::Waiting { .. } | State::Running(_) => false,
+    };
+    if containers.iter().any(has_failed) {
+        Initialization::Failed
+    } else if containers.iter().all(Container::has_done_its_part) {
+        Initialization::Done
+    } else {
+        Initialization::Pending
+    }
+}
+
+/// A container that waits for those before it is initializing, in the kubelet's words.
+fn reason<'a>(container: &Container, reason: &'a str, facts: &Facts<'_>) -> &'a str {
+    let before = facts.containers.iter().take_while(|other| other.name != container.name);
+    let waits_for_others = before.filter(|other| other.role != Role::Main).any(|c| !c.has_done_its_part());
+    let is_untold = reason == spur_runtime::reason::CONTAINER_CREATING;
+    if waits_for_others && is_untold { "PodInitializing" } else { reason }
+}
+
+fn container_status(container: &Container, image: Option<&str>, facts: &Facts<'_>) -> ContainerStatus {
+    let is_ending = facts.is_ending;
     let (state, has_started, is_ready) = match &container.state {
-        State::Waiting { reason, message, due: _ } => {
+        State::Waiting { reason: why, message, due: _ } => {
             let waiting = ContainerStateWaiting {
-                reason: Some(reason.clone()),
+                reason: Some(reason(container, why, facts).to_owned()),
                 message: Some(message.clone()).filter(|message| !message.is_empty()),
             };
             (ContainerState { waiting: Some(waiting), ..ContainerState::default() }, false, false)
@@ -94,7 +130,9 @@ fn container_status(container: &Container, image: Option<&str>, is_ending: bool)
             (state, running.has_started_up, running.is_ready())
         }
         State::Ended(ended) => {
-            (ContainerState { terminated: Some(ended.clone()), ..ContainerState::default() }, false, false)
+            // An init container that has done its part is ready (`prober_manager.go`, `UpdatePodStatus`).
+            let is_done = container.role == Role::Init && ended.exit_code == 0;
+            (ContainerState { terminated: Some(ended.clone()), ..ContainerState::default() }, false, is_done)
         }
     };
     ContainerStatus {

@@ -1,13 +1,16 @@
-//! What a pod asks for that the process runtime cannot give.
+//! What a pod may ask for, and which runtime gives it: one table, from which the page
+//! `docs/runtimes.md` is made.
 //!
-//! Two lists. What would make the pod something else than it says (volumes,
-//! another network, no command) is refused: nothing is started, and the state
-//! names the field and the next step. What only bounds or decorates it (limits,
-//! capabilities, an image) is left out, and one event says so.
+//! What would make the pod something else than it says (volumes, another network, no command) is
+//! refused: nothing is started, and the state names the field and the next step. What only bounds or
+//! decorates it (limits, capabilities) is left out, and one event says so.
 
-use k8s_openapi::api::core::v1::{Container, LifecycleHandler, Pod, PodSpec, Probe};
-use kube::ResourceExt;
-use spur_api::labels;
+mod table;
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use spur_runtime::RuntimeKind;
+
+pub(super) use table::CAPABILITIES;
 
 /// The reason of a container that cannot be run here.
 pub(super) const REASON: &str = "NotSupported";
@@ -21,187 +24,117 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// Everything that keeps the pod from being started.
-pub(super) fn refusals(pod: &Pod) -> Vec<Refusal> {
+/// A field, or a value of it, and what the runtimes make of it.
+pub(super) struct Capability {
+    /// As a path, such as `securityContext.privileged`.
+    pub(super) field: &'static str,
+    pub(super) is_asked: Asks,
+    pub(super) process: Support,
+    pub(super) docker: Support,
+}
+
+/// Whether the field is used.
+#[derive(Clone, Copy)]
+pub(super) enum Asks {
+    OfPod(fn(&PodSpec) -> bool),
+    OfContainer(fn(&Container) -> bool),
+}
+
+/// What a runtime makes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Support {
+    Works,
+    /// One event says so.
+    LeftOut,
+    /// Nothing is started; with the next step for whoever wrote it.
+    Refused(&'static str),
+}
+
+/// Everything that keeps the pod from being started by this runtime.
+pub(super) fn refusals(pod: &Pod, runtime: RuntimeKind) -> Vec<Refusal> {
     let Some(spec) = &pod.spec else { return Vec::new() };
     let mut refusals = Vec::new();
-    for (is_asked, field, next) in of_pod(pod, spec) {
-        if is_asked {
-            refusals.push(Refusal { container: None, message: refused(field, next) });
+    for capability in &CAPABILITIES {
+        let Support::Refused(next) = capability.support(runtime) else { continue };
+        let name = runtime_name(runtime);
+        let refused = |what: String| format!("{what} is not supported by the {name} runtime; next: {next}");
+        let field = capability.field;
+        match capability.is_asked {
+            Asks::OfPod(is_asked) if is_asked(spec) => {
+                refusals.push(Refusal { container: None, message: refused(format!("`spec.{field}`")) });
+            }
+            Asks::OfPod(_) => {}
+            Asks::OfContainer(is_asked) => {
+                let asking = containers(spec).filter(|container| is_asked(container));
+                refusals.extend(asking.map(|Container { name, .. }| Refusal {
+                    container: Some(name.clone()),
+                    message: refused(format!("`{field}` of container `{name}`")),
+                }));
+            }
         }
     }
-    for container in &spec.containers {
-        let faults = of_container(container);
-        refusals.extend(
-            faults.into_iter().map(|message| Refusal { container: Some(container.name.clone()), message }),
-        );
-    }
+    refusals.extend(containers(spec).filter_map(|container| nothing_to_run(container, runtime)));
     refusals
 }
 
-/// The fields that are left out, by their paths.
-pub(super) fn ignored(pod: &Pod) -> Vec<String> {
+/// The fields that this runtime leaves out, by their paths.
+pub(super) fn left_out(pod: &Pod, runtime: RuntimeKind) -> Vec<String> {
     let Some(spec) = &pod.spec else { return Vec::new() };
-    let security = spec.security_context.as_ref();
-    let of_pod = [
-        (spec.host_aliases.as_ref().is_some_and(|list| !list.is_empty()), "hostAliases"),
-        (spec.dns_config.is_some(), "dnsConfig"),
-        (security.is_some_and(|context| *context != Default::default()), "securityContext"),
-        (spec.share_process_namespace == Some(true), "shareProcessNamespace"),
-        (spec.hostname.is_some(), "hostname"),
-        (spec.subdomain.is_some(), "subdomain"),
-        (spec.resources.is_some(), "resources"),
-    ];
-    let mut ignored: Vec<String> = of_pod
-        .into_iter()
-        .filter(|(is_asked, _)| *is_asked)
-        .map(|(_, field)| format!("spec.{field}"))
-        .collect();
-    for container in &spec.containers {
-        let fields = of_container_ignored(container);
-        ignored
-            .extend(fields.into_iter().map(|field| format!("spec.containers{{{}}}.{field}", container.name)));
+    let left_out = CAPABILITIES.iter().filter(|capability| capability.support(runtime) == Support::LeftOut);
+    let mut fields = Vec::new();
+    for Capability { field, is_asked, .. } in left_out {
+        match is_asked {
+            Asks::OfPod(is_asked) if is_asked(spec) => fields.push(format!("spec.{field}")),
+            Asks::OfPod(_) => {}
+            Asks::OfContainer(is_asked) => {
+                let asking = containers(spec).filter(|container| is_asked(container));
+                fields
+                    .extend(asking.map(|container| format!("spec.containers{{{}}}.{field}", container.name)));
+            }
+        }
     }
-    ignored
+    fields
 }
 
-fn of_pod<'a>(pod: &Pod, spec: &PodSpec) -> [(bool, &'a str, &'a str); 9] {
-    let wants_docker = pod.annotations().get(labels::RUNTIME).is_some_and(|runtime| runtime != "process");
-    let has_init = spec.init_containers.as_ref().is_some_and(|list| !list.is_empty());
-    let has_volumes = spec.volumes.as_ref().is_some_and(|list| !list.is_empty());
-    [
-        (wants_docker, "annotation `spur.dev/runtime`", "take the annotation away or set it to `process`"),
-        (has_init, "`spec.initContainers`", "do their work in the container's `command`"),
-        (
-            has_volumes,
-            "`spec.volumes`",
-            "pass configuration through `env` and `envFrom`; files are this machine's own",
-        ),
-        (spec.host_network == Some(true), "`spec.hostNetwork`", "take it away: ports are given by `PORT`"),
-        (spec.host_pid == Some(true), "`spec.hostPID`", "take it away"),
-        (spec.host_ipc == Some(true), "`spec.hostIPC`", "take it away"),
-        (spec.runtime_class_name.is_some(), "`spec.runtimeClassName`", "take it away"),
-        (
-            spec.active_deadline_seconds.is_some(),
-            "`spec.activeDeadlineSeconds`",
-            "end the program by itself, as with `timeout`",
-        ),
-        (
-            spec.resource_claims.as_ref().is_some_and(|list| !list.is_empty()),
-            "`spec.resourceClaims`",
-            "take them away",
-        ),
-    ]
+/// As sentences have it.
+pub(super) fn runtime_name(runtime: RuntimeKind) -> &'static str {
+    match runtime {
+        RuntimeKind::Process => "process",
+        RuntimeKind::Docker => "Docker",
+    }
 }
 
-fn refused(field: &str, next: &str) -> String {
-    format!(
-        "{field} is not supported by the process runtime, and the Docker runtime is not supported yet; next: {next}"
-    )
+/// Init containers, then the others.
+pub(super) fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.init_containers.iter().flatten().chain(&spec.containers)
 }
 
-fn of_container(container: &Container) -> Vec<String> {
+/// A container needs what its runtime runs.
+fn nothing_to_run(container: &Container, runtime: RuntimeKind) -> Option<Refusal> {
     let name = &container.name;
-    let mut faults = Vec::new();
-    if container.command.as_ref().is_none_or(Vec::is_empty) {
-        faults.push(format!(
-            "container `{name}` has an image and no `command`: the process runtime runs commands, and the Docker runtime, which runs images, is not supported yet; next: give `command`"
-        ));
-    }
-    let security = container.security_context.as_ref();
-    let sources = || container.env.iter().flatten().filter_map(|variable| variable.value_from.as_ref());
-    let ports = || container.ports.iter().flatten();
-    let hooks = container.lifecycle.as_ref();
-    let asked = [
-        (
-            container.volume_mounts.as_ref().is_some_and(|list| !list.is_empty()),
-            "volumeMounts",
-            "pass configuration through `env`; files are this machine's own",
+    let has_command = container.command.as_ref().is_some_and(|command| !command.is_empty());
+    let has_image = container.image.as_ref().is_some_and(|image| !image.is_empty());
+    let message = match runtime {
+        RuntimeKind::Process if !has_command => format!(
+            "container `{name}` has no `command`, which is what the process runtime runs; next: give `command`, or run it on Docker (annotation `spur.dev/runtime: docker`, or `spur up --runtime auto` where an engine answers)"
         ),
-        (
-            container.volume_devices.as_ref().is_some_and(|list| !list.is_empty()),
-            "volumeDevices",
-            "take them away",
+        RuntimeKind::Docker if !has_image => format!(
+            "container `{name}` has no `image`, which is what the Docker runtime runs; next: give `image`, or run it as a process (annotation `spur.dev/runtime: process`)"
         ),
-        (
-            security.and_then(|context| context.privileged) == Some(true),
-            "securityContext.privileged",
-            "take it away: processes run with your own rights",
-        ),
-        (
-            ports().any(|port| port.host_port.is_some_and(|port| port != 0)),
-            "ports[].hostPort",
-            "take it away and reach the Service through the entry address",
-        ),
-        (ports().any(|port| port.protocol.as_deref() == Some("SCTP")), "ports[].protocol SCTP", "use TCP"),
-        (
-            sources().any(|from| from.resource_field_ref.is_some()),
-            "env[].valueFrom.resourceFieldRef",
-            "write the value itself",
-        ),
-        (
-            sources().any(|from| from.file_key_ref.is_some()),
-            "env[].valueFrom.fileKeyRef",
-            "use a ConfigMap or a Secret",
-        ),
-        (
-            hooks.is_some_and(|hooks| hooks.post_start.is_some()),
-            "lifecycle.postStart",
-            "do its work in `command`",
-        ),
-        (container.restart_policy_rules.is_some(), "restartPolicyRules", "use the pod's `restartPolicy`"),
-        (container.restart_policy.is_some(), "restartPolicy", "use the pod's `restartPolicy`"),
-    ];
-    for (is_asked, field, next) in asked {
-        if is_asked {
-            faults.push(refused(&format!("`{field}` of container `{name}`"), next));
-        }
-    }
-    let probes = [
-        ("startupProbe", &container.startup_probe),
-        ("livenessProbe", &container.liveness_probe),
-        ("readinessProbe", &container.readiness_probe),
-    ];
-    for (field, probe) in probes {
-        if let Some((what, next)) = probe.as_ref().and_then(of_probe) {
-            faults.push(refused(&format!("`{field}.{what}` of container `{name}`"), next));
-        }
-    }
-    faults
+        RuntimeKind::Process | RuntimeKind::Docker => return None,
+    };
+    Some(Refusal { container: Some(name.clone()), message })
 }
 
-fn of_probe(probe: &Probe) -> Option<(&'static str, &'static str)> {
-    if probe.grpc.is_some() {
-        return Some(("grpc", "use `tcpSocket`, or `exec` with grpc_health_probe"));
-    }
-    let scheme = probe.http_get.as_ref().and_then(|http| http.scheme.as_deref());
-    (scheme == Some("HTTPS")).then_some(("httpGet.scheme HTTPS", "probe a plain port, or use `tcpSocket`"))
-}
+// === impl Capability ===
 
-fn of_container_ignored(container: &Container) -> Vec<&'static str> {
-    let has_udp = container.ports.iter().flatten().any(|port| port.protocol.as_deref() == Some("UDP"));
-    let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
-    let hooks = container.lifecycle.as_ref();
-    let is_set = |handler: Option<&LifecycleHandler>| handler.is_some();
-    [
-        (has_udp, "ports[].protocol UDP"),
-        (limits.is_some_and(|limits| !limits.is_empty()), "resources.limits"),
-        (container.security_context.is_some(), "securityContext"),
-        (is_set(hooks.and_then(|hooks| hooks.pre_stop.as_ref())), "lifecycle.preStop"),
-        (hooks.is_some_and(|hooks| hooks.stop_signal.is_some()), "lifecycle.stopSignal"),
-        (
-            container.termination_message_path.as_deref().is_some_and(|path| path != "/dev/termination-log"),
-            "terminationMessagePath",
-        ),
-        (
-            container.termination_message_policy.as_deref().is_some_and(|policy| policy != "File"),
-            "terminationMessagePolicy",
-        ),
-    ]
-    .into_iter()
-    .filter(|(is_asked, _)| *is_asked)
-    .map(|(_, field)| field)
-    .collect()
+impl Capability {
+    pub(super) fn support(&self, runtime: RuntimeKind) -> Support {
+        match runtime {
+            RuntimeKind::Process => self.process,
+            RuntimeKind::Docker => self.docker,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -210,6 +143,8 @@ mod tests {
 
     use super::*;
 
+    const PROCESS: RuntimeKind = RuntimeKind::Process;
+
     fn pod(spec: Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap()
     }
@@ -217,9 +152,9 @@ mod tests {
     /// Each refusal begins with what it speaks of.
     fn check_spec(field: &str, value: Value, wanted: &str) {
         let mut spec = json!({"containers": [{"name": "a", "command": ["x"]}]});
-        assert_eq!(refusals(&pod(spec.clone())), []);
+        assert_eq!(refusals(&pod(spec.clone()), PROCESS), []);
         spec[field] = value;
-        let found = refusals(&pod(spec));
+        let found = refusals(&pod(spec), PROCESS);
         assert_eq!(found.len(), 1, "{field}: {found:?}");
         assert!(found[0].message.starts_with(wanted), "{field}: {}", found[0].message);
         assert!(found[0].message.contains("next: "), "{field}: {}", found[0].message);
@@ -229,7 +164,7 @@ mod tests {
     fn check_container(field: &str, value: Value, wanted: &str) {
         let mut container = json!({"name": "a", "command": ["x"]});
         container[field] = value;
-        let found = refusals(&pod(json!({"containers": [container]})));
+        let found = refusals(&pod(json!({"containers": [container]})), PROCESS);
         assert_eq!(found.len(), 1, "{field}: {found:?}");
         assert!(found[0].message.starts_with(wanted), "{field}: {}", found[0].message);
         assert!(found[0].message.contains("next: "), "{field}: {}", found[0].message);
@@ -238,11 +173,6 @@ mod tests {
 
     #[test]
     fn what_would_change_the_pod_is_refused_by_name() {
-        check_spec(
-            "initContainers",
-            json!([{"name": "i", "command": ["x"]}]),
-            "`spec.initContainers` is not",
-        );
         check_spec("volumes", json!([{"name": "v", "emptyDir": {}}]), "`spec.volumes` is not");
         check_spec("hostNetwork", json!(true), "`spec.hostNetwork` is not");
         check_spec("hostPID", json!(true), "`spec.hostPID` is not");
@@ -251,51 +181,61 @@ mod tests {
         check_container("volumeMounts", mount, "`volumeMounts` of container `a` is not");
         check_container("securityContext", json!({"privileged": true}), "`securityContext.privileged` of");
         check_container("ports", json!([{"containerPort": 80, "hostPort": 80}]), "`ports[].hostPort` of");
-        check_container("readinessProbe", json!({"grpc": {"port": 1}}), "`readinessProbe.grpc` of");
+        check_container(
+            "readinessProbe",
+            json!({"grpc": {"port": 1}}),
+            "`startupProbe, livenessProbe, readinessProbe: grpc` of",
+        );
         let https = json!({"httpGet": {"port": 1, "scheme": "HTTPS"}});
-        check_container("livenessProbe", https, "`livenessProbe.httpGet.scheme HTTPS` of");
+        check_container(
+            "livenessProbe",
+            https,
+            "`startupProbe, livenessProbe, readinessProbe: httpGet.scheme HTTPS` of",
+        );
         let from = json!([{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]);
         check_container("env", from, "`env[].valueFrom.resourceFieldRef` of");
     }
 
     #[test]
-    fn an_image_without_a_command_names_docker() {
-        let found = refusals(&pod(json!({"containers": [{"name": "db", "image": "postgres"}]})));
-        assert_eq!(found.len(), 1);
-        assert!(found[0].message.contains("Docker runtime"), "{}", found[0].message);
-        assert_eq!(found[0].container.as_deref(), Some("db"));
-    }
-
-    #[test]
-    fn docker_is_refused_where_it_is_asked_for() {
-        let mut asked = pod(json!({"containers": [{"name": "a", "command": ["x"]}]}));
-        asked.annotations_mut().insert(labels::RUNTIME.to_owned(), "docker".to_owned());
-        assert_eq!(refusals(&asked).len(), 1);
-        asked.annotations_mut().insert(labels::RUNTIME.to_owned(), "process".to_owned());
-        assert_eq!(refusals(&asked), []);
+    fn a_container_needs_what_its_runtime_runs() {
+        let check = |container: Value, runtime, wanted: Option<&str>| {
+            let found = refusals(&pod(json!({"containers": [container]})), runtime);
+            let message = found.first().map(|refusal| refusal.message.as_str());
+            assert_eq!(message.is_some(), wanted.is_some(), "{found:?}");
+            assert!(message.unwrap_or_default().contains(wanted.unwrap_or_default()), "{found:?}");
+        };
+        let (image, command) =
+            (json!({"name": "db", "image": "postgres"}), json!({"name": "a", "command": ["x"]}));
+        check(image.clone(), PROCESS, Some("has no `command`"));
+        check(image, RuntimeKind::Docker, None);
+        check(command.clone(), RuntimeKind::Docker, Some("has no `image`"));
+        check(command, PROCESS, None);
     }
 
     #[test]
     fn what_only_bounds_a_container_is_listed() {
-        let found = ignored(&pod(json!({
-            "securityContext": {"runAsNonRoot": true},
-            "containers": [{
-                "name": "a", "command": ["x"], "image": "a:1",
-                "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "1"}},
-                "lifecycle": {"preStop": {"exec": {"command": ["sleep", "1"]}}},
-                "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-            }],
-        })));
+        let found = left_out(
+            &pod(json!({
+                "securityContext": {"runAsNonRoot": true},
+                "containers": [{
+                    "name": "a", "command": ["x"], "image": "a:1",
+                    "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "1"}},
+                    "lifecycle": {"preStop": {"exec": {"command": ["sleep", "1"]}}},
+                    "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+                }],
+            })),
+            PROCESS,
+        );
         assert_eq!(
             found,
             [
                 "spec.securityContext",
-                "spec.containers{a}.resources.limits",
-                "spec.containers{a}.lifecycle.preStop"
+                "spec.containers{a}.lifecycle.preStop",
+                "spec.containers{a}.resources.limits"
             ]
         );
         let plain =
             json!({"securityContext": {}, "containers": [{"name": "a", "command": ["x"], "resources": {}}]});
-        assert_eq!(ignored(&pod(plain)), Vec::<String>::new());
+        assert_eq!(left_out(&pod(plain), PROCESS), Vec::<String>::new());
     }
 }

@@ -145,7 +145,7 @@ impl Worker {
     }
 
     fn stop(&self, name: &str, grace: Duration) -> Stop {
-        let (runtime, id, name) = (self.shared.ctx.runtime.clone(), self.id.clone(), name.to_owned());
+        let (runtime, id, name) = (self.runtime.clone(), self.id.clone(), name.to_owned());
         Box::pin(async move { runtime.stop(&id, &name, grace).await.map(|_| ()) })
     }
 
@@ -156,7 +156,7 @@ impl Worker {
             let ended = match &container.state {
                 State::Ended(_) => continue,
                 State::Running(_) => {
-                    let state = self.shared.ctx.runtime.state(&self.id, &container.name);
+                    let state = self.runtime.state(&self.id, &container.name);
                     state.and_then(|state| container::terminated(&state, container.id.as_ref()))
                 }
                 State::Waiting { .. } => container.last.clone(),

@@ -4,6 +4,8 @@
 //! `written.rs`, and the end of a deleted pod in `terminate.rs`.
 
 mod findings;
+mod order;
+mod resume;
 mod start;
 mod written;
 
@@ -13,12 +15,12 @@ use std::time::{Duration, SystemTime};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use spur_runtime::{PodId, reason};
+use spur_runtime::{PodId, PodNetwork, Runtime, RuntimeKind, reason};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::container::{self, Container, PodNames, State};
+use super::container::{self, Container, PodNames};
 use super::dispatch::{Seen, Shared};
 use super::exit::RestartPolicy;
 use super::listeners::PodListeners;
@@ -26,7 +28,7 @@ use super::phase::Phase;
 use super::ports::PodPorts;
 use super::probe::Finding;
 use super::service_names::Names;
-use super::{adopt, support};
+use super::{adopt, choice, support};
 use crate::events::EventType;
 
 /// Findings that wait for their worker: three probes of a few containers, a handful each.
@@ -45,6 +47,13 @@ pub(super) struct Worker {
     pub(super) pod_rx: watch::Receiver<Seen>,
     wake: Arc<Notify>,
     policy: RestartPolicy,
+    kind: RuntimeKind,
+    /// What runs it; where that is not there, the other, which is asked nothing.
+    pub(super) runtime: Arc<dyn Runtime>,
+    /// Why there is no runtime for it.
+    no_runtime: Option<String>,
+    /// Where it is, as soon as that is known.
+    network: Option<PodNetwork>,
     pub(super) containers: Vec<Container>,
     /// Whether the pod was over before this worker saw it; then nothing of it is written.
     was_over: bool,
@@ -102,14 +111,22 @@ impl Worker {
         let policy = RestartPolicy::of(spec.and_then(|spec| spec.restart_policy.as_deref()));
         let written = pod.status.clone().unwrap_or_default();
         let was_over = Phase::is_over(written.phase.as_deref());
+        let (kind, no_runtime) = chosen(&shared, &pod);
+        let runtimes = &shared.ctx.runtimes;
+        let other = || runtimes.get(RuntimeKind::Process).expect("processes can always be run");
+        let runtime = runtimes.get(kind).unwrap_or_else(|_| other()).clone();
         let containers = match was_over {
             true => Vec::new(),
-            false => adopt::containers((&pod, &id), &*shared.ctx.runtime, policy).await,
+            false => adopt::containers((&pod, &id), &*runtime, policy).await,
         };
         let now = container::time(SystemTime::now());
         let (findings_tx, findings_rx) = mpsc::channel(FINDINGS_MAX);
         Self {
             policy,
+            kind,
+            runtime,
+            no_runtime,
+            network: (kind == RuntimeKind::Process).then_some(PodNetwork::Shared),
             containers,
             was_over,
             is_refused: false,
@@ -151,6 +168,8 @@ impl Worker {
             }
             self.retry.at = None;
             self.observe();
+            self.resume().await;
+            self.end_sidecars();
             self.heed_new_services();
             self.start_what_is_due().await;
             self.report().await;
@@ -163,7 +182,11 @@ impl Worker {
 
     /// Names what this runtime cannot do; such a pod is never started.
     fn refuse(&mut self) {
-        let refusals = if self.was_over { Vec::new() } else { support::refusals(&self.pod) };
+        let refusals = match (&self.no_runtime, self.was_over) {
+            (_, true) => Vec::new(),
+            (Some(why), false) => vec![support::Refusal { container: None, message: why.clone() }],
+            (None, false) => support::refusals(&self.pod, self.kind),
+        };
         self.is_refused = !refusals.is_empty();
         if self.is_refused {
             for container in &mut self.containers {
@@ -190,7 +213,7 @@ impl Worker {
             if container.running().is_none() {
                 continue;
             }
-            let state = self.shared.ctx.runtime.state(&self.id, &container.name);
+            let state = self.runtime.state(&self.id, &container.name);
             let ended = match &state {
                 Some(state) => container::terminated(state, container.id.as_ref()),
                 // Removed behind our back.
@@ -198,7 +221,7 @@ impl Worker {
             };
             let Some(ended) = ended else { continue };
             let names: PodNames<'_> = (&self.id.name, &self.id.namespace, &self.id.uid);
-            let delay = self.containers[idx].has_ended(ended, self.policy, names);
+            let delay = self.containers[idx].has_ended(ended, names);
             if delay.is_some_and(|delay| !delay.is_zero()) {
                 let name = self.containers[idx].name.clone();
                 let (pod, namespace, uid) = (&self.id.name, &self.id.namespace, &self.id.uid);
@@ -226,8 +249,7 @@ impl Worker {
 
     /// A pod that is over needs no ports and calls nobody.
     fn let_go_when_over(&mut self) {
-        let is_over = self.containers.iter().all(|container| matches!(container.state, State::Ended(_)));
-        if is_over && !self.containers.is_empty() {
+        if self.is_over() {
             self.ports = None;
             self.listeners = None;
         }
@@ -237,7 +259,8 @@ impl Worker {
     async fn wait(&mut self) -> Next {
         let is_backing_off = self.containers.iter().any(Container::is_backing_off);
         let waits_for_config = self.containers.iter().any(Container::waits_for_config);
-        let dues = self.containers.iter().filter_map(Container::due_at);
+        let dues = (0..self.containers.len()).filter(|idx| self.is_next(*idx));
+        let dues = dues.filter_map(|idx| self.containers[idx].due_at());
         let due = dues.chain(self.retry.at).min();
         tokio::select! {
             () = self.shared.ctx.stop.cancelled() => return Next::Stop,
@@ -262,7 +285,7 @@ impl Worker {
     pub(super) async fn clean_up(&mut self) {
         self.containers.clear();
         let mut retry = Retry::default();
-        while let Err(error) = self.shared.ctx.runtime.remove(&self.id).await {
+        while let Err(error) = self.runtime.remove(&self.id).await {
             let pod = &self.id;
             tracing::warn!(pod.name = %pod, %error, "failed to remove what pod `{pod}` has left");
             tokio::select! {
@@ -280,6 +303,15 @@ impl Worker {
         let pod = &self.id;
         tracing::warn!(pod.name = %pod, %error, "failed to {what} of pod `{pod}`");
         self.retry.failed();
+    }
+}
+
+/// Which runtime, and why it is not there where it is not.
+fn chosen(shared: &Shared, pod: &Pod) -> (RuntimeKind, Option<String>) {
+    let runtimes = &shared.ctx.runtimes;
+    match choice::runtime(pod, shared.ctx.usual_runtime, runtimes.has_docker()) {
+        Ok(kind) => (kind, runtimes.get(kind).err().map(ToString::to_string)),
+        Err(why) => (RuntimeKind::Process, Some(why)),
     }
 }
 

@@ -41,8 +41,9 @@ async fn each_port_of_a_service_has_an_address_until_it_goes() {
     world.delete("svc/web", "Background").await;
     until_address(&world, "default/web", "81", Value::is_null).await;
     let inlets = world.inlets.lock().expect("no panic");
-    let ours =
-        inlets.iter().filter(|inlet| inlet.caller.is_none() && inlet.destination != Destination::Entry);
+    let ours = inlets
+        .iter()
+        .filter(|inlet| inlet.callers.one().is_none() && inlet.destination != Destination::Entry);
     assert!(ours.clone().count() == 2 && ours.clone().all(|inlet| inlet.closed.is_cancelled()));
 }
 

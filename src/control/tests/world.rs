@@ -20,8 +20,8 @@ use serde_json::{Map, Value, json};
 use spur_api::{Scope, Status, registry};
 use spur_net::Inlet;
 use spur_route::RoutingTable;
-use spur_runtime::FakeRuntime;
 use spur_runtime::ports::PortAllocator;
+use spur_runtime::{FakeRuntime, Runtimes};
 use spur_store::{Options, Revision, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::faults::{Fault, Faults, answer_wrongly};
 pub(super) use self::held::Held;
 pub(super) use self::objects::*;
-use crate::{GatewayPorts, Parts};
+use crate::{GatewayPorts, Parts, UsualRuntime};
 
 /// No wait of a test takes this long unless something is wrong: the slowest test
 /// needs two seconds, on a machine that is shared by many.
@@ -87,7 +87,7 @@ impl World {
         let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
         let server = spur_server::Server::new(spur_server::Parts {
             store: store.clone(),
-            runtime: Arc::new(runtime.clone()),
+            runtimes: Runtimes::only(Arc::new(runtime.clone())),
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: table.clone(),
             traces,
@@ -107,7 +107,8 @@ impl World {
         let ports_dir = tempfile::tempdir().expect("a directory");
         let parts = Parts {
             client: client.clone(),
-            runtime: Arc::new(runtime.clone()),
+            runtimes: Runtimes::only(Arc::new(runtime.clone())),
+            usual_runtime: UsualRuntime::Process,
             inlets_tx,
             table: table.clone(),
             services_tx,

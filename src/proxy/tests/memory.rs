@@ -7,7 +7,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
-use spur_net::{Destination, Inlet, bind_loopback};
+use spur_net::{Callers, Destination, Inlet, bind_loopback};
 use spur_proxy::{Config, Handle, Proxy};
 use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Visibility, Wire};
 use tokio::{
@@ -88,8 +88,12 @@ async fn start() -> (Handle, SocketAddr) {
     let handle = Proxy::start(Config::new(1, Arc::new(ArcSwap::from_pointee(table)))).unwrap();
     let listener = bind_loopback().unwrap();
     let entry = listener.local_addr().unwrap();
-    let inlet =
-        Inlet { listener, caller: None, destination: Destination::Entry, closed: CancellationToken::new() };
+    let inlet = Inlet {
+        listener,
+        callers: Callers::Anybody,
+        destination: Destination::Entry,
+        closed: CancellationToken::new(),
+    };
     handle.inlets().send(inlet).await.unwrap();
     (handle, entry)
 }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
-    NetworkingConfig,
+    Mount as DockerMount, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig,
 };
 
 use super::network::Place;
 use super::owned::{Environment, Owned};
-use crate::container::{Bounds, ContainerPlan, Security, StdinMode};
+use super::start::Joined;
+use crate::container::{Bounds, ContainerPlan, Mount, MountSource, Security, StdinMode};
 
 /// What a log may take on disk, about as for processes: two files of 10 MB. The daemon rotates them.
 const LOG_FILE_MAX: &str = "10m";
@@ -19,11 +20,12 @@ const LOG_FILES: &str = "2";
 pub(super) fn body(
     environment: &Environment,
     owned: &Owned,
-    (plan, image, place): (&ContainerPlan, &str, &Place),
+    (plan, image, joined): (&ContainerPlan, &str, &Joined),
 ) -> ContainerCreateBody {
     let Security { user, .. } = &plan.security;
     let mut labels = environment.labels(owned);
-    labels.extend(place.labels());
+    labels.extend(joined.place().labels());
+    let hostname = plan.hostname.as_deref().unwrap_or(&owned.pod.name);
     ContainerCreateBody {
         image: Some(image.to_owned()),
         // A `command` takes the place of the image's own, and then its arguments do not count.
@@ -32,14 +34,15 @@ pub(super) fn body(
         env: Some(plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         working_dir: plan.working_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
         user: user.clone(),
-        // As in Kubernetes, where nobody says otherwise.
-        hostname: Some(owned.pod.name.chars().take(HOSTNAME_MAX).collect()),
+        // As in Kubernetes, where nobody says otherwise; whoever joins a network has its name, too.
+        hostname: joined.own().map(|_| hostname.chars().take(HOSTNAME_MAX).collect()),
         tty: Some(plan.stdio.tty),
         open_stdin: Some(plan.stdio.stdin != StdinMode::Closed),
         stdin_once: Some(plan.stdio.stdin == StdinMode::Once),
         labels: Some(labels),
-        host_config: Some(host_config(plan, place)),
-        networking_config: Some(NetworkingConfig {
+        stop_signal: plan.stop_signal.clone(),
+        host_config: Some(host_config((environment, owned), plan, joined)),
+        networking_config: joined.own().map(|place| NetworkingConfig {
             endpoints_config: Some(HashMap::from([(place.network.clone(), endpoint(place))])),
         }),
         ..ContainerCreateBody::default()
@@ -55,7 +58,7 @@ fn endpoint(place: &Place) -> EndpointSettings {
     EndpointSettings { ipam_config, ..EndpointSettings::default() }
 }
 
-fn host_config(plan: &ContainerPlan, place: &Place) -> HostConfig {
+fn host_config(owner: (&Environment, &Owned), plan: &ContainerPlan, joined: &Joined) -> HostConfig {
     let Bounds { memory, cpu_millis } = plan.bounds;
     let Security {
         user: _,
@@ -66,6 +69,7 @@ fn host_config(plan: &ContainerPlan, place: &Place) -> HostConfig {
         has_read_only_root,
         forbids_escalation,
         is_unconfined,
+        must_not_be_root: _, // Looked into before anything is made.
     } = &plan.security;
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let memory = memory.map(number);
@@ -78,7 +82,8 @@ fn host_config(plan: &ContainerPlan, place: &Place) -> HostConfig {
     }
     let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
     HostConfig {
-        network_mode: Some(place.network.clone()),
+        network_mode: Some(joined.network_mode()),
+        mounts: listed(&plan.mounts.iter().map(|mount| self::mount(owner, mount)).collect::<Vec<_>>()),
         log_config: Some(log_config()),
         memory,
         // Without swap, as in Kubernetes: the two are one bound.
@@ -94,6 +99,38 @@ fn host_config(plan: &ContainerPlan, place: &Place) -> HostConfig {
     }
 }
 
+fn mount((environment, owned): (&Environment, &Owned), mount: &Mount) -> DockerMount {
+    let Mount { source, path, is_read_only } = mount;
+    let of = |typ, source: String| DockerMount {
+        typ: Some(typ),
+        source: Some(source),
+        target: Some(path.to_string_lossy().into_owned()),
+        read_only: Some(*is_read_only),
+        ..DockerMount::default()
+    };
+    let volume = |name: String, options: Option<HashMap<String, String>>| DockerMount {
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(environment.volume_labels(&owned.pod, options.is_some())),
+            driver_config: options.map(|options| MountVolumeOptionsDriverConfig {
+                name: Some("local".to_owned()),
+                options: Some(options),
+            }),
+            ..MountVolumeOptions::default()
+        }),
+        ..of(MountType::VOLUME, name)
+    };
+    match source {
+        MountSource::Path(path) => of(MountType::BIND, path.to_string_lossy().into_owned()),
+        MountSource::Volume(name) => volume(environment.volume(&owned.pod.namespace, name), None),
+        MountSource::Memory(name, bytes_max) => {
+            let size = bytes_max.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
+            let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", &format!("mode=1777{size}"))];
+            let options = options.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            volume(environment.memory(&owned.pod, name), Some(HashMap::from(options)))
+        }
+    }
+}
+
 fn log_config() -> HostConfigLogConfig {
     let config = HashMap::from([
         ("max-size".to_owned(), LOG_FILE_MAX.to_owned()),
@@ -103,6 +140,6 @@ fn log_config() -> HostConfigLogConfig {
 }
 
 /// What is empty is the image's or the engine's matter.
-fn listed(list: &[String]) -> Option<Vec<String>> {
+fn listed<T: Clone>(list: &[T]) -> Option<Vec<T>> {
     (!list.is_empty()).then(|| list.to_vec())
 }

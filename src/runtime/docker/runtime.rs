@@ -22,7 +22,8 @@ use super::world::{Known, World};
 use super::{logs, session};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
+    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
+    StopError,
 };
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
@@ -70,6 +71,24 @@ impl DockerRuntime {
     /// The namespace's network cannot be made, or is full.
     pub async fn place(&self, pod: &PodId) -> Result<Place, PlaceError> {
         self.shared.ours.networks.place(pod).await
+    }
+
+    /// Stops everything with the same grace, and waits until it is done. The containers stay, with
+    /// their logs.
+    ///
+    /// # Errors
+    /// The first that could not be stopped; everything else has ended.
+    pub async fn shutdown(&self, grace: Duration) -> Result<(), StopError> {
+        let listed = self.shared.ours.world.list();
+        let running = listed.iter().filter(|listed| !listed.state.is_terminated());
+        let stops = running.map(|listed| self.shared.stop((&listed.pod, &listed.container), grace));
+        for stopped in futures::future::join_all(stops).await {
+            match stopped {
+                Ok(_) | Err(StopError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Removes the networks of namespaces that have no pods.
@@ -126,6 +145,19 @@ impl Runtime for DockerRuntime {
         "docker"
     }
 
+    fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        async move {
+            let failed = |error: PlaceError| NetworkError { pod: pod.to_string(), found: error.to_string() };
+            let place = self.place(pod).await.map_err(failed)?;
+            Ok(PodNetwork::Own { address: place.address, host: place.gateway })
+        }
+        .boxed()
+    }
+
+    fn outlives_spur(&self) -> bool {
+        true
+    }
+
     fn start<'a>(
         &'a self,
         pod: &'a PodId,
@@ -157,6 +189,10 @@ impl Runtime for DockerRuntime {
         let not_found =
             move |_| Err(StopError::NotFound { pod: pod.to_string(), container: "*".to_owned() }.into());
         async move { removed.await.unwrap_or_else(not_found) }.boxed()
+    }
+
+    fn id(&self, pod: &PodId, container: &str) -> Option<String> {
+        self.shared.ours.world.find(pod, container).map(|known| known.id.to_string())
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {

@@ -17,6 +17,40 @@ use super::world::Known;
 use crate::container::{ContainerPlan, ContainerState, PodId, Started};
 use crate::start_error::StartError;
 
+/// The network that a container is on.
+#[derive(Clone, Debug)]
+pub(super) enum Joined {
+    /// It has the pod's place itself.
+    Own(Place),
+    /// Another container, of this id, has it for the whole pod.
+    Pods { holder: String, place: Place },
+}
+
+// === impl Joined ===
+
+impl Joined {
+    pub(super) fn place(&self) -> &Place {
+        match self {
+            Self::Own(place) | Self::Pods { place, .. } => place,
+        }
+    }
+
+    /// The place, where the container is to have it itself.
+    pub(super) fn own(&self) -> Option<&Place> {
+        match self {
+            Self::Own(place) => Some(place),
+            Self::Pods { .. } => None,
+        }
+    }
+
+    pub(super) fn network_mode(&self) -> String {
+        match self {
+            Self::Own(place) => place.network.clone(),
+            Self::Pods { holder, .. } => format!("container:{holder}"),
+        }
+    }
+}
+
 // === impl Shared ===
 
 impl Shared {
@@ -27,16 +61,20 @@ impl Shared {
         let Some(image) = &plan.image else {
             return Err(StartError::NoImage { container: plan.name.clone() });
         };
-        if self.ours.world.has_others(pod, &plan.name) {
-            let what = "a pod of several containers is not supported on Docker yet";
-            return Err(StartError::NotSupported { container: plan.name.clone(), what });
+        if plan.security.must_not_be_root {
+            self.check_user(image, plan).await?;
         }
         let before = self.before(pod, plan).await?;
         let attempt = before.map_or(0, |known| known.attempt + 1);
         let owned = Owned { pod: pod.clone(), container: plan.name.clone(), attempt };
         let place = self.ours.networks.place(pod).await;
         let place = place.map_err(|error| refused(error.to_string(), plan))?;
-        let id = self.create(&owned, (plan, image, &place)).await?;
+        if plan.shares_network {
+            let what = "a pod of several containers is not supported on Docker yet";
+            return Err(StartError::NotSupported { container: plan.name.clone(), what });
+        }
+        let joined = Joined::Own(place);
+        let id = self.create(&owned, (plan, image, &joined)).await?;
         self.ours.world.learn(&owned, (&id, plan.stdio), ContainerState::creating());
         self.run(&owned, (&id, plan)).await?;
         for stale in self.ours.world.stale(pod, &plan.name) {
@@ -50,7 +88,35 @@ impl Shared {
             Some(ContainerState::Terminated { started_at, .. }) => (0, started_at),
             Some(ContainerState::Waiting { .. }) | None => (0, SystemTime::now()),
         };
-        Ok(Started { pid, started_at, attempt })
+        Ok(Started { id, pid, started_at, attempt })
+    }
+
+    /// Refuses an image whose user is root, in the kubelet's words
+    /// (`pkg/kubelet/kuberuntime/security_context.go`, `verifyRunAsNonRoot`).
+    async fn check_user(&self, image: &str, plan: &ContainerPlan) -> Result<(), StartError> {
+        let user = match &plan.security.user {
+            Some(user) => user.clone(),
+            None => {
+                let found = self.ours.engine.docker().inspect_image(image).await;
+                let found = found.map_err(|error| match is_missing(&error) {
+                    true => StartError::NoSuchImage { image: image.to_owned(), found: words(&error) },
+                    false => failed(&error, plan),
+                })?;
+                found.config.and_then(|config| config.user).unwrap_or_default()
+            }
+        };
+        let name = user.split(':').next().unwrap_or_default();
+        let what = match name.parse::<u32>() {
+            Ok(0) => "container's runAsUser breaks non-root policy",
+            Ok(_) => return Ok(()),
+            Err(_) if name.is_empty() || name == "root" => {
+                "container has runAsNonRoot and image will run as root"
+            }
+            Err(_) => {
+                "container has runAsNonRoot and image has non-numeric user, cannot verify user is non-root"
+            }
+        };
+        Err(StartError::NotSupported { container: plan.name.clone(), what })
     }
 
     /// The start before this one. What was made and never started, since Spur was killed between
@@ -73,10 +139,10 @@ impl Shared {
     async fn create(
         &self,
         owned: &Owned,
-        (plan, image, place): (&ContainerPlan, &str, &Place),
+        (plan, image, joined): (&ContainerPlan, &str, &Joined),
     ) -> Result<String, StartError> {
         let name = self.ours.environment.name(owned);
-        let body = create::body(&self.ours.environment, owned, (plan, image, place));
+        let body = create::body(&self.ours.environment, owned, (plan, image, joined));
         let make = async || {
             let options = CreateContainerOptionsBuilder::new().name(&name).build();
             self.ours.engine.docker().create_container(Some(options), body.clone()).await

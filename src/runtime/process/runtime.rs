@@ -19,7 +19,8 @@ use super::registry::{OpenError, Registry, is_file_name};
 use super::{attach, exec, session, supervise};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
+    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
+    StopError,
 };
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
@@ -216,6 +217,14 @@ impl Runtime for ProcessRuntime {
         "process"
     }
 
+    fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        async { Ok(PodNetwork::Shared) }.boxed()
+    }
+
+    fn outlives_spur(&self) -> bool {
+        false
+    }
+
     fn start<'a>(
         &'a self,
         pod: &'a PodId,
@@ -252,6 +261,10 @@ impl Runtime for ProcessRuntime {
             removed.await.unwrap_or_else(|_| Err(Self::not_found(pod, "*").into()))
         }
         .boxed()
+    }
+
+    fn id(&self, _pod: &PodId, _container: &str) -> Option<String> {
+        None
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {

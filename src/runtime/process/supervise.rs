@@ -63,7 +63,8 @@ pub(super) fn launch(
     let ending =
         Ending { shared: shared.clone(), container: container.clone(), group, pump, cookie, started_at };
     shared.tasks.spawn(ending.run());
-    Ok(Started { pid: pid.as_raw_nonzero().get().unsigned_abs(), started_at, attempt })
+    let pid = pid.as_raw_nonzero().get().unsigned_abs();
+    Ok(Started { id: pid.to_string(), pid, started_at, attempt })
 }
 
 /// A container's output is read in any case, for its log.

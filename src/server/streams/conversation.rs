@@ -168,9 +168,10 @@ async fn open(
     });
     let terminal = has_tty.then(|| size.unwrap_or_default());
     let streams = Streams { terminal, ..streams };
+    let runtime = state.runtimes.holding(&pod, &container);
     match with {
-        With::Command(command) => state.runtime.exec_session(&pod, &container, command, streams).await,
-        With::Container => state.runtime.attach(&pod, &container, streams).await,
+        With::Command(command) => runtime.exec_session(&pod, &container, command, streams).await,
+        With::Container => runtime.attach(&pod, &container, streams).await,
     }
 }
 

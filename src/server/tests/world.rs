@@ -8,7 +8,7 @@ use axum::body::{Body, BodyDataStream};
 use futures::StreamExt;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
-use spur_runtime::{FakeRuntime, Runtime};
+use spur_runtime::{FakeRuntime, Runtime, Runtimes};
 use spur_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -58,7 +58,7 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
     let (_facts_tx, facts) = tokio::sync::watch::channel(Map::new());
     let server = Server::new(Parts {
         store: store.clone(),
-        runtime,
+        runtimes: Runtimes::only(runtime),
         identity: Arc::new(Identity::generate().expect("random numbers")),
         table: Arc::default(),
         traces,

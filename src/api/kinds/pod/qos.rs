@@ -17,7 +17,7 @@ pub(super) fn class(pod: &Value) -> &'static str {
     let containers: Vec<&Value> = lists.into_iter().flatten().collect();
     let amount = |container: &Value, list: &str, resource: &str| {
         let text = quantities::amount(container, &format!("/resources/{list}"), resource);
-        quantities::nanos(&text).filter(|nanos| *nanos > 0)
+        crate::quantity::nanos(&text).filter(|nanos| *nanos > 0)
     };
     let asks = |container: &&Value| {
         ["requests", "limits"]

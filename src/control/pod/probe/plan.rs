@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use spur_runtime::probe::HttpGet;
 
 use super::Kind;
-use crate::pod::ADDRESS;
+use crate::pod::LOOPBACK;
 use crate::pod::ports::PodPorts;
 
 /// A probe, ready to be run.
@@ -104,12 +104,12 @@ fn address(
     container: &Container,
     ports: &PodPorts,
 ) -> Result<(String, u16), String> {
-    let host = host.filter(|host| !host.is_empty()).unwrap_or(ADDRESS);
+    let host = host.filter(|host| !host.is_empty()).unwrap_or(LOOPBACK);
     let declared = match port {
         IntOrString::Int(number) => *number,
         IntOrString::String(name) => named(name, container)?,
     };
-    let is_here = matches!(host, ADDRESS | "localhost");
+    let is_here = matches!(host, LOOPBACK | "localhost");
     let real = ports.real(&container.name, declared).filter(|_| is_here);
     let number = u16::try_from(declared).ok().filter(|number| *number > 0);
     match real.or(number) {

@@ -20,7 +20,7 @@ async fn services_are_reached_through_listeners_that_name_the_pod() {
     assert_eq!(env("TRY_PAY_URL"), None, "a fork's Service is for its own sandbox");
     let inlets = world.inlets.lock().unwrap();
     assert_eq!(inlets.len(), 2);
-    let caller = inlets[0].caller.clone().unwrap();
+    let caller = inlets[0].callers.one().cloned().unwrap();
     assert_eq!((&*caller.namespace, &*caller.workload, &*caller.pod), ("default", "web", "web"));
     let cart = Destination::ServicePort { namespace: "default".into(), service: "my-cart".into(), port: 80 };
     assert_eq!(inlets[0].destination, cart);
@@ -40,7 +40,7 @@ async fn a_forks_pod_sees_its_sandbox_and_calls_for_it() {
     assert!(world.env(&id, "PAY_URL").is_some() && world.env(&id, "TRY_PAY_URL").is_some());
     assert_eq!(world.env(&id, "SPUR_SANDBOX").as_deref(), Some("try"));
     for inlet in &*world.inlets.lock().unwrap() {
-        let caller = inlet.caller.as_ref().unwrap();
+        let caller = inlet.callers.one().unwrap();
         assert_eq!((&*caller.workload, caller.sandbox.as_deref()), ("cart", Some("try")));
     }
 }

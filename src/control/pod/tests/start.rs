@@ -81,7 +81,7 @@ async fn an_image_without_a_command_waits_and_names_docker() {
     let world = World::new().await;
     world.run_pod("db", json!({"containers": [{"name": "db", "image": "postgres:17"}]})).await;
     let message = world.waiting("db", "NotSupported").await;
-    assert!(message.contains("Docker runtime") && message.contains("`command`"), "{message}");
+    assert!(message.contains("on Docker") && message.contains("`command`"), "{message}");
     world.event(&format!("Warning NotSupported {message}")).await;
     let pod = world.get("db").await.unwrap();
     assert_eq!((phase(&pod), condition(&pod, "Ready")), ("Pending", "False"));

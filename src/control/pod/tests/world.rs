@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use spur_net::Inlet;
 use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Visibility, Wire};
 use spur_runtime::ports::PortAllocator;
-use spur_runtime::{FakeRuntime, PodId, Runtime};
+use spur_runtime::{FakeRuntime, PodId, Runtime, Runtimes};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 use crate::pod::tests::port_allocator;
-use crate::pod::{Context, run};
+use crate::pod::{Context, UsualRuntime, run};
 
 /// Far above what anything here takes, so that only a fault reaches it.
 const LONG: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ impl World {
         let (_, traces) = spur_trace::collector(Vec::new(), limits);
         let server = spur_server::Server::new(spur_server::Parts {
             store,
-            runtime: runtime.clone(),
+            runtimes: Runtimes::only(runtime.clone()),
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: Arc::default(),
             traces,
@@ -124,7 +124,8 @@ impl World {
         let stop = CancellationToken::new();
         let context = Context {
             client: self.client.clone(),
-            runtime: self.runtime.clone(),
+            runtimes: Runtimes::only(self.runtime.clone()),
+            usual_runtime: UsualRuntime::Process,
             events: Events::new(self.client.clone()),
             inlets_tx,
             table: self.table.clone(),

@@ -36,7 +36,7 @@ impl Worker {
         let name = self.containers[idx].name.clone();
         let Some(running) = self.containers[idx].running_mut() else { return };
         let target = Target {
-            runtime: self.shared.ctx.runtime.clone(),
+            runtime: self.runtime.clone(),
             pod: self.id.clone(),
             name,
             container: idx,
@@ -50,21 +50,30 @@ impl Worker {
 
     /// Ends a container that a probe has failed; it is restarted as its policy says.
     fn kill(&mut self, idx: usize, kind: Kind) {
-        let of_pod = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-        let of_pod = Duration::from_secs(of_pod.and_then(|n| u64::try_from(n).ok()).unwrap_or(30));
+        let of_pod = self.grace();
         let name = self.containers[idx].name.clone();
         let Some(running) = self.containers[idx].running_mut() else { return };
         running.is_killed = true;
         running.probes.abort_all();
         let grace = running.plans.iter().find(|plan| plan.kind == kind).and_then(|plan| plan.grace);
-        let (runtime, id, of) = (self.shared.ctx.runtime.clone(), self.id.clone(), name.clone());
-        self.stops.spawn(async move {
-            if let Err(error) = runtime.stop(&id, &of, grace.unwrap_or(of_pod)).await {
-                tracing::warn!(pod.name = %id, %error, "failed to stop container `{of}` of pod `{id}`");
-            }
-        });
+        self.stop_by_itself(name.clone(), grace.unwrap_or(of_pod));
         let word = kind.word().to_lowercase();
         let message = format!("Container {name} failed {word} probe, will be restarted");
         self.tell(&name, EventType::Normal, "Killing", message);
+    }
+    /// What the pod's containers are given to end, where nobody says otherwise.
+    pub(super) fn grace(&self) -> Duration {
+        let of_pod = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+        Duration::from_secs(of_pod.and_then(|n| u64::try_from(n).ok()).unwrap_or(30))
+    }
+
+    /// Stops a container while the worker goes on; its end is seen as any other.
+    pub(super) fn stop_by_itself(&mut self, name: String, grace: Duration) {
+        let (runtime, id) = (self.runtime.clone(), self.id.clone());
+        self.stops.spawn(async move {
+            if let Err(error) = runtime.stop(&id, &name, grace).await {
+                tracing::warn!(pod.name = %id, %error, "failed to stop container `{name}` of pod `{id}`");
+            }
+        });
     }
 }

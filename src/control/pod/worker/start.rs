@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::{Container as Spec, Service};
+use k8s_openapi::api::core::v1::{Container as Spec, PodSpec, Service};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use spur_api::labels;
 use spur_runtime::ports::PortError;
-use spur_runtime::{Bounds, ContainerPlan, Security, StdinMode, StdioPlan, reason};
+use spur_runtime::{ContainerPlan, NetworkError, PodNetwork, PullPolicy, StdinMode, StdioPlan, reason};
 use tokio::time::Instant;
 
+use super::super::bounds;
 use super::super::container::{Due, RETRY};
 use super::super::environment::{self, ConfigError, Sources, Variables};
 use super::super::links::{self, Link};
@@ -23,10 +24,12 @@ use crate::events::EventType;
 
 /// Why nothing can be started, through no fault of the pod.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+pub(super) enum StartError {
     /// The cause is in the text: kube's errors repeat theirs.
     #[error("read what the environment needs: {0}")]
     Read(kube::Error),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error(transparent)]
     Port(#[from] PortError),
     #[error(transparent)]
@@ -45,8 +48,8 @@ impl Worker {
     /// Starts every container whose time has come.
     pub(super) async fn start_what_is_due(&mut self) {
         let now = Instant::now();
-        let due: Vec<usize> =
-            (0..self.containers.len()).filter(|idx| self.containers[*idx].is_due(now)).collect();
+        let is_due = |idx: &usize| self.containers[*idx].is_due(now) && self.is_next(*idx);
+        let due: Vec<usize> = (0..self.containers.len()).filter(is_due).collect();
         if self.is_refused || due.is_empty() {
             return;
         }
@@ -79,22 +82,35 @@ impl Worker {
         known.settles_at(self.first_seen, now)
     }
 
-    async fn surroundings(&mut self) -> Result<Surroundings, StartError> {
+    /// Gives the pod its place on a network, and ways to Services.
+    pub(super) async fn connect(&mut self) -> Result<Vec<Link>, StartError> {
+        let network = match self.network {
+            Some(network) => network,
+            None => *self.network.insert(self.runtime.network(&self.id).await?),
+        };
         if self.ports.is_none() {
-            self.ports = Some(PodPorts::allocate(&self.pod, &self.shared.ctx.ports)?);
+            self.ports = Some(match network {
+                PodNetwork::Shared => PodPorts::allocate(&self.pod, &self.shared.ctx.ports)?,
+                PodNetwork::Own { .. } => PodPorts::own(),
+            });
             self.is_annotated = false;
         }
-        let client = &self.shared.ctx.client;
-        let services: Api<Service> = Api::namespaced(client.clone(), &self.id.namespace);
-        let (any, pod) = (ListParams::default(), self.pod.clone());
-        let (services, references) = tokio::try_join!(services.list(&any), references::read(client, &pod))
-            .map_err(StartError::Read)?;
+        let services: Api<Service> = Api::namespaced(self.shared.ctx.client.clone(), &self.id.namespace);
+        let services = services.list(&ListParams::default()).await.map_err(StartError::Read)?;
         self.known_services = services.iter().map(ResourceExt::name_any).collect();
         let links = links::visible(&services.items, &self.pod);
-        let caller = links::caller(&self.pod);
-        let listeners = self.listeners.get_or_insert_with(|| PodListeners::new(caller));
-        listeners.open(&self.shared.listeners, &links).await?;
-        Ok(Surroundings { links, references })
+        if network == PodNetwork::Shared {
+            let caller = links::caller(&self.pod);
+            let listeners = self.listeners.get_or_insert_with(|| PodListeners::new(caller));
+            listeners.open(&self.shared.listeners, &links).await?;
+        }
+        Ok(links)
+    }
+
+    async fn surroundings(&mut self) -> Result<Surroundings, StartError> {
+        let links = self.connect().await?;
+        let references = references::read(&self.shared.ctx.client, &self.pod).await;
+        Ok(Surroundings { links, references: references.map_err(StartError::Read)? })
     }
 
     /// Leaves the containers waiting with the reason.
@@ -109,19 +125,18 @@ impl Worker {
     }
 
     async fn start(&mut self, idx: usize, surroundings: &Surroundings) {
-        let spec = self.pod.spec.as_ref().and_then(|spec| spec.containers.get(idx)).cloned();
-        let Some(spec) = spec else { return };
+        let Some(spec) = self.spec(idx) else { return };
         let plan = match self.plan(&spec, surroundings) {
             Ok(plan) => plan,
             Err(error) => return self.config_missing(idx, &error),
         };
         self.containers[idx].begin();
-        let started = self.shared.ctx.runtime.start(&self.id, plan).await;
+        let started = self.runtime.start(&self.id, plan).await;
         match started {
             Ok(started) => {
                 self.n_starts += 1;
                 let probes = self.ports.as_ref().map(|ports| Plan::all(&spec, ports)).unwrap_or_default();
-                let name = self.shared.ctx.runtime.name();
+                let name = self.runtime.name();
                 self.containers[idx].has_started(&started, (self.n_starts, name), probes);
                 self.tell(
                     &spec.name,
@@ -138,19 +153,24 @@ impl Worker {
                 self.probe_from_the_start(idx);
             }
             Err(error) => {
-                self.containers[idx].has_failed_to_start(&error, self.policy);
+                self.containers[idx].has_failed_to_start(&error);
                 self.tell(&spec.name, EventType::Warning, "Failed", format!("Error: {}", error.text()));
             }
         }
     }
 
     /// Until the container has started up, only its startup probe is asked.
-    fn probe_from_the_start(&mut self, idx: usize) {
+    pub(super) fn probe_from_the_start(&mut self, idx: usize) {
         let has_started_up = self.containers[idx].running().is_some_and(|running| running.has_started_up);
         match has_started_up {
             true => self.probe(idx, &[Kind::Liveness, Kind::Readiness]),
             false => self.probe(idx, &[Kind::Startup]),
         }
+    }
+
+    /// A container's spec, by its place among init containers and others.
+    pub(super) fn spec(&self, idx: usize) -> Option<Spec> {
+        self.pod.spec.as_ref().and_then(|spec| support::containers(spec).nth(idx)).cloned()
     }
 
     fn config_missing(&mut self, idx: usize, error: &ConfigError) {
@@ -166,6 +186,8 @@ impl Worker {
         let References { config_maps, secrets } = &surroundings.references;
         let sources = Sources { pod: &self.pod, config_maps, secrets };
         let variables = environment::variables(spec, &self.given(spec, &surroundings.links), &sources)?;
+        let none = PodSpec::default();
+        let of_pod = self.pod.spec.as_ref().unwrap_or(&none);
         Ok(ContainerPlan {
             name: spec.name.clone(),
             image: spec.image.clone().filter(|image| !image.is_empty()),
@@ -174,9 +196,13 @@ impl Worker {
             working_dir: spec.working_dir.as_ref().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             env: variables.into_iter().collect(),
             stdio: stdio(spec),
-            // Told as left out (`support`), since processes have neither.
-            bounds: Bounds::default(),
-            security: Security::default(),
+            pull: pull(spec),
+            hostname: of_pod.hostname.clone(),
+            stop_signal: spec.lifecycle.as_ref().and_then(|hooks| hooks.stop_signal.clone()),
+            shares_network: self.containers.len() > 1,
+            mounts: Vec::new(),
+            bounds: bounds::bounds(spec),
+            security: bounds::security(of_pod, spec),
         })
     }
 
@@ -199,12 +225,13 @@ impl Worker {
 
     /// Once in a pod's life.
     fn tell_what_is_ignored(&mut self) {
-        let ignored = support::ignored(&self.pod);
-        if self.has_told_ignored || ignored.is_empty() {
+        let left_out = support::left_out(&self.pod, self.kind);
+        if self.has_told_ignored || left_out.is_empty() {
             return;
         }
         self.has_told_ignored = true;
-        let message = format!("left out by the process runtime: {}", ignored.join(", "));
+        let name = support::runtime_name(self.kind);
+        let message = format!("left out by the {name} runtime: {}", left_out.join(", "));
         self.shared.notices.pod(&self.pod, EventType::Warning, support::REASON, message);
     }
 }
@@ -219,8 +246,18 @@ fn stdio(spec: &Spec) -> StdioPlan {
     StdioPlan { stdin, tty: spec.tty == Some(true) }
 }
 
+/// Where nobody says: always for the tag `latest`, which is what no tag means
+/// (`pkg/apis/core/v1/defaults.go`); the API server fills it in.
+fn pull(spec: &Spec) -> PullPolicy {
+    match spec.image_pull_policy.as_deref() {
+        Some("Always") => PullPolicy::Always,
+        Some("Never") => PullPolicy::Never,
+        Some(_) | None => PullPolicy::IfNotPresent,
+    }
+}
+
 /// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -70,6 +70,7 @@ impl Worker {
             pod: &self.pod,
             containers: &self.containers,
             policy: self.policy,
+            network: self.network,
             start_time: &self.start_time,
             is_ending: self.is_ending,
             before: &before,

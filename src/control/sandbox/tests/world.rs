@@ -49,7 +49,7 @@ impl World {
         let (_, facts) = watch::channel(serde_json::Map::new());
         let server = spur_server::Server::new(spur_server::Parts {
             store,
-            runtime: Arc::new(spur_runtime::FakeRuntime::new()),
+            runtimes: spur_runtime::Runtimes::only(Arc::new(spur_runtime::FakeRuntime::new())),
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: Arc::default(),
             traces,

@@ -6,7 +6,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use spur_runtime::{
     ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError, LogOptions,
-    LogStream, PodId, RemoveError, Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
+    LogStream, NetworkError, PodId, PodNetwork, RemoveError, Runtime, RuntimeEvent, Session, StartError,
+    Started, StopError, Streams,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -45,6 +46,14 @@ impl Runtime for Held {
         self.fake.name()
     }
 
+    fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        self.fake.network(pod)
+    }
+
+    fn outlives_spur(&self) -> bool {
+        self.fake.outlives_spur()
+    }
+
     fn start<'a>(
         &'a self,
         pod: &'a PodId,
@@ -69,6 +78,10 @@ impl Runtime for Held {
 
     fn remove<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<(), RemoveError>> {
         self.fake.remove(pod)
+    }
+
+    fn id(&self, pod: &PodId, container: &str) -> Option<String> {
+        self.fake.id(pod, container)
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {

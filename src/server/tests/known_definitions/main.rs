@@ -17,7 +17,7 @@ use http::{Method, Request};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Map, Value, json};
 use spur_api::{meta, yaml};
-use spur_runtime::FakeRuntime;
+use spur_runtime::{FakeRuntime, Runtimes};
 use spur_server::{Identity, Parts, User, bootstrap};
 use spur_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
@@ -94,7 +94,7 @@ impl Server {
             spur_server::Server::new(Parts {
                 identity: Arc::new(Identity::generate().expect("random numbers")),
                 store,
-                runtime: Arc::new(FakeRuntime::new()),
+                runtimes: Runtimes::only(Arc::new(FakeRuntime::new())),
                 table: Arc::default(),
                 traces,
                 facts: tokio::sync::watch::channel(Map::new()).1,

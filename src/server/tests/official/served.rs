@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
-use spur_runtime::FakeRuntime;
+use spur_runtime::{FakeRuntime, Runtimes};
 use spur_server::{Identity, Parts, Server, User};
 use spur_store::{Options, Store};
 use tokio::sync::watch;
@@ -35,7 +35,7 @@ impl Served {
         let server = Server::new(Parts {
             identity: Arc::new(Identity::generate().expect("random numbers")),
             store: Arc::new(Store::in_memory(Options::default())),
-            runtime: Arc::new(FakeRuntime::new()),
+            runtimes: Runtimes::only(Arc::new(FakeRuntime::new())),
             table: Arc::default(),
             traces,
             facts: watch::channel(Map::new()).1,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use spur_istio::Spec;
-use spur_net::{Caller, Destination, Inlet, bind_loopback};
+use spur_net::{Caller, Callers, Destination, Inlet, bind_loopback};
 use spur_proxy::{AccessLog, Config, Drained, Handle, Proxy};
 use spur_route::{
     CredentialSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs, SandboxSpec,
@@ -251,7 +251,8 @@ async fn open(
 ) -> SocketAddr {
     let listener = bind_loopback().unwrap();
     let address = listener.local_addr().unwrap();
-    let inlet = Inlet { listener, caller, destination, closed: closed.clone() };
+    let callers = caller.map_or(Callers::Anybody, Callers::One);
+    let inlet = Inlet { listener, callers, destination, closed: closed.clone() };
     handle.inlets().send(inlet).await.unwrap();
     address
 }

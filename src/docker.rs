@@ -1,0 +1,59 @@
+//! The Docker runtime of `spur up`: which engine, whose containers, and why there is none.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use spur_cli::args::RuntimeChoice;
+use spur_runtime::docker::{DockerRuntime, Engine, EngineError, Environment};
+
+use crate::identity;
+
+/// How long an engine may take to answer where nobody has asked for it: one that works answers in
+/// milliseconds, and one that hangs must not hold up whoever runs processes.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// The runtime, or why there is none, for people.
+pub(crate) type Docker = std::result::Result<Arc<DockerRuntime>, Arc<str>>;
+
+/// Connects to the engine and takes over the containers of the environment that lives in `data`.
+///
+/// # Errors
+/// Docker was asked for, and there is none.
+pub(crate) async fn open(data: &Path, host: Option<&str>, choice: RuntimeChoice) -> Result<Docker> {
+    let connect = async {
+        let engine = Engine::connect(host).await?;
+        let environment = environment(data)?;
+        Ok::<_, Failure>(DockerRuntime::open(engine, environment).await?)
+    };
+    let why = match choice {
+        RuntimeChoice::Process => "Docker is left alone (`--runtime process`)".to_owned(),
+        RuntimeChoice::Docker => match connect.await {
+            Ok(runtime) => return Ok(Ok(Arc::new(runtime))),
+            Err(Failure::Engine(error)) => bail!("{error}\nhint: {}", error.hint()),
+            Err(Failure::Environment(error)) => return Err(error),
+        },
+        RuntimeChoice::Auto => match tokio::time::timeout(ANSWERS_WITHIN, connect).await {
+            Ok(Ok(runtime)) => return Ok(Ok(Arc::new(runtime))),
+            Ok(Err(Failure::Engine(error))) => format!("{error}; next: {}", error.hint()),
+            Ok(Err(Failure::Environment(error))) => return Err(error),
+            Err(_) => format!("the Docker engine does not answer within {ANSWERS_WITHIN:?}"),
+        },
+    };
+    Ok(Err(why.into()))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Environment(#[from] anyhow::Error),
+}
+
+/// The environment's id, made at its first start.
+fn environment(data: &Path) -> Result<Environment> {
+    let id = identity::kept(&data.join("environment"), || Ok(uuid::Uuid::new_v4().to_string().into_bytes()))?;
+    Ok(Environment::new(String::from_utf8_lossy(&id).trim()))
+}
