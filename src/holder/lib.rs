@@ -25,6 +25,7 @@ mod conversation;
 mod descriptors;
 mod errno;
 mod holding;
+mod image;
 mod interface;
 mod netlink;
 mod protocol;
@@ -33,5 +34,6 @@ mod signals;
 mod sockets;
 
 pub use client::{CallError, ConnectError, Holder, Socket};
+pub use image::{Image, ImageError};
 pub use protocol::{Held, Interface, Place, Protocol, Refusal};
 pub use serve::{hold, pause};
