@@ -10,12 +10,13 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 const LAYERS: &[(&str, &[&str])] = &[
     ("spur-schema", &[]),
     ("spur-net", &[]),
+    ("spur-holder", &[]),
     ("spur-route", &[]),
     ("spur-api", &["spur-schema"]),
     ("spur-store", &["spur-api"]),
     ("spur-trace", &["spur-route"]),
     ("spur-istio", &["spur-route", "spur-schema"]),
-    ("spur-runtime", &["spur-net"]),
+    ("spur-runtime", &["spur-net", "spur-holder"]),
     ("spur-sdk", &["spur-api"]),
     ("spur-proxy", &["spur-route", "spur-trace", "spur-net"]),
     (
@@ -44,10 +45,14 @@ const LAYERS: &[(&str, &[&str])] = &[
 const OWNED: &[(&str, &str)] = &[("redb", "spur-store"), ("axum", "spur-server"), ("rustix", "spur-runtime")];
 
 /// Who else may use an owned crate, and why: samples are axum services of their
-/// own, the store asks for free space, and the command line ends the process
-/// group of the command that `spur test` runs.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("axum", "sample-services"), ("rustix", "spur-store"), ("rustix", "spur-cli")];
+/// own, the store asks for free space, the command line ends the process group
+/// of the command that `spur test` runs, and the holder passes descriptors.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("axum", "sample-services"),
+    ("rustix", "spur-store"),
+    ("rustix", "spur-cli"),
+    ("rustix", "spur-holder"),
+];
 
 fn members() -> Vec<Package> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
