@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use spur_cli::args::RuntimeChoice;
-use spur_runtime::docker::{DockerRuntime, Engine, EngineError, Environment};
+use spur_runtime::docker::{DockerConfig, DockerRuntime, Engine, EngineError, Environment};
 
+use crate::config::Config;
 use crate::identity;
 
 /// How long an engine may take to answer where nobody has asked for it: one that works answers in
@@ -21,11 +22,17 @@ pub(crate) type Docker = std::result::Result<Arc<DockerRuntime>, Arc<str>>;
 ///
 /// # Errors
 /// Docker was asked for, and there is none.
-pub(crate) async fn open(data: &Path, host: Option<&str>, choice: RuntimeChoice) -> Result<Docker> {
+pub(crate) async fn open(data: &Path, config: &Config, choice: RuntimeChoice) -> Result<Docker> {
     let connect = async {
-        let engine = Engine::connect(host).await?;
-        let environment = environment(data)?;
-        Ok::<_, Failure>(DockerRuntime::open(engine, environment).await?)
+        let engine = Engine::connect(config.docker_host.as_deref()).await?;
+        // The engine wants whole paths.
+        let dir = std::path::absolute(data).context("failed to tell where the data directory is")?;
+        let config = DockerConfig {
+            environment: environment(data)?,
+            executable: config.environment.executable.clone(),
+            dir: dir.join("docker"),
+        };
+        Ok::<_, Failure>(DockerRuntime::open(engine, config).await?)
     };
     let why = match choice {
         RuntimeChoice::Process => "Docker is left alone (`--runtime process`)".to_owned(),

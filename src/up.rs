@@ -102,7 +102,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let identity = data.join("identity");
     identity::check(&identity)?;
     let (store, processes) = open(&data, &config).await?;
-    let docker = docker::open(&data, config.docker_host.as_deref(), runtime).await?;
+    let docker = docker::open(&data, &config, runtime).await?;
     let identity = identity::open(&identity)?;
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
@@ -334,6 +334,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         client,
         runtimes,
         usual_runtime,
+        service_network: docker.as_ref().ok().map(|docker| docker.service_network()),
+        pods_dir: std::path::absolute(data)?.join("docker"),
         inlets_tx: proxy.inlets(),
         table,
         services_tx,

@@ -35,6 +35,7 @@ mod rule_status;
 mod run;
 mod sandbox;
 mod served;
+mod service_network;
 
 pub use heartbeat::heartbeat;
 pub use pod::UsualRuntime;

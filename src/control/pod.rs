@@ -55,6 +55,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
+use crate::service_network::ServiceNetworks;
 
 pub use choice::UsualRuntime;
 pub(crate) use dispatch::run;
@@ -67,6 +68,8 @@ pub(crate) struct Context {
     pub(crate) runtimes: Runtimes,
     /// Which of them, where a pod does not say.
     pub(crate) usual_runtime: UsualRuntime,
+    /// Where pods with addresses of their own reach Services.
+    pub(crate) service_networks: Option<Arc<ServiceNetworks>>,
     /// Where events go.
     pub(crate) events: Events,
     /// pod worker -- listeners of its pods --> proxy

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use spur_net::Inlet;
 use spur_route::RoutingTable;
-use spur_runtime::Runtimes;
 use spur_runtime::ports::PortAllocator;
+use spur_runtime::{Runtimes, ServiceNetwork};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::events::Events;
 use crate::pod::UsualRuntime;
 use crate::rule_status::{GatewayPorts, Surroundings};
+use crate::service_network::ServiceNetworks;
 use crate::{
     custom_resources, deployment, endpoint_slice, garbage, host_ports, namespace, node, pod, replica_set,
     routes, rule_status, sandbox,
@@ -32,6 +33,10 @@ pub struct Parts {
     pub runtimes: Runtimes,
     /// Which of them, where a pod does not say.
     pub usual_runtime: UsualRuntime,
+    /// Where pods with addresses of their own reach Services; there are none without it.
+    pub service_network: Option<Arc<dyn ServiceNetwork>>,
+    /// Where files of pods are made.
+    pub pods_dir: PathBuf,
     /// pod worker -- the listeners of each pod --> proxy
     pub inlets_tx: mpsc::Sender<Inlet>,
     /// What the proxy routes by; replaced whole.
@@ -86,10 +91,15 @@ pub async fn run(parts: Parts) {
         authority_pem: parts.authority_pem.as_str().into(),
     });
     let stop = &parts.stop;
+    let service_networks = parts.service_network.clone().map(|runtime| {
+        let hosts = parts.pods_dir.join("hosts");
+        Arc::new(ServiceNetworks::new(runtime, parts.inlets_tx.clone(), hosts, stop.clone()))
+    });
     let pods = pod::Context {
         client: parts.client.clone(),
         runtimes: parts.runtimes.clone(),
         usual_runtime: parts.usual_runtime,
+        service_networks: service_networks.clone(),
         events: events.clone(),
         inlets_tx: parts.inlets_tx.clone(),
         table: parts.table.clone(),
@@ -100,6 +110,9 @@ pub async fn run(parts: Parts) {
         stop: stop.clone(),
     };
     let mut tasks = JoinSet::new();
+    if let Some(networks) = service_networks {
+        tasks.spawn(networks.run(parts.client.clone()));
+    }
     tasks.spawn(until(stop.clone(), deployment::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));

@@ -11,8 +11,9 @@
 //! is started again is made anew, as the kubelet does, so that the one before keeps its log for
 //! `--previous`; of those one is kept.
 //!
-//! A pod is on the network of its namespace, at an address of its own that it keeps (`network`).
-//! Pods of several containers are refused: they need one that holds their network together.
+//! A pod is on the network of its namespace, at an address of its own that it keeps (`network`). Where
+//! it has several containers, one more has its network, which they join (`pod_network`). Services have
+//! addresses on that network, too, all of which one container has (`holder`).
 //!
 //! Only what API 1.41 (Docker 20.10) knows is sent. What a pod may ask for is the caller's.
 
@@ -20,10 +21,13 @@ mod create;
 mod end;
 mod engine;
 mod follow;
+mod holder;
+mod image;
 mod inspected;
 mod logs;
 mod network;
 mod owned;
+mod pod_network;
 mod runtime;
 mod session;
 mod start;
@@ -33,5 +37,5 @@ mod world;
 pub use engine::{Engine, EngineError};
 pub use network::{Place, PlaceError};
 pub use owned::Environment;
-pub use runtime::DockerRuntime;
+pub use runtime::{DockerConfig, DockerRuntime};
 pub use subnet::{NoSubnet, Subnet};

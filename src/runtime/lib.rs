@@ -32,6 +32,7 @@
 mod container;
 mod interface;
 mod runtimes;
+mod service_network;
 mod session;
 mod start_error;
 
@@ -54,5 +55,8 @@ pub use interface::{
 };
 pub use process::ProcessRuntime;
 pub use runtimes::{RuntimeKind, Runtimes, RuntimesEvents};
+pub use service_network::{
+    ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
+};
 pub use session::{OutputStream, Session, Stdin, Streams, TerminalSize};
 pub use start_error::StartError;

@@ -13,7 +13,6 @@ use kube::ResourceExt;
 use spur_api::labels;
 use spur_net::Caller;
 
-use super::LOOPBACK;
 use super::environment::Variables;
 use crate::owner;
 
@@ -44,30 +43,35 @@ pub(super) fn visible(services: &[Service], pod: &Pod) -> Vec<Link> {
     services.iter().filter(is_seen).filter_map(link).collect()
 }
 
-/// The variables of all links; `port_of` tells the listener of a Service's port.
-pub(super) fn variables(
-    links: &[Link],
-    naming: Naming,
-    port_of: impl Fn(&str, u16) -> Option<u16>,
-) -> Variables {
+/// How a pod reaches one port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// By name, where it has one for the pod; else the address.
+    pub(super) host: String,
+    pub(super) address: String,
+    pub(super) port: u16,
+}
+
+/// The variables of all links.
+pub(super) fn variables(links: &[Link], naming: Naming, way: impl Fn(&str, u16) -> Option<Way>) -> Variables {
     let mut variables = Variables::new();
     for Link { service, ports } in links {
         let prefix = variable_name(service);
         for (idx, (port, name)) in ports.iter().enumerate() {
-            let Some(listener) = port_of(service, *port) else { continue };
+            let Some(Way { host, address, port }) = way(service, *port) else { continue };
             if idx == 0 {
-                variables.insert(format!("{prefix}_URL"), format!("http://{LOOPBACK}:{listener}"));
+                variables.insert(format!("{prefix}_URL"), format!("http://{host}:{port}"));
             }
             if naming == Naming::UrlOnly {
                 continue;
             }
             if idx == 0 {
-                variables.insert(format!("{prefix}_SERVICE_HOST"), LOOPBACK.to_owned());
-                variables.insert(format!("{prefix}_SERVICE_PORT"), listener.to_string());
+                variables.insert(format!("{prefix}_SERVICE_HOST"), address);
+                variables.insert(format!("{prefix}_SERVICE_PORT"), port.to_string());
             }
             if let Some(name) = name {
                 let name = variable_name(name);
-                variables.insert(format!("{prefix}_SERVICE_PORT_{name}"), listener.to_string());
+                variables.insert(format!("{prefix}_SERVICE_PORT_{name}"), port.to_string());
             }
         }
     }
@@ -164,19 +168,21 @@ mod tests {
         let ports = json!({"ports": [{"port": 80, "name": "http-web"}, {"port": 9000, "name": "grpc"}]});
         let services = [service("my-cart", json!({}), ports)];
         let links = visible(&services, &pod(json!({"name": "p", "namespace": "shop"})));
-        let port_of = |_: &str, port: u16| Some(port + 20_000);
+        let way = |_: &str, port: u16| {
+            Some(Way { host: "localhost".to_owned(), address: "127.0.0.1".to_owned(), port: port + 20_000 })
+        };
         let wanted = [
             ("MY_CART_SERVICE_HOST", "127.0.0.1"),
             ("MY_CART_SERVICE_PORT", "20080"),
             ("MY_CART_SERVICE_PORT_GRPC", "29000"),
             ("MY_CART_SERVICE_PORT_HTTP_WEB", "20080"),
-            ("MY_CART_URL", "http://127.0.0.1:20080"),
+            ("MY_CART_URL", "http://localhost:20080"),
         ];
         let own = |pairs: &[(&str, &str)]| -> Variables {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
-        assert_eq!(variables(&links, Naming::All, port_of), own(&wanted));
-        assert_eq!(variables(&links, Naming::UrlOnly, port_of), own(&wanted[4..]));
+        assert_eq!(variables(&links, Naming::All, way), own(&wanted));
+        assert_eq!(variables(&links, Naming::UrlOnly, way), own(&wanted[4..]));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use super::probe::Finding;
 use super::service_names::Names;
 use super::{adopt, choice, support};
 use crate::events::EventType;
+use crate::service_network::Ways;
 
 /// Findings that wait for their worker: three probes of a few containers, a handful each.
 const FINDINGS_MAX: usize = 64;
@@ -61,6 +62,8 @@ pub(super) struct Worker {
     pub(super) is_ending: bool,
     pub(super) ports: Option<PodPorts>,
     pub(super) listeners: Option<PodListeners>,
+    /// How it reaches Services from an address of its own.
+    ways: Option<Ways>,
     /// Whether the annotation says what `ports` holds.
     is_annotated: bool,
     has_told_ignored: bool,
@@ -133,6 +136,7 @@ impl Worker {
             is_ending: false,
             ports: None,
             listeners: None,
+            ways: None,
             is_annotated: false,
             has_told_ignored: written.start_time.is_some(),
             n_starts: 0,
@@ -292,6 +296,9 @@ impl Worker {
                 () = self.shared.ctx.stop.cancelled() => return,
                 () = sleep_until(retry.failed()) => {}
             }
+        }
+        if let (Some(networks), Some(_)) = (&self.shared.ctx.service_networks, self.ways.take()) {
+            networks.leave(&self.id).await;
         }
     }
 

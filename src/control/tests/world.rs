@@ -109,6 +109,8 @@ impl World {
             client: client.clone(),
             runtimes: Runtimes::only(Arc::new(runtime.clone())),
             usual_runtime: UsualRuntime::Process,
+            service_network: None,
+            pods_dir: ports_dir.path().to_owned(),
             inlets_tx,
             table: table.clone(),
             services_tx,

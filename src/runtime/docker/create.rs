@@ -1,6 +1,7 @@
 //! What a container is made of: the plan in the daemon's words.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
@@ -15,6 +16,9 @@ use crate::container::{Bounds, ContainerPlan, Mount, MountSource, Security, Stdi
 /// What a log may take on disk, about as for processes: two files of 10 MB. The daemon rotates them.
 const LOG_FILE_MAX: &str = "10m";
 const LOG_FILES: &str = "2";
+
+/// Where a container's own names and addresses are read.
+pub(super) const HOSTS: &str = "/etc/hosts";
 
 /// The body of `POST /containers/create`.
 pub(super) fn body(
@@ -80,10 +84,12 @@ fn host_config(owner: (&Environment, &Owned), plan: &ContainerPlan, joined: &Joi
     if *is_unconfined {
         security.push("seccomp=unconfined".to_owned());
     }
+    // Whoever joins a network reads the files of who has it.
+    let mounts = plan.mounts.iter().filter(|mount| joined.own().is_some() || mount.path != Path::new(HOSTS));
     let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
     HostConfig {
         network_mode: Some(joined.network_mode()),
-        mounts: listed(&plan.mounts.iter().map(|mount| self::mount(owner, mount)).collect::<Vec<_>>()),
+        mounts: listed(&mounts.map(|mount| self::mount(owner, mount)).collect::<Vec<_>>()),
         log_config: Some(log_config()),
         memory,
         // Without swap, as in Kubernetes: the two are one bound.

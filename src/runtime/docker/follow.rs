@@ -13,6 +13,7 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, is_missing, words};
+use super::image::OwnImage;
 use super::inspected::state;
 use super::network::{Networks, Place};
 use super::owned::Environment;
@@ -34,6 +35,8 @@ pub(super) struct Followed {
     pub(super) environment: Environment,
     pub(super) world: Arc<World>,
     pub(super) networks: Arc<Networks>,
+    /// Of what Spur itself runs in containers.
+    pub(super) image: Arc<OwnImage>,
 }
 
 // === impl Followed ===

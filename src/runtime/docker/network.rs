@@ -5,7 +5,7 @@
 //! network of the engine nor a route of the machine. Addresses are chosen here as well, so that a
 //! pod keeps its own when a container of it is made anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard};
 
@@ -18,12 +18,12 @@ use super::owned::Environment;
 use super::subnet::{Subnet, routed};
 use crate::container::PodId;
 
-/// Where subnets are taken from: 256 networks of 253 pods. A part of 10.0.0.0/8 (RFC 1918) that no
-/// common tool has by default: Docker takes 172.17 to 172.31 and 192.168, kubeadm 10.96, k3s 10.42
-/// and 10.43, GKE 10.4 and up.
-pub(super) const RANGE: &str = "10.213.0.0/16";
-/// As long as a namespace's subnet is.
-const PREFIX_LEN: u32 = 24;
+/// Where subnets are taken from: 256 networks of 1,021 addresses, of pods and Services together. A part
+/// of 10.0.0.0/8 (RFC 1918) that no common tool has by default: Docker takes 172.17 to 172.31 and
+/// 192.168, kubeadm 10.96, k3s 10.42 and 10.43, GKE 10.4 and up.
+pub(super) const RANGE: &str = "10.212.0.0/14";
+/// As long as a namespace's subnet is. A bridge has 1,024 ports at most (`BR_MAX_PORTS` of Linux).
+const PREFIX_LEN: u32 = 22;
 /// Tries with another subnet, where somebody else was quicker or the engine knows better.
 const TRIES: usize = 8;
 
@@ -78,13 +78,15 @@ struct Known {
     /// By namespace.
     networks: HashMap<String, Network>,
     places: HashMap<PodId, Place>,
+    /// The addresses of Services, by the name of the network.
+    services: HashMap<String, BTreeSet<Ipv4Addr>>,
 }
 
 /// A network that is there.
 #[derive(Clone, Debug)]
-struct Network {
-    name: String,
-    subnet: Subnet,
+pub(super) struct Network {
+    pub(super) name: String,
+    pub(super) subnet: Subnet,
 }
 
 const NETWORK: &str = "spur.dev/network";
@@ -124,13 +126,42 @@ impl Networks {
         }
         let network = self.network(&pod.namespace).await?;
         let mut known = self.known();
-        let of_network = known.places.values().filter(|place| place.network == network.name);
-        let taken: Vec<Ipv4Addr> = of_network.map(|place| place.address).collect();
+        let taken = known.taken(&network);
         let Some(address) = network.subnet.hosts().find(|address| !taken.contains(address)) else {
             return Err(PlaceError::NoAddress { subnet: network.subnet, pod: pod.to_string() });
         };
         let place = Place { network: network.name, address, gateway: network.subnet.gateway() };
         Ok(known.places.entry(pod.clone()).or_insert(place).clone())
+    }
+
+    /// An address for a Service: this one, or the last that is free, while pods take the first.
+    pub(super) fn service_address(
+        &self,
+        network: &Network,
+        wanted: Option<Ipv4Addr>,
+    ) -> Result<Ipv4Addr, PlaceError> {
+        let mut known = self.known();
+        let taken = known.taken(network);
+        let free = || network.subnet.hosts_from_the_end().find(|address| !taken.contains(address));
+        let no_address = || PlaceError::NoAddress { subnet: network.subnet, pod: "of a Service".to_owned() };
+        let address = wanted.or_else(free).ok_or_else(no_address)?;
+        known.services.entry(network.name.clone()).or_default().insert(address);
+        Ok(address)
+    }
+
+    /// The Service is gone; its address is free.
+    pub(super) fn give_up_service(&self, network: &Network, address: Ipv4Addr) {
+        if let Some(addresses) = self.known().services.get_mut(&network.name) {
+            addresses.remove(&address);
+        }
+    }
+
+    /// No Service has an address there any more.
+    pub(super) fn give_up_services(&self, namespace: &str) {
+        let mut known = self.known();
+        if let Some(network) = known.networks.get(namespace).cloned() {
+            known.services.remove(&network.name);
+        }
     }
 
     /// A container of an earlier Spur has this place.
@@ -148,8 +179,7 @@ impl Networks {
         let _one_at_a_time = self.making.lock().await;
         let unused: Vec<(String, Network)> = {
             let known = self.known();
-            let is_used =
-                |network: &Network| known.places.values().any(|place| place.network == network.name);
+            let is_used = |network: &Network| !known.taken(network).is_empty();
             let unused = known.networks.iter().filter(|(_, network)| !is_used(network));
             unused.map(|(namespace, network)| (namespace.clone(), network.clone())).collect()
         };
@@ -162,7 +192,8 @@ impl Networks {
         Ok(())
     }
 
-    async fn network(&self, namespace: &str) -> Result<Network, PlaceError> {
+    /// The namespace's network, made where there is none.
+    pub(super) async fn network(&self, namespace: &str) -> Result<Network, PlaceError> {
         let _one_at_a_time = self.making.lock().await;
         if let Some(network) = self.known().networks.get(namespace) {
             return Ok(network.clone());
@@ -230,6 +261,17 @@ impl Networks {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().expect("no holder of this lock panics")
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    /// Every address of the network that somebody has.
+    fn taken(&self, network: &Network) -> BTreeSet<Ipv4Addr> {
+        let places = self.places.values().filter(|place| place.network == network.name);
+        let services = self.services.get(&network.name).into_iter().flatten().copied();
+        places.map(|place| place.address).chain(services).collect()
     }
 }
 

@@ -9,6 +9,8 @@ const ENVIRONMENT: &str = "spur.dev/environment";
 const POD_NAMESPACE: &str = "spur.dev/pod-namespace";
 const POD_NAME: &str = "spur.dev/pod-name";
 const POD_UID: &str = "spur.dev/pod-uid";
+/// On the holder of a namespace's Service addresses: the namespace.
+const HOLDER: &str = "spur.dev/holder";
 const CONTAINER: &str = "spur.dev/container";
 /// Which start of its container it is, counted from 0.
 const ATTEMPT: &str = "spur.dev/attempt";
@@ -80,6 +82,17 @@ impl Environment {
 
     pub(super) fn network_labels(&self, namespace: &str) -> HashMap<String, String> {
         let all = [(ENVIRONMENT, &*self.0), (POD_NAMESPACE, namespace)];
+        all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// What `docker ps` calls the holder of a namespace's Service addresses.
+    pub(super) fn holder(&self, namespace: &str) -> String {
+        format!("spur_holder_{namespace}_{}", self.short())
+    }
+
+    /// It is nobody's pod.
+    pub(super) fn holder_labels(&self, namespace: &str) -> HashMap<String, String> {
+        let all = [(ENVIRONMENT, &*self.0), (HOLDER, namespace)];
         all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 

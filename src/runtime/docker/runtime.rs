@@ -2,6 +2,7 @@
 //! goes in `end`.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,11 @@ use tokio_util::task::TaskTracker;
 
 use super::engine::{Engine, EngineError, is_missing, status, words};
 use super::follow::Followed;
+use super::holder::Holders;
+use super::image::OwnImage;
 use super::network::{Networks, Place, PlaceError};
 use super::owned::Environment;
+use super::pod_network::POD;
 use super::session::Failure;
 use super::world::{Known, World};
 use super::{logs, session};
@@ -25,6 +29,7 @@ use crate::interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
     StopError,
 };
+use crate::service_network::ServiceNetwork;
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
 
@@ -33,7 +38,19 @@ use crate::start_error::StartError;
 /// They go on when it is dropped: the next of the same [`Environment`] takes them over.
 pub struct DockerRuntime {
     shared: Arc<Shared>,
+    holders: Arc<Holders>,
     _stops_following: DropGuard,
+}
+
+/// What a [`DockerRuntime`] is opened with.
+#[derive(Clone, Debug)]
+pub struct DockerConfig {
+    /// Whose containers.
+    pub environment: Environment,
+    /// This program, of which Spur's own containers are made.
+    pub executable: PathBuf,
+    /// Where folders that are shared with containers are made.
+    pub dir: PathBuf,
 }
 
 pub(super) struct Shared {
@@ -51,9 +68,11 @@ impl DockerRuntime {
     ///
     /// # Errors
     /// The daemon does not say which there are.
-    pub async fn open(engine: Engine, environment: Environment) -> Result<Self, EngineError> {
+    pub async fn open(engine: Engine, config: DockerConfig) -> Result<Self, EngineError> {
+        let DockerConfig { environment, executable, dir } = config;
         let networks = Arc::new(Networks::new(engine.clone(), environment.clone()));
-        let ours = Followed { engine, environment, world: Arc::new(World::new()), networks };
+        let image = Arc::new(OwnImage::new(executable));
+        let ours = Followed { engine, environment, world: Arc::new(World::new()), networks, image };
         let read = ours.read_all().await;
         read.map_err(|error| EngineError::Unreachable {
             host: ours.engine.host().to_owned(),
@@ -61,8 +80,15 @@ impl DockerRuntime {
         })?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(ours.clone().follow_until(stop.clone()));
+        let holders = Arc::new(Holders::new(ours.clone(), dir.join("holders")));
         let shared = Arc::new(Shared { ours, turns: std::sync::Mutex::default(), tasks });
-        Ok(Self { shared, _stops_following: stop.drop_guard() })
+        Ok(Self { shared, holders, _stops_following: stop.drop_guard() })
+    }
+
+    /// Where its pods reach Services.
+    #[must_use]
+    pub fn service_network(&self) -> Arc<dyn ServiceNetwork> {
+        self.holders.clone()
     }
 
     /// Where a pod is, or will be when a container of it is started; the same until it is removed.
@@ -80,15 +106,20 @@ impl DockerRuntime {
     /// The first that could not be stopped; everything else has ended.
     pub async fn shutdown(&self, grace: Duration) -> Result<(), StopError> {
         let listed = self.shared.ours.world.list();
-        let running = listed.iter().filter(|listed| !listed.state.is_terminated());
-        let stops = running.map(|listed| self.shared.stop((&listed.pod, &listed.container), grace));
-        for stopped in futures::future::join_all(stops).await {
-            match stopped {
-                Ok(_) | Err(StopError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        let running: Vec<&Listed> = listed.iter().filter(|listed| !listed.state.is_terminated()).collect();
+        // Networks go when nobody is on them any more.
+        let (networks, others): (Vec<_>, Vec<_>) =
+            running.into_iter().partition(|listed| listed.container == POD);
+        let mut failure = None;
+        for (of, grace) in [(others, grace), (networks, Duration::ZERO)] {
+            let stops = of.iter().map(|listed| self.shared.stop((&listed.pod, &listed.container), grace));
+            let stopped = futures::future::join_all(stops).await;
+            let failed = stopped.into_iter().filter_map(Result::err);
+            failure =
+                failure.or(failed.into_iter().find(|error| !matches!(error, StopError::NotFound { .. })));
         }
-        Ok(())
+        self.holders.end().await;
+        failure.map_or(Ok(()), Err)
     }
 
     /// Removes the networks of namespaces that have no pods.

@@ -69,11 +69,10 @@ impl Shared {
         let owned = Owned { pod: pod.clone(), container: plan.name.clone(), attempt };
         let place = self.ours.networks.place(pod).await;
         let place = place.map_err(|error| refused(error.to_string(), plan))?;
-        if plan.shares_network {
-            let what = "a pod of several containers is not supported on Docker yet";
-            return Err(StartError::NotSupported { container: plan.name.clone(), what });
-        }
-        let joined = Joined::Own(place);
+        let joined = match plan.shares_network {
+            true => Joined::Pods { holder: self.pod_network(pod, plan, &place).await?, place },
+            false => Joined::Own(place),
+        };
         let id = self.create(&owned, (plan, image, &joined)).await?;
         self.ours.world.learn(&owned, (&id, plan.stdio), ContainerState::creating());
         self.run(&owned, (&id, plan)).await?;
@@ -165,7 +164,7 @@ impl Shared {
 
     /// Deletes the container that has this one's name, if it is ours: an interrupted start has left
     /// it before anybody knew its id.
-    async fn clear_away(
+    pub(super) async fn clear_away(
         &self,
         owned: &Owned,
         (name, plan): (&str, &ContainerPlan),
@@ -221,6 +220,6 @@ fn failed(error: &Error, plan: &ContainerPlan) -> StartError {
     refused(words(error), plan)
 }
 
-fn refused(found: String, plan: &ContainerPlan) -> StartError {
+pub(super) fn refused(found: String, plan: &ContainerPlan) -> StartError {
     StartError::Engine { container: plan.name.clone(), found }
 }

@@ -42,6 +42,19 @@ impl Subnet {
         (2..size).map(move |nth| Ipv4Addr::from_bits(self.base + nth))
     }
 
+    /// The same from the last to the first.
+    pub fn hosts_from_the_end(self) -> impl Iterator<Item = Ipv4Addr> {
+        let size = u32::MAX.checked_shr(self.prefix_len).unwrap_or(0);
+        (2..size).rev().map(move |nth| Ipv4Addr::from_bits(self.base + nth))
+    }
+
+    /// How many bits name the network.
+    #[must_use]
+    pub fn prefix_len(self) -> u8 {
+        // It is 32 at most.
+        u8::try_from(self.prefix_len).unwrap_or(32)
+    }
+
     /// The networks of this length in it, in order.
     pub fn parts(self, prefix_len: u32) -> impl Iterator<Item = Self> {
         let n_parts = 1_u32.checked_shl(prefix_len.saturating_sub(self.prefix_len)).unwrap_or(0);

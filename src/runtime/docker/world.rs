@@ -66,11 +66,6 @@ impl World {
         self.known().get(&(pod.clone(), container.to_owned())).map(Known::of)
     }
 
-    /// Whether the pod has containers of other names.
-    pub(super) fn has_others(&self, pod: &PodId, container: &str) -> bool {
-        self.known().keys().any(|(of, name)| of == pod && name != container)
-    }
-
     /// The starts of a container that nobody asks for any more.
     pub(super) fn stale(&self, pod: &PodId, container: &str) -> Vec<Arc<str>> {
         let known = self.known();

@@ -126,6 +126,7 @@ impl World {
             client: self.client.clone(),
             runtimes: Runtimes::only(self.runtime.clone()),
             usual_runtime: UsualRuntime::Process,
+            service_networks: None,
             events: Events::new(self.client.clone()),
             inlets_tx,
             table: self.table.clone(),

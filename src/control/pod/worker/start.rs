@@ -7,13 +7,17 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use spur_api::labels;
 use spur_runtime::ports::PortError;
-use spur_runtime::{ContainerPlan, NetworkError, PodNetwork, PullPolicy, StdinMode, StdioPlan, reason};
+use spur_runtime::{
+    ContainerPlan, Mount, MountSource, NetworkError, PodNetwork, PullPolicy, RuntimeKind, ServiceId,
+    StdinMode, StdioPlan, reason,
+};
 use tokio::time::Instant;
 
+use super::super::LOOPBACK;
 use super::super::bounds;
 use super::super::container::{Due, RETRY};
 use super::super::environment::{self, ConfigError, Sources, Variables};
-use super::super::links::{self, Link};
+use super::super::links::{self, Link, Way};
 use super::super::listeners::{ListenError, PodListeners};
 use super::super::ports::PodPorts;
 use super::super::probe::{Kind, Plan};
@@ -99,10 +103,16 @@ impl Worker {
         let services = services.list(&ListParams::default()).await.map_err(StartError::Read)?;
         self.known_services = services.iter().map(ResourceExt::name_any).collect();
         let links = links::visible(&services.items, &self.pod);
-        if network == PodNetwork::Shared {
-            let caller = links::caller(&self.pod);
-            let listeners = self.listeners.get_or_insert_with(|| PodListeners::new(caller));
-            listeners.open(&self.shared.listeners, &links).await?;
+        let caller = links::caller(&self.pod);
+        match (network, &self.shared.ctx.service_networks) {
+            (PodNetwork::Shared, _) => {
+                let listeners = self.listeners.get_or_insert_with(|| PodListeners::new(caller));
+                listeners.open(&self.shared.listeners, &links).await?;
+            }
+            (PodNetwork::Own { address, .. }, Some(networks)) => {
+                self.ways = Some(networks.join((&self.id, self.pod.clone()), caller, address).await?);
+            }
+            (PodNetwork::Own { .. }, None) => {}
         }
         Ok(links)
     }
@@ -200,27 +210,53 @@ impl Worker {
             hostname: of_pod.hostname.clone(),
             stop_signal: spec.lifecycle.as_ref().and_then(|hooks| hooks.stop_signal.clone()),
             shares_network: self.containers.len() > 1,
-            mounts: Vec::new(),
+            mounts: self.mounts(),
             bounds: bounds::bounds(spec),
             security: bounds::security(of_pod, spec),
         })
     }
 
+    /// Files from outside that every container sees.
+    fn mounts(&self) -> Vec<Mount> {
+        let hosts = self.ways.iter().map(|ways| Mount {
+            source: MountSource::Path(ways.hosts.clone()),
+            path: PathBuf::from("/etc/hosts"),
+            // As the kubelet's: an image may add to it while it runs.
+            is_read_only: false,
+        });
+        hosts.collect()
+    }
+
     /// What Spur sets by itself; the pod's own variables win over all of it.
     fn given(&self, spec: &Spec, links: &[Link]) -> Variables {
-        let port_of = |service: &str, port| self.listeners.as_ref()?.port(service, port);
-        let mut given = links::variables(links, links::naming(&self.pod), port_of);
-        let executable = &self.shared.ctx.executable;
-        given.insert("SPUR_EXE".to_owned(), executable.display().to_string());
-        let here = executable.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
-        let path = [self.shared.ctx.search_path.as_str(), &here];
-        let path: Vec<&str> = path.into_iter().filter(|part| !part.is_empty()).collect();
-        given.insert("PATH".to_owned(), path.join(":"));
+        let naming = links::naming(&self.pod);
+        let mut given = match &self.ways {
+            None => links::variables(links, naming, |service, port| {
+                let listener = self.listeners.as_ref()?.port(service, port)?;
+                Some(Way { host: LOOPBACK.to_owned(), address: LOOPBACK.to_owned(), port: listener })
+            }),
+            Some(ways) => links::variables(links, naming, |service, port| {
+                let address = ways.addresses.get(&ServiceId::new(&self.id.namespace, service))?;
+                Some(Way { host: service.to_owned(), address: address.to_string(), port })
+            }),
+        };
+        if self.kind == RuntimeKind::Process {
+            given.extend(self.of_this_machine());
+        }
         if let Some(sandbox) = self.pod.labels().get(labels::SANDBOX) {
             given.insert("SPUR_SANDBOX".to_owned(), sandbox.clone());
         }
         given.extend(self.ports.as_ref().map(|ports| ports.variables(spec)).unwrap_or_default());
         given
+    }
+
+    /// Where programs are, which an image knows for itself.
+    fn of_this_machine(&self) -> [(String, String); 2] {
+        let executable = &self.shared.ctx.executable;
+        let here = executable.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+        let path = [self.shared.ctx.search_path.as_str(), &here];
+        let path: Vec<&str> = path.into_iter().filter(|part| !part.is_empty()).collect();
+        [("SPUR_EXE".to_owned(), executable.display().to_string()), ("PATH".to_owned(), path.join(":"))]
     }
 
     /// Once in a pod's life.

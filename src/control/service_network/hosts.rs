@@ -1,0 +1,144 @@
+//! A pod's hosts file: itself, its `hostAliases`, and every Service that it sees.
+//!
+//! Source of the form: `pkg/kubelet/kubelet_pods.go`, `ensureHostsFile`. Names of Services are what
+//! cluster DNS has them by.
+
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::ResourceExt;
+use spur_api::labels;
+
+use super::{Addresses, Services};
+
+/// What every hosts file begins with, as the kubelet's does.
+const LOCAL: &str = "\
+# Kept by Spur: changes are lost.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+";
+
+/// The text of a pod's hosts file.
+pub(super) fn text((pod, address): (&Pod, Ipv4Addr), services: &Services, addresses: &Addresses) -> String {
+    let mut lines = LOCAL.to_owned();
+    let spec = pod.spec.as_ref();
+    let name = pod.name_any();
+    let hostname = spec.and_then(|spec| spec.hostname.as_deref()).unwrap_or(&name);
+    let own = match spec.and_then(|spec| spec.subdomain.as_deref()) {
+        Some(subdomain) => {
+            let namespace = pod.namespace().unwrap_or_default();
+            format!("{hostname}.{subdomain}.{namespace}.svc.cluster.local {hostname}")
+        }
+        None => hostname.to_owned(),
+    };
+    line(&mut lines, &address.to_string(), &own);
+    for alias in spec.iter().flat_map(|spec| spec.host_aliases.iter().flatten()) {
+        let names = alias.hostnames.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        line(&mut lines, &alias.ip, &names);
+    }
+    let namespace = pod.namespace().unwrap_or_default();
+    for (id, _) in services.iter().filter(|(_, service)| is_seen(service, pod)) {
+        let Some(address) = addresses.get(id) else { continue };
+        let full = format!("{}.{}", id.name, id.namespace);
+        let mut names = format!("{full}.svc.cluster.local {full}.svc {full}");
+        if *id.namespace == *namespace {
+            names = format!("{names} {}", id.name);
+        }
+        line(&mut lines, &address.to_string(), &names);
+    }
+    lines
+}
+
+/// A fork's own Services are seen by its sandbox only, as on every network.
+fn is_seen(service: &Service, pod: &Pod) -> bool {
+    let sandbox = service.labels().get(labels::SANDBOX);
+    sandbox.is_none_or(|sandbox| pod.labels().get(labels::SANDBOX) == Some(sandbox))
+}
+
+fn line(lines: &mut String, address: &str, names: &str) {
+    lines.push_str(address);
+    lines.push('\t');
+    lines.push_str(names);
+    lines.push('\n');
+}
+
+/// Writes the file where it is: a container has it mounted, and another file in its place would not be
+/// seen there. A reader may see the new beginning with the old end for a moment, each line whole or cut.
+pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(dir) = path.parent() {
+        // Whoever is in a container reads the file by its mount; on this machine it is the owner's.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    }
+    let mut file =
+        std::fs::OpenOptions::new().create(true).write(true).truncate(false).mode(0o644).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len().try_into().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use spur_runtime::ServiceId;
+
+    use super::*;
+
+    fn service(name: &str, namespace: &str, labels: Value) -> (ServiceId, Arc<Service>) {
+        let service = json!({"metadata": {"name": name, "namespace": namespace, "labels": labels}});
+        (ServiceId::new(namespace, name), Arc::new(serde_json::from_value(service).unwrap()))
+    }
+
+    #[test]
+    fn a_pod_finds_itself_its_aliases_and_the_services_it_sees() {
+        let services = Services::from([
+            service("cart", "shop", json!({})),
+            service("pay", "bank", json!({})),
+            service("try-cart", "shop", json!({"spur.dev/sandbox": "try"})),
+            service("unreached", "shop", json!({})),
+        ]);
+        let address = |last| Ipv4Addr::new(10, 212, 3, last);
+        let addresses = Addresses::from([
+            (ServiceId::new("shop", "cart"), address(254)),
+            (ServiceId::new("bank", "pay"), address(253)),
+            (ServiceId::new("shop", "try-cart"), address(252)),
+        ]);
+        let lines = |labels: Value| {
+            let pod = json!({
+                "metadata": {"name": "web-0", "namespace": "shop", "labels": labels},
+                "spec": {"containers": [], "subdomain": "web", "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}]},
+            });
+            let pod: Pod = serde_json::from_value(pod).unwrap();
+            let text = text((&pod, address(2)), &services, &addresses);
+            text.strip_prefix(LOCAL).expect("it begins like all").to_owned()
+        };
+        let seen = "\
+10.212.3.2\tweb-0.web.shop.svc.cluster.local web-0
+10.0.0.1\ta b
+10.212.3.253\tpay.bank.svc.cluster.local pay.bank.svc pay.bank
+10.212.3.254\tcart.shop.svc.cluster.local cart.shop.svc cart.shop cart
+";
+        assert_eq!(lines(json!({})), seen);
+        let own = "10.212.3.252\ttry-cart.shop.svc.cluster.local try-cart.shop.svc try-cart.shop try-cart\n";
+        assert_eq!(lines(json!({"spur.dev/sandbox": "try"})), format!("{seen}{own}"));
+    }
+
+    #[test]
+    fn a_file_is_written_where_it_is() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hosts/uid");
+        write(&path, "a long text\n").unwrap();
+        let before = std::fs::metadata(&path).unwrap().ino();
+        write(&path, "short\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "short\n");
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), before);
+    }
+}

@@ -1,0 +1,86 @@
+//! `trait ServiceNetwork`: addresses at which pods with addresses of their own reach Services.
+//! Which Services there are, and what happens on their listeners, is the caller's.
+
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::interface::NetworkError;
+
+/// Gives Services addresses on the networks of namespaces.
+pub trait ServiceNetwork: Send + Sync + 'static {
+    /// From now on pods of `namespace` reach exactly these Services, each at an address of its own
+    /// that it keeps. What was open and is wanted stays open; what is not wanted any more is closed.
+    fn serve<'a>(
+        &'a self,
+        namespace: &'a str,
+        wanted: Vec<WantedService>,
+    ) -> BoxFuture<'a, Result<Vec<ServedService>, NetworkError>>;
+
+    /// No pod of the namespace needs its network any more.
+    fn leave<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, ()>;
+
+    /// Changes when listeners were lost: whoever serves does it again.
+    fn lost(&self) -> watch::Receiver<u64>;
+}
+
+/// A Service by its namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId {
+    /// Its namespace, which need not be that of the pods that call it.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// How a port is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A Service that is to be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedService {
+    /// Which.
+    pub id: ServiceId,
+    /// At these ports.
+    pub ports: Vec<(u16, Transport)>,
+}
+
+/// A Service that can be reached.
+#[derive(Debug)]
+pub struct ServedService {
+    /// Which.
+    pub id: ServiceId,
+    /// Where.
+    pub address: Ipv4Addr,
+    /// The listeners that were opened just now, which take the places of earlier ones.
+    pub opened: Vec<(u16, ServiceSocket)>,
+    /// The ports that could not be opened, with the reason.
+    pub failed: Vec<(u16, String)>,
+}
+
+/// A listener of a Service's port.
+#[derive(Debug)]
+pub enum ServiceSocket {
+    /// Connections are accepted on it.
+    Tcp(TcpListener),
+    /// Datagrams come to it.
+    Udp(UdpSocket),
+}
+
+// === impl ServiceId ===
+
+impl ServiceId {
+    /// Names a Service.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
