@@ -34,7 +34,7 @@ pub use access_log::{AccessLogArgs, AccessLogEncoding};
 pub use apply::ApplyArgs;
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};
-pub use demo::DemoArgs;
+pub use demo::{DemoArgs, DemoRuntime};
 pub use explain::ExplainArgs;
 pub use get::GetArgs;
 pub use kubeconfig::KubeconfigArgs;

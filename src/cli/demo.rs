@@ -57,7 +57,7 @@ pub(crate) async fn run(args: &DemoArgs, environment: &Environment, console: &mu
     let stays = environment.is_stdout_terminal && !args.exit;
     let mut up = None;
     let shown = tokio::select! {
-        shown = show(environment, &scratch, &mut up, console) => shown.map_err(Early::Failed),
+        shown = show((args, environment), &scratch, &mut up, console) => shown.map_err(Early::Failed),
         ending = signals.next() => Err(Early::Signal(ending)),
     };
     let result = match shown {
@@ -83,19 +83,20 @@ pub(crate) async fn run(args: &DemoArgs, environment: &Environment, console: &mu
 
 /// Every step up to the report; the child is the caller's as soon as it runs.
 async fn show(
-    environment: &Environment,
+    (args, environment): (&DemoArgs, &Environment),
     scratch: &TempDir,
     up: &mut Option<Up>,
     console: &mut Console,
 ) -> Result<()> {
     console.talk("Starting a shop of five services in a temporary directory");
     let since = Instant::now();
-    let up = up.insert(child::start(&environment.executable, scratch.path())?);
+    let up = up.insert(child::start(&environment.executable, scratch.path(), args.runtime.flag())?);
     let ready = up.until_ready().await?;
     console.done(since, &format!("spur runs, with its API at {}", ready.api));
     let client = connect::connect_by(&ready.kubeconfig).await?;
 
-    let shop = fixtures::shop(client.namespace(), &environment.executable)?;
+    let shop =
+        fixtures::shop(client.namespace(), &fixtures::Program::of(args.runtime, &environment.executable))?;
     apply_all(&client, &shop).await?;
     let patience = Patience { timeout: READY_WITHIN, since };
     if let Err(error) = ready::until_ready(&client, &ready::awaited(&shop), patience, console).await {

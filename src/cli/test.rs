@@ -131,7 +131,7 @@ async fn prepare(
     };
 
     let since = Instant::now();
-    let up = running.up.insert(child::start(&environment.executable, scratch)?);
+    let up = running.up.insert(child::start(&environment.executable, scratch, "auto")?);
     let ready = up.until_ready().await?;
     running.ready = Some(ready.clone());
     let client = connect::connect_by(&ready.kubeconfig).await?;

@@ -35,6 +35,7 @@ mod subnet;
 mod world;
 
 pub use engine::{Engine, EngineError};
+pub use image::{SELF_IMAGE, SELF_PROGRAM};
 pub use network::{Place, PlaceError};
 pub use owned::Environment;
 pub use runtime::{DockerConfig, DockerRuntime};

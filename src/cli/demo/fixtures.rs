@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use crate::args::DemoRuntime;
 use crate::manifest::{self, Manifest};
 
 /// `fixtures/demo/*.yaml`; a test holds the list complete.
@@ -16,24 +17,41 @@ const SHOP: [(&str, &str); 5] = [
     ("recommendation.yaml", include_str!("../../../fixtures/demo/recommendation.yaml")),
 ];
 
-/// Where a workload names the program that it runs; each has one container.
-const PROGRAM: &str = "/spec/template/spec/containers/0/command/0";
+/// The container of a workload; each has one.
+const CONTAINER: &str = "/spec/template/spec/containers/0";
+
+/// An image of this executable, and where that is in it; `spur_runtime::docker` makes it.
+const SELF_IMAGE: &str = "spur.dev/self";
+const SELF_PROGRAM: &str = "/spur";
+
+/// What the shop's services run: this executable, whatever it is called, and not another `spur` in
+/// `PATH`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Program<'a> {
+    At(&'a Path),
+    InImage,
+}
 
 /// The sandbox that the demo creates.
 const SANDBOX: (&str, &str) = ("sandbox.yaml", include_str!("../../../fixtures/demo/sandbox.yaml"));
 
-/// The shop, in the order in which it is applied. Its services run from
-/// `executable`, whatever it is called, and not from another `spur` in `PATH`.
+/// The shop, in the order in which it is applied.
 ///
 /// # Errors
 /// When a fixture is no manifest, which tests exclude.
-pub(super) fn shop(namespace: &str, executable: &Path) -> Result<Vec<Manifest>> {
+pub(super) fn shop(namespace: &str, program: &Program<'_>) -> Result<Vec<Manifest>> {
     let mut all = Vec::new();
     for (name, text) in SHOP {
         all.extend(manifest::parse(name, text)?);
     }
-    for program in all.iter_mut().filter_map(|manifest| manifest.object.pointer_mut(PROGRAM)) {
-        *program = json!(executable.to_string_lossy());
+    for container in all.iter_mut().filter_map(|manifest| manifest.object.pointer_mut(CONTAINER)) {
+        match program {
+            Program::At(path) => container["command"][0] = json!(path.to_string_lossy()),
+            Program::InImage => {
+                container["command"][0] = json!(SELF_PROGRAM);
+                container["image"] = json!(SELF_IMAGE);
+            }
+        }
     }
     super::placed(all, namespace)
 }
@@ -46,6 +64,17 @@ pub(super) fn sandbox(namespace: &str) -> Result<Manifest> {
     let (name, text) = SANDBOX;
     let all = super::placed(manifest::parse(name, text)?, namespace)?;
     all.into_iter().next().context("the demo's sandbox fixture is empty")
+}
+
+// === impl Program ===
+
+impl<'a> Program<'a> {
+    pub(super) fn of(runtime: DemoRuntime, executable: &'a Path) -> Self {
+        match runtime {
+            DemoRuntime::Process => Self::At(executable),
+            DemoRuntime::Docker => Self::InImage,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -64,9 +93,15 @@ mod tests {
         let mut embedded: Vec<&str> = SHOP.iter().chain([&SANDBOX]).map(|(name, _)| *name).collect();
         embedded.sort_unstable();
         assert_eq!(names, embedded);
-        let shop = shop("default", Path::new("/x/spur-1.2")).unwrap();
-        let programs: Vec<_> = shop.iter().filter_map(|manifest| manifest.object.pointer(PROGRAM)).collect();
-        assert_eq!((shop.len(), programs), (10, vec![&json!("/x/spur-1.2"); 5]));
+        let check = |program: Program<'_>, wanted: (&str, serde_json::Value)| {
+            let shop = shop("default", &program).unwrap();
+            let containers = shop.iter().filter_map(|manifest| manifest.object.pointer(CONTAINER));
+            let programs: Vec<_> =
+                containers.map(|one| (one["command"][0].clone(), one["image"].clone())).collect();
+            assert_eq!((shop.len(), programs), (10, vec![(json!(wanted.0), wanted.1); 5]));
+        };
+        check(Program::At(Path::new("/x/spur-1.2")), ("/x/spur-1.2", json!(null)));
+        check(Program::InImage, ("/spur", json!("spur.dev/self")));
         assert_eq!(sandbox("default").unwrap().kind.kind, "Sandbox");
     }
 }

@@ -11,6 +11,12 @@ use tokio::sync::Mutex;
 
 use super::engine::{Engine, is_missing, words};
 
+/// The name by which a container asks for this image, for programs that are in this executable: its
+/// program is [`SELF_PROGRAM`].
+pub const SELF_IMAGE: &str = "spur.dev/self";
+/// The executable in it.
+pub const SELF_PROGRAM: &str = "/spur";
+
 /// The image, as soon as somebody needs it.
 #[derive(Debug)]
 pub(super) struct OwnImage {

@@ -9,6 +9,7 @@ use bollard::query_parameters::{
 
 use super::create;
 use super::engine::{is_missing, status, words};
+use super::image::SELF_IMAGE;
 use super::inspected::never_ran;
 use super::network::Place;
 use super::owned::Owned;
@@ -60,6 +61,15 @@ impl Shared {
         let _turn = turn.lock().await;
         let Some(image) = &plan.image else {
             return Err(StartError::NoImage { container: plan.name.clone() });
+        };
+        let own;
+        let image = match image.as_str() {
+            SELF_IMAGE => {
+                let name = self.ours.image.name(&self.ours.engine).await;
+                own = name.map_err(|why| refused(why, plan))?;
+                &own
+            }
+            _ => image,
         };
         if plan.security.must_not_be_root {
             self.check_user(image, plan).await?;
