@@ -34,9 +34,11 @@ mod field;
 mod links;
 mod listeners;
 mod notices;
+mod place;
 mod ports;
 mod probe;
 mod references;
+mod resource;
 mod service_names;
 mod support;
 

@@ -27,7 +27,7 @@ pub(crate) fn amount(object: &Value, pointer: &str, resource: &str) -> String {
 /// none, or too large to count.
 ///
 /// Source: `apimachinery/pkg/api/resource/{quantity,suffix}.go`.
-pub(crate) fn nanos(text: &str) -> Option<i128> {
+pub fn nanos(text: &str) -> Option<i128> {
     const ONE: i128 = 1_000_000_000;
     let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
