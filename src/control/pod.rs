@@ -40,7 +40,11 @@ mod probe;
 mod references;
 mod resource;
 mod service_names;
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker does not mount yet"))]
+mod set_up;
 mod support;
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker does not mount yet"))]
+mod volumes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
