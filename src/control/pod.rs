@@ -27,6 +27,8 @@ mod terminate;
 mod conditions;
 mod phase;
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker does not tell it yet"))]
+mod api_address;
 mod config_changes;
 mod environment;
 mod expand;
@@ -43,6 +45,8 @@ mod service_names;
 #[cfg_attr(not(test), expect(dead_code, reason = "the worker does not mount yet"))]
 mod set_up;
 mod support;
+#[cfg_attr(not(test), expect(dead_code, reason = "the worker asks for none yet"))]
+mod token;
 #[cfg_attr(not(test), expect(dead_code, reason = "the worker does not mount yet"))]
 mod volumes;
 
