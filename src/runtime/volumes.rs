@@ -54,6 +54,12 @@ pub enum VolumeError {
         /// As it was given.
         name: String,
     },
+    /// Somebody else may write there, or owns it: a place of this name may be theirs.
+    #[error("{} is not this user's alone", .path.display())]
+    Shared {
+        /// Which directory.
+        path: PathBuf,
+    },
     /// Something goes on making files where others are deleted.
     #[error("{} fills up while it is deleted", .path.display())]
     Busy {

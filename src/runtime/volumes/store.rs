@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::folder::{Folder, OWNER_ALL, Rights};
+use super::folder::{Folder, OWNER_ALL, Rights, mode_of};
 use super::write::{self, Change};
 use super::{Payload, VolumeError, delete};
 
@@ -52,9 +52,10 @@ pub struct Place {
 impl Volumes {
     /// Opens the two places, which are made for Spur's user alone if they are not there, and
     /// finishes deletions that were cut short. `memory` is left aside where it is not kept in memory.
+    /// Nothing else may be in them.
     ///
     /// # Errors
-    /// When a place can not be made, or not be read.
+    /// When a place can not be made, or is not this user's alone.
     pub fn open(disk: &Path, memory: Option<&Path>) -> Result<Self, VolumeError> {
         let disk = place(disk)?;
         let memory = memory.map(place).transpose()?.filter(Folder::is_in_memory);
@@ -151,13 +152,20 @@ impl Volumes {
     }
 }
 
+/// One that is there already has to be ours alone and no link: `/dev/shm` is everybody's, and what
+/// pods have left is deleted from here.
 fn place(path: &Path) -> Result<Folder, VolumeError> {
     let failed = |source| VolumeError::Io { what: "make", path: path.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(OWNER_ALL).create(path).map_err(failed)?;
     // The engine is given these paths, so they have to be whole ones.
-    let folder = Folder::open(&path.canonicalize().map_err(failed)?)?;
-    folder.give(Rights { mode: OWNER_ALL, owner: None, group: None })?;
-    Ok(folder)
+    let whole = std::path::absolute(path).map_err(failed)?;
+    let (Some(parent), Some(name)) = (whole.parent(), whole.file_name()) else {
+        return Err(VolumeError::Shared { path: whole });
+    };
+    let folder = Folder::open(&parent.canonicalize().map_err(failed)?)?.child(name)?;
+    let found = folder.stat_self()?;
+    let is_ours = found.st_uid == rustix::process::geteuid().as_raw() && mode_of(&found) & 0o077 == 0;
+    if is_ours { Ok(folder) } else { Err(VolumeError::Shared { path: folder.path }) }
 }
 
 // === impl VolumeId ===

@@ -216,6 +216,23 @@ fn memory_is_used_only_where_it_is_memory() {
 }
 
 #[test]
+fn a_place_is_ours_alone_and_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |name: &str, wanted: &str| {
+        let found = Volumes::open(&dir.path().join(name), None).unwrap_err().to_string();
+        assert!(found.ends_with(wanted), "{found}");
+    };
+    fs::create_dir_all(dir.path().join("own/sub")).unwrap();
+    fs::set_permissions(dir.path().join("own"), PermissionsExt::from_mode(0o700)).unwrap();
+    symlink("own", dir.path().join("link")).unwrap();
+    check("link", "link");
+    fs::create_dir(dir.path().join("open")).unwrap();
+    fs::set_permissions(dir.path().join("open"), PermissionsExt::from_mode(0o755)).unwrap();
+    check("open", "open is not this user's alone");
+    assert_eq!(Volumes::open(&dir.path().join("own"), None).unwrap().pods().unwrap().len(), 1);
+}
+
+#[test]
 fn names_that_lead_elsewhere_are_refused() {
     for (uid, volume) in [("..", "v"), ("", "v"), ("a/b", "v"), ("u", "../v"), ("u", "."), ("u", "a\0")] {
         assert!(matches!(VolumeId::new(uid, volume), Err(VolumeError::Name { .. })), "{uid:?} {volume:?}");
