@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -114,12 +114,11 @@ impl Settings {
             })
     }
 
-    /// The API server's address where this is a pod of a real cluster. Kubernetes
-    /// sets it in every pod
-    /// (<https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>);
-    /// on loopback it is no cluster's.
+    /// The API server's address where this pod has one of its own. Kubernetes sets it in every pod
+    /// (<https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/>), Spur's is a name
+    /// of the hosts file; on loopback it is no cluster's.
     pub(crate) fn cluster(&self) -> Option<IpAddr> {
-        let api_server: IpAddr = self.get("KUBERNETES_SERVICE_HOST")?.parse().ok()?;
+        let api_server = (self.get("KUBERNETES_SERVICE_HOST")?, 0).to_socket_addrs().ok()?.next()?.ip();
         (!api_server.is_loopback()).then_some(api_server)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn open(data: &Path, config: &Config, choice: RuntimeChoice) ->
         // The engine wants whole paths.
         let dir = std::path::absolute(data).context("failed to tell where the data directory is")?;
         let config = DockerConfig {
-            environment: environment(data)?,
+            environment: Environment::new(&environment_id(data)?),
             executable: config.environment.executable.clone(),
             dir: dir.join("docker"),
         };
@@ -60,7 +60,7 @@ enum Failure {
 }
 
 /// The environment's id, made at its first start.
-fn environment(data: &Path) -> Result<Environment> {
+pub(crate) fn environment_id(data: &Path) -> Result<String> {
     let id = identity::kept(&data.join("environment"), || Ok(uuid::Uuid::new_v4().to_string().into_bytes()))?;
-    Ok(Environment::new(String::from_utf8_lossy(&id).trim()))
+    Ok(String::from_utf8_lossy(&id).trim().to_owned())
 }

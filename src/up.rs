@@ -19,6 +19,7 @@ use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::process::{ProcessConfig, ProcessRuntime};
+use spur_runtime::volumes::Volumes;
 use spur_runtime::{Runtime, Runtimes};
 use spur_server::{Server, User};
 use spur_store::{Options, Store};
@@ -217,6 +218,15 @@ async fn open(data: &Path, config: &Config) -> Result<(Arc<Store>, Arc<ProcessRu
     Ok((Arc::new(store), Arc::new(runtime)))
 }
 
+/// Secrets lie in memory where the system has a place for that.
+fn open_volumes(data: &Path) -> Result<Volumes> {
+    let id = docker::environment_id(data)?;
+    let shared_memory = Path::new("/dev/shm");
+    let memory = shared_memory.is_dir().then(|| shared_memory.join(format!("spur-{id}")));
+    let volumes = Volumes::open(&data.join("volumes"), memory.as_deref());
+    volumes.context("failed to open the place for volumes")
+}
+
 /// Binds the port that was asked for, else the usual one, else, for scripts, a free one.
 fn bind(listen: IpAddr, asked: Option<u16>, usual: u16, output: UpOutput, flag: &str) -> Result<TcpListener> {
     let bound = spur_net::bind(SocketAddr::new(listen, asked.unwrap_or(usual)));
@@ -326,6 +336,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let serving = tokio::spawn(spur_net::serve(listening, service, api_limits, stop_server.clone()));
     write_kubeconfig(&addresses, &admin)?;
 
+    let volumes = open_volumes(data)?;
     let stop_control = CancellationToken::new();
     tokio::spawn(merge_facts(facts, (services_rx, ports_rx.clone()), facts_tx));
     let client = kube::Client::new(server.acting_as(User::controller("spur")), "default");
@@ -335,6 +346,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         runtimes,
         usual_runtime,
         service_network: docker.as_ref().ok().map(|docker| docker.service_network()),
+        volumes: Arc::new(volumes),
         pods_dir: std::path::absolute(data)?.join("docker"),
         inlets_tx: proxy.inlets(),
         table,

@@ -28,6 +28,7 @@ mod terminate;
 mod conditions;
 mod phase;
 
+mod api_address;
 mod bounds;
 mod config_changes;
 mod environment;
@@ -36,11 +37,16 @@ mod field;
 mod links;
 mod listeners;
 mod notices;
+mod place;
 mod ports;
 mod probe;
 mod references;
+mod resource;
 mod service_names;
+mod set_up;
 mod support;
+mod token;
+mod volumes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +57,7 @@ use spur_net::Inlet;
 use spur_route::RoutingTable;
 use spur_runtime::Runtimes;
 use spur_runtime::ports::PortAllocator;
+use spur_runtime::volumes::Volumes;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +75,8 @@ pub(crate) struct Context {
     pub(crate) runtimes: Runtimes,
     /// Which of them, where a pod does not say.
     pub(crate) usual_runtime: UsualRuntime,
+    /// Where volumes of pods are made.
+    pub(crate) volumes: Arc<Volumes>,
     /// Where pods with addresses of their own reach Services.
     pub(crate) service_networks: Option<Arc<ServiceNetworks>>,
     /// Where events go.

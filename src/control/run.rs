@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use spur_net::Inlet;
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
+use spur_runtime::volumes::Volumes;
 use spur_runtime::{Runtimes, ServiceNetwork};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub service_network: Option<Arc<dyn ServiceNetwork>>,
     /// Where files of pods are made.
     pub pods_dir: PathBuf,
+    /// Where volumes of pods are made.
+    pub volumes: Arc<Volumes>,
     /// pod worker -- the listeners of each pod --> proxy
     pub inlets_tx: mpsc::Sender<Inlet>,
     /// What the proxy routes by; replaced whole.
@@ -99,6 +102,7 @@ pub async fn run(parts: Parts) {
         client: parts.client.clone(),
         runtimes: parts.runtimes.clone(),
         usual_runtime: parts.usual_runtime,
+        volumes: parts.volumes.clone(),
         service_networks: service_networks.clone(),
         events: events.clone(),
         inlets_tx: parts.inlets_tx.clone(),

@@ -87,8 +87,6 @@ pub enum MountSource {
     Path(PathBuf),
     /// A volume of the runtime's own that outlives pods, by its name.
     Volume(String),
-    /// Memory that all containers of the pod share, by a name in the pod; bytes at most.
-    Memory(String, Option<u64>),
 }
 
 /// What a container may use; `None`: as much as there is.

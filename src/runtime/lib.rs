@@ -13,9 +13,10 @@
 //!
 //! The crate knows plain structs, no Kubernetes types: the caller resolves the
 //! environment, chooses ports and restarts what ended. It opens no listener
-//! and routes nothing. Beside the runtimes stand the two things a pod worker
+//! and routes nothing. Beside the runtimes stand the things a pod worker
 //! needs with them: [`ports`] (a loopback port nobody else gets) and [`probe`]
-//! (one try of a readiness or liveness check).
+//! (one try of a readiness or liveness check); and [`volumes`], the directories and
+//! files that containers are given.
 //!
 //! | | process runtime | Docker runtime |
 //! |---|---|---|
@@ -41,6 +42,7 @@ pub mod fake;
 pub mod ports;
 pub mod probe;
 pub mod process;
+pub mod volumes;
 
 mod log;
 

@@ -1,7 +1,9 @@
-//! What other objects decide about a new pod: its priority and its account; and how long it
-//! stays on a node that fails.
+//! What other objects decide about a new pod: its priority and its account; how long it stays on a
+//! node that fails; and what its programs reach the API with.
 //!
 //! Source: `plugin/pkg/admission/{priority,serviceaccount,defaulttolerationseconds}`.
+
+mod api_access;
 
 use serde_json::{Value, json};
 use spur_api::{Status, meta};
@@ -10,6 +12,7 @@ use crate::object;
 use crate::path::Target;
 use crate::served::Served;
 use crate::state::State;
+use crate::verbs::create::generated;
 
 /// The account that a pod runs as unless it says otherwise. It is there a moment after its
 /// namespace, so nobody waits for it.
@@ -28,20 +31,25 @@ pub(crate) fn admit_create(state: &State, target: &Target, pod: &mut Value) -> R
     }
     let refused = |why: String| Status::forbidden("", "pods", meta::name(pod), &why);
     let namespace = target.namespace.as_deref();
-    let account = meta::text(pod, "/spec/serviceAccountName");
-    if !matches!(account, "" | DEFAULT_ACCOUNT) {
-        let accounts = Served::bundled("", "v1", "serviceaccounts");
-        if object::find(state, &accounts, namespace, account)?.is_none() {
-            let place = namespace.unwrap_or_default();
-            return Err(refused(format!(
-                "error looking up service account {place}/{account}: serviceaccount \"{account}\" not found"
-            )));
-        }
+    let account = match meta::text(pod, "/spec/serviceAccountName") {
+        "" => DEFAULT_ACCOUNT,
+        named => named,
+    };
+    let accounts = Served::bundled("", "v1", "serviceaccounts");
+    let found = object::find(state, &accounts, namespace, account)?;
+    if found.is_none() && account != DEFAULT_ACCOUNT {
+        let place = namespace.unwrap_or_default();
+        return Err(refused(format!(
+            "error looking up service account {place}/{account}: serviceaccount \"{account}\" not found"
+        )));
     }
     let class = priority_class(state, meta::text(pod, "/spec/priorityClassName")).map_err(refused)?;
     let spec = priority_fields(&pod["spec"], class.as_ref()).map_err(refused)?;
     pod["spec"] = spec;
     tolerate_failing_nodes(&mut pod["spec"]);
+    if api_access::is_wanted(&pod["spec"], found.as_ref().map(|account| &account.value)) {
+        api_access::add(&mut pod["spec"], &generated(api_access::VOLUME_PREFIX));
+    }
     Ok(())
 }
 

@@ -13,7 +13,10 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::ResourceExt;
 
-use super::{expand::expand, field};
+use super::expand::expand;
+use super::field;
+use super::place::Place;
+use super::resource::{self, ResourceError};
 
 /// Names and values; each name once.
 pub(super) type Variables = BTreeMap<String, String>;
@@ -26,6 +29,13 @@ pub(super) struct Sources<'a> {
     pub(super) config_maps: &'a BTreeMap<String, ConfigMap>,
     /// Those of the pod's namespace that exist, among the ones it names.
     pub(super) secrets: &'a BTreeMap<String, Secret>,
+}
+
+/// Of what and where one container's variables are made.
+struct Here<'a> {
+    container: &'a Container,
+    sources: &'a Sources<'a>,
+    place: &'a Place,
 }
 
 /// Why a container cannot be made, for now.
@@ -43,20 +53,26 @@ pub(super) enum ConfigError {
     NotText { namespace: String, name: String, key: String },
     #[error("unsupported fieldPath: {path}")]
     Field { path: String },
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    #[error("`{field}` of variable `{variable}` is not supported")]
+    NotSupported { variable: String, field: &'static str },
 }
 
-/// All variables of a container.
+/// All variables of a container that runs at this place.
 pub(super) fn variables(
     container: &Container,
     given: &Variables,
     sources: &Sources<'_>,
+    place: &Place,
 ) -> Result<Variables, ConfigError> {
+    let here = Here { container, sources, place };
     let mut own = Variables::new();
     for source in container.env_from.iter().flatten() {
         own.extend(all_of(source, sources)?);
     }
     for variable in container.env.iter().flatten() {
-        if let Some(value) = value_of(variable, &own, given, sources)? {
+        if let Some(value) = value_of(variable, &own, given, &here)? {
             own.insert(variable.name.clone(), value);
         }
     }
@@ -104,11 +120,11 @@ fn value_of(
     variable: &EnvVar,
     own: &Variables,
     given: &Variables,
-    sources: &Sources<'_>,
+    here: &Here<'_>,
 ) -> Result<Option<String>, ConfigError> {
     let value = variable.value.as_deref().unwrap_or("");
     match &variable.value_from {
-        Some(from) if value.is_empty() => value_from(from, sources),
+        Some(from) if value.is_empty() => value_from(&variable.name, from, here),
         Some(_) | None => {
             let lookup = |name: &str| own.get(name).or_else(|| given.get(name)).map(String::as_str);
             Ok(Some(expand(value, lookup)))
@@ -116,10 +132,11 @@ fn value_of(
     }
 }
 
-fn value_from(from: &EnvVarSource, sources: &Sources<'_>) -> Result<Option<String>, ConfigError> {
+fn value_from(name: &str, from: &EnvVarSource, here: &Here<'_>) -> Result<Option<String>, ConfigError> {
+    let Here { container, sources, place } = here;
     if let Some(reference) = &from.field_ref {
         let path = &reference.field_path;
-        let value = field::value(sources.pod, path);
+        let value = field::of_variable(sources.pod, path, place);
         return value.map(Some).ok_or_else(|| ConfigError::Field { path: path.clone() });
     }
     if let Some(reference) = &from.config_map_key_ref {
@@ -128,8 +145,15 @@ fn value_from(from: &EnvVarSource, sources: &Sources<'_>) -> Result<Option<Strin
     if let Some(reference) = &from.secret_key_ref {
         return secret_key(reference, sources);
     }
-    // `support` has refused the other sources before anything is started.
-    Ok(None)
+    if let Some(selector) = &from.resource_field_ref {
+        let value = resource::of_container(container, sources.pod, selector, &place.allocatable)?;
+        return Ok(Some(value));
+    }
+    if from.file_key_ref.is_some() {
+        return Err(ConfigError::NotSupported { variable: name.to_owned(), field: "valueFrom.fileKeyRef" });
+    }
+    // No source at all, which Kubernetes gives an empty value.
+    Ok(Some(String::new()))
 }
 
 fn config_map_key(
@@ -208,7 +232,7 @@ mod tests {
             ("PORT".to_owned(), "20001".to_owned()),
             ("CART_URL".to_owned(), "http://127.0.0.1:4000".to_owned()),
         ]);
-        variables(&container, &given, &sources).map_err(|error| error.to_string())
+        variables(&container, &given, &sources, &Place::shared()).map_err(|error| error.to_string())
     }
 
     fn check(env: Value, name: &str, wanted: Option<&str>) {
@@ -247,6 +271,10 @@ mod tests {
         let field =
             json!([{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}}]);
         check(field, "A", Some("cart"));
+        let address = json!([{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]);
+        check(address, "A", Some("127.0.0.1"));
+        let request = json!([{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}}]);
+        check(request, "A", Some("0"));
         let missing = json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x", "key": "y", "optional": true}}}]);
         check(missing, "A", None);
     }
@@ -288,6 +316,14 @@ mod tests {
             "key BYTES in Secret shop/token holds bytes that are no text (UTF-8)",
         );
         check_error(env(json!({"fieldRef": {"fieldPath": "spec.x"}})), "unsupported fieldPath: spec.x");
+        check_error(
+            env(json!({"resourceFieldRef": {"resource": "limits.gpu"}})),
+            "unsupported container resource : limits.gpu",
+        );
+        check_error(
+            env(json!({"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}})),
+            "`valueFrom.fileKeyRef` of variable `A` is not supported",
+        );
         check_error(
             json!({"name": "a", "envFrom": [{"configMapRef": {"name": "x"}}]}),
             "configmap \"x\" not found",

@@ -173,12 +173,9 @@ mod tests {
 
     #[test]
     fn what_would_change_the_pod_is_refused_by_name() {
-        check_spec("volumes", json!([{"name": "v", "emptyDir": {}}]), "`spec.volumes` is not");
         check_spec("hostNetwork", json!(true), "`spec.hostNetwork` is not");
         check_spec("hostPID", json!(true), "`spec.hostPID` is not");
         check_spec("activeDeadlineSeconds", json!(5), "`spec.activeDeadlineSeconds` is not");
-        let mount = json!([{"name": "v", "mountPath": "/v"}]);
-        check_container("volumeMounts", mount, "`volumeMounts` of container `a` is not");
         check_container("securityContext", json!({"privileged": true}), "`securityContext.privileged` of");
         check_container("ports", json!([{"containerPort": 80, "hostPort": 80}]), "`ports[].hostPort` of");
         check_container(
@@ -192,8 +189,9 @@ mod tests {
             https,
             "`startupProbe, livenessProbe, readinessProbe: httpGet.scheme HTTPS` of",
         );
-        let from = json!([{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]);
-        check_container("env", from, "`env[].valueFrom.resourceFieldRef` of");
+        let from =
+            json!([{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]);
+        check_container("env", from, "`env[].valueFrom.fileKeyRef` of");
     }
 
     #[test]

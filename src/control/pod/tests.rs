@@ -9,6 +9,7 @@ mod processes;
 mod restart;
 mod services;
 mod start;
+mod tokens;
 mod world;
 
 use std::sync::{Arc, LazyLock};

@@ -7,6 +7,7 @@ mod findings;
 mod order;
 mod resume;
 mod start;
+mod volumes;
 mod written;
 
 use std::collections::BTreeSet;
@@ -64,6 +65,7 @@ pub(super) struct Worker {
     pub(super) listeners: Option<PodListeners>,
     /// How it reaches Services from an address of its own.
     ways: Option<Ways>,
+    volumes: volumes::PodVolumes,
     /// Whether the annotation says what `ports` holds.
     is_annotated: bool,
     has_told_ignored: bool,
@@ -96,6 +98,8 @@ pub(super) struct Retry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Again,
+    /// What volumes are made of may be another.
+    VolumesAgain,
     /// Everything stops; what runs is left to the runtime.
     Stop,
 }
@@ -137,6 +141,7 @@ impl Worker {
             ports: None,
             listeners: None,
             ways: None,
+            volumes: volumes::PodVolumes::default(),
             is_annotated: false,
             has_told_ignored: written.start_time.is_some(),
             n_starts: 0,
@@ -161,16 +166,28 @@ impl Worker {
     /// Until the pod is gone, or everything stops.
     pub(super) async fn run(mut self) {
         self.refuse();
+        let mut is_stale = false;
         loop {
             let seen = self.pod_rx.borrow_and_update().clone();
             match seen {
                 Seen::Gone => return self.clean_up().await,
-                Seen::There(pod) => self.pod = pod,
+                Seen::There(pod) => {
+                    // Labels and annotations may be files.
+                    if pod.metadata.labels != self.pod.metadata.labels
+                        || pod.metadata.annotations != self.pod.metadata.annotations
+                    {
+                        is_stale = true;
+                    }
+                    self.pod = pod;
+                }
             }
             if self.pod.metadata.deletion_timestamp.is_some() {
                 return self.terminate().await;
             }
             self.retry.at = None;
+            if is_stale {
+                self.update_volumes().await;
+            }
             self.observe();
             self.resume().await;
             self.end_sidecars();
@@ -178,8 +195,10 @@ impl Worker {
             self.start_what_is_due().await;
             self.report().await;
             self.let_go_when_over();
-            if self.wait().await == Next::Stop {
-                return;
+            match self.wait().await {
+                Next::Stop => return,
+                Next::Again => is_stale = false,
+                Next::VolumesAgain => is_stale = true,
             }
         }
     }
@@ -266,6 +285,7 @@ impl Worker {
         let dues = (0..self.containers.len()).filter(|idx| self.is_next(*idx));
         let dues = dues.filter_map(|idx| self.containers[idx].due_at());
         let due = dues.chain(self.retry.at).min();
+        let (has_live_volumes, tokens_due) = (self.has_live_volumes(), self.tokens_due_at());
         tokio::select! {
             () = self.shared.ctx.stop.cancelled() => return Next::Stop,
             changed = self.pod_rx.changed() => {
@@ -275,12 +295,16 @@ impl Worker {
             }
             () = self.wake.notified() => {}
             Some(finding) = self.findings_rx.recv() => self.found(finding),
-            _ = self.config_rx.changed(), if waits_for_config => {
+            _ = self.config_rx.changed(), if waits_for_config || has_live_volumes => {
                 self.containers.iter_mut().for_each(Container::config_has_changed);
+                return Next::VolumesAgain;
             }
             _ = self.names_rx.changed(), if is_backing_off => {}
             Some(_) = self.stops.join_next() => {}
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            () = sleep_until(tokens_due.unwrap_or_else(Instant::now)), if tokens_due.is_some() => {
+                return Next::VolumesAgain;
+            }
         }
         Next::Again
     }
@@ -300,6 +324,7 @@ impl Worker {
         if let (Some(networks), Some(_)) = (&self.shared.ctx.service_networks, self.ways.take()) {
             networks.leave(&self.id).await;
         }
+        self.remove_volumes().await;
     }
 
     pub(super) fn tell(&self, container: &str, type_: EventType, reason: &'static str, message: String) {

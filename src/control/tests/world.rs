@@ -111,6 +111,10 @@ impl World {
             usual_runtime: UsualRuntime::Process,
             service_network: None,
             pods_dir: ports_dir.path().to_owned(),
+            volumes: Arc::new(
+                spur_runtime::volumes::Volumes::open(&ports_dir.path().join("volumes"), None)
+                    .expect("volumes"),
+            ),
             inlets_tx,
             table: table.clone(),
             services_tx,

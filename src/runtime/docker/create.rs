@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
-    Mount as DockerMount, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig,
+    Mount as DockerMount, MountType, MountVolumeOptions, NetworkingConfig,
 };
 
 use super::network::Place;
@@ -114,26 +114,15 @@ fn mount((environment, owned): (&Environment, &Owned), mount: &Mount) -> DockerM
         read_only: Some(*is_read_only),
         ..DockerMount::default()
     };
-    let volume = |name: String, options: Option<HashMap<String, String>>| DockerMount {
-        volume_options: Some(MountVolumeOptions {
-            labels: Some(environment.volume_labels(&owned.pod, options.is_some())),
-            driver_config: options.map(|options| MountVolumeOptionsDriverConfig {
-                name: Some("local".to_owned()),
-                options: Some(options),
-            }),
-            ..MountVolumeOptions::default()
-        }),
-        ..of(MountType::VOLUME, name)
-    };
     match source {
         MountSource::Path(path) => of(MountType::BIND, path.to_string_lossy().into_owned()),
-        MountSource::Volume(name) => volume(environment.volume(&owned.pod.namespace, name), None),
-        MountSource::Memory(name, bytes_max) => {
-            let size = bytes_max.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
-            let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", &format!("mode=1777{size}"))];
-            let options = options.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            volume(environment.memory(&owned.pod, name), Some(HashMap::from(options)))
-        }
+        MountSource::Volume(name) => DockerMount {
+            volume_options: Some(MountVolumeOptions {
+                labels: Some(environment.network_labels(&owned.pod.namespace)),
+                ..MountVolumeOptions::default()
+            }),
+            ..of(MountType::VOLUME, environment.volume(&owned.pod.namespace, name))
+        },
     }
 }
 

@@ -101,20 +101,6 @@ impl Environment {
         format!("spur_{namespace}_{name}_{}", self.short())
     }
 
-    /// What it calls the memory that a pod's containers share.
-    pub(super) fn memory(&self, pod: &PodId, name: &str) -> String {
-        format!("spur_{}_{name}_{}", pod.uid, self.short())
-    }
-
-    /// Of what goes with its pod; without the pod: of what stays.
-    pub(super) fn volume_labels(&self, pod: &PodId, goes_with_pod: bool) -> HashMap<String, String> {
-        let mut labels = self.network_labels(&pod.namespace);
-        if goes_with_pod {
-            labels.insert(POD_UID.to_owned(), pod.uid.to_string());
-        }
-        labels
-    }
-
     /// Enough of the id to tell environments of one machine apart.
     fn short(&self) -> &str {
         self.0.get(..8).unwrap_or(&self.0)

@@ -192,3 +192,26 @@ async fn what_lies_behind_a_proxy_is_said_not_to_be_reached() {
         assert!(said.contains("proxy is not supported yet"), "{path}: {said}");
     }
 }
+
+#[tokio::test]
+async fn a_pod_reaches_the_api_unless_it_or_its_account_says_otherwise() {
+    let world = world().await;
+    let made = world.post(PODS, &pod("plain")).await.expect(201);
+    let name = made["spec"]["volumes"][0]["name"].as_str().unwrap();
+    assert!(name.starts_with("kube-api-access-"), "{name}");
+    assert_eq!(made["spec"]["containers"][0]["volumeMounts"][0]["name"], name);
+    let stored = world.get(&format!("{PODS}/plain")).await.expect(200);
+    assert_eq!(stored["spec"], made["spec"]);
+
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "quiet"},
+        "automountServiceAccountToken": false,
+    });
+    world.post("/api/v1/namespaces/default/serviceaccounts", &account).await.expect(201);
+    let mut quiet = pod("quiet");
+    quiet["spec"]["serviceAccountName"] = json!("quiet");
+    assert!(world.post(PODS, &quiet).await.expect(201)["spec"].get("volumes").is_none());
+    let mut silent = pod("silent");
+    silent["spec"]["automountServiceAccountToken"] = json!(false);
+    assert!(world.post(PODS, &silent).await.expect(201)["spec"].get("volumes").is_none());
+}

@@ -119,7 +119,7 @@ impl Created {
 }
 
 /// Five characters that spell nothing (`apimachinery/pkg/util/rand`).
-fn generated(base: &str) -> String {
+pub(crate) fn generated(base: &str) -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let mut name: String = base.chars().take(NAME_BASE_MAX).collect();
     let mut random = rand::rng();

@@ -23,17 +23,15 @@ const fn of_container(
     Capability { field, is_asked: Asks::OfContainer(is_asked), process, docker }
 }
 
+/// Where the server mounts the token of every pod's account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 const TAKE_AWAY: super::Support = Refused("take it away");
 
 /// Fields of pods, then of containers.
 pub(in crate::pod) const CAPABILITIES: [Capability; 35] = [
     of_pod("initContainers", |spec| some(spec.init_containers.as_ref()), Works, Works),
-    of_pod(
-        "volumes",
-        |spec| some(spec.volumes.as_ref()),
-        Refused("pass configuration through `env` and `envFrom`; files are this machine's own"),
-        Refused("pass configuration through `env` and `envFrom`"),
-    ),
+    of_pod("volumes", |spec| some(spec.volumes.as_ref()), Works, Works),
     of_pod(
         "hostNetwork",
         |spec| spec.host_network == Some(true),
@@ -68,12 +66,7 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 35] = [
     of_pod("hostname", |spec| spec.hostname.is_some(), LeftOut, Works),
     of_pod("subdomain", |spec| spec.subdomain.is_some(), LeftOut, LeftOut),
     of_pod("resources", |spec| spec.resources.is_some(), LeftOut, LeftOut),
-    of_container(
-        "volumeMounts",
-        |container| some(container.volume_mounts.as_ref()),
-        Refused("pass configuration through `env`; files are this machine's own"),
-        Refused("pass configuration through `env`"),
-    ),
+    of_container("volumeMounts", has_mounts, LeftOut, Works),
     of_container("volumeDevices", |container| some(container.volume_devices.as_ref()), TAKE_AWAY, TAKE_AWAY),
     of_container("image", |container| some_text(container.image.as_ref()), Works, Works),
     of_container(
@@ -99,8 +92,8 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 35] = [
     of_container(
         "env[].valueFrom.resourceFieldRef",
         |container| refers(container, |from| from.resource_field_ref.is_some()),
-        Refused("write the value itself"),
-        Refused("write the value itself"),
+        Works,
+        Works,
     ),
     of_container(
         "env[].valueFrom.fileKeyRef",
@@ -171,6 +164,12 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 35] = [
 
 fn some<T>(list: Option<&Vec<T>>) -> bool {
     list.is_some_and(|list| !list.is_empty())
+}
+
+/// Whether a user has written any: that of the service account is the server's.
+fn has_mounts(container: &Container) -> bool {
+    let mounts = container.volume_mounts.iter().flatten();
+    mounts.into_iter().any(|mount| mount.mount_path != SERVICE_ACCOUNT)
 }
 
 fn some_text(text: Option<&String>) -> bool {

@@ -127,6 +127,9 @@ impl World {
             runtimes: Runtimes::only(self.runtime.clone()),
             usual_runtime: UsualRuntime::Process,
             service_networks: None,
+            volumes: Arc::new(
+                spur_runtime::volumes::Volumes::open(&self.tmp.path().join("volumes"), None).unwrap(),
+            ),
             events: Events::new(self.client.clone()),
             inlets_tx,
             table: self.table.clone(),

@@ -14,16 +14,19 @@ use spur_runtime::{
 use tokio::time::Instant;
 
 use super::super::LOOPBACK;
+use super::super::api_address::{self, ApiAddress};
 use super::super::bounds;
 use super::super::container::{Due, RETRY};
 use super::super::environment::{self, ConfigError, Sources, Variables};
 use super::super::links::{self, Link, Way};
 use super::super::listeners::{ListenError, PodListeners};
+use super::super::place::Place;
 use super::super::ports::PodPorts;
 use super::super::probe::{Kind, Plan};
 use super::super::references::{self, References};
 use super::super::support;
 use super::Worker;
+use super::volumes::NoMount;
 use crate::events::EventType;
 
 /// Why nothing can be started, through no fault of the pod.
@@ -38,6 +41,15 @@ pub(super) enum StartError {
     Port(#[from] PortError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+}
+
+/// Why a container cannot be made, for now.
+#[derive(Debug, thiserror::Error)]
+enum NoPlan {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Mount(#[from] NoMount),
 }
 
 /// What every container of the pod needs.
@@ -67,6 +79,9 @@ impl Worker {
             Ok(surroundings) => surroundings,
             Err(error) => return self.hold(&due, &error),
         };
+        if let Err(error) = self.make_volumes(&surroundings.references).await {
+            return self.hold_for_volumes(&due, &error);
+        }
         self.tell_what_is_ignored();
         // Side by side: the write takes as long as a start.
         let annotation = self.annotation();
@@ -136,7 +151,7 @@ impl Worker {
 
     async fn start(&mut self, idx: usize, surroundings: &Surroundings) {
         let Some(spec) = self.spec(idx) else { return };
-        let plan = match self.plan(&spec, surroundings) {
+        let plan = match self.plan(&spec, surroundings).await {
             Ok(plan) => plan,
             Err(error) => return self.config_missing(idx, &error),
         };
@@ -183,7 +198,7 @@ impl Worker {
         self.pod.spec.as_ref().and_then(|spec| support::containers(spec).nth(idx)).cloned()
     }
 
-    fn config_missing(&mut self, idx: usize, error: &ConfigError) {
+    fn config_missing(&mut self, idx: usize, error: &NoPlan) {
         let message = error.to_string();
         let until = Instant::now() + RETRY;
         let container = &mut self.containers[idx];
@@ -192,10 +207,15 @@ impl Worker {
         self.tell(&name, EventType::Warning, "Failed", format!("Error: {message}"));
     }
 
-    fn plan(&self, spec: &Spec, surroundings: &Surroundings) -> Result<ContainerPlan, ConfigError> {
+    async fn plan(&self, spec: &Spec, surroundings: &Surroundings) -> Result<ContainerPlan, NoPlan> {
         let References { config_maps, secrets } = &surroundings.references;
         let sources = Sources { pod: &self.pod, config_maps, secrets };
-        let variables = environment::variables(spec, &self.given(spec, &surroundings.links), &sources)?;
+        let variables =
+            environment::variables(spec, &self.given(spec, &surroundings.links), &sources, &self.place())?;
+        let mut mounts = self.own_mounts();
+        if self.kind == RuntimeKind::Docker {
+            mounts.extend(self.volume_mounts(spec, &variables).await?);
+        }
         let none = PodSpec::default();
         let of_pod = self.pod.spec.as_ref().unwrap_or(&none);
         Ok(ContainerPlan {
@@ -210,14 +230,14 @@ impl Worker {
             hostname: of_pod.hostname.clone(),
             stop_signal: spec.lifecycle.as_ref().and_then(|hooks| hooks.stop_signal.clone()),
             shares_network: self.containers.len() > 1,
-            mounts: self.mounts(),
+            mounts,
             bounds: bounds::bounds(spec),
             security: bounds::security(of_pod, spec),
         })
     }
 
     /// Files from outside that every container sees.
-    fn mounts(&self) -> Vec<Mount> {
+    fn own_mounts(&self) -> Vec<Mount> {
         let hosts = self.ways.iter().map(|ways| Mount {
             source: MountSource::Path(ways.hosts.clone()),
             path: PathBuf::from("/etc/hosts"),
@@ -242,12 +262,34 @@ impl Worker {
         };
         if self.kind == RuntimeKind::Process {
             given.extend(self.of_this_machine());
+            let dir = self.volumes_dir().map(|dir| dir.display().to_string());
+            given.extend(dir.map(|dir| ("SPUR_VOLUMES".to_owned(), dir)));
+        }
+        if let Some(address) = self.api_address() {
+            given.extend(api_address::variables(&address));
         }
         if let Some(sandbox) = self.pod.labels().get(labels::SANDBOX) {
             given.insert("SPUR_SANDBOX".to_owned(), sandbox.clone());
         }
         given.extend(self.ports.as_ref().map(|ports| ports.variables(spec)).unwrap_or_default());
         given
+    }
+
+    /// The API's Service, by the name that its certificate is for; processes are not told yet.
+    fn api_address(&self) -> Option<ApiAddress> {
+        let addresses = &self.ways.as_ref()?.addresses;
+        addresses.get(&ServiceId::new("default", "kubernetes"))?;
+        Some(ApiAddress { host: "kubernetes.default.svc".to_owned(), port: 443 })
+    }
+
+    /// Where the pod is, as its containers are told.
+    pub(super) fn place(&self) -> Place {
+        match self.network {
+            Some(PodNetwork::Own { address, host }) => {
+                Place { pod_ips: vec![address.into()], host_ips: vec![host.into()], ..Place::shared() }
+            }
+            Some(PodNetwork::Shared) | None => Place::shared(),
+        }
     }
 
     /// Where programs are, which an image knows for itself.
