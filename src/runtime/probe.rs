@@ -8,11 +8,14 @@
 //! Beside the kubelet's checks stands [`speaks`]: whether a server answers in the
 //! protocol of its port.
 
+mod grpc;
 mod http;
 mod protocol;
 mod tcp;
 
 mod exchange;
+mod grpc_message;
+mod grpc_status;
 
 mod amqp;
 mod any_http;
@@ -24,7 +27,8 @@ mod nats;
 mod postgres;
 mod redis;
 
-pub use self::http::{HttpGet, http_get};
+pub use self::grpc::{GrpcHealth, grpc_health};
+pub use self::http::{HttpGet, Scheme, http_get};
 pub use self::protocol::{Protocol, speaks};
 pub use self::tcp::tcp_connect;
 

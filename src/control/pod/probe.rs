@@ -10,7 +10,7 @@ mod verdict;
 
 use std::sync::Arc;
 
-use spur_runtime::probe::{ProbeResult, http_get, tcp_connect};
+use spur_runtime::probe::{ProbeResult, grpc_health, http_get, tcp_connect};
 use spur_runtime::{ExecError, PodId, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -93,6 +93,7 @@ async fn once(plan: &Plan, target: &Target) -> Option<ProbeResult> {
     match &plan.check {
         Check::Http(get) => Some(http_get(get, plan.timeout).await),
         Check::Tcp { host, port } => Some(tcp_connect(host, *port, plan.timeout).await),
+        Check::Grpc(health) => Some(grpc_health(health, plan.timeout).await),
         Check::Impossible(why) => Some(ProbeResult::Failure(why.clone())),
         Check::Exec(command) => {
             let done = target.runtime.exec(&target.pod, &target.name, command.clone(), plan.timeout).await;

@@ -5,7 +5,7 @@
 //! names the field and the next step. What only bounds or decorates it (limits,
 //! capabilities, an image) is left out, and one event says so.
 
-use k8s_openapi::api::core::v1::{Container, LifecycleHandler, Pod, PodSpec, Probe};
+use k8s_openapi::api::core::v1::{Container, LifecycleHandler, Pod, PodSpec};
 use kube::ResourceExt;
 use spur_api::labels;
 
@@ -157,25 +157,7 @@ fn of_container(container: &Container) -> Vec<String> {
             faults.push(refused(&format!("`{field}` of container `{name}`"), next));
         }
     }
-    let probes = [
-        ("startupProbe", &container.startup_probe),
-        ("livenessProbe", &container.liveness_probe),
-        ("readinessProbe", &container.readiness_probe),
-    ];
-    for (field, probe) in probes {
-        if let Some((what, next)) = probe.as_ref().and_then(of_probe) {
-            faults.push(refused(&format!("`{field}.{what}` of container `{name}`"), next));
-        }
-    }
     faults
-}
-
-fn of_probe(probe: &Probe) -> Option<(&'static str, &'static str)> {
-    if probe.grpc.is_some() {
-        return Some(("grpc", "use `tcpSocket`, or `exec` with grpc_health_probe"));
-    }
-    let scheme = probe.http_get.as_ref().and_then(|http| http.scheme.as_deref());
-    (scheme == Some("HTTPS")).then_some(("httpGet.scheme HTTPS", "probe a plain port, or use `tcpSocket`"))
 }
 
 fn of_container_ignored(container: &Container) -> Vec<&'static str> {
@@ -251,11 +233,23 @@ mod tests {
         check_container("volumeMounts", mount, "`volumeMounts` of container `a` is not");
         check_container("securityContext", json!({"privileged": true}), "`securityContext.privileged` of");
         check_container("ports", json!([{"containerPort": 80, "hostPort": 80}]), "`ports[].hostPort` of");
-        check_container("readinessProbe", json!({"grpc": {"port": 1}}), "`readinessProbe.grpc` of");
-        let https = json!({"httpGet": {"port": 1, "scheme": "HTTPS"}});
-        check_container("livenessProbe", https, "`livenessProbe.httpGet.scheme HTTPS` of");
         let from = json!([{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]);
         check_container("env", from, "`env[].valueFrom.resourceFieldRef` of");
+    }
+
+    #[test]
+    fn every_handler_of_a_probe_is_carried_out() {
+        let probes = [
+            json!({"grpc": {"port": 1}}),
+            json!({"httpGet": {"port": 1, "scheme": "HTTPS"}}),
+            json!({"tcpSocket": {"port": 1}}),
+            json!({"exec": {"command": ["x"]}}),
+        ];
+        for probe in probes {
+            let container = json!({"name": "a", "command": ["x"],
+                "startupProbe": probe, "livenessProbe": probe, "readinessProbe": probe});
+            assert_eq!(refusals(&pod(json!({"containers": [container]}))), [], "{probe}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use spur_runtime::probe::HttpGet;
+use spur_runtime::probe::{GrpcHealth, HttpGet, Scheme};
 
 use super::Kind;
 use crate::pod::ADDRESS;
@@ -32,6 +32,7 @@ pub(super) enum Check {
         host: String,
         port: u16,
     },
+    Grpc(GrpcHealth),
     Exec(Vec<String>),
     /// Every try fails for this reason, as with the kubelet, which tries all the same.
     Impossible(String),
@@ -83,7 +84,16 @@ impl Check {
         if let Some(get) = &probe.http_get {
             let (host, port) = address(get.host.as_deref(), &get.port, container, ports)?;
             let path = get.path.clone().unwrap_or_else(|| "/".to_owned());
-            return Ok(Self::Http(HttpGet { host, port, path, headers: headers(get)? }));
+            let scheme = scheme(get)?;
+            return Ok(Self::Http(HttpGet { host, port, scheme, path, headers: headers(get)? }));
+        }
+        if let Some(grpc) = &probe.grpc {
+            let (host, port) = address(None, &IntOrString::Int(grpc.port), container, ports)?;
+            return Ok(Self::Grpc(GrpcHealth {
+                host,
+                port,
+                service: grpc.service.clone().unwrap_or_default(),
+            }));
         }
         if let Some(tcp) = &probe.tcp_socket {
             let (host, port) = address(tcp.host.as_deref(), &tcp.port, container, ports)?;
@@ -123,6 +133,15 @@ fn named(name: &str, container: &Container) -> Result<i32, String> {
     port.map(|port| port.container_port).ok_or_else(|| format!("couldn't find port by name {name}"))
 }
 
+/// The words are the API's; admission takes no other.
+fn scheme(get: &HTTPGetAction) -> Result<Scheme, String> {
+    match get.scheme.as_deref() {
+        None | Some("" | "HTTP") => Ok(Scheme::Http),
+        Some("HTTPS") => Ok(Scheme::Https),
+        Some(other) => Err(format!("scheme {other:?} is neither HTTP nor HTTPS")),
+    }
+}
+
 fn headers(get: &HTTPGetAction) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for header in get.http_headers.iter().flatten() {
@@ -152,7 +171,11 @@ mod tests {
         let ports = PodPorts::allocate(&pod, &port_allocator()).unwrap();
         let plans = Plan::all(&pod.spec.as_ref().unwrap().containers[0], &ports);
         let text = match &plans[0].check {
-            Check::Http(get) => format!("http://{}:{}{} {:?}", get.host, get.port, get.path, get.headers),
+            Check::Http(get) => {
+                let scheme = if get.scheme == Scheme::Https { "https" } else { "http" };
+                format!("{scheme}://{}:{}{} {:?}", get.host, get.port, get.path, get.headers)
+            }
+            Check::Grpc(grpc) => format!("grpc {}:{} {:?}", grpc.host, grpc.port, grpc.service),
             Check::Tcp { host, port } => format!("tcp {host}:{port}"),
             Check::Exec(command) => format!("exec {command:?}"),
             Check::Impossible(why) => format!("impossible: {why}"),
@@ -167,6 +190,10 @@ mod tests {
         check(json!({"httpGet": {"port": 8080}}), "http://127.0.0.1:REAL/ {}");
         check(json!({"httpGet": {"port": 8080, "host": "localhost"}}), "http://localhost:REAL/ {}");
         check(json!({"httpGet": {"port": 8080, "host": "10.0.0.1"}}), "http://10.0.0.1:8080/ {}");
+        check(json!({"httpGet": {"port": "web", "scheme": "HTTPS"}}), "https://127.0.0.1:REAL/ {}");
+        check(json!({"httpGet": {"port": 8080, "scheme": "HTTP"}}), "http://127.0.0.1:REAL/ {}");
+        check(json!({"grpc": {"port": 8080, "service": "shop"}}), "grpc 127.0.0.1:REAL \"shop\"");
+        check(json!({"grpc": {"port": 9000}}), "grpc 127.0.0.1:9000 \"\"");
         check(json!({"tcpSocket": {"port": "web"}}), "tcp 127.0.0.1:REAL");
         check(json!({"tcpSocket": {"port": 5432}}), "tcp 127.0.0.1:5432");
         check(json!({"exec": {"command": ["true"]}}), "exec [\"true\"]");
@@ -182,6 +209,9 @@ mod tests {
         let check = |probe: Value, wanted: &str| assert_eq!(asks(probe), format!("impossible: {wanted}"));
         check(json!({"httpGet": {"port": "nope"}}), "couldn't find port by name nope");
         check(json!({"tcpSocket": {"port": 70000}}), "invalid port number: 70000");
+        check(json!({"grpc": {"port": 0}}), "invalid port number: 0");
+        let ftp = json!({"httpGet": {"port": 1, "scheme": "FTP"}});
+        check(ftp, "scheme \"FTP\" is neither HTTP nor HTTPS");
         let headers = json!([{"name": "a b", "value": "1"}]);
         check(json!({"httpGet": {"port": 1, "httpHeaders": headers}}), "invalid header name: \"a b\"");
     }
