@@ -42,6 +42,9 @@ fn greeting(rest: &[u8]) -> Result<String, String> {
     let parts = end.map(|end| (&rest[..end], &rest[end + 1..]));
     match parts {
         Some((version, after)) if after.len() >= AFTER_VERSION_MIN_BYTES && after[12] == 0 => {
+            // MariaDB puts a version in front of its own that old replicas can read:
+            // <https://mariadb.com/kb/en/connection/#initial-handshake-packet>.
+            let version = version.strip_prefix(b"5.5.5-").unwrap_or(version);
             Ok(format!("version {}", told(version, TEXT_MAX_CHARS)))
         }
         Some(_) | None => Err(format!("wanted a greeting, found {}", shown(rest))),

@@ -9,7 +9,7 @@ pub(crate) fn good() -> Vec<(Protocol, Vec<u8>, &'static str)> {
     vec![
         (Protocol::Redis, b"+PONG\r\n".to_vec(), "PONG"),
         (Protocol::Postgres, b"R\0\0\0\x08\0\0\0\0".to_vec(), "it asks to authenticate"),
-        (Protocol::Mysql, greeting("10.11.19-MariaDB"), "version 10.11.19-MariaDB"),
+        (Protocol::Mysql, greeting("5.5.5-10.11.19-MariaDB"), "version 10.11.19-MariaDB"),
         (Protocol::Mongodb, hello(&[("isWritablePrimary", true)]), "writable primary"),
         (Protocol::Amqp, start(), "AMQP 0-9: Connection.Start"),
         (Protocol::Nats, b"INFO {\"version\":\"2.9.10\",\"port\":4222}\r\n".to_vec(), "NATS 2.9.10"),
