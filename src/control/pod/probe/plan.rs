@@ -1,13 +1,17 @@
-//! Reading a probe from the spec, with ports that really listen.
+//! Reading a probe from the spec, with ports that really listen; and the check that stands in
+//! for a readiness probe where the spec has none.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
+use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Pod, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use spur_runtime::probe::{GrpcHealth, HttpGet, Scheme};
+use kube::ResourceExt;
+use spur_api::labels;
+use spur_runtime::probe::{GrpcHealth, HttpGet, Protocol, Scheme};
 
 use super::Kind;
+use super::guess::{self, Guess};
 use crate::pod::ADDRESS;
 use crate::pod::ports::PodPorts;
 
@@ -21,6 +25,11 @@ pub(in crate::pod) struct Plan {
     pub(super) timeout: Duration,
     pub(super) success_threshold: u32,
     pub(super) failure_threshold: u32,
+    /// The longest pause between extra tries, which then go on until the first success; else
+    /// they end where they would be rarer than the tries that count.
+    pub(super) longest_pause: Option<Duration>,
+    /// Nobody asked for this check: why it is made, for people.
+    pub(super) guessed: Option<String>,
     /// How long the container is given to end when this probe has failed it.
     pub(in crate::pod) grace: Option<Duration>,
 }
@@ -33,16 +42,42 @@ pub(super) enum Check {
         port: u16,
     },
     Grpc(GrpcHealth),
+    Speaks {
+        protocol: Protocol,
+        host: String,
+        port: u16,
+    },
     Exec(Vec<String>),
     /// Every try fails for this reason, as with the kubelet, which tries all the same.
     Impossible(String),
 }
 
+/// A guessed check has time for a page that is made when it is first asked for. Nothing waits
+/// for it meanwhile, since a server that does not listen refuses at once (our choice).
+const GUESSED_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How late a server that took long to start may be found ready where nobody chose a period
+/// (our choice).
+const GUESSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// The value of [`labels::READINESS`] with which nothing is guessed.
+const NONE: &str = "none";
+
 // === impl Plan ===
 
 impl Plan {
-    /// The probes of a container.
-    pub(in crate::pod) fn all(container: &Container, ports: &PodPorts) -> Vec<Self> {
+    /// The probes of a container; where it has none for readiness, what its port speaks is
+    /// asked for once it answers ([`guess`]), unless the pod wants none.
+    pub(in crate::pod) fn all(pod: &Pod, container: &Container, ports: &PodPorts) -> Vec<Self> {
+        let mut plans = Self::of_spec(container, ports);
+        let wants_guess = pod.annotations().get(labels::READINESS).is_none_or(|value| value != NONE);
+        if container.readiness_probe.is_none() && wants_guess {
+            plans.extend(guess::guess(container).and_then(|guess| Self::guessed(&guess, container, ports)));
+        }
+        plans
+    }
+
+    fn of_spec(container: &Container, ports: &PodPorts) -> Vec<Self> {
         let probes = [
             (Kind::Startup, &container.startup_probe),
             (Kind::Liveness, &container.liveness_probe),
@@ -72,7 +107,50 @@ impl Plan {
             timeout: seconds(probe.timeout_seconds, 1, 1),
             success_threshold: times(probe.success_threshold, 1),
             failure_threshold: times(probe.failure_threshold, 3),
+            longest_pause: None,
+            guessed: None,
             grace: grace.map(Duration::from_secs),
+        }
+    }
+
+    /// Kubernetes' defaults where nothing speaks against them.
+    fn guessed(guess: &Guess, container: &Container, ports: &PodPorts) -> Option<Self> {
+        let Guess { port: declared, protocol, by } = guess;
+        let (host, port) = address(None, &IntOrString::Int(*declared), container, ports).ok()?;
+        let why = format!(
+            "Spur asks port {declared} for {protocol}, told by {by}, since there is no readinessProbe; annotation `{}: {NONE}` on the pod turns this off",
+            labels::READINESS
+        );
+        Some(Self {
+            kind: Kind::Readiness,
+            check: Check::Speaks { protocol: *protocol, host, port },
+            initial_delay: Duration::ZERO,
+            period: Duration::from_secs(10),
+            timeout: GUESSED_TIMEOUT,
+            success_threshold: 1,
+            failure_threshold: 3,
+            longest_pause: Some(GUESSED_PAUSE),
+            guessed: Some(why),
+            grace: None,
+        })
+    }
+
+    /// Whether the first success is all that is wanted. A guess tells when a server has come
+    /// up and nothing later: without a probe Kubernetes keeps a container ready as long as it
+    /// runs, a guess must not take that away, and servers count and log who only looks in.
+    pub(super) fn ends_with_success(&self) -> bool {
+        match self.kind {
+            Kind::Startup => true,
+            Kind::Liveness | Kind::Readiness => self.guessed.is_some(),
+        }
+    }
+
+    /// A failure as its event tells it.
+    pub(super) fn failed(&self, why: &str) -> String {
+        let word = self.kind.word();
+        match &self.guessed {
+            None => format!("{word} probe failed: {why}"),
+            Some(guessed) => format!("{word} probe failed: {why} ({guessed})"),
         }
     }
 }
@@ -164,23 +242,64 @@ mod tests {
 
     /// What a readiness probe asks, with `REAL` for the real port of 8080.
     fn asks(probe: Value) -> String {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": {"containers": [{
-            "name": "a", "readinessProbe": probe, "ports": [{"containerPort": 8080, "name": "web"}],
-        }]}}))
-        .unwrap();
+        let container = json!({"readinessProbe": probe, "ports": [{"containerPort": 8080, "name": "web"}]});
+        asks_of(json!({}), container).expect("there is a probe")
+    }
+
+    /// What a container is asked for readiness.
+    fn asks_of(metadata: Value, mut container: Value) -> Option<String> {
+        container["name"] = json!("a");
+        let pod = json!({"metadata": metadata, "spec": {"containers": [container]}});
+        let pod: Pod = serde_json::from_value(pod).unwrap();
         let ports = PodPorts::allocate(&pod, &port_allocator()).unwrap();
-        let plans = Plan::all(&pod.spec.as_ref().unwrap().containers[0], &ports);
-        let text = match &plans[0].check {
+        let plans = Plan::all(&pod, &pod.spec.as_ref().unwrap().containers[0], &ports);
+        let plan = plans.iter().find(|plan| plan.kind == Kind::Readiness)?;
+        let text = match &plan.check {
             Check::Http(get) => {
                 let scheme = if get.scheme == Scheme::Https { "https" } else { "http" };
                 format!("{scheme}://{}:{}{} {:?}", get.host, get.port, get.path, get.headers)
             }
             Check::Grpc(grpc) => format!("grpc {}:{} {:?}", grpc.host, grpc.port, grpc.service),
             Check::Tcp { host, port } => format!("tcp {host}:{port}"),
+            Check::Speaks { protocol, host, port } => format!("{protocol} {host}:{port}"),
             Check::Exec(command) => format!("exec {command:?}"),
             Check::Impossible(why) => format!("impossible: {why}"),
         };
-        text.replace(&ports.real("a", 8080).unwrap().to_string(), "REAL")
+        Some(text.replace(&ports.real("a", 8080).unwrap().to_string(), "REAL"))
+    }
+
+    #[test]
+    fn a_guess_stands_in_for_a_readiness_probe_only() {
+        let check = |metadata: Value, container: Value, wanted: Option<&str>| {
+            assert_eq!(asks_of(metadata, container.clone()).as_deref(), wanted, "{container}");
+        };
+        let ports = json!([{"containerPort": 8080, "name": "http"}]);
+        let exec = json!({"exec": {"command": ["x"]}});
+        let guess = Some("HTTP 127.0.0.1:REAL");
+        check(json!({}), json!({"ports": ports}), guess);
+        check(json!({}), json!({"ports": ports, "livenessProbe": exec, "startupProbe": exec}), guess);
+        check(json!({}), json!({"ports": ports, "readinessProbe": exec}), Some("exec [\"x\"]"));
+        check(json!({}), json!({"ports": [{"containerPort": 8080}]}), None);
+        let annotated = |value: &str| json!({"annotations": {"spur.dev/readiness": value}});
+        check(annotated("none"), json!({"ports": ports}), None);
+        check(annotated("something"), json!({"ports": ports}), guess);
+    }
+
+    #[test]
+    fn a_guess_says_so_in_its_event_and_ends_with_its_success() {
+        let container = json!({"name": "a", "image": "redis:8", "ports": [{"containerPort": 6379}]});
+        let container: Container = serde_json::from_value(container).unwrap();
+        let plan = Plan::all(&Pod::default(), &container, &PodPorts::default()).remove(0);
+        assert_eq!(
+            plan.failed("it loads"),
+            "Readiness probe failed: it loads (Spur asks port 6379 for Redis, told by the image `redis:8`, since there is no readinessProbe; annotation `spur.dev/readiness: none` on the pod turns this off)"
+        );
+        assert!(plan.ends_with_success());
+        let asked = json!({"name": "a", "readinessProbe": {"exec": {"command": ["x"]}}});
+        let asked: Container = serde_json::from_value(asked).unwrap();
+        let plan = Plan::all(&Pod::default(), &asked, &PodPorts::default()).remove(0);
+        assert_eq!(plan.failed("no"), "Readiness probe failed: no");
+        assert!(!plan.ends_with_success());
     }
 
     #[test]
@@ -225,7 +344,7 @@ mod tests {
                              "timeoutSeconds": 3, "initialDelaySeconds": 4},
         }))
         .unwrap();
-        let plans = Plan::all(&container, &PodPorts::default());
+        let plans = Plan::all(&Pod::default(), &container, &PodPorts::default());
         let numbers = |plan: &Plan| {
             let seconds = [plan.initial_delay, plan.period, plan.timeout].map(|time| time.as_secs());
             (plan.kind, seconds, plan.success_threshold, plan.failure_threshold)

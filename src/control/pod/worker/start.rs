@@ -120,7 +120,8 @@ impl Worker {
         match started {
             Ok(started) => {
                 self.n_starts += 1;
-                let probes = self.ports.as_ref().map(|ports| Plan::all(&spec, ports)).unwrap_or_default();
+                let ports = self.ports.as_ref();
+                let probes = ports.map(|ports| Plan::all(&self.pod, &spec, ports)).unwrap_or_default();
                 let name = self.shared.ctx.runtime.name();
                 self.containers[idx].has_started(&started, (self.n_starts, name), probes);
                 self.tell(
