@@ -3,12 +3,14 @@
 //! and to the process as `PORT` and `PORT_<NAME>`.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 use kube::ResourceExt;
 use spur_api::labels;
 use spur_runtime::ports::{PortAllocator, PortError, ReservedPort};
 
+use super::LOOPBACK;
 use super::environment::Variables;
 use super::links::variable_name;
 use super::support;
@@ -18,16 +20,21 @@ use super::support;
 pub(super) struct PodPorts {
     /// By `<container>/<containerPort>`.
     reserved: BTreeMap<String, ReservedPort>,
-    /// Whether each declared port is the real one, on a network of the pod's own.
-    are_own: bool,
+    /// The pod's own address, at which each declared port is the real one.
+    own: Option<Ipv4Addr>,
 }
 
 // === impl PodPorts ===
 
 impl PodPorts {
     /// Those of a pod with an address of its own, which listens where it declares.
-    pub(super) fn own() -> Self {
-        Self { are_own: true, ..Self::default() }
+    pub(super) fn own(address: Ipv4Addr) -> Self {
+        Self { own: Some(address), ..Self::default() }
+    }
+
+    /// Where they are reached.
+    pub(super) fn address(&self) -> String {
+        self.own.map_or_else(|| LOOPBACK.to_owned(), |address| address.to_string())
     }
 
     /// One for each declared port; the number that the pod had before, where it is free.
@@ -53,9 +60,9 @@ impl PodPorts {
 
     /// The real port of a container's declared port.
     pub(super) fn real(&self, container: &str, port: i32) -> Option<u16> {
-        match self.are_own {
-            true => u16::try_from(port).ok(),
-            false => self.reserved.get(&key(container, port)).map(ReservedPort::get),
+        match self.own {
+            Some(_) => u16::try_from(port).ok(),
+            None => self.reserved.get(&key(container, port)).map(ReservedPort::get),
         }
     }
 

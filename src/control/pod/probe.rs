@@ -1,16 +1,18 @@
 //! A container's probes: what to ask, how often, and when an answer counts.
 //!
 //! `schedule` says when, `verdict` what results mean together, `plan` reads the
-//! spec; here is the task that joins them. Killing a container that fails, and
-//! what ready means for the pod, is the worker's.
+//! spec, `guess` what a port speaks where the spec does not say how to ask; here is the
+//! task that joins them. Killing a container that fails, and what ready means for the
+//! pod, is the worker's.
 
+mod guess;
 mod plan;
 mod schedule;
 mod verdict;
 
 use std::sync::Arc;
 
-use spur_runtime::probe::{ProbeResult, http_get, tcp_connect};
+use spur_runtime::probe::{ProbeResult, grpc_health, http_get, speaks, tcp_connect};
 use spur_runtime::{ExecError, PodId, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -58,7 +60,7 @@ pub(super) struct Target {
     pub(super) started_at: Instant,
 }
 
-/// Asks until it is dropped, or the worker is gone, or the container has started up.
+/// Asks until it is dropped, or the worker is gone, or the first success was all that is wanted.
 pub(super) async fn run(plan: Plan, target: Target, findings_tx: mpsc::Sender<Finding>) {
     let mut schedule = Schedule::new(&plan, target.started_at, Instant::now());
     let mut verdict = Verdict::new(&plan);
@@ -69,9 +71,7 @@ pub(super) async fn run(plan: Plan, target: Target, findings_tx: mpsc::Sender<Fi
         let is_success = result.is_success();
         schedule.tried(which, is_success, Instant::now());
         let unhealthy = match result {
-            ProbeResult::Failure(why) if which == Try::Counted => {
-                Some(Outcome::Unhealthy(format!("{} probe failed: {why}", plan.kind.word())))
-            }
+            ProbeResult::Failure(why) if which == Try::Counted => Some(Outcome::Unhealthy(plan.failed(&why))),
             ProbeResult::Failure(_) | ProbeResult::Success(_) => None,
         };
         let changed = verdict.count(which, is_success).map(Outcome::Is);
@@ -82,7 +82,7 @@ pub(super) async fn run(plan: Plan, target: Target, findings_tx: mpsc::Sender<Fi
                 return;
             }
         }
-        if plan.kind == Kind::Startup && is_success {
+        if is_success && plan.ends_with_success() {
             return;
         }
     }
@@ -93,6 +93,8 @@ async fn once(plan: &Plan, target: &Target) -> Option<ProbeResult> {
     match &plan.check {
         Check::Http(get) => Some(http_get(get, plan.timeout).await),
         Check::Tcp { host, port } => Some(tcp_connect(host, *port, plan.timeout).await),
+        Check::Speaks { protocol, host, port } => Some(speaks(*protocol, (host, *port), plan.timeout).await),
+        Check::Grpc(health) => Some(grpc_health(health, plan.timeout).await),
         Check::Impossible(why) => Some(ProbeResult::Failure(why.clone())),
         Check::Exec(command) => {
             let done = target.runtime.exec(&target.pod, &target.name, command.clone(), plan.timeout).await;

@@ -178,20 +178,24 @@ mod tests {
         check_spec("activeDeadlineSeconds", json!(5), "`spec.activeDeadlineSeconds` is not");
         check_container("securityContext", json!({"privileged": true}), "`securityContext.privileged` of");
         check_container("ports", json!([{"containerPort": 80, "hostPort": 80}]), "`ports[].hostPort` of");
-        check_container(
-            "readinessProbe",
-            json!({"grpc": {"port": 1}}),
-            "`startupProbe, livenessProbe, readinessProbe: grpc` of",
-        );
-        let https = json!({"httpGet": {"port": 1, "scheme": "HTTPS"}});
-        check_container(
-            "livenessProbe",
-            https,
-            "`startupProbe, livenessProbe, readinessProbe: httpGet.scheme HTTPS` of",
-        );
         let from =
             json!([{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]);
         check_container("env", from, "`env[].valueFrom.fileKeyRef` of");
+    }
+
+    #[test]
+    fn every_handler_of_a_probe_is_carried_out() {
+        let probes = [
+            json!({"grpc": {"port": 1}}),
+            json!({"httpGet": {"port": 1, "scheme": "HTTPS"}}),
+            json!({"tcpSocket": {"port": 1}}),
+            json!({"exec": {"command": ["x"]}}),
+        ];
+        for probe in probes {
+            let container = json!({"name": "a", "command": ["x"],
+                "startupProbe": probe, "livenessProbe": probe, "readinessProbe": probe});
+            assert_eq!(refusals(&pod(json!({"containers": [container]})), PROCESS), [], "{probe}");
+        }
     }
 
     #[test]

@@ -112,7 +112,10 @@ async fn a_pod_of_nobody_that_matches_counts_as_one() {
     let world = World::start().await;
     world
         .create(json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lonely", "labels": {"app": "web"}},
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "lonely", "labels": {"app": "web"}, "annotations": {"spur.dev/readiness": "none"},
+            },
             "spec": {"containers": [container("v1")]},
         }))
         .await;

@@ -2,12 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in what tests share")]
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
-use spur_runtime::probe::{HttpGet, ProbeResult, http_get, tcp_connect};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use spur_net::{Authority, Limits, Listening, Tls};
+use spur_runtime::probe::{HttpGet, ProbeResult, Scheme, http_get, tcp_connect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 /// Far above what a loopback answer takes, so that only a fault reaches it.
 const LONG: Duration = Duration::from_secs(10);
@@ -39,7 +46,8 @@ async fn free_port() -> u16 {
 }
 
 fn get(port: u16, path: &str) -> HttpGet {
-    HttpGet { host: "127.0.0.1".into(), port, path: path.into(), headers: HeaderMap::new() }
+    let (host, scheme) = ("127.0.0.1".into(), Scheme::Http);
+    HttpGet { host, port, scheme, path: path.into(), headers: HeaderMap::new() }
 }
 
 fn rsp(status: u16, extra: &str, body: &str) -> String {
@@ -176,4 +184,57 @@ async fn a_body_cut_short_is_a_failure() {
     let port = serve(|_| "HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nabc".into()).await;
     let got = http_get(&get(port, "/"), LONG).await;
     assert!(!got.is_success(), "{got:?}");
+}
+
+/// Answers HTTPS with a certificate of an authority that nobody knows.
+async fn serve_tls() -> (u16, tokio_util::sync::DropGuard) {
+    let authority = Authority::generate().unwrap();
+    let credential = authority.server(&["elsewhere.test".to_owned()]).unwrap();
+    let tls = Some(Tls::new(&credential, authority.certificate_pem()).unwrap());
+    let listener = spur_net::bind_loopback().unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let service = service_fn(|req: Request<Incoming>| async move {
+        let status = if req.uri().path() == "/ok" { 200 } else { 503 };
+        let body = Full::new(Bytes::from(format!("{:?}", req.version())));
+        Ok::<_, Infallible>(Response::builder().status(status).body(body).unwrap())
+    });
+    let stop = CancellationToken::new();
+    let listening = Listening { tcp: TcpListener::from_std(listener).unwrap(), tls };
+    tokio::spawn(spur_net::serve(listening, service, Limits::default(), stop.clone()));
+    (port, stop.drop_guard())
+}
+
+#[tokio::test]
+async fn https_takes_any_certificate() {
+    let (port, _stop) = serve_tls().await;
+    let https = |path| HttpGet { scheme: Scheme::Https, ..get(port, path) };
+    assert_eq!(http_get(&https("/ok"), LONG).await, ProbeResult::Success("HTTP/1.1".into()));
+    let words = "HTTP probe failed with statuscode: 503";
+    assert_eq!(http_get(&https("/"), LONG).await, failure(words));
+    let plain = http_get(&get(port, "/ok"), LONG).await;
+    assert!(!plain.is_success(), "HTTP to a port of HTTPS: {plain:?}");
+}
+
+#[tokio::test]
+async fn https_to_a_port_of_http_is_a_failure_of_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // As a server of HTTP that cannot read the request.
+        let _ = stream.write_all(rsp(400, "", "").as_bytes()).await;
+        while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
+    });
+    let found = http_get(&HttpGet { scheme: Scheme::Https, ..get(port, "/ok") }, LONG).await;
+    let ProbeResult::Failure(why) = &found else { panic!("{found:?}") };
+    assert!(why.starts_with(&format!("Get \"https://127.0.0.1:{port}/ok\": tls: ")), "{why}");
+}
+
+#[tokio::test]
+async fn a_redirect_from_http_to_https_is_followed() {
+    let (https, _stop) = serve_tls().await;
+    let to = format!("location: https://127.0.0.1:{https}/\r\n");
+    let port = serve(move |_| rsp(302, &to, "")).await;
+    let words = "HTTP probe failed with statuscode: 503";
+    assert_eq!(http_get(&get(port, "/"), LONG).await, failure(words));
 }

@@ -27,6 +27,7 @@ pub(super) enum Try {
 #[derive(Debug)]
 pub(super) struct Schedule {
     period: Duration,
+    longest_pause: Option<Duration>,
     counted_at: Instant,
     extra: Option<Extra>,
 }
@@ -44,18 +45,20 @@ impl Schedule {
     /// had to wait for the startup probe.
     pub(super) fn new(plan: &Plan, started_at: Instant, now: Instant) -> Self {
         let first = (started_at + plan.initial_delay).max(now);
+        let Plan { period, longest_pause, .. } = *plan;
         match plan.kind {
             Kind::Startup | Kind::Readiness => Self {
-                period: plan.period,
-                counted_at: first + plan.period,
+                period,
+                longest_pause,
+                counted_at: first + period,
                 extra: Some(Extra { at: first, pause: FIRST_PAUSE }),
             },
             // The kubelet's first try comes up to a period after the delay; without a delay
             // the latest of these, since at once nothing could answer yet.
             Kind::Liveness if plan.initial_delay.is_zero() => {
-                Self { period: plan.period, counted_at: first + plan.period, extra: None }
+                Self { period, longest_pause, counted_at: first + period, extra: None }
             }
-            Kind::Liveness => Self { period: plan.period, counted_at: first, extra: None },
+            Kind::Liveness => Self { period, longest_pause, counted_at: first, extra: None },
         }
     }
 
@@ -78,7 +81,9 @@ impl Schedule {
         self.extra = match self.extra.take() {
             Some(_) if is_success => None,
             Some(extra) if which == Try::Extra => {
-                let next = Extra { at: now + extra.pause, pause: extra.pause * 2 };
+                let pause = extra.pause * 2;
+                let pause = self.longest_pause.map_or(pause, |longest| pause.min(longest));
+                let next = Extra { at: now + extra.pause, pause };
                 (extra.pause <= self.period).then_some(next)
             }
             kept => kept,
@@ -88,7 +93,7 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::Container;
+    use k8s_openapi::api::core::v1::{Container, Pod};
     use serde_json::json;
 
     use super::*;
@@ -104,7 +109,7 @@ mod tests {
             Kind::Readiness => "readinessProbe",
         };
         let container: Container = serde_json::from_value(json!({"name": "a", field: probe})).unwrap();
-        Plan::all(&container, &PodPorts::default()).remove(0)
+        Plan::all(&Pod::default(), &container, &PodPorts::default()).remove(0)
     }
 
     /// The first tries in milliseconds from the start, `+` before an extra one; the try at
@@ -135,6 +140,17 @@ mod tests {
             ["+2000", "+2010", "+2030", "+2070"],
             "the delay comes first"
         );
+    }
+
+    #[test]
+    fn a_guessed_check_is_made_every_second_until_it_succeeds() {
+        let container = json!({"name": "a", "ports": [{"containerPort": 80, "name": "http"}]});
+        let container: Container = serde_json::from_value(container).unwrap();
+        let plan = Plan::all(&Pod::default(), &container, &PodPorts::default()).remove(0);
+        let tries = tries(&plan, 20, u128::MAX);
+        let last: Vec<&str> = tries[5..12].iter().map(String::as_str).collect();
+        assert_eq!(last, ["+310", "+630", "+1270", "+2270", "+3270", "+4270", "+5270"]);
+        assert_eq!(tries[15..18], ["+9270", "10000", "+10270"]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TAKE_AWAY: super::Support = Refused("take it away");
 
 /// Fields of pods, then of containers.
-pub(in crate::pod) const CAPABILITIES: [Capability; 35] = [
+pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
     of_pod("initContainers", |spec| some(spec.init_containers.as_ref()), Works, Works),
     of_pod("volumes", |spec| some(spec.volumes.as_ref()), Works, Works),
     of_pod(
@@ -149,16 +149,10 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 35] = [
         LeftOut,
     ),
     of_container(
-        "startupProbe, livenessProbe, readinessProbe: grpc",
-        |container| probes(container, |probe| probe.grpc.is_some()),
-        Refused("use `tcpSocket`, or `exec` with grpc_health_probe"),
-        Refused("use `tcpSocket`, or `exec` with grpc_health_probe"),
-    ),
-    of_container(
-        "startupProbe, livenessProbe, readinessProbe: httpGet.scheme HTTPS",
-        |container| probes(container, is_https),
-        Refused("probe a plain port, or use `tcpSocket`"),
-        Refused("probe a plain port, or use `tcpSocket`"),
+        "startupProbe, livenessProbe, readinessProbe",
+        |container| probes(container, |_| true),
+        Works,
+        Works,
     ),
 ];
 
@@ -199,8 +193,4 @@ fn hook(
 fn probes(container: &Container, is_so: fn(&Probe) -> bool) -> bool {
     let all = [&container.startup_probe, &container.liveness_probe, &container.readiness_probe];
     all.into_iter().flatten().any(is_so)
-}
-
-fn is_https(probe: &Probe) -> bool {
-    probe.http_get.as_ref().and_then(|http| http.scheme.as_deref()) == Some("HTTPS")
 }

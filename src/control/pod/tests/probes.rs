@@ -1,7 +1,7 @@
 //! Probes against a real listener, and what their answers do to the pod.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,9 +10,10 @@ use axum::routing::get;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use spur_runtime::ExecOutput;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::world::{World, condition, is_running, real_port, status};
+use super::world::{World, app, condition, holds, is_running, real_port, status};
 
 /// An HTTP service whose answer the test chooses.
 #[derive(Clone, Default)]
@@ -72,6 +73,60 @@ async fn a_service_that_listens_soon_is_ready_long_before_the_first_period() {
         !world.events().await.iter().any(|event| event.contains("Unhealthy")),
         "early tries do not count"
     );
+}
+
+/// Redis that loads what it had until it is told to be ready.
+#[derive(Clone, Default)]
+struct Redis {
+    n_asked: Arc<AtomicU16>,
+    is_loaded: Arc<AtomicBool>,
+}
+
+impl Redis {
+    async fn serve(&self, port: u16) {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let redis = self.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut ping = [0; 6];
+                stream.read_exact(&mut ping).await.unwrap();
+                assert_eq!(&ping, b"PING\r\n");
+                let is_loaded = redis.is_loaded.load(Ordering::Relaxed);
+                let answer = if is_loaded { "+PONG\r\n" } else { "-LOADING wait\r\n" };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                redis.n_asked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    async fn was_asked(&self, n_times: u16) {
+        let so = holds(async || self.n_asked.load(Ordering::Relaxed) >= n_times).await;
+        assert!(so, "it is asked {n_times} times");
+    }
+}
+
+#[tokio::test]
+async fn without_a_probe_a_pod_is_ready_when_its_port_answers_in_its_protocol() {
+    let world = World::new().await;
+    let container = json!({"image": "redis:8", "ports": [{"containerPort": 6379}]});
+    world.run_app("cache", container).await;
+    let pod = world.pod_until("cache", "to tell its ports", |pod| pod.metadata.annotations.is_some()).await;
+    let redis = Redis::default();
+    redis.serve(real_port(&pod, 6379)).await;
+    redis.was_asked(2).await;
+    let pod = world.get("cache").await.unwrap();
+    assert_eq!(condition(&pod, "Ready"), "False", "it accepts, and loads");
+    redis.is_loaded.store(true, Ordering::Relaxed);
+    world.ready("cache").await;
+}
+
+#[tokio::test]
+async fn nothing_is_guessed_where_the_pod_wants_none() {
+    let world = World::new().await;
+    let container = app(json!({"image": "redis:8", "ports": [{"containerPort": 6379}]}));
+    let metadata = json!({"name": "cache", "annotations": {"spur.dev/readiness": "none"}});
+    world.create(json!({"metadata": metadata, "spec": {"containers": [container]}})).await;
+    world.ready("cache").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,14 +4,16 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use spur_runtime::{StdinMode, StdioPlan};
 
-use super::world::{World, condition, holds, phase, real_port, status, waits};
+use super::world::{World, app, condition, holds, phase, real_port, status, waits};
 
 #[tokio::test]
 async fn a_pod_runs_and_is_ready_with_its_ports_told() {
     let world = World::new().await;
     let ports = json!([{"containerPort": 8080, "name": "http"}, {"containerPort": 9090}]);
     let container = json!({"args": ["--port=$(PORT)"], "workingDir": "/srv", "ports": ports});
-    let id = world.run_app("web", container).await;
+    // Nothing listens: the runtime is scripted.
+    let metadata = json!({"name": "web", "annotations": {"spur.dev/readiness": "none"}});
+    let id = world.create(json!({"metadata": metadata, "spec": {"containers": [app(container)]}})).await;
     let pod = world.ready("web").await;
     assert_eq!(phase(&pod), "Running");
     for type_ in ["PodScheduled", "Initialized", "ContainersReady"] {

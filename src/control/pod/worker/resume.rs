@@ -19,7 +19,8 @@ impl Worker {
         }
         for idx in resumed {
             let Some(spec) = self.spec(idx) else { continue };
-            let plans = self.ports.as_ref().map(|ports| Plan::all(&spec, ports)).unwrap_or_default();
+            let plans =
+                self.ports.as_ref().map(|ports| Plan::all(&self.pod, &spec, ports)).unwrap_or_default();
             self.n_starts += 1;
             let start = self.n_starts;
             let Some(running) = self.containers[idx].running_mut() else { continue };

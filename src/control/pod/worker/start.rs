@@ -110,7 +110,7 @@ impl Worker {
         if self.ports.is_none() {
             self.ports = Some(match network {
                 PodNetwork::Shared => PodPorts::allocate(&self.pod, &self.shared.ctx.ports)?,
-                PodNetwork::Own { .. } => PodPorts::own(),
+                PodNetwork::Own { address, .. } => PodPorts::own(address),
             });
             self.is_annotated = false;
         }
@@ -160,7 +160,8 @@ impl Worker {
         match started {
             Ok(started) => {
                 self.n_starts += 1;
-                let probes = self.ports.as_ref().map(|ports| Plan::all(&spec, ports)).unwrap_or_default();
+                let ports = self.ports.as_ref();
+                let probes = ports.map(|ports| Plan::all(&self.pod, &spec, ports)).unwrap_or_default();
                 let name = self.runtime.name();
                 self.containers[idx].has_started(&started, (self.n_starts, name), probes);
                 self.tell(

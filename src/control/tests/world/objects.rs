@@ -11,7 +11,7 @@ pub(in crate::tests) fn deployment(name: &str, replicas: i32) -> Value {
             "replicas": replicas,
             "selector": {"matchLabels": {"app": name}},
             "template": {
-                "metadata": {"labels": {"app": name}},
+                "metadata": {"labels": {"app": name}, "annotations": {"spur.dev/readiness": "none"}},
                 "spec": {"containers": [container("v1")]},
             },
         },
