@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) environment: Environment,
     /// Where `spur up` keeps its data unless told otherwise.
     pub(crate) data_dir: PathBuf,
+    /// Where environments write down that they run.
+    pub(crate) state_dir: PathBuf,
     /// `DOCKER_HOST`: where the Docker engine is, unless it is where it usually is.
     pub(crate) docker_host: Option<String>,
     /// The few variables that pods inherit.
@@ -43,6 +45,7 @@ impl Config {
         Self {
             environment,
             data_dir,
+            state_dir: state_dir(home),
             docker_host: var("DOCKER_HOST").map(|host| host.to_string_lossy().into_owned()),
             pod_env: spur_runtime::process::inherited(std::env::vars_os()),
             log_filter: var("SPUR_LOG")
@@ -73,6 +76,13 @@ pub(crate) fn start_log(config: &Config) {
 fn data_dir(home: Option<PathBuf>) -> PathBuf {
     let xdg = var("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = xdg.or_else(|| home.map(|home| home.join(".local/share")));
+    base.unwrap_or_else(std::env::temp_dir).join("spur")
+}
+
+/// `$XDG_STATE_HOME/spur`, else `~/.local/state/spur`, else below the temporary directory.
+fn state_dir(home: Option<PathBuf>) -> PathBuf {
+    let xdg = var("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = xdg.or_else(|| home.map(|home| home.join(".local/state")));
     base.unwrap_or_else(std::env::temp_dir).join("spur")
 }
 

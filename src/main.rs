@@ -5,6 +5,7 @@ mod addresses;
 mod alone;
 mod config;
 mod docker;
+mod environments;
 mod folder;
 mod gateways;
 mod identity;
@@ -34,6 +35,14 @@ fn main() -> ExitCode {
     if let Some(ended) = inside::run(std::env::args_os().skip(1)) {
         return ended;
     }
+    let mut words = std::env::args_os().skip(1);
+    if let (Some(word), Some(record)) = (words.next(), words.next())
+        && word == "__reap"
+    {
+        return control_runtime(|runtime| {
+            runtime.block_on(environments::reap(&Config::read(), record.as_ref()))
+        });
+    }
     let args = Args::parse();
     if let Command::Sample(sample) = args.command {
         let args = sample.args.into_iter().map(|arg| arg.to_string_lossy().into_owned());
@@ -46,18 +55,10 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let config = Config::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(CONTROL_THREADS)
-        .thread_name("spur-control")
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: failed to start threads: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    control_runtime(|runtime| dispatch(args, config, runtime))
+}
+
+fn dispatch(args: Args, config: Config, runtime: &tokio::runtime::Runtime) -> ExitCode {
     match args.command {
         Command::Up(up) => {
             config::start_log(&config);
@@ -68,9 +69,28 @@ fn main() -> ExitCode {
             config::start_log(&config);
             runtime.block_on(alone::proxy(proxy))
         }
+        Command::Ps(ps) => runtime.block_on(environments::ps(&ps, &config)),
+        Command::Down(down) => runtime.block_on(environments::down(&down, &config)),
+        Command::Clean(clean) => runtime.block_on(environments::clean(&clean, &config)),
         Command::Client(command) => {
             runtime.block_on(spur_cli::run(args.connection, command, config.environment))
         }
         Command::Sample(_) => unreachable!("samples were run above, before any thread"),
+    }
+}
+
+/// Runs something on the threads of the control plane.
+fn control_runtime(run: impl FnOnce(&tokio::runtime::Runtime) -> ExitCode) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("spur-control")
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => run(&runtime),
+        Err(error) => {
+            eprintln!("error: failed to start threads: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::addresses::{Addresses, announce, write_kubeconfig};
 use crate::config::Config;
 use crate::docker::{self, Docker};
+use crate::environments;
 use crate::gateways::Gateways;
 use crate::identity;
 use crate::say::say;
@@ -91,6 +92,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         limit,
         tracing,
         access_log,
+        rm,
         until_stdin_ends,
     } = args;
     check_supported(listen)?;
@@ -131,6 +133,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         },
     )
     .await?;
+    let recorded = environments::record(&config, &data, &running.addresses.api, rm)?;
     let applied = if filename.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -151,8 +154,15 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             }
         }
     }
+    let end = async {
+        running.end().await;
+        if rm {
+            environments::remove_own(&config, &data).await;
+        }
+        drop(recorded);
+    };
     tokio::select! {
-        () = running.end() => Ok(code),
+        () = end => Ok(code),
         () = signals.next() => {
             say("second signal: ending at once");
             Ok(ExitCode::FAILURE)
@@ -221,10 +231,14 @@ async fn open(data: &Path, config: &Config) -> Result<(Arc<Store>, Arc<ProcessRu
 /// Secrets lie in memory where the system has a place for that.
 fn open_volumes(data: &Path) -> Result<Volumes> {
     let id = docker::environment_id(data)?;
-    let shared_memory = Path::new("/dev/shm");
-    let memory = shared_memory.is_dir().then(|| shared_memory.join(format!("spur-{id}")));
+    let memory = Some(memory_dir(&id)).filter(|dir| dir.parent().is_some_and(Path::is_dir));
     let volumes = Volumes::open(&data.join("volumes"), memory.as_deref());
     volumes.context("failed to open the place for volumes")
+}
+
+/// Where an environment's secrets lie in memory.
+pub(crate) fn memory_dir(id: &str) -> PathBuf {
+    Path::new("/dev/shm").join(format!("spur-{id}"))
 }
 
 /// Binds the port that was asked for, else the usual one, else, for scripts, a free one.

@@ -9,6 +9,7 @@ mod apply;
 mod completion;
 mod delete;
 mod demo;
+mod environments;
 mod explain;
 mod get;
 mod kubeconfig;
@@ -35,6 +36,7 @@ pub use apply::ApplyArgs;
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};
 pub use demo::{DemoArgs, DemoRuntime};
+pub use environments::{CleanArgs, DownArgs, PsArgs, PsOutput};
 pub use explain::ExplainArgs;
 pub use get::GetArgs;
 pub use kubeconfig::KubeconfigArgs;
@@ -111,6 +113,12 @@ pub enum Command {
     Up(UpArgs),
     /// Route requests by the rules in files, without a server
     Proxy(ProxyArgs),
+    /// Show the environments of this machine
+    Ps(PsArgs),
+    /// Stop an environment and remove its containers and networks
+    Down(DownArgs),
+    /// Remove what environments have left that nobody owns any more
+    Clean(CleanArgs),
     /// One of the commands that this crate runs.
     #[command(flatten)]
     Client(ClientCommand),

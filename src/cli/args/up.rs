@@ -59,6 +59,9 @@ pub struct UpArgs {
     /// The access log.
     #[command(flatten)]
     pub access_log: AccessLogArgs,
+    /// Remove its containers, networks and volumes when it ends, however it ends
+    #[arg(long)]
+    pub rm: bool,
     /// Stop when standard input ends, so that nothing is left when the starter dies
     #[arg(long, hide = true)]
     pub until_stdin_ends: bool,

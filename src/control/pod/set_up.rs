@@ -129,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn what_has_changed_is_seen_where_it_was() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(Volumes::open(dir.path(), None).unwrap());
+        let store = Arc::new(Volumes::open(&dir.path().join("volumes"), None).unwrap());
         let empty = Volume::EmptyDir { medium: Medium::Disk, size_limit_bytes: None, group: None };
         let planned = |text: &str| vec![named("cfg", files(text)), named("tmp", empty.clone())];
         let places = set_up(&store, "uid-1", planned("debug")).await.unwrap();

@@ -215,6 +215,21 @@ fn list(faults: &[Fault]) -> String {
     texts.join(", ")
 }
 
+// === impl Volume ===
+
+impl Volume {
+    /// The same for whoever makes it: no other group, no other owners.
+    pub(super) fn own(self) -> Self {
+        match self {
+            Self::EmptyDir { medium, size_limit_bytes, group: _ } => {
+                Self::EmptyDir { medium, size_limit_bytes, group: None }
+            }
+            Self::Files { medium, payload } => Self::Files { medium, payload: payload.own() },
+            other @ (Self::HostPath { .. } | Self::Claim { .. }) => other,
+        }
+    }
+}
+
 // === impl Fault ===
 
 impl Fault {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::container::PodId;
 
 /// The environment that a container belongs to.
-const ENVIRONMENT: &str = "spur.dev/environment";
+pub(super) const ENVIRONMENT: &str = "spur.dev/environment";
 const POD_NAMESPACE: &str = "spur.dev/pod-namespace";
 const POD_NAME: &str = "spur.dev/pod-name";
 const POD_UID: &str = "spur.dev/pod-uid";

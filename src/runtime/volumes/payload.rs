@@ -79,6 +79,14 @@ impl Payload {
         Ok(())
     }
 
+    /// The same files, given to nobody else.
+    #[must_use]
+    pub fn own(mut self) -> Self {
+        self.group = None;
+        disown(&mut self.tree);
+        self
+    }
+
     /// The file at a path that is written as `insert` keeps it.
     pub fn get(&self, path: &str) -> Option<&File> {
         let (dirs, last) = path.rsplit_once('/').map_or(("", path), |(dirs, last)| (dirs, last));
@@ -100,6 +108,15 @@ impl Payload {
         let mut paths = Vec::new();
         collect("", &self.tree, &mut paths);
         paths
+    }
+}
+
+fn disown(tree: &mut Tree) {
+    for node in tree.values_mut() {
+        match node {
+            Node::File(file) => file.owner = None,
+            Node::Directory(tree) => disown(tree),
+        }
     }
 }
 

@@ -69,6 +69,8 @@ impl Worker {
                 Ok(Volume::Claim { name: claim, is_read_only }) if self.kind == RuntimeKind::Docker => {
                     self.volumes.claims.insert(name, Claim { name: claim, is_read_only });
                 }
+                // Only root may give files away, and a process has Spur's own rights.
+                other if self.kind == RuntimeKind::Process => others.push((name, other.map(Volume::own))),
                 other => others.push((name, other)),
             }
         }
