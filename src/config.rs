@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) environment: Environment,
     /// Where `spur up` keeps its data unless told otherwise.
     pub(crate) data_dir: PathBuf,
+    /// The user's home.
+    pub(crate) home: Option<PathBuf>,
     /// Where environments write down that they run.
     pub(crate) state_dir: PathBuf,
     /// `DOCKER_HOST`: where the Docker engine is, unless it is where it usually is.
@@ -45,7 +47,8 @@ impl Config {
         Self {
             environment,
             data_dir,
-            state_dir: state_dir(home),
+            state_dir: state_dir(home.clone()),
+            home,
             docker_host: var("DOCKER_HOST").map(|host| host.to_string_lossy().into_owned()),
             pod_env: spur_runtime::process::inherited(std::env::vars_os()),
             log_filter: var("SPUR_LOG")

@@ -31,6 +31,7 @@ pub(crate) async fn open(data: &Path, config: &Config, choice: RuntimeChoice) ->
             environment: Environment::new(&environment_id(data)?),
             executable: config.environment.executable.clone(),
             dir: dir.join("docker"),
+            home: config.home.clone(),
         };
         Ok::<_, Failure>(DockerRuntime::open(engine, config).await?)
     };

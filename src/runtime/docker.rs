@@ -28,6 +28,7 @@ mod logs;
 mod network;
 mod owned;
 mod pod_network;
+mod pull;
 mod purge;
 mod runtime;
 mod session;

@@ -16,6 +16,7 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::broadcast;
 
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, reason};
+use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
     StopError,
@@ -239,6 +240,14 @@ impl Runtime for FakeRuntime {
 
     fn outlives_spur(&self) -> bool {
         false
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _ask: &'a ImageAsk,
+        _news_tx: &'a ImageNewsSender,
+    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
+        async { Ok(Fetched::Needless) }.boxed()
     }
 
     fn start<'a>(

@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use tokio::sync::broadcast;
 
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
+use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
 
@@ -29,6 +30,13 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Whether containers go on as they are, and are reached as before, while Spur is gone.
     fn outlives_spur(&self) -> bool;
+
+    /// Makes sure that a container's image is there. News go to `news_tx` meanwhile.
+    fn fetch<'a>(
+        &'a self,
+        ask: &'a ImageAsk,
+        news_tx: &'a ImageNewsSender,
+    ) -> BoxFuture<'a, Result<Fetched, ImageError>>;
 
     /// Starts a container, for the first time or again.
     ///

@@ -31,6 +31,7 @@
 //! come first.
 
 mod container;
+mod image;
 mod interface;
 mod runtimes;
 mod service_network;
@@ -51,6 +52,7 @@ pub use container::{
     Security, Started, StdinMode, StdioPlan, reason,
 };
 pub use fake::FakeRuntime;
+pub use image::{Fetched, ImageAsk, ImageError, ImageNews, ImageNewsSender, RegistryCredential};
 pub use interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
     StopError,

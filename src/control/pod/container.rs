@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::exit::{self, BackOff, RestartPolicy};
 use super::probe::{Kind, Plan};
+use super::worker::Image;
 
 /// The reason of a container that waits to be restarted.
 const CRASH_LOOP: &str = "CrashLoopBackOff";
@@ -35,6 +36,9 @@ pub(super) struct Container {
     pub(super) has_run: bool,
     /// Whether its last run was ended by us, because the pod was deleted.
     pub(super) was_stopped: bool,
+    pub(super) image: Image,
+    /// How long the last pause after a failed fetch of its image was.
+    pub(super) image_pause: Duration,
     backoff: BackOff,
     ended: Instant,
 }
@@ -106,6 +110,8 @@ impl Container {
             id: None,
             has_run: false,
             was_stopped: false,
+            image: Image::default(),
+            image_pause: Duration::ZERO,
             backoff: BackOff::default(),
             ended: Instant::now(),
         }
@@ -192,6 +198,8 @@ impl Container {
 
     /// It is being started: a restart is counted, whether or not it succeeds.
     pub(super) fn begin(&mut self) {
+        // A policy may want it fetched before each start.
+        self.image = Image::Unknown;
         if self.has_run {
             self.n_restarts = self.n_restarts.saturating_add(1);
             self.backoff.has_restarted(self.ended, Instant::now());
@@ -224,6 +232,11 @@ impl Container {
     /// else leaves the container waiting.
     pub(super) fn has_failed_to_start(&mut self, error: &StartError) {
         let now = Instant::now();
+        if let StartError::NoSuchImage { .. } = error {
+            // It was there a moment ago.
+            self.image = Image::Unknown;
+            return self.wait(reason::CONTAINER_CREATING, error.text(), Due::At(now + RETRY));
+        }
         match error.reason() {
             reason::RUN_CONTAINER_ERROR => {
                 let ended = failed_start(error);

@@ -4,6 +4,7 @@
 //! `written.rs`, and the end of a deleted pod in `terminate.rs`.
 
 mod findings;
+mod images;
 mod order;
 mod resume;
 mod start;
@@ -41,6 +42,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The API is in this process: when it does not answer for long, half a minute is often enough.
 const RETRY_LONGEST: Duration = Duration::from_secs(30);
 
+pub(super) use images::Image;
+
 /// One pod's worker.
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
@@ -74,6 +77,11 @@ pub(super) struct Worker {
     /// probes of this pod's containers -- what they found --> this worker
     findings_tx: mpsc::Sender<Finding>,
     findings_rx: mpsc::Receiver<Finding>,
+    /// Fetches of this pod's images -- what comes of them --> this worker
+    images_tx: mpsc::Sender<images::Told>,
+    images_rx: mpsc::Receiver<images::Told>,
+    /// They end with the worker.
+    fetches: JoinSet<()>,
     /// Stops of containers that a probe has failed; each ends with its grace.
     stops: JoinSet<()>,
     config_rx: watch::Receiver<u64>,
@@ -128,6 +136,7 @@ impl Worker {
         };
         let now = container::time(SystemTime::now());
         let (findings_tx, findings_rx) = mpsc::channel(FINDINGS_MAX);
+        let (images_tx, images_rx) = mpsc::channel(FINDINGS_MAX);
         Self {
             policy,
             kind,
@@ -147,6 +156,9 @@ impl Worker {
             n_starts: 0,
             findings_tx,
             findings_rx,
+            images_tx,
+            images_rx,
+            fetches: JoinSet::new(),
             stops: JoinSet::new(),
             config_rx: shared.config_tx.subscribe(),
             names_rx: shared.names_tx.subscribe(),
@@ -295,6 +307,8 @@ impl Worker {
             }
             () = self.wake.notified() => {}
             Some(finding) = self.findings_rx.recv() => self.found(finding),
+            Some(told) = self.images_rx.recv() => self.image_told(told),
+            Some(_) = self.fetches.join_next() => {}
             _ = self.config_rx.changed(), if waits_for_config || has_live_volumes => {
                 self.containers.iter_mut().for_each(Container::config_has_changed);
                 return Next::VolumesAgain;

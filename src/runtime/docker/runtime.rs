@@ -21,10 +21,12 @@ use super::image::OwnImage;
 use super::network::{Networks, Place, PlaceError};
 use super::owned::Environment;
 use super::pod_network::POD;
+use super::pull;
 use super::session::Failure;
 use super::world::{Known, World};
 use super::{logs, session};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
+use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
     StopError,
@@ -38,6 +40,7 @@ use crate::start_error::StartError;
 /// They go on when it is dropped: the next of the same [`Environment`] takes them over.
 pub struct DockerRuntime {
     shared: Arc<Shared>,
+    home: Option<PathBuf>,
     holders: Arc<Holders>,
     _stops_following: DropGuard,
 }
@@ -51,6 +54,8 @@ pub struct DockerConfig {
     pub executable: PathBuf,
     /// Where folders that are shared with containers are made.
     pub dir: PathBuf,
+    /// The user's home, where the configuration of Docker is.
+    pub home: Option<PathBuf>,
 }
 
 pub(super) struct Shared {
@@ -69,7 +74,7 @@ impl DockerRuntime {
     /// # Errors
     /// The daemon does not say which there are.
     pub async fn open(engine: Engine, config: DockerConfig) -> Result<Self, EngineError> {
-        let DockerConfig { environment, executable, dir } = config;
+        let DockerConfig { environment, executable, dir, home } = config;
         let networks = Arc::new(Networks::new(engine.clone(), environment.clone()));
         let image = Arc::new(OwnImage::new(executable));
         let ours = Followed { engine, environment, world: Arc::new(World::new()), networks, image };
@@ -82,7 +87,7 @@ impl DockerRuntime {
         tasks.spawn(ours.clone().follow_until(stop.clone()));
         let holders = Arc::new(Holders::new(ours.clone(), dir.join("holders")));
         let shared = Arc::new(Shared { ours, turns: std::sync::Mutex::default(), tasks });
-        Ok(Self { shared, holders, _stops_following: stop.drop_guard() })
+        Ok(Self { shared, home, holders, _stops_following: stop.drop_guard() })
     }
 
     /// Where its pods reach Services.
@@ -187,6 +192,14 @@ impl Runtime for DockerRuntime {
 
     fn outlives_spur(&self) -> bool {
         true
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        ask: &'a ImageAsk,
+        news_tx: &'a ImageNewsSender,
+    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
+        pull::fetch(&self.shared.ours.engine, ask, self.home.as_deref(), news_tx).boxed()
     }
 
     fn start<'a>(

@@ -18,6 +18,7 @@ use super::reap::{Reaped, reap};
 use super::registry::{OpenError, Registry, is_file_name};
 use super::{attach, exec, session, supervise};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
+use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
     ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
     StopError,
@@ -223,6 +224,14 @@ impl Runtime for ProcessRuntime {
 
     fn outlives_spur(&self) -> bool {
         false
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _ask: &'a ImageAsk,
+        _news_tx: &'a ImageNewsSender,
+    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
+        async { Ok(Fetched::Needless) }.boxed()
     }
 
     fn start<'a>(

@@ -73,6 +73,16 @@ impl Worker {
             due.iter().for_each(|idx| self.containers[*idx].put_off(at));
             return;
         }
+        let mut with_image = Vec::new();
+        for idx in due {
+            if self.has_image(idx).await {
+                with_image.push(idx);
+            }
+        }
+        let due = with_image;
+        if due.is_empty() {
+            return;
+        }
         // What changes from here on is looked at again.
         self.config_rx.borrow_and_update();
         let surroundings = match self.surroundings().await {
@@ -327,7 +337,7 @@ fn stdio(spec: &Spec) -> StdioPlan {
 
 /// Where nobody says: always for the tag `latest`, which is what no tag means
 /// (`pkg/apis/core/v1/defaults.go`); the API server fills it in.
-fn pull(spec: &Spec) -> PullPolicy {
+pub(super) fn pull(spec: &Spec) -> PullPolicy {
     match spec.image_pull_policy.as_deref() {
         Some("Always") => PullPolicy::Always,
         Some("Never") => PullPolicy::Never,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use spur_runtime::{
-    ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError, LogOptions,
-    LogStream, NetworkError, PodId, PodNetwork, RemoveError, Runtime, RuntimeEvent, Session, StartError,
-    Started, StopError, Streams,
+    ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Fetched, ImageAsk, ImageError,
+    ImageNewsSender, Listed, LogError, LogOptions, LogStream, NetworkError, PodId, PodNetwork, RemoveError,
+    Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -52,6 +52,14 @@ impl Runtime for Held {
 
     fn outlives_spur(&self) -> bool {
         self.fake.outlives_spur()
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        ask: &'a ImageAsk,
+        news_tx: &'a ImageNewsSender,
+    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
+        self.fake.fetch(ask, news_tx)
     }
 
     fn start<'a>(
