@@ -7,6 +7,7 @@ mod config;
 mod folder;
 mod gateways;
 mod identity;
+mod inside;
 mod say;
 mod scrape;
 mod shutdown;
@@ -29,6 +30,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CONTROL_THREADS: usize = 2;
 
 fn main() -> ExitCode {
+    if let Some(ended) = inside::run(std::env::args_os().skip(1)) {
+        return ended;
+    }
     let args = Args::parse();
     if let Command::Sample(sample) = args.command {
         let args = sample.args.into_iter().map(|arg| arg.to_string_lossy().into_owned());
