@@ -104,11 +104,11 @@ impl World {
     }
 
     /// A new container that may change addresses, and nothing else.
-    pub(crate) async fn holder(&self, what: &str) -> Holder {
+    /// The engine makes its hardware address of its own address, the `nth`.
+    pub(crate) async fn holder(&self, what: &str, nth: u8) -> Holder {
+        let address = Ipv4Addr::from_bits(self.base.to_bits() + u32::from(nth)).to_string();
         let mount = format!("{}:/run/spur", self.folder.path().display());
         let name = self.name(what);
-        // One address for each of them, and from it the engine makes the hardware address.
-        let address = Ipv4Addr::from_bits(self.base.to_bits() + 2).to_string();
         let run = ["run", "--detach", "--name", &name, "--network", &self.prefix, "--volume", &mount];
         let rights = ["--ip", &address, "--read-only", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN"];
         docker(&[&run[..], &rights, &[&HOLDER, "/run/spur/holder.sock"]].concat());
@@ -140,6 +140,11 @@ impl World {
         self.run(&HOLDER, &["--entrypoint", spur], &["be-a-neighbour", &address.to_string()])
     }
 
+    /// A container that does nothing.
+    pub(crate) fn idle_neighbour(&self) -> Neighbour {
+        self.neighbour("nc -l -p 1")
+    }
+
     fn run(&self, image: &str, options: &[&str], command: &[&str]) -> Neighbour {
         let run = ["run", "--detach", "--network", &self.prefix, "--label", &self.prefix];
         let id = docker(&[&run[..], options, &[image], command].concat());
@@ -159,6 +164,14 @@ impl Drop for World {
 }
 
 impl Neighbour {
+    /// What a further command in it says.
+    pub(crate) async fn ask(&self, script: &str) -> String {
+        let mut docker = tokio::process::Command::new("docker");
+        let output = docker.args(["exec", &self.id, "sh", "-c", script]).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// What it has said when it has ended.
     pub(crate) fn said(&self) -> String {
         docker(&["wait", &self.id]);
