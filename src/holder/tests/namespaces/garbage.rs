@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-use crate::world::{LONG, World, at, this_test};
+use super::world::{LONG, World, at, this_test};
 
 pub(crate) async fn dropped() {
     let world = World::new();
