@@ -71,7 +71,7 @@ impl Holding {
             Request::Hello { version, interface } => {
                 // Another version's requests may mean something else.
                 if version == VERSION {
-                    self.interface = Some(interface.index()?);
+                    self.interface = Some(interface.prepare()?);
                 }
                 Ok((Outcome::Welcome { version: VERSION }, Vec::new()))
             }

@@ -15,8 +15,8 @@ const ROUTES: &str = "/proc/net/route";
 // === impl Interface ===
 
 impl Interface {
-    /// Its index, by which the kernel knows it. A named one is up afterwards.
-    pub(crate) fn index(&self) -> Result<u32, Refusal> {
+    /// Makes it ready for addresses and gives its index, by which the kernel knows it.
+    pub(crate) fn prepare(&self) -> Result<u32, Refusal> {
         match self {
             Self::Named(name) => {
                 let index = index(name)?;
@@ -30,11 +30,29 @@ impl Interface {
                 let routes = std::fs::read_to_string(ROUTES).map_err(|error| {
                     Refusal::new(tried(), Errno::from_io_error(&error).unwrap_or(Errno::IO))
                 })?;
-                let name = named(&routes, address.to_bits() & mask, mask);
-                index(name.ok_or_else(|| Refusal::new(tried(), Errno::NODEV))?)
+                let base = address.to_bits() & mask;
+                let name = named(&routes, base, mask);
+                let index = index(name.ok_or_else(|| Refusal::new(tried(), Errno::NODEV))?)?;
+                let shared = hardware_address(base);
+                match netlink::set_hardware_address(index, shared) {
+                    // Such interfaces have that of the machine, which stays the same as well.
+                    Ok(()) | Err(Errno::OPNOTSUPP) => Ok(index),
+                    Err(error) => {
+                        let tried =
+                            format!("give the interface of {address}/{prefix_len} its hardware address");
+                        Err(Refusal::new(tried, error))
+                    }
+                }
             }
         }
     }
+}
+
+/// The same for each holder of a network, one after the other: of those that anybody may give
+/// (the second bit; IEEE 802), and not of Docker's, which begin with `02:42`.
+fn hardware_address(base: u32) -> [u8; 6] {
+    let [a, b, c, d] = base.to_be_bytes();
+    [0x02, b'S', a, b, c, d]
 }
 
 fn index(name: &str) -> Result<u32, Refusal> {

@@ -72,7 +72,8 @@ pub(crate) enum Outcome {
 #[serde(rename_all = "snake_case")]
 pub enum Interface {
     /// The one with a route to exactly this network, such as the subnet of a container network: an
-    /// engine does not promise a name.
+    /// engine does not promise a name. It gets a hardware address that is the same for every holder
+    /// of the network.
     Of {
         /// An address of the network.
         address: Ipv4Addr,

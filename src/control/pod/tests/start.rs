@@ -108,10 +108,12 @@ async fn a_refused_pod_starts_none_of_its_containers() {
 #[tokio::test]
 async fn one_pod_that_cannot_run_stops_no_other() {
     let world = World::new().await;
-    world.run_pod("bad", json!({"volumes": [{"name": "v", "emptyDir": {}}], "containers": [{"name": "app", "command": ["x"]}]})).await;
+    world
+        .run_pod("bad", json!({"hostNetwork": true, "containers": [{"name": "app", "command": ["x"]}]}))
+        .await;
     world.run_app("good", json!({})).await;
     world.ready("good").await;
-    assert!(world.waiting("bad", "NotSupported").await.contains("`spec.volumes`"));
+    assert!(world.waiting("bad", "NotSupported").await.contains("`spec.hostNetwork`"));
 }
 
 #[tokio::test]

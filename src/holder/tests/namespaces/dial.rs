@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use spur_holder::{CallError, ConnectError, Holder, Interface};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::{LONG, World, accept, at};
+use super::world::{LONG, World, accept, at};
 
 pub(crate) async fn from_inside() {
     let world = World::new();

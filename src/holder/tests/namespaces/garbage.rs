@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-use crate::world::{LONG, World, at, this_test};
+use super::world::{LONG, World, at, this_test};
 
 pub(crate) async fn dropped() {
     let world = World::new();
@@ -59,9 +59,6 @@ pub(crate) async fn second() {
 
     // One that was killed has left its path, which the next takes.
     world.kill();
-    let third = Command::new(this_test()).arg("be-a-holder").arg(world.path()).spawn();
-    let mut third = third.unwrap();
+    world.start_again();
     assert_eq!(world.connect().await.list().await.unwrap(), []);
-    third.kill().unwrap();
-    third.wait().unwrap();
 }

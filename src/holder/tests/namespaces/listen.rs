@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 
 use spur_holder::{CallError, Held, Holder, Place};
 
-use crate::world::{LONG, World, accept, at};
+use super::world::{LONG, World, accept, at};
 
 pub(crate) async fn two_addresses() {
     let world = World::new();

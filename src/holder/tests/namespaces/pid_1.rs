@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::world::{World, wait_for};
+use super::world::{World, wait_for};
 
 pub(crate) async fn holder() {
     let mut world = World::start(&["--pid", "--fork"], "be-a-holder");

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use spur_holder::{CallError, Socket};
 
-use crate::world::{LONG, Neighbour, World, accept, at, connect, say, this_test};
+use super::world::{LONG, Neighbour, World, accept, at, connect, say, this_test};
 
 pub(crate) async fn killed_spur() {
     let world = World::new();

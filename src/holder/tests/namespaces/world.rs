@@ -54,18 +54,16 @@ impl World {
     /// This test as something else, in namespaces that are its own.
     pub(crate) fn start(more: &[&str], what: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut program = Command::new(UNSHARE[0]);
-        program
-            .args(&UNSHARE[1..])
-            .args(more)
-            .arg(this_test())
-            .arg(what)
-            .arg(folder.path().join("holder.sock"));
-        Self { program: program.spawn().unwrap(), folder }
+        Self { program: started(more, what, &socket(&folder)), folder }
+    }
+
+    /// Another holder, in another namespace, at the path of one that was killed.
+    pub(crate) fn start_again(&mut self) {
+        self.program = started(&[], "be-a-holder", &self.path());
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("holder.sock")
+        socket(&self.folder)
     }
 
     pub(crate) async fn connect(&self) -> Holder {
@@ -95,6 +93,16 @@ impl World {
         wait_for("its end", async || program.lock().unwrap().try_wait().unwrap().is_some()).await;
         self.program.wait().unwrap().success()
     }
+}
+
+fn socket(folder: &TempDir) -> PathBuf {
+    folder.path().join("holder.sock")
+}
+
+fn started(more: &[&str], what: &str, path: &Path) -> Child {
+    let mut program = Command::new(UNSHARE[0]);
+    program.args(&UNSHARE[1..]).args(more).arg(this_test()).arg(what).arg(path);
+    program.spawn().unwrap()
 }
 
 impl Drop for World {
