@@ -41,6 +41,7 @@ fn options_for(text: &str) -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_documents: DOCUMENTS_MAX.max(text.len() / 16) },
         strict_booleans: true,
+        legacy_octal_numbers: true,
         with_snippet: false,
     }
 }
@@ -124,8 +125,15 @@ mod tests {
 
     #[test]
     fn key_order_and_strings_that_look_like_numbers_survive() {
-        let value = json!({"z": "1", "a": {"y": "true", "b": null, "n": "null"}});
+        let value = json!({"z": "1", "a": {"y": "true", "b": null, "n": "null", "o": "0440"}});
         assert_eq!(document(&to_string(&value)).unwrap(), value);
+    }
+
+    /// As kubectl's reader has it (sigs.k8s.io/yaml, which is YAML 1.1 here): file modes are written so.
+    #[test]
+    fn numbers_with_a_leading_zero_are_octal() {
+        let found = document("a: 0440\nb: 0o755\nc: 0\nd: \"0440\"\ne: 0.5\n").unwrap();
+        assert_eq!(found, json!({"a": 288, "b": 493, "c": 0, "d": "0440", "e": 0.5}));
     }
 
     /// AP-4: before it takes memory.

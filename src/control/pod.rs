@@ -38,6 +38,7 @@ mod links;
 mod listeners;
 mod notices;
 mod place;
+mod pod_security;
 mod ports;
 mod probe;
 mod references;

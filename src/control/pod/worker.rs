@@ -15,8 +15,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Namespace, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Api;
 use spur_runtime::{PodId, PodNetwork, Runtime, RuntimeKind, reason};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -27,6 +28,7 @@ use super::dispatch::{Seen, Shared};
 use super::exit::RestartPolicy;
 use super::listeners::PodListeners;
 use super::phase::Phase;
+use super::pod_security::{self, Level};
 use super::ports::PodPorts;
 use super::probe::Finding;
 use super::service_names::Names;
@@ -177,7 +179,7 @@ impl Worker {
 
     /// Until the pod is gone, or everything stops.
     pub(super) async fn run(mut self) {
-        self.refuse();
+        self.refuse().await;
         let mut is_stale = false;
         loop {
             let seen = self.pod_rx.borrow_and_update().clone();
@@ -216,12 +218,18 @@ impl Worker {
     }
 
     /// Names what this runtime cannot do; such a pod is never started.
-    fn refuse(&mut self) {
-        let refusals = match (&self.no_runtime, self.was_over) {
+    async fn refuse(&mut self) {
+        let mut refusals = match (&self.no_runtime, self.was_over) {
             (_, true) => Vec::new(),
             (Some(why), false) => vec![support::Refusal { container: None, message: why.clone() }],
             (None, false) => support::refusals(&self.pod, self.kind),
         };
+        if self.kind == RuntimeKind::Docker
+            && !self.was_over
+            && let Some(message) = self.violation().await
+        {
+            refusals.push(support::Refusal { container: None, message });
+        }
         self.is_refused = !refusals.is_empty();
         if self.is_refused {
             for container in &mut self.containers {
@@ -239,6 +247,14 @@ impl Worker {
                 self.shared.notices.pod(&self.pod, EventType::Warning, support::REASON, message);
             }
         }
+    }
+
+    /// What the pod asks for above the level of its namespace.
+    async fn violation(&self) -> Option<String> {
+        let namespaces: Api<Namespace> = Api::all(self.shared.ctx.client.clone());
+        // Where it cannot be read nothing special is allowed.
+        let namespace = namespaces.get_opt(&self.id.namespace).await.ok().flatten();
+        pod_security::violation(self.pod.spec.as_ref()?, Level::of(namespace.as_ref()))
     }
 
     /// What has become of the containers that ran.
