@@ -158,9 +158,11 @@ async fn try_down(data: &Path, volumes: VolumesToo, config: &Config) -> Result<S
         );
     }
     let id = environment_id(data)?;
-    if let Some(running) = read(&dir(config).join(format!("{id}.json"))).filter(Record::is_alive) {
-        end(&running).await?;
+    let path = dir(config).join(format!("{id}.json"));
+    if let Some(running) = read(&path).filter(Record::is_alive) {
+        end(&running, &path).await?;
     }
+    let _ = std::fs::remove_file(&path);
     remove(config, &id, volumes).await
 }
 
@@ -196,12 +198,13 @@ pub(crate) async fn clean(args: &CleanArgs, config: &Config) -> ExitCode {
 }
 
 /// Asks it to end, and waits until it has.
-async fn end(running: &Record) -> Result<()> {
+async fn end(running: &Record, path: &Path) -> Result<()> {
     let pid = Pid::from_raw(running.pid).context("it has a process id")?;
     let asked = kill_process(pid, Signal::TERM);
     asked.with_context(|| format!("failed to end the spur with process id {}", running.pid))?;
     let ended = async {
-        while running.is_alive() {
+        // It takes its record away last; a process that nobody waits for stays a zombie.
+        while path.exists() && running.is_alive() {
             tokio::time::sleep(LOOKS_EVERY).await;
         }
     };

@@ -169,6 +169,10 @@ impl Builder {
             "--no-ui",
             "--until-stdin-ends",
         ]);
+        // An engine on this machine changes nothing for who does not ask for it.
+        if !flags.iter().any(|flag| flag == "--runtime") {
+            command.args(["--runtime", "process"]);
+        }
         command.arg("--data").arg(data.path()).args(flags);
         for file in files {
             command.arg("-f").arg(file);

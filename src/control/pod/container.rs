@@ -192,6 +192,13 @@ impl Container {
         }
     }
 
+    /// A container that waits goes on waiting for the same reason, until it is told otherwise.
+    pub(super) fn hold(&mut self) {
+        if let State::Waiting { due, .. } = &mut self.state {
+            *due = Due::Never;
+        }
+    }
+
     pub(super) fn wait(&mut self, reason: &str, message: String, due: Due) {
         self.state = State::Waiting { reason: reason.to_owned(), message, due };
     }

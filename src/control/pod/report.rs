@@ -55,7 +55,7 @@ fn by_us() -> PatchParams {
 
 /// A merge patch leaves what it does not name: what we keep and do not have is named null.
 fn complete(status: &mut Value) {
-    for field in ["reason", "message"] {
+    for field in ["reason", "message", "podIP", "podIPs"] {
         if status.get(field).is_none() {
             status[field] = Value::Null;
         }

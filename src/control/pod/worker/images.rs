@@ -63,7 +63,7 @@ impl Worker {
         match self.containers[idx].image.clone() {
             Image::There => return true,
             Image::Fetching => {
-                self.waits(idx, reason::CONTAINER_CREATING, String::new(), Due::Never);
+                self.containers[idx].hold();
                 return false;
             }
             Image::Failed { until, why, .. } if until > Instant::now() => {
@@ -98,7 +98,7 @@ impl Worker {
             };
             drop(told_tx.send(Told::Done(idx, done)).await);
         });
-        self.waits(idx, reason::CONTAINER_CREATING, String::new(), Due::Never);
+        self.containers[idx].hold();
         false
     }
 

@@ -1,0 +1,168 @@
+//! What outlives what: containers Spur, pods the holder, everything the daemon.
+
+use std::time::Duration;
+
+use crate::harness::until;
+use crate::world::{World, docker, sample};
+
+/// Ten containers go on while Spur is dead, and are taken over as they are.
+pub(crate) async fn taken_over() {
+    let world = World::up().await;
+    let api = world.spur().api();
+    for nth in 0..5 {
+        api.create_all(&sample(&format!("s{nth}"), "dummy", &[])).await;
+        api.patch("deployments", &format!("s{nth}"), &serde_json::json!({"spec": {"replicas": 2}}))
+            .await
+            .ok();
+    }
+    for nth in 0..5 {
+        let name = format!("s{nth}");
+        api.until(("deployments", &name), "ready", |one| one["status"]["readyReplicas"] == 2).await;
+    }
+    let ids = |world: &World| {
+        let mut ids = world.containers("{{.ID}} {{.State}}");
+        ids.sort();
+        ids
+    };
+    let before = ids(&world);
+    assert_eq!(before.len(), 11, "ten, and the holder: {before:?}");
+    let world = world.killed_and_started().await;
+    for nth in 0..5 {
+        world.spur().until_routed(&format!("s{nth}")).await;
+    }
+    assert_eq!(ids(&world), before, "nothing was started again");
+    let api = world.spur().api();
+    for pod in api.list("pods").await {
+        assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "{:#}", pod["status"]);
+    }
+    // They are as much under control as before.
+    api.patch("deployments", "s0", &serde_json::json!({"spec": {"replicas": 1}})).await.ok();
+    until("one of them is gone", async || match ids(&world).len() {
+        10 => Ok(()),
+        n => Err(format!("there are {n}")),
+    })
+    .await;
+}
+
+/// Calls by name go on when the holder has been killed.
+pub(crate) async fn holder() {
+    let world = World::up().await;
+    let (spur, api) = (world.spur(), world.spur().api());
+    for (name, env) in [
+        ("pricing", &[][..]),
+        ("inventory", &[]),
+        ("recommendation", &[]),
+        ("checkout", &[]),
+        ("frontend", &[]),
+    ] {
+        api.create_all(&sample(name, name, env)).await;
+    }
+    let cart = async || {
+        let answer = spur.service("frontend").get("/api/cart?sku=mug").try_send().await?;
+        if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+    };
+    until("the shop answers", cart).await;
+    let holder =
+        world.containers("{{.ID}} {{.Names}}").into_iter().find(|line| line.contains("spur_holder_"));
+    let holder = holder.expect("there is one").split(' ').next().unwrap().to_owned();
+    docker(&["kill", &holder]);
+    // What does not go through it is not disturbed.
+    spur.service("pricing").get("/health").send().await.ok();
+    until("the shop answers again", cart).await;
+    let is_anew = |line: &String| line.contains("spur_holder_") && !line.contains(&holder);
+    assert!(world.containers("{{.ID}} {{.Names}}").iter().any(is_anew));
+}
+
+/// A daemon of the test's own is stopped and started while requests go on.
+pub(crate) async fn daemon() {
+    let mut daemon = Daemon::start();
+    let spur = crate::harness::Spur::up()
+        .flags(&["--runtime", "docker"])
+        .env("DOCKER_HOST", &daemon.host())
+        .start()
+        .await;
+    let api = spur.api();
+    api.create_all(&sample("dummy", "dummy", &[])).await;
+    spur.until_routed("dummy").await;
+    daemon.stop();
+    daemon.again();
+    // Its containers ended with it, and are restarted as their policy says.
+    spur.until_routed("dummy").await;
+    let pods = api.pods_of("app=dummy").await;
+    assert_eq!(pods.len(), 1, "the same pod");
+    let n_restarts = pods[0]["status"]["containerStatuses"][0]["restartCount"].as_i64().unwrap();
+    assert!(n_restarts >= 1, "{n_restarts}");
+    spur.end().await;
+    drop(daemon);
+}
+
+/// A Docker daemon with nothing in it.
+struct Daemon {
+    dir: tempfile::TempDir,
+    child: std::process::Child,
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("spur-dockerd-").tempdir_in("/tmp").unwrap();
+        let child = Self::spawn(dir.path());
+        let daemon = Self { dir, child };
+        daemon.wait();
+        daemon
+    }
+
+    fn spawn(dir: &std::path::Path) -> std::process::Child {
+        let mut command = std::process::Command::new("dockerd");
+        command.arg("--host").arg(format!("unix://{}", dir.join("sock").display()));
+        command.arg("--data-root").arg(dir.join("data")).arg("--exec-root").arg(dir.join("exec"));
+        command.arg("--pidfile").arg(dir.join("pid")).args(["--iptables=false", "--bridge=none"]);
+        let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
+        command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.dir.path().join("sock").display())
+    }
+
+    fn wait(&self) {
+        let host = self.host();
+        for _ in 0..600 {
+            let asked =
+                std::process::Command::new("docker").args(["--host", &host, "version"]).output().unwrap();
+            if asked.status.success() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        panic!("the daemon does not answer: {log}");
+    }
+
+    fn stop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn again(&mut self) {
+        self.child = Self::spawn(self.dir.path());
+        self.wait();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let host = self.host();
+        let listed = std::process::Command::new("docker").args(["--host", &host, "ps", "-aq"]).output();
+        let listed =
+            listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        for id in listed.lines() {
+            let _ = std::process::Command::new("docker").args(["--host", &host, "rm", "-f", id]).output();
+        }
+        let _ =
+            std::process::Command::new("docker").args(["--host", &host, "network", "prune", "-f"]).output();
+        self.stop();
+    }
+}
