@@ -18,28 +18,26 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use spur_api::labels;
 
 use self::rollout::Scale;
 use crate::cache::{self, Cache};
-use crate::claim::{self, Claim, Claimant};
+use crate::claim::{self, Claimant};
 use crate::drive::{self, Queue, Reconcile};
 use crate::events::{EventType, Events};
-use crate::owner;
 use crate::run::{Context, Failure, unless_gone, with_nulls};
 
 /// Runs the controller; it never ends by itself.
 pub(crate) async fn run(ctx: Arc<Context>) {
     let (deployments, deployment_news) = cache::watch::<Deployment>(Api::all(ctx.client.clone()));
-    let (sets, set_news) = cache::watch::<ReplicaSet>(Api::all(ctx.client.clone()));
+    let (sets, set_news) = cache::watch_of::<Deployment, ReplicaSet>(Api::all(ctx.client.clone()));
     let store = deployments.store();
     let known = store.clone();
     let mut queue = Queue::new();
     queue.push(drive::itself(&store, deployment_news));
-    queue.push(drive::wakes(&store, set_news, move |set| deployments_of(&known, set)));
+    queue.push(drive::wakes(&store, set_news, move |set| claim::owners(&known, set.meta(), claimant)));
     let controller = Deployments { client: ctx.client.clone(), events: ctx.events.clone(), sets };
     drive::drive(controller, store, queue).await;
 }
@@ -56,22 +54,6 @@ struct Rollout<'a> {
     deployments: Api<Deployment>,
     sets_api: Api<ReplicaSet>,
     owned: Vec<Arc<ReplicaSet>>,
-}
-
-/// The Deployment that controls a set; where nobody does, those that may take it over.
-fn deployments_of(deployments: &Store<Deployment>, set: &ReplicaSet) -> Vec<ObjectRef<Deployment>> {
-    let namespace = set.namespace().unwrap_or_default();
-    match owner::controller(set.meta()) {
-        Some(owner) if owner.kind == "Deployment" => vec![ObjectRef::new(&owner.name).within(&namespace)],
-        Some(_) => Vec::new(),
-        None => {
-            let takes = |deployment: &Deployment| {
-                deployment.namespace().as_deref() == Some(&namespace)
-                    && claimant(deployment).is_ok_and(|claimant| claimant.claim(set.meta()) == Claim::Adopt)
-            };
-            deployments.state_filter(takes).iter().map(|found| ObjectRef::from_obj(&**found)).collect()
-        }
-    }
 }
 
 fn claimant(deployment: &Deployment) -> Result<Claimant, Failure> {
@@ -110,25 +92,9 @@ impl Deployments {
 
     async fn read<'a>(&self, deployment: &'a Deployment) -> Result<Rollout<'a>, Failure> {
         let (claimant, namespace) = (claimant(deployment)?, deployment.namespace().unwrap_or_default());
-        let uid = deployment.uid().unwrap_or_default();
         let sets_api: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &namespace);
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &namespace);
-        let mut owned = Vec::new();
-        for set in self.sets.within(&namespace, |set| claimant.claim(set.meta()) != Claim::Others) {
-            match claimant.claim(set.meta()) {
-                Claim::Others => {}
-                Claim::Ours => owned.push(set),
-                Claim::Release => self.sets.wrote(&claim::release(&sets_api, &*set, &uid).await?),
-                Claim::Adopt => {
-                    if claim::may_adopt(&deployments, deployment).await? {
-                        let adopted =
-                            claim::adopt(&sets_api, &*set, owner::controlled_by(deployment)).await?;
-                        self.sets.wrote(&adopted);
-                        owned.push(Arc::new(adopted));
-                    }
-                }
-            }
-        }
+        let mut owned = claim::settled(&self.client, &self.sets, (deployment, &claimant), |_| true).await?;
         owned.sort_by_key(|set| rollout::revision(set));
         Ok(Rollout { deployment, deployments, sets_api, owned })
     }

@@ -29,6 +29,7 @@ mod namespace;
 mod node;
 mod owner;
 mod pod;
+mod pods;
 mod replica_set;
 mod routes;
 mod rule_status;
