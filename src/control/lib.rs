@@ -31,11 +31,13 @@ mod owner;
 mod pod;
 mod pods;
 mod replica_set;
+mod revisions;
 mod routes;
 mod rule_status;
 mod run;
 mod sandbox;
 mod served;
+mod stateful_set;
 
 pub use heartbeat::heartbeat;
 pub use rule_status::{GatewayPorts, certificate_faults};

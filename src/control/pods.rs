@@ -14,9 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::cache::{self, Cache, Seen};
 use crate::claim::{self, Claimant};
@@ -164,6 +165,20 @@ impl Pods {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Changes a pod by a merge patch, unless it is gone or another by now.
+    pub(crate) async fn patch(&self, pod: &Pod, mut patch: Value) -> Result<(), Failure> {
+        patch["metadata"]["uid"] = Value::from(pod.uid());
+        let (name, params) = (pod.name_any(), PatchParams::default());
+        match self.api(pod).patch(&name, &params, &Patch::Merge(patch)).await {
+            // With its last finalizer a pod that is being deleted goes.
+            Ok(patched) if is_deleting(&patched) && patched.finalizers().is_empty() => {}
+            Ok(patched) => self.cache.wrote(&patched),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     pub(crate) async fn tell<O>(&self, owner: &O, type_: EventType, reason: &str, message: &str)
