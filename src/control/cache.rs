@@ -90,7 +90,8 @@ where
     })
 }
 
-fn watch_where<K>(
+/// Begins to watch the objects of which this holds; what it holds of no more has gone.
+pub(crate) fn watch_where<K>(
     api: Api<K>,
     keeps: impl Fn(&K) -> bool + Send + 'static,
 ) -> (Cache<K>, BoxStream<'static, Seen<K>>)

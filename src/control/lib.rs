@@ -24,6 +24,7 @@ mod events;
 mod garbage;
 mod heartbeat;
 mod host_ports;
+mod job;
 mod metadata;
 mod namespace;
 mod node;
@@ -38,6 +39,7 @@ mod run;
 mod sandbox;
 mod served;
 mod stateful_set;
+mod surplus;
 
 pub use heartbeat::heartbeat;
 pub use rule_status::{GatewayPorts, certificate_faults};

@@ -167,11 +167,11 @@ impl Pods {
         }
     }
 
-    /// Changes a pod by a merge patch, unless it is gone or another by now.
+    /// Changes a pod by a strategic merge patch, unless it is gone or another by now.
     pub(crate) async fn patch(&self, pod: &Pod, mut patch: Value) -> Result<(), Failure> {
         patch["metadata"]["uid"] = Value::from(pod.uid());
         let (name, params) = (pod.name_any(), PatchParams::default());
-        match self.api(pod).patch(&name, &params, &Patch::Merge(patch)).await {
+        match self.api(pod).patch(&name, &params, &Patch::Strategic(patch)).await {
             // With its last finalizer a pod that is being deleted goes.
             Ok(patched) if is_deleting(&patched) && patched.finalizers().is_empty() => {}
             Ok(patched) => self.cache.wrote(&patched),

@@ -3,7 +3,6 @@
 //! Source: `pkg/controller/replicaset/replica_set.go`.
 
 mod status;
-mod surplus;
 
 pub(crate) use status::REPLICA_FAILURE;
 
@@ -25,6 +24,7 @@ use crate::claim::{self, Claimant};
 use crate::drive::{self, Queue, Reconcile};
 use crate::pods::{self, BURST, Pods};
 use crate::run::{Context, Failure, unless_gone, with_nulls};
+use crate::surplus::surplus;
 
 /// Runs the controller; it never ends by itself.
 pub(crate) async fn run(ctx: Arc<Context>) {
@@ -122,7 +122,7 @@ impl ReplicaSets {
     }
 
     async fn delete_pods(&self, set: &ReplicaSet, pods: &mut Found, n_surplus: usize) -> Result<(), Failed> {
-        let surplus = surplus::surplus(&pods.active, n_surplus);
+        let surplus = surplus(&pods.active, n_surplus);
         let deleted = join_all(surplus.iter().map(|pod| self.pods.delete(set, pod))).await;
         let mut failed = None;
         for (pod, deleted) in surplus.iter().zip(deleted) {

@@ -11,6 +11,7 @@ mod events;
 mod garbage;
 mod history;
 mod host_ports;
+mod jobs;
 mod names_anew;
 mod namespaces;
 mod replica_sets;

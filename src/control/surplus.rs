@@ -1,4 +1,4 @@
-//! Which pods a set gives up when it has too many.
+//! Which pods a workload gives up when it has too many.
 //!
 //! Source: `pkg/controller/controller_utils.go`, `ActivePodsWithRanks`. Its ranks,
 //! which spread pods over nodes, have no meaning on the one node there is.
@@ -17,7 +17,7 @@ use crate::pods::{phase, ready_since};
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// So many pods, those that are least use first, the youngest among equals.
-pub(super) fn surplus(active: &[Arc<Pod>], count: usize) -> Vec<Arc<Pod>> {
+pub(crate) fn surplus(active: &[Arc<Pod>], count: usize) -> Vec<Arc<Pod>> {
     let mut ranked: Vec<&Arc<Pod>> = active.iter().collect();
     ranked.sort_by_cached_key(|pod| Use::of(pod));
     ranked.into_iter().take(count).cloned().collect()
