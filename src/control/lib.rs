@@ -17,6 +17,7 @@
 mod cache;
 mod claim;
 mod custom_resources;
+mod daemon_set;
 mod deployment;
 mod drive;
 mod endpoint_slice;

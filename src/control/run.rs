@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::events::Events;
 use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::{
-    custom_resources, deployment, endpoint_slice, garbage, host_ports, job, namespace, node, pod,
+    custom_resources, daemon_set, deployment, endpoint_slice, garbage, host_ports, job, namespace, node, pod,
     replica_set, routes, rule_status, sandbox, stateful_set,
 };
 
@@ -99,6 +99,7 @@ pub async fn run(parts: Parts) {
     tasks.spawn(until(stop.clone(), deployment::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), stateful_set::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), daemon_set::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), job::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), job::orphans::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));

@@ -5,6 +5,7 @@
 //! afterwards from the store's log, which has every change in its order.
 
 mod custom_resources;
+mod daemon_sets;
 mod deployments;
 mod endpoints;
 mod events;
