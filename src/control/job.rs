@@ -20,6 +20,8 @@ mod pod;
 mod policy;
 mod tally;
 
+pub(crate) use conditions::finished;
+
 use std::sync::Arc;
 use std::time::Duration;
 

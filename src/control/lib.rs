@@ -16,6 +16,7 @@
 
 mod cache;
 mod claim;
+mod cron_job;
 mod custom_resources;
 mod daemon_set;
 mod deployment;

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::events::Events;
 use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::{
-    custom_resources, daemon_set, deployment, endpoint_slice, garbage, host_ports, job, namespace, node, pod,
-    replica_set, routes, rule_status, sandbox, stateful_set,
+    cron_job, custom_resources, daemon_set, deployment, endpoint_slice, garbage, host_ports, job, namespace,
+    node, pod, replica_set, routes, rule_status, sandbox, stateful_set,
 };
 
 /// What the controllers are built from.
@@ -100,6 +100,7 @@ pub async fn run(parts: Parts) {
     tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), stateful_set::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), daemon_set::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), cron_job::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), job::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), job::orphans::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));

@@ -4,6 +4,7 @@
 //! Every wait is for a state, with a deadline. What must hold in between is read
 //! afterwards from the store's log, which has every change in its order.
 
+mod cron_jobs;
 mod custom_resources;
 mod daemon_sets;
 mod deployments;
