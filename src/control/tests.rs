@@ -10,6 +10,7 @@ mod daemon_sets;
 mod deployments;
 mod endpoints;
 mod events;
+mod forks;
 mod garbage;
 mod history;
 mod host_ports;
