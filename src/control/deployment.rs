@@ -19,7 +19,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::{Client, Resource, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use spur_api::labels;
 
 use self::rollout::Scale;
@@ -79,6 +79,9 @@ impl Deployments {
         let is_paused = deployment.spec.as_ref().and_then(|spec| spec.paused) == Some(true);
         if is_paused {
             let scales = rollout::scale_paused(deployment, &rollout.owned);
+            self.scale(&mut rollout, scales).await?;
+        } else if let Some(scales) = rollout::scale_resized(deployment, &rollout.owned) {
+            // The change of the sets wakes the Deployment, and the rollout goes on.
             self.scale(&mut rollout, scales).await?;
         } else {
             self.ensure_current(&mut rollout).await?;
@@ -156,13 +159,20 @@ impl Deployments {
     }
 
     async fn scale(&self, rollout: &mut Rollout<'_>, scales: Vec<Scale>) -> Result<(), Failure> {
+        let size: Map<String, Value> = match &rollout.deployment.spec {
+            Some(spec) => {
+                rollout::size(spec).map(|(key, value)| (key.to_owned(), json!(value))).into_iter().collect()
+            }
+            None => Map::new(),
+        };
         for scale in &scales {
             let Some(idx) = rollout.owned.iter().position(|set| set.name_any() == scale.name) else {
                 continue;
             };
-            rollout.owned[idx] = self.patch(rollout, idx, json!({"spec": {"replicas": scale.to}})).await?;
+            let patch = json!({"metadata": {"annotations": size}, "spec": {"replicas": scale.to}});
+            rollout.owned[idx] = self.patch(rollout, idx, patch).await?;
         }
-        for scale in &scales {
+        for scale in scales.iter().filter(|scale| scale.from != scale.to) {
             self.tell_scaled(rollout.deployment, scale).await;
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! Controllers and the route compiler.
 //!
 //! ```text
-//!  API ──watch──► deployment ─► replica_set ─► pod worker ─► runtime
-//!   ▲                                             │ Inlets ─► proxy
+//!  API ──watch──► deployment ─► replica_set ──┐
+//!   ▲             stateful_set, daemon_set ────┼─► pod worker ─► runtime
+//!   │             cron_job ─► job ─────────────┘      │ Inlets ─► proxy
 //!   │             endpoint_slice ◄── pods, services
-//!   │             sandbox ─► deployments, services (the forks)
+//!   │             sandbox ─► workloads, services (the forks)
 //!   │                    services, slices, sandboxes ──► compile ──► RoutingTable ─► proxy
 //!   └── status, events ── all of them        garbage, namespace,
 //!                                             custom_resources: what is to go, goes
