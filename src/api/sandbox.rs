@@ -62,10 +62,15 @@ pub struct Fork {
 /// A workload by kind and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct WorkloadRef {
-    /// `Deployment`.
+    /// `Deployment` (where none is given), `StatefulSet` or `DaemonSet`.
+    #[serde(default = "deployment")]
     pub kind: String,
     /// The workload's name.
     pub name: String,
+}
+
+fn deployment() -> String {
+    "Deployment".to_owned()
 }
 
 /// An image for a container.

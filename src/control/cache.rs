@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::metadata::Metadata;
+use crate::owner;
 use crate::run::Failure;
 
 /// The objects of a kind as last seen.
@@ -73,6 +74,30 @@ pub(crate) fn watch<K>(api: Api<K>) -> (Cache<K>, BoxStream<'static, Seen<K>>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    watch_where(api, |_| true)
+}
+
+/// Begins to watch what owners of a kind control or may take over, so that each controller keeps
+/// its own objects only.
+pub(crate) fn watch_of<O, K>(api: Api<K>) -> (Cache<K>, BoxStream<'static, Seen<K>>)
+where
+    O: Resource<DynamicType = ()>,
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let kind = O::kind(&());
+    watch_where(api, move |object: &K| {
+        owner::controller(object.meta()).is_none_or(|owner| owner.kind == kind)
+    })
+}
+
+/// Begins to watch the objects of which this holds; what it holds of no more has gone.
+pub(crate) fn watch_where<K>(
+    api: Api<K>,
+    keeps: impl Fn(&K) -> bool + Send + 'static,
+) -> (Cache<K>, BoxStream<'static, Seen<K>>)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
     let writer = Writer::<K>::new(());
     let store = writer.as_reader();
     let own: Arc<Own> = Arc::default();
@@ -82,7 +107,7 @@ where
     // Half of an object's size, and nobody here reads them.
     let events = events.modify(|object| object.meta_mut().managed_fields = None);
     let news = events.filter_map(move |event| {
-        let seen = told(event).and_then(|event| feed.take(&event));
+        let seen = told(event).and_then(|event| of_those(&keeps, event)).and_then(|event| feed.take(&event));
         async move { seen }
     });
     (Cache { store, own, seen_rx }, news.boxed())
@@ -106,6 +131,15 @@ where
         }
     });
     news.boxed()
+}
+
+/// The event for a cache that keeps some objects only: what it does not keep has gone.
+fn of_those<K>(keeps: &impl Fn(&K) -> bool, event: Event<K>) -> Option<Event<K>> {
+    match event {
+        Event::Apply(object) if !keeps(&object) => Some(Event::Delete(object)),
+        Event::InitApply(object) if !keeps(&object) => None,
+        event => Some(event),
+    }
 }
 
 /// Tells of a watch that broke, which is opened again.

@@ -4,13 +4,19 @@
 //! Source: `pkg/controller/controller_ref_manager.go`.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
-use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::{Selector, SelectorExt};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::cache::Cache;
 use crate::owner;
 use crate::run::Failure;
 
@@ -66,29 +72,103 @@ impl Claimant {
     }
 }
 
+/// The owner of this kind that controls an object; where nobody does, those that may take it over.
+pub(crate) fn owners<O>(
+    known: &Store<O>,
+    object: &ObjectMeta,
+    claimant: impl Fn(&O) -> Result<Claimant, Failure>,
+) -> Vec<ObjectRef<O>>
+where
+    O: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let namespace = object.namespace.clone().unwrap_or_default();
+    match owner::controller(object) {
+        Some(owner) if owner.kind == O::kind(&()) => vec![ObjectRef::new(&owner.name).within(&namespace)],
+        Some(_) => Vec::new(),
+        None => {
+            let takes = |owner: &O| {
+                owner.namespace().as_deref() == Some(&namespace)
+                    && claimant(owner).is_ok_and(|claimant| claimant.claim(object) == Claim::Adopt)
+            };
+            known.state_filter(takes).iter().map(|owner| ObjectRef::from_obj(&**owner)).collect()
+        }
+    }
+}
+
+/// What of a cache is the owner's, in order of name, after taking over and letting go what is to be.
+/// Objects that do not count are left alone.
+pub(crate) async fn settled<O, C>(
+    client: &Client,
+    cache: &Cache<C>,
+    (owner, claimant): (&O, &Claimant),
+    counts: impl Fn(&C) -> bool,
+) -> Result<Vec<Arc<C>>, Failure>
+where
+    O: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    C: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let namespace = owner.namespace().unwrap_or_default();
+    let api: Api<C> = Api::namespaced(client.clone(), &namespace);
+    let is_candidate = |object: &C| counts(object) && claimant.claim(object.meta()) != Claim::Others;
+    let mut ours = Vec::new();
+    for object in cache.within(&namespace, is_candidate) {
+        match claimant.claim(object.meta()) {
+            Claim::Others => {}
+            // What goes is not let go any more.
+            Claim::Release if object.meta().deletion_timestamp.is_some() => ours.push(object),
+            Claim::Ours => ours.push(object),
+            Claim::Release => {
+                let released = unless_away(release(&api, &*object, &claimant.uid).await)?;
+                released.iter().for_each(|released| cache.wrote(released));
+            }
+            Claim::Adopt => {
+                let owners: Api<O> = Api::namespaced(client.clone(), &namespace);
+                if !may_adopt(&owners, owner).await? {
+                    continue;
+                }
+                if let Some(adopted) = unless_away(adopt(&api, &*object, owner::controlled_by(owner)).await)?
+                {
+                    cache.wrote(&adopted);
+                    ours.push(Arc::new(adopted));
+                }
+            }
+        }
+    }
+    Ok(ours)
+}
+
+/// `None` for what is gone, or has another uid by now.
+fn unless_away<K>(outcome: Result<K, kube::Error>) -> Result<Option<K>, Failure> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Whether the owner is still there and stays, read from the API: what one that was deleted as
 /// orphaning has just let go would go with it, were it taken over once more.
-pub(crate) async fn may_adopt<K>(api: &Api<K>, owner: &K) -> Result<bool, kube::Error>
+async fn may_adopt<K>(api: &Api<K>, owner: &K) -> Result<bool, kube::Error>
 where
-    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: Resource + Clone + Debug + DeserializeOwned,
 {
     let found = api.get_metadata_opt(&owner.name_any()).await?.map(|found| found.metadata);
     Ok(found.is_some_and(|found| found.uid == owner.uid() && found.deletion_timestamp.is_none()))
 }
 
 /// Makes `owner` the controller of an object that has none.
-pub(crate) async fn adopt<K>(api: &Api<K>, object: &K, owner: OwnerReference) -> Result<K, kube::Error>
+async fn adopt<K>(api: &Api<K>, object: &K, owner: OwnerReference) -> Result<K, kube::Error>
 where
-    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: Resource + Clone + Debug + DeserializeOwned,
 {
     let patch = json!({"metadata": {"uid": object.uid(), "ownerReferences": [owner]}});
     api.patch(&object.name_any(), &PatchParams::default(), &Patch::Strategic(patch)).await
 }
 
 /// Takes the reference to the owner off an object.
-pub(crate) async fn release<K>(api: &Api<K>, object: &K, owner_uid: &str) -> Result<K, kube::Error>
+async fn release<K>(api: &Api<K>, object: &K, owner_uid: &str) -> Result<K, kube::Error>
 where
-    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: Resource + Clone + Debug + DeserializeOwned,
 {
     let without = json!([{"$patch": "delete", "uid": owner_uid}]);
     let patch = json!({"metadata": {"uid": object.uid(), "ownerReferences": without}});

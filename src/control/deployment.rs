@@ -18,28 +18,26 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use spur_api::labels;
 
 use self::rollout::Scale;
 use crate::cache::{self, Cache};
-use crate::claim::{self, Claim, Claimant};
+use crate::claim::{self, Claimant};
 use crate::drive::{self, Queue, Reconcile};
 use crate::events::{EventType, Events};
-use crate::owner;
 use crate::run::{Context, Failure, unless_gone, with_nulls};
 
 /// Runs the controller; it never ends by itself.
 pub(crate) async fn run(ctx: Arc<Context>) {
     let (deployments, deployment_news) = cache::watch::<Deployment>(Api::all(ctx.client.clone()));
-    let (sets, set_news) = cache::watch::<ReplicaSet>(Api::all(ctx.client.clone()));
+    let (sets, set_news) = cache::watch_of::<Deployment, ReplicaSet>(Api::all(ctx.client.clone()));
     let store = deployments.store();
     let known = store.clone();
     let mut queue = Queue::new();
     queue.push(drive::itself(&store, deployment_news));
-    queue.push(drive::wakes(&store, set_news, move |set| deployments_of(&known, set)));
+    queue.push(drive::wakes(&store, set_news, move |set| claim::owners(&known, set.meta(), claimant)));
     let controller = Deployments { client: ctx.client.clone(), events: ctx.events.clone(), sets };
     drive::drive(controller, store, queue).await;
 }
@@ -56,22 +54,6 @@ struct Rollout<'a> {
     deployments: Api<Deployment>,
     sets_api: Api<ReplicaSet>,
     owned: Vec<Arc<ReplicaSet>>,
-}
-
-/// The Deployment that controls a set; where nobody does, those that may take it over.
-fn deployments_of(deployments: &Store<Deployment>, set: &ReplicaSet) -> Vec<ObjectRef<Deployment>> {
-    let namespace = set.namespace().unwrap_or_default();
-    match owner::controller(set.meta()) {
-        Some(owner) if owner.kind == "Deployment" => vec![ObjectRef::new(&owner.name).within(&namespace)],
-        Some(_) => Vec::new(),
-        None => {
-            let takes = |deployment: &Deployment| {
-                deployment.namespace().as_deref() == Some(&namespace)
-                    && claimant(deployment).is_ok_and(|claimant| claimant.claim(set.meta()) == Claim::Adopt)
-            };
-            deployments.state_filter(takes).iter().map(|found| ObjectRef::from_obj(&**found)).collect()
-        }
-    }
 }
 
 fn claimant(deployment: &Deployment) -> Result<Claimant, Failure> {
@@ -98,6 +80,9 @@ impl Deployments {
         if is_paused {
             let scales = rollout::scale_paused(deployment, &rollout.owned);
             self.scale(&mut rollout, scales).await?;
+        } else if let Some(scales) = rollout::scale_resized(deployment, &rollout.owned) {
+            // The change of the sets wakes the Deployment, and the rollout goes on.
+            self.scale(&mut rollout, scales).await?;
         } else {
             self.ensure_current(&mut rollout).await?;
             let plan = rollout::plan(deployment, &rollout.owned);
@@ -110,25 +95,9 @@ impl Deployments {
 
     async fn read<'a>(&self, deployment: &'a Deployment) -> Result<Rollout<'a>, Failure> {
         let (claimant, namespace) = (claimant(deployment)?, deployment.namespace().unwrap_or_default());
-        let uid = deployment.uid().unwrap_or_default();
         let sets_api: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &namespace);
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &namespace);
-        let mut owned = Vec::new();
-        for set in self.sets.within(&namespace, |set| claimant.claim(set.meta()) != Claim::Others) {
-            match claimant.claim(set.meta()) {
-                Claim::Others => {}
-                Claim::Ours => owned.push(set),
-                Claim::Release => self.sets.wrote(&claim::release(&sets_api, &*set, &uid).await?),
-                Claim::Adopt => {
-                    if claim::may_adopt(&deployments, deployment).await? {
-                        let adopted =
-                            claim::adopt(&sets_api, &*set, owner::controlled_by(deployment)).await?;
-                        self.sets.wrote(&adopted);
-                        owned.push(Arc::new(adopted));
-                    }
-                }
-            }
-        }
+        let mut owned = claim::settled(&self.client, &self.sets, (deployment, &claimant), |_| true).await?;
         owned.sort_by_key(|set| rollout::revision(set));
         Ok(Rollout { deployment, deployments, sets_api, owned })
     }
@@ -190,13 +159,20 @@ impl Deployments {
     }
 
     async fn scale(&self, rollout: &mut Rollout<'_>, scales: Vec<Scale>) -> Result<(), Failure> {
+        let size: Map<String, Value> = match &rollout.deployment.spec {
+            Some(spec) => {
+                rollout::size(spec).map(|(key, value)| (key.to_owned(), json!(value))).into_iter().collect()
+            }
+            None => Map::new(),
+        };
         for scale in &scales {
             let Some(idx) = rollout.owned.iter().position(|set| set.name_any() == scale.name) else {
                 continue;
             };
-            rollout.owned[idx] = self.patch(rollout, idx, json!({"spec": {"replicas": scale.to}})).await?;
+            let patch = json!({"metadata": {"annotations": size}, "spec": {"replicas": scale.to}});
+            rollout.owned[idx] = self.patch(rollout, idx, patch).await?;
         }
-        for scale in &scales {
+        for scale in scales.iter().filter(|scale| scale.from != scale.to) {
             self.tell_scaled(rollout.deployment, scale).await;
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! Controllers and the route compiler.
 //!
 //! ```text
-//!  API ──watch──► deployment ─► replica_set ─► pod worker ─► runtime
-//!   ▲                                             │ Inlets ─► proxy
+//!  API ──watch──► deployment ─► replica_set ──┐
+//!   ▲             stateful_set, daemon_set ────┼─► pod worker ─► runtime
+//!   │             cron_job ─► job ─────────────┘      │ Inlets ─► proxy
 //!   │             endpoint_slice ◄── pods, services
-//!   │             sandbox ─► deployments, services (the forks)
+//!   │             sandbox ─► workloads, services (the forks)
 //!   │                    services, slices, sandboxes ──► compile ──► RoutingTable ─► proxy
 //!   └── status, events ── all of them        garbage, namespace,
 //!                                             custom_resources: what is to go, goes
@@ -16,7 +17,9 @@
 
 mod cache;
 mod claim;
+mod cron_job;
 mod custom_resources;
+mod daemon_set;
 mod deployment;
 mod drive;
 mod endpoint_slice;
@@ -24,18 +27,23 @@ mod events;
 mod garbage;
 mod heartbeat;
 mod host_ports;
+mod job;
 mod metadata;
 mod namespace;
 mod node;
 mod owner;
 mod pod;
+mod pods;
 mod replica_set;
+mod revisions;
 mod routes;
 mod rule_status;
 mod run;
 mod sandbox;
 mod served;
 mod service_network;
+mod stateful_set;
+mod surplus;
 
 pub use heartbeat::heartbeat;
 pub use pod::UsualRuntime;

@@ -21,8 +21,8 @@ use crate::pod::UsualRuntime;
 use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::service_network::ServiceNetworks;
 use crate::{
-    custom_resources, deployment, endpoint_slice, garbage, host_ports, namespace, node, pod, replica_set,
-    routes, rule_status, sandbox,
+    cron_job, custom_resources, daemon_set, deployment, endpoint_slice, garbage, host_ports, job, namespace,
+    node, pod, replica_set, routes, rule_status, sandbox, stateful_set,
 };
 
 /// What the controllers are built from.
@@ -119,6 +119,11 @@ pub async fn run(parts: Parts) {
     }
     tasks.spawn(until(stop.clone(), deployment::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), replica_set::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), stateful_set::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), daemon_set::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), cron_job::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), job::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), job::orphans::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), namespace::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), custom_resources::run(ctx.clone())));

@@ -1,12 +1,12 @@
 //! Sandboxes: from changes to running forks that get the requests with the key.
 //!
 //! ```text
-//!  Sandbox ─┐                ┌─► Services, Deployments (ensure)
+//!  Sandbox ─┐                ┌─► Services, workloads (ensure)
 //!  baseline ┼─► plan (pure) ─┤
 //!  caches ──┘                └─► observe ─► routed? ─► status, events
 //! ```
 //!
-//! A fork's Deployment is run, and its Services get their slices, by the same
+//! A fork's workload is run, and its Services get their slices, by the same
 //! controllers as everything else; routing follows by `compile`. What a sandbox
 //! owns goes with it by owner reference. A sandbox is ready when the routing
 //! table that the proxy uses holds its forks, and not before.
@@ -27,6 +27,7 @@ mod reconcile;
 mod report;
 mod routed;
 mod status;
+mod workload;
 
 #[cfg(test)]
 mod tests;

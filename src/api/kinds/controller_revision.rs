@@ -19,6 +19,7 @@ pub(crate) const KIND: Kind = Kind {
             let revision = meta::number(object, "/revision").unwrap_or(0);
             vec![json!(controller(object)), json!(revision), super::age(object)]
         },
+        acted_on_by: "stateful set and daemon set controllers, which keep it",
         ..Rules::PLAIN
     },
     ..Kind::namespaced("apps", "v1")

@@ -1,11 +1,10 @@
-//! CronJobs, and the schedules they go by.
-
-use std::ops::RangeInclusive;
+//! CronJobs.
 
 use serde_json::{Value, json};
 use spur_schema::FieldError;
 
 use super::{check, job, pod_spec};
+use crate::cron::{self, Schedule};
 use crate::meta;
 use crate::registry::{Column, Kind, Rules, Subresource};
 
@@ -37,6 +36,7 @@ pub(crate) const KIND: Kind = Kind {
         ],
         cells,
         has_generation: true,
+        acted_on_by: "cron job controller",
         ..Rules::PLAIN
     },
     ..Kind::namespaced("batch", "v1")
@@ -64,8 +64,8 @@ fn validate(new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
     match schedule {
         "" => faults.push(FieldError::required("spec.schedule", "")),
         schedule => {
-            if let Some(why) = schedule_fault(schedule) {
-                faults.push(FieldError::invalid("spec.schedule", json!(schedule), why));
+            if let Err(why) = Schedule::parse(schedule) {
+                faults.push(FieldError::invalid("spec.schedule", json!(schedule), why.to_string()));
             }
         }
     }
@@ -81,86 +81,14 @@ fn validate(new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
     faults
 }
 
-fn zone_fault(zone: &str) -> Option<&'static str> {
+fn zone_fault(zone: &str) -> Option<String> {
     match zone {
-        "" => Some("timeZone must be nil or non-empty string"),
+        "" => Some("timeZone must be nil or non-empty string".to_owned()),
         zone if zone.eq_ignore_ascii_case("Local") => {
-            Some("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")
+            let why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
+            Some(why.to_owned())
         }
-        _ => None,
-    }
-}
-
-/// What is wrong with a schedule: five fields, or a name such as `@daily`.
-///
-/// Source of the grammar and the words: `robfig/cron/v3`, `ParseStandard`.
-fn schedule_fault(schedule: &str) -> Option<String> {
-    if schedule.contains("TZ") {
-        return Some("cannot use TZ or CRON_TZ in schedule, use timeZone field instead".to_owned());
-    }
-    if let Some(name) = schedule.strip_prefix('@') {
-        let names = ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"];
-        let is_known = names.contains(&name) || name.starts_with("every ");
-        return (!is_known).then(|| format!("unrecognized descriptor: {schedule}"));
-    }
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    let Ok([minute, hour, day, month, weekday]) = <[&str; 5]>::try_from(fields.clone()) else {
-        let shown = fields.join(" ");
-        return Some(format!("expected exactly 5 fields, found {}: [{shown}]", fields.len()));
-    };
-    field_fault(minute, 0..=59, &[])
-        .or_else(|| field_fault(hour, 0..=23, &[]))
-        .or_else(|| field_fault(day, 1..=31, &[]))
-        .or_else(|| field_fault(month, 1..=12, &MONTHS))
-        .or_else(|| field_fault(weekday, 0..=6, &WEEKDAYS))
-}
-
-const MONTHS: [&str; 12] =
-    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-
-/// What is wrong with `1,3-9/2`: steps over ranges of numbers or names.
-fn field_fault(field: &str, range: RangeInclusive<u32>, names: &[&str]) -> Option<String> {
-    field.split(',').find_map(|part| part_fault(part, &range, names))
-}
-
-fn part_fault(part: &str, range: &RangeInclusive<u32>, names: &[&str]) -> Option<String> {
-    let number = |text: &str| -> Result<u32, String> {
-        let named = names.iter().zip(*range.start()..).find(|(name, _)| name.eq_ignore_ascii_case(text));
-        match named {
-            Some((_, number)) => Ok(number),
-            None => text.parse().map_err(|_| format!("failed to parse int from {text}: invalid syntax")),
-        }
-    };
-    let (span, step) = match part.split_once('/') {
-        Some((span, step)) => (span, Some(step)),
-        None => (part, None),
-    };
-    let (from, to) = match span {
-        "*" | "?" => (*range.start(), *range.end()),
-        span => {
-            let (from, to) = span.split_once('-').unwrap_or((span, span));
-            match (number(from), number(to)) {
-                (Ok(from), Ok(to)) => (from, to),
-                (Err(why), _) | (_, Err(why)) => return Some(why),
-            }
-        }
-    };
-    if from < *range.start() {
-        return Some(format!("beginning of range ({from}) below minimum ({}): {part}", range.start()));
-    }
-    if to > *range.end() {
-        return Some(format!("end of range ({to}) above maximum ({}): {part}", range.end()));
-    }
-    if from > to {
-        return Some(format!("beginning of range ({from}) beyond end of range ({to}): {part}"));
-    }
-    match step.map(str::parse::<u32>) {
-        None | Some(Ok(1..)) => None,
-        Some(Ok(0)) => Some(format!("step of range should be a positive number: {part}")),
-        Some(Err(_)) => {
-            Some(format!("failed to parse int from {}: invalid syntax", step.unwrap_or_default()))
-        }
+        zone => cron::zone(zone).is_none().then(|| format!("unknown time zone {zone}")),
     }
 }
 
@@ -193,26 +121,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedules_are_read_as_cron_reads_them() {
-        for right in ["*/5 * * * *", "0 0 1,15 * mon-fri", "@daily", "@every 1h", "0-30/10 9-17 * JAN ?"] {
-            assert_eq!(schedule_fault(right), None, "{right}");
-        }
-        let faults = [
-            ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
-            ("60 * * * *", "end of range (60) above maximum (59): 60"),
-            ("* * 0 * *", "beginning of range (0) below minimum (1): 0"),
-            ("9-3 * * * *", "beginning of range (9) beyond end of range (3): 9-3"),
-            ("*/0 * * * *", "step of range should be a positive number: */0"),
-            ("x * * * *", "failed to parse int from x: invalid syntax"),
-            ("@never", "unrecognized descriptor: @never"),
-            ("TZ=UTC 0 * * * *", "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"),
-        ];
-        for (wrong, why) in faults {
-            assert_eq!(schedule_fault(wrong).as_deref(), Some(why), "{wrong}");
-        }
-    }
-
-    #[test]
     fn a_plain_cron_job_is_valid_and_shows_its_schedule() {
         let mut object = json!({
             "metadata": {"name": "nightly"},
@@ -228,6 +136,11 @@ mod tests {
             shown[..5],
             [json!("0 3 * * *"), json!("<none>"), json!("False"), json!(0), json!("<none>")]
         );
+        object["spec"]["timeZone"] = json!("Europe/Berlin");
+        assert_eq!(validate(&object, None), []);
+        object["spec"]["timeZone"] = json!("Middle-earth/Shire");
+        assert_eq!(validate(&object, None)[0].path, "spec.timeZone");
+        object["spec"]["timeZone"] = json!("UTC");
         object["metadata"]["name"] = json!("n".repeat(53));
         assert_eq!(validate(&object, None)[0].path, "metadata.name");
     }

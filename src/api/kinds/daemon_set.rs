@@ -33,6 +33,7 @@ pub(crate) const KIND: Kind = Kind {
         ],
         cells,
         has_generation: true,
+        acted_on_by: "daemon set controller",
         ..Rules::PLAIN
     },
     ..Kind::namespaced("apps", "v1")

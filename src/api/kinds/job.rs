@@ -37,6 +37,7 @@ pub(crate) const KIND: Kind = Kind {
         cells,
         fields: &[SelectableField { label: "status.successful", pointer: "/status/succeeded", absent: "0" }],
         has_generation: true,
+        acted_on_by: "job controller",
         ..Rules::PLAIN
     },
     ..Kind::namespaced("batch", "v1")

@@ -41,13 +41,17 @@ pub(crate) const KIND: Kind = Kind {
 };
 
 /// Workloads a fork can be made of.
-const FORK_KINDS: [&str; 1] = ["Deployment"];
+const FORK_KINDS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
 fn default(object: &mut Value) {
     // A spec of another type is left for the schema to refuse.
     let spec = object.as_object_mut().map(|map| map.entry("spec").or_insert_with(|| json!({})));
     let Some(spec) = spec.and_then(Value::as_object_mut) else { return };
     meta::set_default(spec, "fallback", "baseline");
+    let forks = spec.get_mut("forks").and_then(Value::as_array_mut).into_iter().flatten();
+    for of in forks.filter_map(|fork| fork.get_mut("of")?.as_object_mut()) {
+        meta::set_default(of, "kind", "Deployment");
+    }
     if let Some(ttl) = spec.get_mut("ttl").and_then(Value::as_object_mut) {
         meta::set_default(ttl, "from", "created");
     }
@@ -72,8 +76,9 @@ fn validate(new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
     let mut seen = HashSet::new();
     for (index, fork) in meta::list(new, "/spec/forks").iter().enumerate() {
         let path = format!("spec.forks[{index}]");
-        let of = (meta::text(fork, "/of/kind"), meta::text(fork, "/of/name"));
-        if !of.1.is_empty() && !seen.insert(of) {
+        // The pods of two of one name would have the same labels, whatever their kinds.
+        let name = meta::text(fork, "/of/name");
+        if !name.is_empty() && !seen.insert(name) {
             faults.push(FieldError::duplicate(format!("{path}.of"), fork["of"].clone()));
         }
         faults.extend(validate_fork(fork, &path));
@@ -183,7 +188,13 @@ mod tests {
     #[test]
     fn a_fork_names_a_supported_workload_once() {
         assert!(places(json!({"forks": [{"of": {"kind": "Deployment", "name": "a"}}]})).is_empty());
-        let twice = json!({"forks": [{"of": {"kind": "Deployment", "name": "a"}}, {"of": {"kind": "Deployment", "name": "a"}}]});
+        for kind in FORK_KINDS {
+            assert!(places(json!({"forks": [{"of": {"kind": kind, "name": "a"}}]})).is_empty());
+        }
+        let mut unnamed = json!({"spec": {"forks": [{"of": {"name": "a"}}]}});
+        default(&mut unnamed);
+        assert_eq!(unnamed["spec"]["forks"][0]["of"]["kind"], "Deployment");
+        let twice = json!({"forks": [{"of": {"kind": "Deployment", "name": "a"}}, {"of": {"kind": "StatefulSet", "name": "a"}}]});
         assert_eq!(places(twice), ["spec.forks[1].of"]);
         assert_eq!(
             places(json!({"forks": [{"of": {"kind": "Job", "name": "a"}}]})),

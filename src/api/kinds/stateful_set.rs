@@ -44,6 +44,7 @@ pub(crate) const KIND: Kind = Kind {
             vec![json!(ready), super::age(object), names, images]
         },
         has_generation: true,
+        acted_on_by: "stateful set controller",
         ..Rules::PLAIN
     },
     ..Kind::namespaced("apps", "v1")

@@ -14,17 +14,21 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use spur_api::labels;
 
+use super::rollout;
 use crate::owner;
 use crate::run::Failure;
+
+/// On a set: the numbers that it had before the one that it has (`RevisionHistoryAnnotation`).
+const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 
 /// Annotations of a Deployment that its sets do not repeat (`annotationsToSkip`). All others
 /// they do: `kubectl rollout undo` gives a Deployment the annotations of the old set.
 const OWN_ANNOTATIONS: [&str; 5] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     labels::REVISION,
-    "deployment.kubernetes.io/revision-history",
-    "deployment.kubernetes.io/desired-replicas",
-    "deployment.kubernetes.io/max-replicas",
+    HISTORY,
+    rollout::DESIRED,
+    rollout::MAX,
 ];
 
 /// Which set has the Deployment's template; the oldest, should several have it.
@@ -69,6 +73,8 @@ pub(super) fn replica_set(
     let template_labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
     template_labels.insert(labels::POD_TEMPLATE_HASH.to_owned(), hash.clone());
     let set_labels = template_labels.clone();
+    let mut annotations = annotations(deployment, revision);
+    annotations.extend(rollout::size(spec).map(|(key, value)| (key.to_owned(), value)));
     let mut match_labels = spec.selector.match_labels.clone().unwrap_or_default();
     match_labels.insert(labels::POD_TEMPLATE_HASH.to_owned(), hash.clone());
     Ok(ReplicaSet {
@@ -76,7 +82,7 @@ pub(super) fn replica_set(
             name: Some(owner::suffixed(&deployment.name_any(), &hash)),
             namespace: deployment.namespace(),
             labels: Some(set_labels),
-            annotations: Some(annotations(deployment, revision)),
+            annotations: Some(annotations),
             owner_references: Some(vec![owner::controlled_by(deployment)]),
             ..ObjectMeta::default()
         },
@@ -97,6 +103,9 @@ pub(super) fn replica_set(
 pub(super) fn update(deployment: &Deployment, set: &ReplicaSet, revision: i64) -> Option<Value> {
     let mut wanted = annotations(deployment, revision);
     wanted.retain(|key, value| set.annotations().get(key) != Some(value));
+    if wanted.contains_key(labels::REVISION) {
+        wanted.extend(history(set).map(|numbers| (HISTORY.to_owned(), numbers)));
+    }
     let min_ready = |seconds: Option<i32>| seconds.unwrap_or(0);
     let wanted_min_ready = min_ready(deployment.spec.as_ref().and_then(|spec| spec.min_ready_seconds));
     let is_same = min_ready(set.spec.as_ref().and_then(|spec| spec.min_ready_seconds)) == wanted_min_ready;
@@ -108,6 +117,13 @@ pub(super) fn update(deployment: &Deployment, set: &ReplicaSet, revision: i64) -
         patch["spec"]["minReadySeconds"] = json!(wanted_min_ready);
     }
     (patch != json!({})).then_some(patch)
+}
+
+/// The numbers that a set has had, with the one that it has now (`SetNewReplicaSetAnnotations`).
+fn history(set: &ReplicaSet) -> Option<String> {
+    let last = set.annotations().get(labels::REVISION)?;
+    let before = set.annotations().get(HISTORY);
+    Some(before.map_or_else(|| last.clone(), |before| format!("{before},{last}")))
 }
 
 fn annotations(deployment: &Deployment, revision: i64) -> BTreeMap<String, String> {
@@ -168,6 +184,8 @@ mod tests {
         let mut deployment = deployment();
         let set = replica_set(&deployment, 4, 0).expect("a set");
         assert_eq!(update(&deployment, &set, 4), None);
+        let again = json!({"metadata": {"annotations": {labels::REVISION: "6", HISTORY: "4"}}});
+        assert_eq!(update(&deployment, &set, 6), Some(again));
         deployment.spec.as_mut().expect("a spec").min_ready_seconds = Some(3);
         deployment.annotations_mut().insert("cause".to_owned(), "two".to_owned());
         let expected = json!({"metadata": {"annotations": {"cause": "two"}}, "spec": {"minReadySeconds": 3}});

@@ -12,6 +12,12 @@ use spur_api::labels;
 
 use super::current;
 
+/// On a set with pods: how many the Deployment wanted when it was last scaled
+/// (`DesiredReplicasAnnotation`), by which a change of `replicas` in a rollout shows.
+pub(super) const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
+/// The same and the surge (`MaxReplicasAnnotation`).
+pub(super) const MAX: &str = "deployment.kubernetes.io/max-replicas";
+
 /// What to do next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -34,6 +40,8 @@ struct Set {
     name: String,
     is_current: bool,
     wanted: i64,
+    /// What the Deployment wanted when the set was last scaled.
+    desired: Option<i64>,
     /// Pods that are there and not being deleted, as the set last said.
     actual: i64,
     /// Pods that are being deleted and have not ended, likewise.
@@ -72,10 +80,47 @@ pub(super) fn plan(deployment: &Deployment, owned: &[Arc<ReplicaSet>]) -> Plan {
 pub(super) fn first_replicas(deployment: &Deployment, owned: &[Arc<ReplicaSet>]) -> i64 {
     let Some(spec) = &deployment.spec else { return 0 };
     let mut sets = sets(deployment, owned);
-    let new =
-        Set { name: String::new(), is_current: true, wanted: 0, actual: 0, terminating: 0, available: 0 };
-    sets.push(new);
+    sets.push(Set {
+        name: String::new(),
+        is_current: true,
+        wanted: 0,
+        desired: None,
+        actual: 0,
+        terminating: 0,
+        available: 0,
+    });
     step(spec, &sets).into_iter().find(|scale| scale.name.is_empty()).map_or(0, |scale| scale.to)
+}
+
+/// What a set that is scaled now says of the Deployment's size.
+pub(super) fn size(spec: &DeploymentSpec) -> [(&'static str, String); 2] {
+    let wanted = i64::from(spec.replicas.unwrap_or(1));
+    let max = if is_recreate(spec) { wanted } else { wanted + Fenceposts::of(spec).surge };
+    [(DESIRED, wanted.to_string()), (MAX, max.to_string())]
+}
+
+/// Where `replicas` has changed, the sets with pods follow in proportion before the rollout goes
+/// on: so a version that does not work gets no more than its share (`isScalingEvent`, scale).
+/// A set that keeps its size is listed all the same, since it is to say the new one.
+pub(super) fn scale_resized(deployment: &Deployment, owned: &[Arc<ReplicaSet>]) -> Option<Vec<Scale>> {
+    let spec = deployment.spec.as_ref()?;
+    let sets = sets(deployment, owned);
+    let active: Vec<&Set> = sets.iter().filter(|set| set.wanted > 0).collect();
+    resized(&active, i64::from(spec.replicas.unwrap_or(1)), (is_recreate(spec), Fenceposts::of(spec).surge))
+}
+
+fn resized(active: &[&Set], wanted: i64, (is_recreate, surge): (bool, i64)) -> Option<Vec<Scale>> {
+    if !active.iter().any(|set| set.desired.is_some_and(|desired| desired != wanted)) {
+        return None;
+    }
+    let changed = match active {
+        [only] => vec![only.scaled_to(wanted)],
+        _ if is_recreate => Vec::new(),
+        _ => in_proportion(active, if wanted == 0 { 0 } else { wanted + surge }),
+    };
+    let to =
+        |set: &Set| changed.iter().find(|scale| scale.name == set.name).map_or(set.wanted, |scale| scale.to);
+    Some(active.iter().map(|set| set.scaled_to(to(set))).collect())
 }
 
 /// A paused Deployment does not roll, but follows `replicas`: with the one set that has pods,
@@ -207,6 +252,7 @@ impl Set {
             name: set.name_any(),
             is_current,
             wanted: set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0).into(),
+            desired: set.annotations().get(DESIRED).and_then(|text| text.parse().ok()),
             actual: status.replicas.into(),
             terminating: status.terminating_replicas.unwrap_or(0).into(),
             available: status.available_replicas.unwrap_or(0).into(),
@@ -266,7 +312,15 @@ mod tests {
     use super::*;
 
     fn set(name: &str, is_current: bool, wanted: i64, available: i64) -> Set {
-        Set { name: name.to_owned(), is_current, wanted, actual: wanted, terminating: 0, available }
+        Set {
+            name: name.to_owned(),
+            is_current,
+            wanted,
+            desired: None,
+            actual: wanted,
+            terminating: 0,
+            available,
+        }
     }
 
     fn check(wanted: i64, sets: &[Set], posts: (i64, i64), expected: &[(&str, i64)]) {
@@ -321,6 +375,26 @@ mod tests {
         assert_eq!(pairs(&in_proportion(&active, 12)), [("old", 9), ("new", 3)]);
         assert_eq!(pairs(&in_proportion(&active, 5)), [("old", 3)]);
         assert_eq!(pairs(&in_proportion(&active[1..], 0)), [("new", 0)]);
+    }
+
+    #[test]
+    fn a_change_of_size_in_a_rollout_is_shared_by_all_versions() {
+        let sized = |name: &str, is_current: bool, wanted: i64| {
+            let mut set = set(name, is_current, wanted, 0);
+            set.desired = Some(4);
+            set
+        };
+        let check = |sets: &[Set], wanted: i64, expected: Option<&[(&str, i64)]>| {
+            let active: Vec<&Set> = sets.iter().collect();
+            let found = resized(&active, wanted, (false, 1));
+            assert_eq!(found.as_deref().map(pairs), expected.map(<[_]>::to_vec), "{wanted}");
+        };
+        let both = [sized("old", false, 4), sized("new", true, 1)];
+        check(&both, 4, None);
+        check(&both, 9, Some(&[("old", 8), ("new", 2)]));
+        check(&both, 0, Some(&[("old", 0), ("new", 0)]));
+        check(&both[..1], 9, Some(&[("old", 9)]));
+        check(&[set("unknown", true, 4, 0)], 9, None);
     }
 
     #[test]

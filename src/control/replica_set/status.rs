@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::surplus::ready_since;
+use crate::pods;
 use crate::run::Failure;
 
 /// The condition of a set whose pods cannot be made or deleted.
@@ -35,20 +35,19 @@ pub(super) fn of(
 ) -> (ReplicaSetStatus, Option<Duration>) {
     let spec = set.spec.as_ref();
     let min_ready = spec.and_then(|spec| spec.min_ready_seconds).unwrap_or(0);
-    let min_ready = SignedDuration::from_secs(i64::from(min_ready));
-    let available_at = |since: &Timestamp| since.saturating_add(min_ready).unwrap_or(Timestamp::MAX);
     let template =
         spec.and_then(|spec| spec.template.as_ref()).and_then(|template| template.metadata.as_ref());
     let labels = template.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
     let is_labelled =
         |pod: &&Arc<Pod>| labels.iter().all(|(key, value)| pod.labels().get(key) == Some(value));
-    let since: Vec<Timestamp> = active.iter().filter_map(|pod| ready_since(pod)).collect();
-    let next = since.iter().map(available_at).filter(|due| *due > now).min();
-    let n_available = since.iter().filter(|since| available_at(since) <= now).count();
+    let available: Vec<Timestamp> =
+        active.iter().filter_map(|pod| pods::available_at(pod, min_ready)).collect();
+    let next = available.iter().copied().filter(|due| *due > now).min();
+    let n_available = available.iter().filter(|due| **due <= now).count();
     let status = ReplicaSetStatus {
         replicas: count(active.len()),
         fully_labeled_replicas: some(active.iter().filter(is_labelled).count()),
-        ready_replicas: some(since.len()),
+        ready_replicas: some(available.len()),
         available_replicas: some(n_available),
         observed_generation: set.metadata.generation,
         conditions: conditions(set, failed, now),

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use futures::stream::{BoxStream, SelectAll};
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::DeserializeGuard;
@@ -25,6 +24,7 @@ use spur_api::labels;
 use spur_api::sandbox::Sandbox;
 
 use super::key;
+use super::workload::WorkloadKind;
 
 /// A sandbox as it is cached: one that cannot be read must not hide the others.
 pub(super) type Guarded = DeserializeGuard<Sandbox>;
@@ -40,7 +40,7 @@ pub(super) type Queue = SelectAll<BoxStream<'static, Result<Waking, Infallible>>
 pub(super) struct Caches {
     pub(super) sandboxes: Store<Guarded>,
     /// Untyped, because whole objects are copied and compared.
-    deployments: Store<DynamicObject>,
+    workloads: [(WorkloadKind, Store<DynamicObject>); WorkloadKind::ALL.len()],
     services: Store<DynamicObject>,
     /// Only those of sandboxes, and without their spec.
     pods: Store<DynamicObject>,
@@ -49,16 +49,22 @@ pub(super) struct Caches {
 /// Begins to watch. The caches fill while the queue is polled.
 pub(super) fn watch(client: &Client) -> (Caches, Queue) {
     let (sandboxes, sandbox_events) = cached::<Guarded>(Api::all(client.clone()), (), all());
-    let (deployments, deployment_events) = untyped::<Deployment>(client, all());
-    let (services, service_events) = untyped::<Service>(client, all());
-    let (pods, pod_events) = untyped::<Pod>(client, all().labels(labels::SANDBOX));
-    let caches = Caches { sandboxes, deployments, services, pods };
-    let queue = futures::stream::select_all([
+    let mut workload_events = Vec::new();
+    let workloads = WorkloadKind::ALL.map(|kind| {
+        let (store, events) = untyped(client, kind.api_resource(), all());
+        workload_events.push(events);
+        (kind, store)
+    });
+    let (services, service_events) = untyped(client, ApiResource::erase::<Service>(&()), all());
+    let of_sandboxes = all().labels(labels::SANDBOX);
+    let (pods, pod_events) = untyped(client, ApiResource::erase::<Pod>(&()), of_sandboxes);
+    let caches = Caches { sandboxes, workloads, services, pods };
+    let mut queue = futures::stream::select_all([
         waking(&caches, sandbox_events, by_sandbox),
-        waking(&caches, deployment_events, by_deployment),
         waking(&caches, service_events, by_service),
         waking(&caches, pod_events, by_label),
     ]);
+    queue.extend(workload_events.into_iter().map(|events| waking(&caches, events, by_workload)));
     (caches, queue)
 }
 
@@ -66,11 +72,11 @@ fn all() -> watcher::Config {
     watcher::Config::default()
 }
 
-fn untyped<K: Resource<DynamicType = ()>>(
+fn untyped(
     client: &Client,
+    resource: ApiResource,
     config: watcher::Config,
 ) -> (Store<DynamicObject>, impl Stream<Item = Event<DynamicObject>> + Send + 'static) {
-    let resource = ApiResource::erase::<K>(&());
     cached(Api::all_with(client.clone(), &resource), resource, config)
 }
 
@@ -123,7 +129,7 @@ fn by_sandbox(caches: &Caches, changed: &Guarded) -> Vec<Waking> {
 }
 
 /// The owner of a fork, or the sandboxes that fork the baseline.
-fn by_deployment(caches: &Caches, changed: &DynamicObject) -> Vec<Waking> {
+fn by_workload(caches: &Caches, changed: &DynamicObject) -> Vec<Waking> {
     let mut woken = by_label(caches, changed);
     let (namespace, name) = (changed.namespace(), changed.name_any());
     woken.extend(caches.all_sandboxes(|sandbox| {
@@ -160,14 +166,20 @@ impl Caches {
     /// read as absent.
     pub(super) async fn are_filled(&self) -> Result<(), kube::runtime::reflector::store::WriterDropped> {
         self.sandboxes.wait_until_ready().await?;
-        self.deployments.wait_until_ready().await?;
+        for (_, workloads) in &self.workloads {
+            workloads.wait_until_ready().await?;
+        }
         self.services.wait_until_ready().await?;
         self.pods.wait_until_ready().await
     }
 
-    /// The Deployments of a namespace, by name.
-    pub(super) fn deployments(&self, namespace: &str) -> Vec<Arc<DynamicObject>> {
-        within(&self.deployments, namespace)
+    /// The workloads of a namespace that can be forked, by kind and name.
+    pub(super) fn workloads(&self, namespace: &str) -> Vec<(WorkloadKind, Arc<DynamicObject>)> {
+        let of_kind = |(kind, store): &(WorkloadKind, Store<DynamicObject>)| {
+            let kind = *kind;
+            within(store, namespace).into_iter().map(move |object| (kind, object))
+        };
+        self.workloads.iter().flat_map(of_kind).collect()
     }
 
     /// The Services of a namespace, by name.

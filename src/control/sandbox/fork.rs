@@ -1,4 +1,4 @@
-//! A fork's Deployment, from the baseline's and the changes: pure.
+//! A fork's workload, from the baseline and the changes: pure.
 //!
 //! Everything is taken over except what makes the baseline the baseline: its
 //! name, labels, selector, number of replicas and whether it is paused. Nothing
@@ -14,10 +14,8 @@ use spur_api::selector::LabelSelector;
 use spur_api::{definitions, labels, meta};
 
 use super::fork_service::{ForkService, fork_labels};
+use super::workload::WorkloadKind;
 use super::{env, names};
-
-/// The schema of what is forked.
-const DEPLOYMENT: &str = "io.k8s.api.apps.v1.Deployment";
 
 /// Written by `kubectl apply`, of the baseline; it would only mislead on a fork.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -51,9 +49,9 @@ pub(super) enum InvalidFork {
     /// The patch cannot be applied.
     #[error("patch: {0}")]
     BadPatch(String),
-    /// The patch has fields that a Deployment has not.
-    #[error("patch: a deployment has no field {0}")]
-    UnknownFields(String),
+    /// The patch has fields that a workload of the kind has not.
+    #[error("patch: a {0} has no field {1}")]
+    UnknownFields(&'static str, String),
     /// The patch changes what keeps the fork apart from the baseline.
     #[error("patch: `{0}` may not be changed")]
     Protected(String),
@@ -62,31 +60,31 @@ pub(super) enum InvalidFork {
     Selected(String),
 }
 
-/// The Deployment of a fork.
-pub(super) fn deployment(
-    baseline: &DynamicObject,
+/// The workload of a fork, which is of the baseline's kind.
+pub(super) fn workload(
+    (kind, baseline): (WorkloadKind, &DynamicObject),
     fork: &Fork,
     ctx: ForkContext<'_>,
 ) -> Result<Value, InvalidFork> {
-    let mut deployment = copy(baseline, ctx.owner);
+    let mut workload = copy((kind, baseline), ctx);
     for (idx, change) in fork.images.iter().enumerate() {
-        let container = container(&mut deployment, change.container.as_deref(), &format!("images[{idx}]"))?;
+        let container = container(&mut workload, change.container.as_deref(), &format!("images[{idx}]"))?;
         container.insert("image".to_owned(), json!(change.image));
     }
     for (idx, change) in fork.env.iter().enumerate() {
         match change.container.as_deref() {
             Some(name) => {
-                let container = container(&mut deployment, Some(name), &format!("env[{idx}]"))?;
+                let container = container(&mut workload, Some(name), &format!("env[{idx}]"))?;
                 env::change(container, change, ctx.fork_services)?;
             }
             None => {
-                for container in containers(&mut deployment, "containers") {
+                for container in containers(&mut workload, "containers") {
                     env::change(container, change, ctx.fork_services)?;
                 }
             }
         }
     }
-    if let Some(first) = containers(&mut deployment, "containers").next() {
+    if let Some(first) = containers(&mut workload, "containers").next() {
         for (field, words) in [("command", &fork.command), ("args", &fork.args)] {
             if !words.is_empty() {
                 first.insert(field.to_owned(), json!(words));
@@ -94,16 +92,16 @@ pub(super) fn deployment(
         }
     }
     match &fork.patch {
-        Some(patch) => patched(deployment, patch, ctx),
-        None => Ok(deployment),
+        Some(patch) => patched((kind, workload), patch, ctx),
+        None => Ok(workload),
     }
 }
 
-fn copy(baseline: &DynamicObject, owner: &OwnerReference) -> Value {
+fn copy((kind, baseline): (WorkloadKind, &DynamicObject), ctx: ForkContext<'_>) -> Value {
+    let owner = ctx.owner;
     let labels = fork_labels(owner, &baseline.name_any());
     let mut spec = baseline.data.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
-    spec.shift_remove("paused");
-    spec.insert("replicas".to_owned(), json!(1));
+    kind.fork_spec(&mut spec, ctx.fork_services);
     spec.insert("selector".to_owned(), json!({"matchLabels": labels}));
     let template = baseline.data.pointer("/spec/template").cloned().unwrap_or_default();
     let mut metadata = Map::from_iter([("labels".to_owned(), json!(labels))]);
@@ -115,9 +113,9 @@ fn copy(baseline: &DynamicObject, owner: &OwnerReference) -> Value {
     spec.insert("template".to_owned(), json!({"metadata": metadata, "spec": pod_spec}));
     json!({
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": kind.name(),
         "metadata": {
-            "name": names::workload(&owner.name, &baseline.name_any()),
+            "name": names::workload(&owner.name, &baseline.name_any(), kind.name_max()),
             "namespace": baseline.namespace(),
             "labels": labels,
             "ownerReferences": [owner],
@@ -137,43 +135,43 @@ fn template_annotations(template: &Value) -> Map<String, Value> {
     annotations
 }
 
-/// The containers, or the init containers, of a Deployment.
-fn containers<'a>(deployment: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
-    let containers = deployment.pointer_mut(&format!("/spec/template/spec/{list}"));
+/// The containers, or the init containers, of a workload.
+fn containers<'a>(workload: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    let containers = workload.pointer_mut(&format!("/spec/template/spec/{list}"));
     containers.and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
-fn container_names(deployment: &mut Value) -> String {
+fn container_names(workload: &mut Value) -> String {
     let name = |container: &mut Map<String, Value>| {
         container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
     };
-    let mut names: Vec<String> = containers(deployment, "containers").map(name).collect();
-    names.extend(containers(deployment, "initContainers").map(name));
+    let mut names: Vec<String> = containers(workload, "containers").map(name).collect();
+    names.extend(containers(workload, "initContainers").map(name));
     quoted(&names)
 }
 
 /// The container of this name, or the only one where none is named.
 fn container<'a>(
-    deployment: &'a mut Value,
+    workload: &'a mut Value,
     name: Option<&str>,
     change: &str,
 ) -> Result<&'a mut Map<String, Value>, InvalidFork> {
     let change = change.to_owned();
     let Some(name) = name else {
-        if containers(deployment, "containers").count() != 1 {
-            return Err(InvalidFork::WhichContainer { change, found: container_names(deployment) });
+        if containers(workload, "containers").count() != 1 {
+            return Err(InvalidFork::WhichContainer { change, found: container_names(workload) });
         }
-        return Ok(containers(deployment, "containers").next().expect("counted just above"));
+        return Ok(containers(workload, "containers").next().expect("counted just above"));
     };
     let is_named =
         |container: &Map<String, Value>| container.get("name").and_then(Value::as_str) == Some(name);
     for list in ["containers", "initContainers"] {
-        if containers(deployment, list).any(|container| is_named(container)) {
-            let found = containers(deployment, list).find(|container| is_named(container));
+        if containers(workload, list).any(|container| is_named(container)) {
+            let found = containers(workload, list).find(|container| is_named(container));
             return Ok(found.expect("found just above"));
         }
     }
-    let found = container_names(deployment);
+    let found = container_names(workload);
     Err(InvalidFork::NoSuchContainer { change, container: name.to_owned(), found })
 }
 
@@ -182,20 +180,24 @@ fn quoted(names: &[String]) -> String {
     if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
 }
 
-/// The Deployment with the patch, which may add anything but change nothing
+/// The workload with the patch, which may add anything but change nothing
 /// that tells the fork from the baseline.
-fn patched(deployment: Value, patch: &Value, ctx: ForkContext<'_>) -> Result<Value, InvalidFork> {
-    let mut patched = deployment.clone();
-    definitions::strategic_merge(DEPLOYMENT, &mut patched, patch).map_err(InvalidFork::BadPatch)?;
+fn patched(
+    (kind, workload): (WorkloadKind, Value),
+    patch: &Value,
+    ctx: ForkContext<'_>,
+) -> Result<Value, InvalidFork> {
+    let mut patched = workload.clone();
+    definitions::strategic_merge(kind.definition(), &mut patched, patch).map_err(InvalidFork::BadPatch)?;
     let unknown =
-        definitions::drop_unknown_fields(DEPLOYMENT, &mut patched).map_err(InvalidFork::BadPatch)?;
+        definitions::drop_unknown_fields(kind.definition(), &mut patched).map_err(InvalidFork::BadPatch)?;
     if !unknown.is_empty() {
-        return Err(InvalidFork::UnknownFields(quoted(&unknown)));
+        return Err(InvalidFork::UnknownFields(kind.noun(), quoted(&unknown)));
     }
     if let Some(map) = patched.as_object_mut() {
         map.shift_remove("status");
     }
-    if let Some(field) = protected_change(&deployment, &patched) {
+    if let Some(field) = protected_change(&workload, &patched) {
         return Err(InvalidFork::Protected(field));
     }
     match selecting(&patched, ctx.baseline_services) {
@@ -204,7 +206,7 @@ fn patched(deployment: Value, patch: &Value, ctx: ForkContext<'_>) -> Result<Val
     }
 }
 
-/// The first protected field in which two Deployments differ.
+/// The first protected field in which two workloads differ.
 fn protected_change(before: &Value, after: &Value) -> Option<String> {
     let differs = |pointer: &str| before.pointer(pointer) != after.pointer(pointer);
     let path = |pointer: &str| pointer.trim_start_matches('/').replace('/', ".");
@@ -234,9 +236,9 @@ fn protected_change(before: &Value, after: &Value) -> Option<String> {
     None
 }
 
-/// The baseline Service that selects the pods of a Deployment.
-fn selecting(deployment: &Value, services: &[&DynamicObject]) -> Option<String> {
-    let labels = deployment.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
+/// The baseline Service that selects the pods of a workload.
+fn selecting(workload: &Value, services: &[&DynamicObject]) -> Option<String> {
+    let labels = workload.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
     services.iter().find(|service| selects(service, labels)).map(|service| service.name_any())
 }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{Api, ApiResource, DynamicObject};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use spur_api::labels;
 use spur_api::sandbox::Sandbox;
 
@@ -14,11 +13,12 @@ use super::caches::Caches;
 use super::ensure::{self, EnsureError};
 use super::observe::{self, ForkState};
 use super::plan::{NoFork, Plan, PlannedFork, World};
+use super::workload::WorkloadKind;
 use crate::owner;
 
 /// The objects of a sandbox's namespace, as last seen.
 pub(super) struct Seen {
-    deployments: Vec<Arc<DynamicObject>>,
+    workloads: Vec<(WorkloadKind, Arc<DynamicObject>)>,
     services: Vec<Arc<DynamicObject>>,
     pods: Vec<Arc<DynamicObject>>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Made {
     /// For each Service of the plan.
     services: Vec<Result<DynamicObject, EnsureError>>,
     /// For each fork of the plan; `None` where it cannot be made.
-    deployments: Vec<Option<Result<DynamicObject, EnsureError>>>,
+    workloads: Vec<Option<Result<DynamicObject, EnsureError>>>,
     /// For each object that is not wanted any more.
     removals: Vec<Result<(), EnsureError>>,
 }
@@ -39,28 +39,29 @@ pub(super) struct Made {
 pub(super) async fn make(client: &Client, sandbox: &Sandbox, plan: Plan, seen: &Seen) -> Made {
     let namespace = sandbox.namespace().unwrap_or_default();
     let uid = sandbox.uid().unwrap_or_default();
-    let service_api = api::<Service>(client, &namespace);
-    let deployment_api = api::<Deployment>(client, &namespace);
+    let api = |resource: &ApiResource| Api::namespaced_with(client.clone(), &namespace, resource);
+    let service_api = api(&ApiResource::erase::<Service>(&()));
+    let workload_api = |kind: WorkloadKind| api(&kind.api_resource());
     let services = join_all(plan.services.iter().map(|service| {
         ensure::ensure(&service_api, &service.object, named(&seen.services, &service.name), &uid)
     }))
     .await;
-    let deployments = join_all(plan.forks.iter().map(async |fork| {
-        let wanted = fork.deployment.as_ref().ok()?;
-        let found = named(&seen.deployments, &fork.workload);
-        Some(ensure::ensure(&deployment_api, wanted, found, &uid).await)
+    let workloads = join_all(plan.forks.iter().map(async |fork| {
+        let (kind, wanted) = (fork.kind?, fork.object.as_ref().ok()?);
+        let found =
+            seen.workloads.iter().find(|(of, object)| *of == kind && object.name_any() == fork.workload);
+        let found = found.map(|(_, object)| &**object);
+        Some(ensure::ensure(&workload_api(kind), wanted, found, &uid).await)
     }))
     .await;
     let is_own = |object: &&Arc<DynamicObject>| owner::is_controlled_by(&object.metadata, &uid);
     let unwanted_services = seen.services.iter().filter(is_own).filter(|object| !plan.wants_service(object));
-    let unwanted = seen.deployments.iter().filter(is_own).filter(|object| !plan.wants_deployment(object));
+    let unwanted = seen.workloads.iter().filter(|(_, object)| is_own(&object));
+    let unwanted = unwanted.filter(|(kind, object)| !plan.wants_workload(*kind, object));
     let mut removals = join_all(unwanted_services.map(|object| ensure::remove(&service_api, object))).await;
-    removals.extend(join_all(unwanted.map(|object| ensure::remove(&deployment_api, object))).await);
-    Made { plan, services, deployments, removals }
-}
-
-fn api<K: Resource<DynamicType = ()>>(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()))
+    let removed = unwanted.map(async |(kind, object)| ensure::remove(&workload_api(*kind), object).await);
+    removals.extend(join_all(removed).await);
+    Made { plan, services, workloads, removals }
 }
 
 fn named<'a>(objects: &'a [Arc<DynamicObject>], name: &str) -> Option<&'a DynamicObject> {
@@ -73,7 +74,7 @@ impl Seen {
     /// What the caches hold of a namespace.
     pub(super) fn of(caches: &Caches, namespace: &str) -> Self {
         Self {
-            deployments: caches.deployments(namespace),
+            workloads: caches.workloads(namespace),
             services: caches.services(namespace),
             pods: caches.pods(namespace),
         }
@@ -82,7 +83,7 @@ impl Seen {
     /// What a plan is made from.
     pub(super) fn world(&self) -> World<'_> {
         World {
-            deployments: self.deployments.iter().map(|object| &**object).collect(),
+            workloads: self.workloads.iter().map(|(kind, object)| (*kind, &**object)).collect(),
             services: self.services.iter().map(|object| &**object).collect(),
         }
     }
@@ -105,44 +106,50 @@ impl Made {
     /// Everything that went wrong.
     pub(super) fn errors(&self) -> impl Iterator<Item = &EnsureError> {
         let services = self.services.iter().filter_map(|outcome| outcome.as_ref().err());
-        let deployments = self.deployments.iter().flatten().filter_map(|outcome| outcome.as_ref().err());
-        services.chain(deployments).chain(self.removals.iter().filter_map(|outcome| outcome.as_ref().err()))
+        let workloads = self.workloads.iter().flatten().filter_map(|outcome| outcome.as_ref().err());
+        services.chain(workloads).chain(self.removals.iter().filter_map(|outcome| outcome.as_ref().err()))
     }
 
     /// The state of each fork of the plan. `unrouted` are the Services whose
     /// fork the routing table does not hold yet.
     pub(super) fn states(&self, sandbox_uid: &str, seen: &Seen, unrouted: &[String]) -> Vec<ForkState> {
-        let forks = self.plan.forks.iter().zip(&self.deployments);
+        let forks = self.plan.forks.iter().zip(&self.workloads);
         forks
-            .map(|(fork, deployment)| self.state(fork, deployment.as_ref(), (sandbox_uid, seen), unrouted))
+            .map(|(fork, workload)| self.state(fork, workload.as_ref(), (sandbox_uid, seen), unrouted))
             .collect()
     }
 
     fn state(
         &self,
         fork: &PlannedFork,
-        deployment: Option<&Result<DynamicObject, EnsureError>>,
+        workload: Option<&Result<DynamicObject, EnsureError>>,
         (sandbox_uid, seen): (&str, &Seen),
         unrouted: &[String],
     ) -> ForkState {
-        match &fork.deployment {
+        match &fork.object {
             Err(error @ NoFork::BaselineNotFound { .. }) => {
                 return ForkState::BaselineNotFound(error.to_string());
             }
-            Err(error @ NoFork::Invalid(_)) => return ForkState::Invalid(error.to_string()),
+            Err(error @ (NoFork::Invalid(_) | NoFork::Unknown(_))) => {
+                return ForkState::Invalid(error.to_string());
+            }
             Ok(_) => {}
         }
         if let Some(error) = self.service_error(fork) {
             return troubled(error);
         }
-        match deployment {
-            Some(Ok(deployment)) => {
+        match workload {
+            Some(Ok(workload)) => {
                 let is_own = |service: &&String| fork.services.contains(service);
                 let unrouted: Vec<String> = unrouted.iter().filter(is_own).cloned().collect();
-                observe::state(deployment, &seen.pods_of(fork, sandbox_uid), &unrouted)
+                observe::state(
+                    (fork.kind.unwrap_or(WorkloadKind::Deployment), workload),
+                    &seen.pods_of(fork, sandbox_uid),
+                    &unrouted,
+                )
             }
             Some(Err(error)) => troubled(error),
-            None => unreachable!("a fork with a deployment was made, or failed to be"),
+            None => unreachable!("a fork with a workload was made, or failed to be"),
         }
     }
 

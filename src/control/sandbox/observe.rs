@@ -1,9 +1,11 @@
-//! What has become of a fork, from its Deployment and pods: pure.
+//! What has become of a fork, from its workload and pods: pure.
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use spur_api::meta;
+
+use super::workload::WorkloadKind;
 
 /// What has become of a fork.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,17 +25,30 @@ pub(super) enum ForkState {
 /// What keeps a pod's container waiting while all is well.
 const USUAL_WAITS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// The state of a fork whose Deployment is there. `unrouted` are the Services
+/// The state of a fork whose workload is there. `unrouted` are the Services
 /// that do not reach it yet.
-pub(super) fn state(deployment: &DynamicObject, pods: &[&DynamicObject], unrouted: &[String]) -> ForkState {
-    let name = deployment.name_any();
-    let status = |field: &str| meta::number(&deployment.data, &format!("/status/{field}")).unwrap_or(0);
-    if meta::number(&deployment.data, "/spec/replicas") == Some(0) {
-        return ForkState::Trouble(format!("deployment `{name}` is scaled to 0 replicas"));
+pub(super) fn state(
+    (kind, workload): (WorkloadKind, &DynamicObject),
+    pods: &[&DynamicObject],
+    unrouted: &[String],
+) -> ForkState {
+    let name = workload.name_any();
+    let status = |field: &str| meta::number(&workload.data, &format!("/status/{field}")).unwrap_or(0);
+    let is_observed = status("observedGeneration") >= workload.metadata.generation.unwrap_or(0);
+    if meta::number(&workload.data, "/spec/replicas") == Some(0) {
+        return ForkState::Trouble(format!("{} `{name}` is scaled to 0 replicas", kind.noun()));
     }
-    let is_observed = status("observedGeneration") >= deployment.metadata.generation.unwrap_or(0);
-    let is_updated = status("updatedReplicas") >= 1 && status("replicas") == status("updatedReplicas");
-    if is_observed && is_updated && status("availableReplicas") >= 1 {
+    let [replicas, updated, available] = match kind {
+        WorkloadKind::Deployment | WorkloadKind::StatefulSet => {
+            ["replicas", "updatedReplicas", "availableReplicas"]
+        }
+        WorkloadKind::DaemonSet => ["currentNumberScheduled", "updatedNumberScheduled", "numberAvailable"],
+    };
+    if kind == WorkloadKind::DaemonSet && is_observed && status("desiredNumberScheduled") == 0 {
+        return ForkState::Trouble(format!("{} `{name}` is wanted on no node", kind.noun()));
+    }
+    let is_updated = status(updated) >= 1 && status(replicas) == status(updated);
+    if is_observed && is_updated && status(available) >= 1 {
         return match unrouted {
             [] => ForkState::Ready,
             services => {
@@ -41,11 +56,11 @@ pub(super) fn state(deployment: &DynamicObject, pods: &[&DynamicObject], unroute
             }
         };
     }
-    // What stands in the status of an older version of the Deployment is no news.
-    let trouble = pods_trouble(pods).or_else(|| deployment_trouble(deployment).filter(|_| is_observed));
+    // What stands in the status of an older version of the workload is no news.
+    let trouble = pods_trouble(pods).or_else(|| deployment_trouble(workload).filter(|_| is_observed));
     match trouble {
         Some(trouble) => ForkState::Trouble(trouble),
-        None => ForkState::Starting(waiting_for(&name, pods)),
+        None => ForkState::Starting(waiting_for((kind, &name), pods)),
     }
 }
 
@@ -99,8 +114,8 @@ fn deployment_trouble(deployment: &DynamicObject) -> Option<String> {
     Some(format!("deployment {}: {trouble}", deployment.name_any()))
 }
 
-fn waiting_for(deployment: &str, pods: &[&DynamicObject]) -> String {
-    let Some(pod) = newest(pods) else { return format!("deployment `{deployment}` has no pod yet") };
+fn waiting_for((kind, workload): (WorkloadKind, &str), pods: &[&DynamicObject]) -> String {
+    let Some(pod) = newest(pods) else { return format!("{} `{workload}` has no pod yet", kind.noun()) };
     let name = pod.name_any();
     match condition(&pod.data, "Ready", "False") {
         Some(why) if !why.is_empty() => format!("pod {name} is not ready: {why}"),
@@ -139,7 +154,7 @@ mod tests {
     fn check(status: Value, pods: &[DynamicObject], unrouted: &[&str], expected: ForkState) {
         let pods: Vec<&DynamicObject> = pods.iter().collect();
         let unrouted: Vec<String> = unrouted.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(state(&deployment(status), &pods, &unrouted), expected);
+        assert_eq!(state((WorkloadKind::Deployment, &deployment(status)), &pods, &unrouted), expected);
     }
 
     fn starting(why: &str) -> ForkState {
@@ -189,6 +204,24 @@ mod tests {
         check(status, &[], &[], starting("deployment `pr-cart` has no pod yet"));
         let none = object(json!({"name": "d"}), json!({"spec": {"replicas": 0}}));
         let told = "deployment `d` is scaled to 0 replicas".to_owned();
-        assert_eq!(state(&none, &[], &[]), ForkState::Trouble(told));
+        assert_eq!(state((WorkloadKind::Deployment, &none), &[], &[]), ForkState::Trouble(told));
+        let daemon = |wanted: i32, available: i32| {
+            let numbers = json!({
+                "observedGeneration": 2, "desiredNumberScheduled": wanted, "currentNumberScheduled": wanted,
+                "updatedNumberScheduled": wanted, "numberAvailable": available,
+            });
+            state(
+                (
+                    WorkloadKind::DaemonSet,
+                    &object(json!({"name": "pr-cart", "generation": 2}), json!({"status": numbers})),
+                ),
+                &[],
+                &[],
+            )
+        };
+        assert_eq!(daemon(1, 1), ForkState::Ready);
+        assert_eq!(daemon(1, 0), starting("daemon set `pr-cart` has no pod yet"));
+        let nowhere = "daemon set `pr-cart` is wanted on no node".to_owned();
+        assert_eq!(daemon(0, 0), ForkState::Trouble(nowhere));
     }
 }

@@ -1,7 +1,5 @@
 //! What a sandbox wants to be there, given what is there: pure.
 
-use std::collections::HashMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -12,10 +10,11 @@ use spur_api::sandbox::{Fork, Sandbox, WorkloadRef};
 use super::fork::{self, ForkContext, InvalidFork};
 use super::fork_service::{ForkPods, ForkService};
 use super::names;
+use super::workload::WorkloadKind;
 
-/// The Deployments and Services of the sandbox's namespace, in order of name.
+/// The workloads and Services of the sandbox's namespace, in order of name.
 pub(super) struct World<'a> {
-    pub(super) deployments: Vec<&'a DynamicObject>,
+    pub(super) workloads: Vec<(WorkloadKind, &'a DynamicObject)>,
     pub(super) services: Vec<&'a DynamicObject>,
 }
 
@@ -37,18 +36,23 @@ pub(super) struct PlannedFork {
     pub(super) workload: String,
     /// The baseline Services that it stands behind.
     pub(super) services: Vec<String>,
-    /// The fork's Deployment, or why there is none.
-    pub(super) deployment: Result<Value, NoFork>,
+    /// What kind both are; `None` where it is none that can be forked.
+    pub(super) kind: Option<WorkloadKind>,
+    /// The fork's workload, or why there is none.
+    pub(super) object: Result<Value, NoFork>,
 }
 
-/// Why there is no Deployment for a fork.
+/// Why there is no workload for a fork.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoFork {
     /// There is nothing to fork.
     #[error(
-        "deployments.apps \"{name}\" not found in namespace \"{namespace}\"; hint: apply the baseline, or correct `spec.forks[].of.name`"
+        "{resource} \"{name}\" not found in namespace \"{namespace}\"; hint: apply the baseline, or correct `spec.forks[].of.name`"
     )]
-    BaselineNotFound { namespace: String, name: String },
+    BaselineNotFound { resource: &'static str, namespace: String, name: String },
+    /// Nothing of its kind can be forked.
+    #[error("{0} cannot be forked; want Deployment, StatefulSet or DaemonSet")]
+    Unknown(String),
     /// The changes do not fit the baseline.
     #[error(transparent)]
     Invalid(#[from] InvalidFork),
@@ -58,12 +62,18 @@ pub(super) enum NoFork {
 pub(super) fn plan(sandbox: &Sandbox, owner: &OwnerReference, world: &World<'_>) -> Plan {
     let is_baseline = |object: &&&DynamicObject| !object.labels().contains_key(labels::SANDBOX);
     let baseline_services: Vec<&DynamicObject> = world.services.iter().filter(is_baseline).copied().collect();
-    let baselines: HashMap<String, &DynamicObject> =
-        world.deployments.iter().filter(is_baseline).map(|object| (object.name_any(), *object)).collect();
+    let baselines = world.workloads.iter().filter(|(_, object)| is_baseline(&object));
+    let baselines: Vec<(WorkloadKind, String, &DynamicObject)> =
+        baselines.map(|(kind, object)| (*kind, object.name_any(), *object)).collect();
+    let baseline = |of: &WorkloadRef| {
+        let kind = WorkloadKind::of_name(&of.kind)?;
+        let mut found = baselines.iter().filter(|(of_kind, name, _)| *of_kind == kind && *name == of.name);
+        found.next().map(|(_, _, object)| *object)
+    };
     let mut services: Vec<ForkService> = Vec::new();
     let mut stands_behind: Vec<Vec<String>> = Vec::new();
     for fork in &sandbox.spec.forks {
-        let selecting = baselines.get(&fork.of.name).map(|baseline| selecting(baseline, &baseline_services));
+        let selecting = baseline(&fork.of).map(|baseline| selecting(baseline, &baseline_services));
         let selecting = selecting.unwrap_or_default();
         stands_behind.push(selecting.iter().map(|service| service.name_any()).collect());
         for service in selecting {
@@ -73,17 +83,26 @@ pub(super) fn plan(sandbox: &Sandbox, owner: &OwnerReference, world: &World<'_>)
         }
     }
     let ctx = ForkContext { owner, fork_services: &services, baseline_services: &baseline_services };
-    let forks = sandbox.spec.forks.iter().zip(stands_behind).map(|(fork, services)| PlannedFork {
-        of: fork.of.clone(),
-        workload: names::workload(&owner.name, &fork.of.name),
-        services,
-        deployment: match baselines.get(&fork.of.name) {
-            Some(baseline) => fork::deployment(baseline, fork, ctx).map_err(NoFork::from),
-            None => Err(NoFork::BaselineNotFound {
-                namespace: sandbox.namespace().unwrap_or_default(),
-                name: fork.of.name.clone(),
-            }),
-        },
+    let forks = sandbox.spec.forks.iter().zip(stands_behind).map(|(fork, services)| {
+        let kind = WorkloadKind::of_name(&fork.of.kind);
+        let name_max = kind.unwrap_or(WorkloadKind::Deployment).name_max();
+        PlannedFork {
+            of: fork.of.clone(),
+            workload: names::workload(&owner.name, &fork.of.name, name_max),
+            services,
+            kind,
+            object: match (kind, baseline(&fork.of)) {
+                (None, _) => Err(NoFork::Unknown(fork.of.kind.clone())),
+                (Some(kind), Some(baseline)) => {
+                    fork::workload((kind, baseline), fork, ctx).map_err(NoFork::from)
+                }
+                (Some(kind), None) => Err(NoFork::BaselineNotFound {
+                    resource: kind.resource(),
+                    namespace: sandbox.namespace().unwrap_or_default(),
+                    name: fork.of.name.clone(),
+                }),
+            },
+        }
     });
     let forks: Vec<PlannedFork> = forks.collect();
     Plan { forks, services }
@@ -116,9 +135,9 @@ fn service_name(
 // === impl Plan ===
 
 impl Plan {
-    /// Whether a Deployment of the sandbox is to stay.
-    pub(super) fn wants_deployment(&self, object: &DynamicObject) -> bool {
-        self.forks.iter().any(|fork| fork.workload == object.name_any())
+    /// Whether a workload of the sandbox is to stay.
+    pub(super) fn wants_workload(&self, kind: WorkloadKind, object: &DynamicObject) -> bool {
+        self.forks.iter().any(|fork| fork.kind == Some(kind) && fork.workload == object.name_any())
     }
 
     /// Whether a Service of the sandbox is to stay. Those of a fork whose
@@ -139,6 +158,6 @@ impl PlannedFork {
     }
 
     fn lacks_baseline(&self) -> bool {
-        matches!(self.deployment, Err(NoFork::BaselineNotFound { .. }))
+        matches!(self.object, Err(NoFork::BaselineNotFound { .. }))
     }
 }

@@ -92,6 +92,32 @@ async fn a_broken_version_stops_the_rollout_and_leaves_the_old_one_serving() {
 }
 
 #[tokio::test]
+async fn a_broken_version_gets_no_more_than_its_share_when_the_deployment_grows() {
+    let world = World::start().await;
+    world.runtime.commands_fail_with(&["v2"]);
+    let mut web = deployment("web", 4);
+    web["spec"]["strategy"] =
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    web["spec"]["template"]["spec"]["containers"] = json!([checked("v1")]);
+    world.create(web).await;
+    world.until_rolled_out("web").await;
+    world.patch("deploy/web", json!({"spec": {"template": {"spec": {"containers": [checked("v2")]}}}})).await;
+    world.until_is("deploy/web", "has a new pod", |web| web["status"]["updatedReplicas"] == 1).await;
+    world.patch("deploy/web", json!({"spec": {"replicas": 9}})).await;
+    let shared = |web: &Value| web["status"]["replicas"] == 10 && web["status"]["readyReplicas"] == 8;
+    world.until_is("deploy/web", "has grown", shared).await;
+    let sets = world.list_app("rs", "web").await;
+    let mut sizes: Vec<i64> = sets.iter().filter_map(|set| set["spec"]["replicas"].as_i64()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [2, 8]);
+    let desired =
+        |set: &Value| set["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] == "9";
+    assert!(sets.iter().all(desired), "{sets:#?}");
+    world.runtime.commands_fail_with(&[]);
+    world.until_is("deploy/web", "is rolled out", is_at("2")).await;
+}
+
+#[tokio::test]
 async fn recreate_starts_no_new_pod_before_the_last_old_one_has_ended() {
     let world = World::start().await;
     let mut web = deployment("web", 2);

@@ -226,6 +226,11 @@ impl World {
         patched.unwrap_or_else(|error| panic!("failed to patch {path}: {error}"))
     }
 
+    pub(super) async fn strategic_patch_at(&self, path: &str, patch: Value) -> Value {
+        let patched = self.send(Method::PATCH, path, "application/strategic-merge-patch+json", &patch).await;
+        patched.unwrap_or_else(|error| panic!("failed to patch {path}: {error}"))
+    }
+
     pub(super) async fn delete_at(&self, path: &str) {
         let deleted = self.send(Method::DELETE, path, "application/json", &Value::Null).await;
         deleted.unwrap_or_else(|error| panic!("failed to delete {path}: {error}"));
@@ -288,6 +293,17 @@ impl World {
         self.until(&format!("{address} {what}"), async || match self.get(address).await {
             Some(found) if holds(&found) => Ok(found),
             found => Err(format!("{found:#?}")),
+        })
+        .await
+    }
+
+    /// Waits until something of this kind was told of with this reason.
+    pub(super) async fn until_event(&self, kind: &str, reason: &str) -> Value {
+        let is_it = |event: &Value| event["reason"] == reason && event["involvedObject"]["kind"] == kind;
+        self.until(&format!("{reason} is told of a {kind}"), async || {
+            let events = self.list("events").await;
+            let reasons = || format!("{:?}", events.iter().map(|event| &event["reason"]).collect::<Vec<_>>());
+            events.iter().find(|event| is_it(event)).cloned().ok_or_else(reasons)
         })
         .await
     }

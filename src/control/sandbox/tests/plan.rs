@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use spur_api::sandbox::Sandbox;
 
 use crate::sandbox::plan::{Plan, World, plan};
+use crate::sandbox::workload::WorkloadKind;
 
 fn object(value: &Value) -> DynamicObject {
     serde_json::from_value(value.clone()).expect("an object")
@@ -79,13 +80,19 @@ fn owner() -> OwnerReference {
 
 fn plan_of(forks: Value, objects: &[Value]) -> Plan {
     let objects: Vec<DynamicObject> = objects.iter().map(object).collect();
-    let of_kind = |kind: &str| {
+    let of_kind = |kind: &str| -> Vec<&DynamicObject> {
         objects
             .iter()
             .filter(|object| object.types.as_ref().is_some_and(|types| types.kind == kind))
             .collect()
     };
-    let world = World { deployments: of_kind("Deployment"), services: of_kind("Service") };
+    let world = World {
+        workloads: WorkloadKind::ALL
+            .into_iter()
+            .flat_map(|kind| of_kind(kind.name()).into_iter().map(move |object| (kind, object)))
+            .collect(),
+        services: of_kind("Service"),
+    };
     plan(&sandbox(forks), &owner(), &world)
 }
 
@@ -96,7 +103,7 @@ fn fork_of_cart(changes: Value) -> Result<Value, String> {
     let prices = service("prices", json!({"app": "prices"}), json!([{"port": 90}]));
     let world = [deployment("cart"), cart_service(), prices];
     let mut plan = plan_of(json!([fork]), &world);
-    plan.forks.remove(0).deployment.map_err(|error| error.to_string())
+    plan.forks.remove(0).object.map_err(|error| error.to_string())
 }
 
 #[track_caller]
@@ -159,7 +166,7 @@ fn the_only_container_needs_no_name() {
     only["spec"]["template"]["spec"]["containers"] = json!([{"name": "x", "image": "x:1"}]);
     let forks = json!([{"of": {"kind": "Deployment", "name": "solo"}, "images": [{"image": "x:2"}]}]);
     let plan = plan_of(forks, &[only]);
-    let fork = plan.forks[0].deployment.as_ref().expect("the fork can be made");
+    let fork = plan.forks[0].object.as_ref().expect("the fork can be made");
     assert_eq!(fork["spec"]["template"]["spec"]["containers"], json!([{"name": "x", "image": "x:2"}]));
 }
 
@@ -327,9 +334,59 @@ fn a_missing_baseline_is_told_and_another_sandboxs_fork_is_none() {
     let mut fork = deployment("cart");
     fork["metadata"]["labels"] = json!({"spur.dev/sandbox": "pr-0"});
     let plan = plan_of(json!([{"of": {"kind": "Deployment", "name": "cart"}}]), &[fork]);
-    let error = plan.forks[0].deployment.as_ref().expect_err("there is no baseline").to_string();
+    let error = plan.forks[0].object.as_ref().expect_err("there is no baseline").to_string();
     assert_eq!(
         error,
         "deployments.apps \"cart\" not found in namespace \"shop\"; hint: apply the baseline, or correct `spec.forks[].of.name`"
     );
+}
+
+/// The fork of a baseline of another kind, with the Service of its name.
+fn fork_of(kind: &str, spec: Value) -> Value {
+    let mut baseline = deployment("cart");
+    baseline["kind"] = json!(kind);
+    let map = baseline["spec"].as_object_mut().expect("a map");
+    map.retain(|field, _| matches!(field.as_str(), "selector" | "template"));
+    map.extend(spec.as_object().expect("a map").clone());
+    let forks = json!([{"of": {"kind": kind, "name": "cart"}}]);
+    // A Deployment of the same name is none of its business.
+    let mut plan = plan_of(forks, &[deployment("cart"), baseline, cart_service()]);
+    let fork = plan.forks.remove(0);
+    assert_eq!(fork.services, ["cart"]);
+    fork.object.expect("the fork can be made")
+}
+
+#[test]
+fn a_stateful_fork_has_one_pod_with_claims_of_its_own_that_go_with_it() {
+    let claims = json!([{"metadata": {"name": "data"}, "spec": {}}]);
+    let fork = fork_of(
+        "StatefulSet",
+        json!({
+            "replicas": 3, "serviceName": "cart", "volumeClaimTemplates": claims,
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 3}},
+        }),
+    );
+    let spec = &fork["spec"];
+    assert_eq!((&fork["kind"], &fork["metadata"]["name"]), (&json!("StatefulSet"), &json!("pr-1-cart")));
+    assert_eq!((&spec["replicas"], &spec["serviceName"]), (&json!(1), &json!("pr-1-cart")));
+    assert_eq!(spec["volumeClaimTemplates"], claims);
+    let policy = json!({"whenDeleted": "Delete", "whenScaled": "Delete"});
+    assert_eq!(spec["persistentVolumeClaimRetentionPolicy"], policy);
+    assert!(spec.get("updateStrategy").is_none(), "{spec:#}");
+}
+
+#[test]
+fn a_fork_of_a_daemon_set_is_one() {
+    let fork = fork_of("DaemonSet", json!({"updateStrategy": {"type": "OnDelete"}, "minReadySeconds": 2}));
+    let spec = &fork["spec"];
+    assert_eq!((&fork["kind"], &spec["minReadySeconds"]), (&json!("DaemonSet"), &json!(2)));
+    assert!(spec.get("replicas").is_none() && spec.get("updateStrategy").is_none(), "{spec:#}");
+    assert_eq!(spec["selector"]["matchLabels"]["spur.dev/fork"], "cart");
+}
+
+#[test]
+fn a_baseline_of_another_kind_is_not_taken() {
+    let plan = plan_of(json!([{"of": {"kind": "StatefulSet", "name": "cart"}}]), &[deployment("cart")]);
+    let error = plan.forks[0].object.as_ref().expect_err("there is no baseline").to_string();
+    assert!(error.starts_with("statefulsets.apps \"cart\" not found in namespace \"shop\""), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Which pods a set gives up when it has too many.
+//! Which pods a workload gives up when it has too many.
 //!
 //! Source: `pkg/controller/controller_utils.go`, `ActivePodsWithRanks`. Its ranks,
 //! which spread pods over nodes, have no meaning on the one node there is.
@@ -10,23 +10,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use crate::pods::{phase, ready_since};
+
 /// What it costs to delete a pod, in no unit: the cheapest go first
 /// (`core.PodDeletionCost`).
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// So many pods, those that are least use first, the youngest among equals.
-pub(super) fn surplus(active: &[Arc<Pod>], count: usize) -> Vec<Arc<Pod>> {
+pub(crate) fn surplus(active: &[Arc<Pod>], count: usize) -> Vec<Arc<Pod>> {
     let mut ranked: Vec<&Arc<Pod>> = active.iter().collect();
     ranked.sort_by_cached_key(|pod| Use::of(pod));
     ranked.into_iter().take(count).cloned().collect()
-}
-
-/// Since when the pod is ready.
-pub(super) fn ready_since(pod: &Pod) -> Option<Timestamp> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let ready =
-        conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True")?;
-    Some(ready.last_transition_time.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0))
 }
 
 /// Of how much use a pod is: the first field that differs decides, and what is more is of
@@ -49,7 +43,7 @@ impl Use {
         let containers = status.and_then(|status| status.container_statuses.as_ref()).into_iter().flatten();
         let ready_since = ready_since(pod);
         Self {
-            is_running: status.and_then(|status| status.phase.as_deref()) == Some("Running"),
+            is_running: phase(pod) == "Running",
             is_ready: ready_since.is_some(),
             deletion_cost: pod
                 .annotations()
