@@ -2,7 +2,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use spur_runtime::docker::{DockerRuntime, Engine, Environment};
+use spur_runtime::docker::{DockerRuntime, Engine};
 use spur_runtime::{ContainerState, Runtime, StartError};
 use tempfile::TempDir;
 
@@ -61,7 +61,7 @@ pub(crate) async fn restarts() {
     let host = Daemon::host(daemon.dir.path());
     let image = image_at(Some(&host));
     let engine = Engine::connect(Some(&host)).await.unwrap();
-    let runtime = DockerRuntime::open(engine, Environment::new("restarts")).await.unwrap();
+    let runtime = DockerRuntime::open(engine, crate::world::config("restarts")).await.unwrap();
     let of = pod("p");
     let plan = || {
         let mut plan = World::plan("app", &["sleep", "1000"]);

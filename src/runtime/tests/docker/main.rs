@@ -21,6 +21,13 @@ use libtest_mimic::{Arguments, Trial};
 use needs::Need;
 
 fn main() {
+    // What Spur itself runs in containers is this program.
+    let args: Vec<String> = std::env::args().collect();
+    match args.get(1).map(String::as_str) {
+        Some("__pause") => return spur_holder::pause().unwrap(),
+        Some("__holder") => return spur_holder::hold(args[2].as_ref()).unwrap(),
+        _ => {}
+    }
     let docker = Need::new("docker", world::why_not());
     let dockerd = Need::new("dockerd", world::why_no_daemon());
     let mut tests = vec![Trial::test("sb_1_an_engine_that_is_not_there_is_named_with_a_way_out", || {
@@ -46,7 +53,8 @@ fn main() {
         docker.trial("who_attaches_talks_with_the_container_itself", exec::attach),
         docker.trial("a_pod_keeps_its_address_and_is_reached_at_its_own_ports", network::address),
         docker.trial("there_are_more_networks_than_the_engine_has_by_itself", network::many),
-        docker.trial("a_pod_of_several_containers_is_refused", network::several),
+        docker.trial("containers_of_one_pod_share_a_network_that_outlives_each", network::several),
+        docker.trial("services_have_addresses_that_are_kept", network::services),
         docker.trial("sb_6_who_wants_more_memory_than_it_may_is_oom_killed", security::memory),
         docker.trial("sb_10_rights_are_those_that_were_asked_for", security::rights),
         docker.trial("sb_3_containers_outlive_spur_and_are_taken_over", adopt::taken_over),

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use spur_runtime::{PodId, Runtime, StartError};
+use spur_runtime::{ContainerPlan, PodId, Runtime, ServiceId, ServiceSocket, Transport, WantedService};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -73,8 +73,63 @@ pub(crate) async fn many() {
 pub(crate) async fn several() {
     let world = World::new().await;
     let of = pod("p");
+    let start = async |name: &str, script: &str| {
+        let plan = World::plan(name, &["sh", "-c", script]);
+        world.runtime.start(&of, ContainerPlan { shares_network: true, ..plan }).await.unwrap()
+    };
+    start("server", SERVES).await;
+    start("client", "while ! nc 127.0.0.1 8080 < /dev/null; do sleep 0.1; done").await;
+    let is_over = |name: &str| world.runtime.state(&of, name).is_some_and(|state| state.is_terminated());
+    wait_for("the client to have heard the server", async || is_over("client")).await;
+    let place = world.runtime.place(&of).await.unwrap();
+    world.runtime.stop(&of, "server", std::time::Duration::ZERO).await.unwrap();
+    start("server", SERVES).await;
+    let address = SocketAddr::from((place.address, 8080));
+    wait_for("the pod to answer where it did", async || heard(address).await.is_some()).await;
+    world.runtime.remove(&of).await.unwrap();
+    assert_eq!(world.ids(), Vec::<String>::new());
+}
+
+/// One port on two Services, from a pod; the same listeners after Spur was killed, with whoever called
+/// meanwhile; and other Services later.
+pub(crate) async fn services() {
+    let world = World::new().await;
+    let of = pod("p");
     world.sh(&of, "sleep 1000").await.unwrap();
-    let error = world.runtime.start(&of, World::plan("other", &["sleep", "1000"])).await.unwrap_err();
-    assert!(matches!(error, StartError::NotSupported { .. }), "{error}");
-    assert_eq!(world.ids().len(), 1);
+    let wanted =
+        |name: &str| WantedService { id: ServiceId::new("default", name), ports: vec![(80, Transport::Tcp)] };
+    let network = world.runtime.service_network();
+    let mut served = network.serve("default", vec![wanted("a"), wanted("b")]).await.unwrap();
+    let addresses: Vec<_> = served.iter().map(|service| service.address).collect();
+    assert_ne!(addresses[0], addresses[1]);
+    let call = async |world: &World, address: std::net::Ipv4Addr| {
+        let ask = ["sh", "-c", &format!("echo hello | nc -w 20 {address} 80 &")].map(str::to_owned).to_vec();
+        world.runtime.exec(&of, "app", ask, LONG).await.unwrap();
+    };
+    let pods_address = world.runtime.place(&of).await.unwrap().address;
+    let accept = async |socket: ServiceSocket| {
+        let ServiceSocket::Tcp(listener) = socket else { panic!("TCP was asked for") };
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let (_, peer) = tokio::time::timeout(LONG, listener.accept()).await.expect("somebody calls").unwrap();
+        peer
+    };
+    call(&world, addresses[0]).await;
+    let (_, socket) = served.remove(0).opened.remove(0);
+    assert_eq!(accept(socket).await.ip(), std::net::IpAddr::from(pods_address), "who calls is seen");
+    // Asked again nothing is opened twice.
+    let again = network.serve("default", vec![wanted("a"), wanted("b")]).await.unwrap();
+    assert!(again.iter().all(|service| service.opened.is_empty()));
+    drop(network);
+    let world = world.reopen().await;
+    // Nobody accepts yet; the holder does not refuse.
+    call(&world, addresses[1]).await;
+    let network = world.runtime.service_network();
+    let mut served = network.serve("default", vec![wanted("c"), wanted("b")]).await.unwrap();
+    let kept = served.iter_mut().find(|service| &*service.id.name == "b").unwrap();
+    assert_eq!(kept.address, addresses[1]);
+    let (_, socket) = kept.opened.remove(0);
+    assert_eq!(accept(socket).await.ip(), std::net::IpAddr::from(pods_address));
+    network.leave("default").await;
+    assert_eq!(world.ids().len(), 1, "the holder has gone");
 }

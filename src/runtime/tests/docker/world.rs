@@ -1,13 +1,13 @@
 //! A Docker runtime of an environment of its own, all of whose containers go with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use spur_runtime::docker::{DockerRuntime, Engine, Environment};
+use spur_runtime::docker::{DockerConfig, DockerRuntime, Engine, Environment};
 use spur_runtime::{ContainerPlan, ContainerState, LogOptions, PodId, Runtime, StartError, Started};
 use uuid::Uuid;
 
@@ -100,6 +100,21 @@ pub(crate) struct World {
     pub(crate) id: String,
 }
 
+/// What a runtime of the environment with this id is opened with.
+pub(crate) fn config(id: &str) -> DockerConfig {
+    DockerConfig {
+        environment: Environment::new(id),
+        // `main` of these tests is what Spur's own containers run.
+        executable: std::env::current_exe().unwrap(),
+        dir: dir(id),
+        home: None,
+    }
+}
+
+fn dir(id: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("spur-test-{id}"))
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::of(Uuid::new_v4().to_string()).await
@@ -107,7 +122,7 @@ impl World {
 
     async fn of(id: String) -> Self {
         let engine = Engine::connect(docker_host().as_deref()).await.unwrap();
-        let runtime = DockerRuntime::open(engine, Environment::new(&id)).await.unwrap();
+        let runtime = DockerRuntime::open(engine, config(&id)).await.unwrap();
         Self { runtime, id }
     }
 
@@ -169,5 +184,6 @@ impl Drop for World {
         for id in self.networks() {
             docker(&["network", "rm", &id]);
         }
+        let _ = std::fs::remove_dir_all(dir(&self.id));
     }
 }
