@@ -81,7 +81,9 @@ pub(crate) struct NotReady {
 
 /// Those of the objects that can be ready: workloads, and Services of pods.
 pub(crate) fn awaited(manifests: &[Manifest]) -> Vec<Awaited> {
-    let can_be_ready = |kind: &Kind| matches!(kind.kind, "Deployment" | "ReplicaSet" | "Pod" | "Service");
+    let can_be_ready = |kind: &Kind| {
+        matches!(kind.kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Pod" | "Service")
+    };
     let awaited = manifests.iter().filter(|manifest| can_be_ready(manifest.kind)).map(|manifest| Awaited {
         kind: manifest.kind.kind,
         namespace: meta::namespace(&manifest.object).to_owned(),

@@ -44,6 +44,7 @@ mod served;
 mod service_network;
 mod stateful_set;
 mod surplus;
+mod volume_claims;
 
 pub use heartbeat::heartbeat;
 pub use pod::UsualRuntime;

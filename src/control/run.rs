@@ -22,7 +22,7 @@ use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::service_network::ServiceNetworks;
 use crate::{
     cron_job, custom_resources, daemon_set, deployment, endpoint_slice, garbage, host_ports, job, namespace,
-    node, pod, replica_set, routes, rule_status, sandbox, stateful_set,
+    node, pod, replica_set, routes, rule_status, sandbox, stateful_set, volume_claims,
 };
 
 /// What the controllers are built from.
@@ -141,6 +141,7 @@ pub async fn run(parts: Parts) {
         ),
     ));
     tasks.spawn(until(stop.clone(), rule_status::run::<spur_compile::ServiceEntry>(ctx.clone())));
+    tasks.spawn(until(stop.clone(), volume_claims::run(ctx.clone(), parts.runtimes.clone())));
     tasks.spawn(garbage::run(ctx.clone(), stop.clone()));
     tasks.spawn(node::run(ctx.clone(), runtime_name(&parts.runtimes), stop.clone()));
     tasks.spawn(host_ports::run(ctx.clone(), parts.clone()));

@@ -23,4 +23,5 @@ mod rollouts;
 mod rules;
 mod scale;
 mod stateful_sets;
+mod volume_claims;
 mod world;

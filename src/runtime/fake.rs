@@ -294,6 +294,14 @@ impl Runtime for FakeRuntime {
         .boxed()
     }
 
+    fn remove_claim<'a>(
+        &'a self,
+        _namespace: &'a str,
+        _name: &'a str,
+    ) -> BoxFuture<'a, Result<(), RemoveError>> {
+        async { Ok(()) }.boxed()
+    }
+
     fn id(&self, _pod: &PodId, _container: &str) -> Option<String> {
         None
     }

@@ -62,6 +62,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// start; as in [`Started`].
     fn id(&self, pod: &PodId, container: &str) -> Option<String>;
 
+    /// Deletes what containers have stored in a claim ([`crate::MountSource::Volume`]); what is not there
+    /// counts as deleted.
+    fn remove_claim<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<(), RemoveError>>;
+
     /// The state of one container, if it was ever started and not removed.
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState>;
 

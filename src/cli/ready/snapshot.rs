@@ -13,6 +13,8 @@ use crate::kinds;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) deployments: Vec<Value>,
+    pub(crate) stateful_sets: Vec<Value>,
+    pub(crate) daemon_sets: Vec<Value>,
     pub(crate) replica_sets: Vec<Value>,
     pub(crate) pods: Vec<Value>,
     pub(crate) services: Vec<Value>,
@@ -27,6 +29,8 @@ impl Snapshot {
     pub(crate) async fn read(client: &Client) -> Result<Self> {
         Ok(Self {
             deployments: list(client, "deployments").await?,
+            stateful_sets: list(client, "statefulsets").await?,
+            daemon_sets: list(client, "daemonsets").await?,
             replica_sets: list(client, "replicasets").await?,
             pods: list(client, "pods").await?,
             services: list(client, "services").await?,
@@ -38,6 +42,8 @@ impl Snapshot {
     pub(crate) fn find(&self, awaited: &Awaited) -> Option<&Value> {
         let all = match awaited.kind {
             "Deployment" => &self.deployments,
+            "StatefulSet" => &self.stateful_sets,
+            "DaemonSet" => &self.daemon_sets,
             "ReplicaSet" => &self.replica_sets,
             "Pod" => &self.pods,
             "Service" => &self.services,

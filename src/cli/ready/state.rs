@@ -21,6 +21,8 @@ pub(crate) fn of(awaited: &Awaited, snapshot: &Snapshot) -> State {
     };
     match awaited.kind {
         "Deployment" => deployment(object),
+        "StatefulSet" => stateful_set(object),
+        "DaemonSet" => daemon_set(object),
         "ReplicaSet" => replicas(object, "/status/readyReplicas"),
         "Pod" => pod(object),
         "Service" => service(object, awaited, snapshot),
@@ -44,6 +46,33 @@ fn deployment(object: &Value) -> State {
         return State::Waiting(format!("{} pods of the old version are left", all - updated));
     }
     replicas(object, "/status/availableReplicas")
+}
+
+/// Its pods are updated from the highest down, so that the new version is everywhere when all are ready.
+fn stateful_set(object: &Value) -> State {
+    let number = |pointer| meta::number(object, pointer).unwrap_or(0);
+    if number("/status/observedGeneration") < number("/metadata/generation") {
+        return State::Waiting("its controller has not seen it yet".to_owned());
+    }
+    let is_rolling = meta::text(object, "/spec/updateStrategy/type") != "OnDelete"
+        && meta::number(object, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0) == 0;
+    let text = |pointer| meta::text(object, pointer);
+    if is_rolling && text("/status/updateRevision") != text("/status/currentRevision") {
+        let updated = number("/status/updatedReplicas");
+        return State::Waiting(format!("{updated} pods are of the new version"));
+    }
+    replicas(object, "/status/readyReplicas")
+}
+
+fn daemon_set(object: &Value) -> State {
+    let number = |pointer| meta::number(object, pointer).unwrap_or(0);
+    if number("/status/observedGeneration") < number("/metadata/generation") {
+        return State::Waiting("its controller has not seen it yet".to_owned());
+    }
+    match (number("/status/numberReady"), number("/status/desiredNumberScheduled")) {
+        (found, wanted) if found >= wanted => State::Ready,
+        (found, wanted) => State::Waiting(format!("{found} of {wanted} pods are ready")),
+    }
 }
 
 fn replicas(object: &Value, pointer: &str) -> State {
@@ -114,6 +143,35 @@ mod tests {
         check(observed(2, 3, 2), "1 pods of the old version are left");
         check(observed(2, 2, 1), "1 of 2 pods are ready");
         check(observed(2, 2, 2), "");
+    }
+
+    #[test]
+    fn other_workloads_are_ready_when_all_their_pods_are() {
+        let check = |kind: &'static str, status: Value, expected: &str| {
+            let object = json!({"metadata": metadata(json!({})), "spec": {"replicas": 2}, "status": status});
+            let snapshot = Snapshot {
+                stateful_sets: vec![object.clone()],
+                daemon_sets: vec![object],
+                ..Snapshot::default()
+            };
+            let expected = match expected {
+                "" => State::Ready,
+                why => State::Waiting(why.to_owned()),
+            };
+            assert_eq!(of(&awaited(kind), &snapshot), expected);
+        };
+        let stateful = |ready: i64, current: &str| {
+            json!({"observedGeneration": 1, "readyReplicas": ready, "updatedReplicas": 1,
+                "currentRevision": current, "updateRevision": "b"})
+        };
+        check("StatefulSet", json!({}), "its controller has not seen it yet");
+        check("StatefulSet", stateful(2, "a"), "1 pods are of the new version");
+        check("StatefulSet", stateful(1, "b"), "1 of 2 pods are ready");
+        check("StatefulSet", stateful(2, "b"), "");
+        let daemons =
+            |ready: i64| json!({"observedGeneration": 1, "numberReady": ready, "desiredNumberScheduled": 1});
+        check("DaemonSet", daemons(0), "0 of 1 pods are ready");
+        check("DaemonSet", daemons(1), "");
     }
 
     #[test]

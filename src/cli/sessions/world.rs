@@ -8,7 +8,7 @@ use clap::Parser;
 use http::Method;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use spur_runtime::FakeRuntime;
+use spur_runtime::{FakeRuntime, Runtimes};
 use spur_server::Parts;
 use spur_store::{Options, Store};
 use spur_trace::{Limits, Ring};
@@ -54,7 +54,7 @@ impl World {
         let (facts_tx, facts) = watch::channel(Map::new());
         let parts = Parts {
             store,
-            runtime: Arc::new(runtime.clone()),
+            runtimes: Runtimes::only(Arc::new(runtime.clone())),
             identity: Arc::new(spur_server::Identity::generate().unwrap()),
             table: Arc::default(),
             traces,

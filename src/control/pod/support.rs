@@ -84,6 +84,8 @@ pub(super) fn left_out(pod: &Pod, runtime: RuntimeKind) -> Vec<String> {
     let mut fields = Vec::new();
     for Capability { field, is_asked, .. } in left_out {
         match is_asked {
+            // Names that a controller gives: nobody has asked for them.
+            Asks::OfPod(_) if matches!(*field, "hostname" | "subdomain") && is_named_by_controller(pod) => {}
             Asks::OfPod(is_asked) if is_asked(spec) => fields.push(format!("spec.{field}")),
             Asks::OfPod(_) => {}
             Asks::OfContainer(is_asked) => {
@@ -94,6 +96,14 @@ pub(super) fn left_out(pod: &Pod, runtime: RuntimeKind) -> Vec<String> {
         }
     }
     fields
+}
+
+/// Whether its host name comes from a StatefulSet or an indexed Job.
+fn is_named_by_controller(pod: &Pod) -> bool {
+    let owners = pod.metadata.owner_references.iter().flatten();
+    owners
+        .filter(|owner| owner.controller == Some(true))
+        .any(|owner| matches!(&*owner.kind, "StatefulSet" | "Job"))
 }
 
 /// As sentences have it.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::query_parameters::{ListContainersOptionsBuilder, StopContainerOptionsBuilder};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, RemoveVolumeOptions, StopContainerOptionsBuilder,
+};
 use futures::future::join_all;
 use tokio::time::timeout;
 
@@ -56,6 +58,18 @@ impl Shared {
         let _ = self.ours.read(&known.id).await;
         let ended = timeout(TOLD_WITHIN, known.ended()).await;
         ended.map_err(|_| StopError::Unkillable { pod: pod.to_string(), container: container.to_owned() })
+    }
+
+    /// Deletes the engine's volume of a claim.
+    pub(super) async fn remove_claim(&self, namespace: &str, name: &str) -> Result<(), RemoveError> {
+        let volume = self.ours.environment.volume(namespace, name);
+        match self.ours.engine.docker().remove_volume(&volume, None::<RemoveVolumeOptions>).await {
+            Err(error) if !is_missing(&error) => {
+                let source = std::io::Error::other(words(&error));
+                Err(RemoveError::Delete { path: format!("volume `{volume}`"), source })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Deletes all containers of a pod, also those that nobody has learnt of yet.

@@ -235,6 +235,14 @@ impl Runtime for DockerRuntime {
         async move { removed.await.unwrap_or_else(not_found) }.boxed()
     }
 
+    fn remove_claim<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<(), RemoveError>> {
+        self.shared.remove_claim(namespace, name).boxed()
+    }
+
     fn id(&self, pod: &PodId, container: &str) -> Option<String> {
         self.shared.ours.world.find(pod, container).map(|known| known.id.to_string())
     }

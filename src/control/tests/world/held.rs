@@ -88,6 +88,14 @@ impl Runtime for Held {
         self.fake.remove(pod)
     }
 
+    fn remove_claim<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<(), RemoveError>> {
+        self.fake.remove_claim(namespace, name)
+    }
+
     fn id(&self, pod: &PodId, container: &str) -> Option<String> {
         self.fake.id(pod, container)
     }
