@@ -148,6 +148,9 @@ impl Capability {
 }
 
 #[cfg(test)]
+mod page;
+
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
