@@ -214,8 +214,8 @@ async fn each_pod_gets_its_claims_which_go_as_the_policy_says() {
         json!({"whenScaled": "Delete", "whenDeleted": "Retain"});
     world.create(set).await;
     let pods = world.until_count("pods", "db", 2, |_| true).await;
-    let volume = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-1"}}]);
-    assert_eq!(pods[1]["spec"]["volumes"], volume);
+    let volume = json!({"name": "data", "persistentVolumeClaim": {"claimName": "data-db-1"}});
+    assert_eq!(pods[1]["spec"]["volumes"][0], volume);
     let claims = world.until_count("pvc", "db", 2, |_| true).await;
     assert_eq!(names(&claims), ["data-db-0", "data-db-1"]);
     world.patch("sts/db", json!({"spec": {"replicas": 1}})).await;

@@ -137,24 +137,27 @@ impl Holders {
                 return Ok(holder.clone());
             }
             held.holder = None;
+            // The engine may not have noticed yet: what does not answer at once has gone.
+            let socket = short(&self.dir.join(namespace))?.join(SOCKET);
+            if Holder::connect(&socket, interface(network)).await.is_err() {
+                self.remove(&self.ours.environment.holder(namespace)).await?;
+            }
         }
         held.open.clear();
         let folder = self.dir.join(namespace);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|error| format!("make `{}`: {error}", folder.display()))?;
-        let interface =
-            Interface::Of { address: network.subnet.gateway(), prefix_len: network.subnet.prefix_len() };
         let name = self.ours.environment.holder(namespace);
         self.start(&name, namespace, (network, &folder)).await?;
         let socket = short(&folder)?.join(SOCKET);
-        let holder = match Holder::connect_within(&socket, interface.clone(), ANSWERS_WITHIN).await {
+        let holder = match Holder::connect_within(&socket, interface(network), ANSWERS_WITHIN).await {
             Ok(holder) => holder,
             // What was made by another build and does not understand us, or does not answer, is replaced.
             Err(error) => {
                 tracing::warn!(%error, "the holder `{name}` is made anew");
                 self.remove(&name).await?;
                 self.start(&name, namespace, (network, &folder)).await?;
-                let again = Holder::connect_within(&socket, interface, ANSWERS_WITHIN).await;
+                let again = Holder::connect_within(&socket, interface(network), ANSWERS_WITHIN).await;
                 again.map_err(|error| with_causes(&error))?
             }
         };
@@ -272,6 +275,11 @@ async fn close(
     };
     let closed = holder.close(spur_holder::Place { address, port, protocol }).await;
     closed.map_err(|error| with_causes(&error))
+}
+
+/// The one of the holder's that is on the network.
+fn interface(network: &Network) -> Interface {
+    Interface::Of { address: network.subnet.gateway(), prefix_len: network.subnet.prefix_len() }
 }
 
 /// Whose a listener is, by what it was tagged with.
