@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use spur_net::Inlet;
+use spur_net::{DatagramInlet, Inlet};
 use spur_trace::Ring;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, Seat},
+    acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, N_SOCKETS_WAITING, Seat},
     access_log::AccessLog,
     cluster::Registry,
     config::Config,
@@ -34,6 +34,7 @@ pub struct Proxy;
 #[derive(Debug)]
 pub struct Handle {
     inlets_tx: mpsc::Sender<Inlet>,
+    datagrams_tx: mpsc::Sender<DatagramInlet>,
     rings: Vec<Arc<Ring>>,
     stats: Vec<Arc<WorkerStats>>,
     n_refused: Arc<AtomicU64>,
@@ -77,10 +78,12 @@ impl Proxy {
         // What was started before an error ends when these guards are dropped.
         let (drain_guard, cut_guard) = (drain.clone().drop_guard(), cut.clone().drop_guard());
         let (inlets_tx, inlets_rx) = mpsc::channel(N_INLETS_WAITING);
+        let (datagrams_tx, datagrams_rx) = mpsc::channel(N_INLETS_WAITING);
         // Nothing is ever sent: it closes when the last sender is dropped.
         let (done_tx, done_rx) = mpsc::channel(1);
         let mut handle = Handle {
             inlets_tx,
+            datagrams_tx,
             rings: Vec::new(),
             stats: Vec::new(),
             n_refused: Arc::default(),
@@ -96,11 +99,12 @@ impl Proxy {
         let mut seats = Vec::new();
         for idx in 0..workers.max(1) {
             let (accepted_tx, accepted_rx) = mpsc::channel(N_ACCEPTED_WAITING);
+            let (sockets_tx, sockets_rx) = mpsc::channel(N_SOCKETS_WAITING);
             let ring = records_hops.then(|| Arc::new(Ring::default()));
             let stats = Arc::new(WorkerStats::default());
             handle.rings.extend(ring.clone());
             handle.stats.push(Arc::clone(&stats));
-            seats.push(Seat { accepted_tx, stats: Arc::clone(&stats) });
+            seats.push(Seat { accepted_tx, sockets_tx, stats: Arc::clone(&stats) });
             let thread = worker::start(worker::Seed {
                 idx,
                 table: Arc::clone(&table),
@@ -113,6 +117,7 @@ impl Proxy {
                 tls: Arc::clone(&tls),
                 access_log: access_log.clone(),
                 accepted_rx,
+                sockets_rx,
                 cut: cut.clone(),
                 done: done_tx.clone(),
             });
@@ -120,6 +125,7 @@ impl Proxy {
         }
         let thread = acceptor::start(acceptor::Seed {
             inlets_rx,
+            datagrams_rx,
             seats,
             n_connections_max: limits.n_connections_max,
             n_refused: Arc::clone(&handle.n_refused),
@@ -137,6 +143,11 @@ impl Handle {
     /// Where to bring listeners. Bounded: whoever brings too many waits.
     pub fn inlets(&self) -> mpsc::Sender<Inlet> {
         self.inlets_tx.clone()
+    }
+
+    /// Where to bring sockets for datagrams, likewise.
+    pub fn datagrams(&self) -> mpsc::Sender<DatagramInlet> {
+        self.datagrams_tx.clone()
     }
 
     /// The rings that the workers write hops into, one each, for the collector.
@@ -173,6 +184,7 @@ impl Handle {
     pub async fn drain(self, deadline: Duration) -> Drained {
         let Self {
             inlets_tx: _,
+            datagrams_tx: _,
             rings: _,
             stats,
             n_refused: _,

@@ -6,7 +6,7 @@
 //!                          ▼
 //!   worker (N threads, each with its own connections, pool, counters and ring)
 //!     connection: sniff ─► hyper server ─► request ──────────────────────────┐
-//!                   └► relay (TCP)                                           ▼
+//!                   └► relay (TCP)            datagrams (UDP)                ▼
 //!       sanitise ─► route::decide ─► pick ─► pool ─► forward ─► bodies ─► record
 //!           │            │                    │         │                   │
 //!           └────────────┴──── respond ◄──────┴─────────┘                 Ring
@@ -26,6 +26,7 @@ mod cluster;
 mod config;
 mod connect;
 mod connection;
+mod datagrams;
 mod failure;
 mod fields;
 mod forward;

@@ -289,7 +289,7 @@ fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
     match verdict.service.as_deref().map(|port| port.wire) {
         Some(Wire::Http2) => Speak::Http2,
         Some(Wire::Auto) if version == Version::HTTP_2 && shape == Shape::Grpc => Speak::Http2,
-        Some(Wire::Auto | Wire::Http1 | Wire::Tcp) | None => Speak::Http1,
+        Some(Wire::Auto | Wire::Http1 | Wire::Tcp | Wire::Udp) | None => Speak::Http1,
     }
 }
 

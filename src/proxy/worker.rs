@@ -19,6 +19,7 @@ use crate::{
     access_log::AccessLog,
     cluster::{Clusters, Registry},
     connection,
+    datagrams::{self, Room},
     metrics::{Meter, Meters},
     pool::Pool,
     stats::WorkerStats,
@@ -45,6 +46,7 @@ pub(crate) struct Worker {
     pub(crate) meter: Meter,
     pub(crate) tls: Arc<Configs>,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) room: Room,
     /// Client connections and what they were upgraded to. Upstream connections
     /// end with the thread.
     pub(crate) tasks: TaskTracker,
@@ -67,6 +69,8 @@ pub(crate) struct Seed {
     pub(crate) access_log: Option<AccessLog>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
+    /// acceptor -- sockets for datagrams --> worker
+    pub(crate) sockets_rx: mpsc::Receiver<datagrams::Given>,
     pub(crate) cut: CancellationToken,
     /// Dropped when the thread has ended.
     pub(crate) done: mpsc::Sender<()>,
@@ -94,6 +98,7 @@ async fn run(seed: Seed) {
         tls,
         access_log,
         mut accepted_rx,
+        mut sockets_rx,
         cut,
         done: _done,
     } = seed;
@@ -108,6 +113,7 @@ async fn run(seed: Seed) {
         meter: Meter::new(meters),
         tls,
         access_log,
+        room: Room::default(),
         tasks: TaskTracker::new(),
         cut,
     });
@@ -124,6 +130,9 @@ async fn run(seed: Seed) {
                 }
                 None => break,
             },
+            Some(given) = sockets_rx.recv() => {
+                worker.tasks.spawn_local(datagrams::carry(Rc::clone(&worker), given));
+            }
             _ = sweep.tick() => worker.pool.sweep(Instant::now()),
         }
     }

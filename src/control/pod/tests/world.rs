@@ -112,6 +112,8 @@ impl World {
             revision,
             hosts: Vec::new(),
             export_to: Visibility::Everyone,
+            affinity: None,
+            datagrams: Vec::new(),
             ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Auto }],
             endpoints: pods.iter().map(endpoint).collect(),
         };

@@ -26,6 +26,7 @@ mod table;
 mod tcp;
 mod tries;
 mod tunnels;
+mod udp;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;
