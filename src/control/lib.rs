@@ -36,8 +36,10 @@ mod run;
 mod sandbox;
 mod served;
 mod service_network;
+mod transport;
 
 pub use heartbeat::heartbeat;
+pub use host_ports::ServicePorts;
 pub use pod::UsualRuntime;
 pub use rule_status::{GatewayPorts, certificate_faults};
 pub use run::{Parts, run};

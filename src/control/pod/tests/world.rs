@@ -134,6 +134,7 @@ impl World {
             ),
             events: Events::new(self.client.clone()),
             inlets_tx,
+            datagrams_tx: mpsc::channel(64).0,
             table: self.table.clone(),
             routes_rx: self.routes_tx.subscribe(),
             ports: self.ports.clone(),
