@@ -18,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{
     acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, N_SOCKETS_WAITING, Seat},
     access_log::AccessLog,
+    affinity::Affinities,
     cluster::Registry,
     config::Config,
     metrics::{Meters, Metrics},
@@ -95,7 +96,7 @@ impl Proxy {
             done_rx,
             threads: Vec::new(),
         };
-        let tls = Arc::new(Configs::default());
+        let (tls, affinities) = (Arc::new(Configs::default()), Arc::new(Affinities::default()));
         let mut seats = Vec::new();
         for idx in 0..workers.max(1) {
             let (accepted_tx, accepted_rx) = mpsc::channel(N_ACCEPTED_WAITING);
@@ -113,6 +114,7 @@ impl Proxy {
                 limits: limits.clone(),
                 trusted: trusted.clone(),
                 registry: Arc::clone(&handle.registry),
+                affinities: Arc::clone(&affinities),
                 meters: Arc::clone(&handle.meters),
                 tls: Arc::clone(&tls),
                 access_log: access_log.clone(),

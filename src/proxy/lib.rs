@@ -19,6 +19,7 @@
 
 mod acceptor;
 mod access_log;
+mod affinity;
 mod apply;
 mod attempts;
 mod body;

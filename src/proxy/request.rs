@@ -137,7 +137,12 @@ fn decided(
     let cluster = client.worker.clusters.of(&verdict);
     let sticky = Sticky::of(cluster.as_deref(), client, (&parts.headers, &clean));
     let first = match &cluster {
-        Some(cluster) => cluster.choose(sticky.hash, &[]),
+        Some(cluster) => {
+            let caller = client.inlet.caller.as_ref();
+            let stays_at = client.worker.affinities.choose(&verdict, (caller, client.peer.ip()));
+            let stays_at = stays_at.filter(|index| cluster.is_in(*index));
+            stays_at.or_else(|| cluster.choose(sticky.hash, &[]))
+        }
         None => Some(0),
     };
     let traceparent = || TraceParent::from_headers(&parts.headers);

@@ -174,7 +174,7 @@ impl fmt::Display for Explanation {
                 writeln!(f)?;
                 if let Some(affinity) = verdict.affinity {
                     let seconds = affinity.as_secs();
-                    writeln!(f, "  stays    with the one it got, by the client's address, for {seconds} s")?;
+                    writeln!(f, "  stays    with the one that the client got last, for {seconds} s")?;
                 }
             }
             Outcome::Respond { status, location: _ } => writeln!(f, "  answered with {status}")?,

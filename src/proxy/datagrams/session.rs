@@ -50,8 +50,10 @@ impl Session {
         verdict: Verdict,
     ) -> Option<Self> {
         let backends = verdict.backends();
+        let stays_at = worker.affinities.choose(&verdict, (caller.as_deref(), peer.ip()));
         // As kube-proxy has it (`statistic --mode random`).
-        let drawn = (!backends.is_empty()).then(|| &backends[rand::random_range(0..backends.len())]);
+        let any = || (!backends.is_empty()).then(|| rand::random_range(0..backends.len()));
+        let drawn = stays_at.or_else(any).map(|place| &backends[place]);
         let hop = Hop::begin(
             worker,
             Begin {

@@ -130,6 +130,14 @@ impl Plan {
         self
     }
 
+    /// Clients of `service` stay with their endpoint for an hour.
+    pub(crate) fn affinity(mut self, service: &str) -> Self {
+        for spec in self.services.iter_mut().filter(|spec| &*spec.name == service) {
+            spec.affinity = Some(Duration::from_secs(3600));
+        }
+        self
+    }
+
     /// Says what the ports of `service` speak.
     pub(crate) fn wire(mut self, service: &str, wire: spur_route::Wire) -> Self {
         for spec in self.services.iter_mut().filter(|spec| &*spec.name == service) {
