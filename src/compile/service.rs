@@ -12,6 +12,7 @@ use spur_api::labels;
 use spur_route::{DatagramPortSpec, EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Visibility, Wire};
 
 use super::assembly::Pods;
+use super::external::{self, External};
 use super::slice::SliceFragment;
 
 /// A Service, read.
@@ -21,6 +22,8 @@ pub(super) struct ServiceFragment {
     pub(super) name: Arc<str>,
     pub(super) uid: Option<Arc<str>>,
     pub(super) revision: u64,
+    /// Where it leads, for one that is the name of a host elsewhere.
+    pub(super) external: Option<External>,
     pub(super) ports: Vec<PortSpec>,
     /// Number and name of each port of UDP.
     datagrams: Vec<(u16, Arc<str>)>,
@@ -42,20 +45,18 @@ pub(super) struct ForkOf {
 // === impl ServiceFragment ===
 
 impl ServiceFragment {
-    /// An `ExternalName` names a host elsewhere: nothing here can serve it.
     pub(super) fn of(service: &Service) -> Option<Self> {
         let spec = service.spec.as_ref()?;
-        if spec.type_.as_deref() == Some("ExternalName") {
-            return None;
-        }
+        let ports = external::ports(service);
         let (namespace, name) = super::place(service);
         Some(Self {
             namespace,
             name,
             uid: service.uid().map(Arc::from),
             revision: super::revision(&service.metadata),
-            ports: spec.ports.iter().flatten().filter_map(port).collect(),
-            datagrams: spec.ports.iter().flatten().filter_map(datagram_port).collect(),
+            external: External::of(service),
+            ports: ports.iter().filter_map(port).collect(),
+            datagrams: ports.iter().filter_map(datagram_port).collect(),
             affinity: affinity(spec),
             fork_of: ForkOf::of(service),
         })

@@ -157,6 +157,59 @@ fn a_service_says_how_long_a_client_stays() {
     assert_eq!(stays(json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": config})), Some(60));
 }
 
+fn external(name: &str, host: &str, ports: Value) -> Value {
+    let mut service = service(name, ports);
+    service["spec"]["type"] = json!("ExternalName");
+    service["spec"]["externalName"] = json!(host);
+    service
+}
+
+#[test]
+fn an_external_name_leads_to_the_addresses_of_its_host() {
+    let read = |object: &Value| Fragment::of(object).expect("readable").expect("a fragment");
+    let far = read(&external("far", "Example.com.", json!([{"port": 8080, "targetPort": 1}])));
+    let web = read(&external("web", "example.com", json!([])));
+    let near = read(&external("near", "127.0.0.1", json!([{"port": 81}])));
+    let mut assembly = Assembly::of([&far, &web, &near]);
+    assert_eq!(assembly.names().iter().map(|name| &**name).collect::<Vec<_>>(), ["example.com"]);
+    let addresses = |assembly: &mut Assembly, name: &str| -> Vec<String> {
+        let specs = assembly.specs();
+        let spec = specs.services.get("shop", name).expect("a service");
+        spec.endpoints.iter().map(|it| format!("{}>{}", it.port, it.address)).collect()
+    };
+    assert!(addresses(&mut assembly, "far").is_empty(), "nothing is known yet");
+    assert_eq!(addresses(&mut assembly, "near"), ["81>127.0.0.1:81"]);
+    let metadata = "169.254.169.254";
+    let known = ["192.0.2.1", metadata].map(|it| it.parse().expect("an address"));
+    assert!(assembly.resolve("example.com", known.to_vec()));
+    assert_eq!(addresses(&mut assembly, "far"), ["8080>192.0.2.1:8080"]);
+    assert_eq!(addresses(&mut assembly, "web"), ["80>192.0.2.1:80", "443>192.0.2.1:443"]);
+    assembly.take(&far);
+    assembly.take(&web);
+    assert!(assembly.names().is_empty());
+}
+
+#[test]
+fn an_external_name_that_is_a_service_has_its_endpoints_and_is_followed_once() {
+    let read = |object: &Value| Fragment::of(object).expect("readable").expect("a fragment");
+    let alias = read(&external("alias", "cart.shop.svc.cluster.local", json!([])));
+    let second = read(&external("second", "alias.shop.svc.cluster.local", json!([{"port": 80}])));
+    let itself = read(&external("itself", "itself.shop.svc.cluster.local", json!([{"port": 80}])));
+    let mut assembly = Assembly::of([&alias, &second, &itself]);
+    let endpoints = |assembly: &mut Assembly, name: &str| {
+        assembly.specs().services.get("shop", name).expect("a service").endpoints.clone()
+    };
+    assert!(endpoints(&mut assembly, "alias").is_empty());
+    let cart = read(&service("cart", json!([{"port": 90}])));
+    assembly.add(&cart);
+    assembly.add(&read(&slice("cart", json!([{"port": 8080}]), json!([ready("cart-1", "10.0.0.1")]))));
+    assert_eq!(endpoints(&mut assembly, "alias"), [endpoint(90, "10.0.0.1:8080", "cart-1", "cart-blue")]);
+    assert!(endpoints(&mut assembly, "second").is_empty() && endpoints(&mut assembly, "itself").is_empty());
+    assembly.take(&cart);
+    assert!(endpoints(&mut assembly, "alias").is_empty());
+    assert_eq!(assembly.names().len(), 0);
+}
+
 #[test]
 fn an_unnamed_port_takes_the_unnamed_target() {
     check(

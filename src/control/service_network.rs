@@ -25,6 +25,7 @@ use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
+use spur_compile::External;
 use spur_net::{Caller, Callers, CallersByAddress, DatagramInlet, Destination, Inlet};
 use spur_runtime::{
     NetworkError, PodId, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
@@ -332,11 +333,11 @@ fn slice_id(slice: &EndpointSlice) -> (String, String) {
 
 /// What is to be listened on for a Service; `None` where there is nothing.
 fn wanted(id: &ServiceId, service: &Service) -> Option<WantedService> {
-    let spec = service.spec.as_ref()?;
-    if spec.type_.as_deref() == Some("ExternalName") {
+    // The name of another Service means that one's address.
+    if let Some(External::Service { .. }) = External::of(service) {
         return None;
     }
     let port = |port: &ServicePort| Some((u16::try_from(port.port).ok()?, transport(port)?));
-    let ports: Vec<_> = spec.ports.iter().flatten().filter_map(port).collect();
+    let ports: Vec<_> = spur_compile::ports(service).iter().filter_map(port).collect();
     (!ports.is_empty()).then(|| WantedService { id: id.clone(), ports })
 }

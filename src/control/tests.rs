@@ -18,4 +18,5 @@ mod restart;
 mod rollouts;
 mod rules;
 mod scale;
+mod service_networks;
 mod world;

@@ -46,7 +46,7 @@ pub(super) fn asked(service: &Service, where_: ServicePorts) -> Vec<Asked> {
     let has_node_ports = matches!(spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"));
     let is_load_balancer = is_load_balancer(service);
     let mut all = Vec::new();
-    for port in spec.ports.iter().flatten() {
+    for port in spur_compile::ports(service).iter() {
         let (Some(transport), Ok(number)) = (transport(port), u16::try_from(port.port)) else {
             continue;
         };

@@ -135,11 +135,7 @@ pub(super) fn variable_name(name: &str) -> String {
 }
 
 fn link(service: &Service) -> Option<Link> {
-    let spec = service.spec.as_ref()?;
-    if spec.type_.as_deref() == Some("ExternalName") {
-        return None;
-    }
-    let ports: Vec<_> = spec.ports.iter().flatten().filter_map(port).collect();
+    let ports: Vec<_> = spur_compile::ports(service).iter().filter_map(port).collect();
     (!ports.is_empty()).then(|| Link { service: service.name_any().into(), ports })
 }
 
@@ -183,9 +179,9 @@ mod tests {
                 json!({"type": "ExternalName", "externalName": "x", "ports": [{"port": 80}]}),
             ),
         ];
-        assert_eq!(names(&services, json!({})), ["cart", "udp"]);
-        assert_eq!(names(&services, json!({"spur.dev/sandbox": "try"})), ["cart", "try-cart", "udp"]);
-        assert_eq!(names(&services, json!({"spur.dev/sandbox": "other"})), ["cart", "udp"]);
+        assert_eq!(names(&services, json!({})), ["cart", "udp", "far"]);
+        assert_eq!(names(&services, json!({"spur.dev/sandbox": "try"})), ["cart", "try-cart", "udp", "far"]);
+        assert_eq!(names(&services, json!({"spur.dev/sandbox": "other"})), ["cart", "udp", "far"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::path::Path;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use spur_api::labels;
+use spur_compile::External;
 use spur_runtime::ServiceId;
 
 use super::{Addresses, Seen};
@@ -48,7 +49,11 @@ pub(super) fn text((pod, address): (&Pod, Ipv4Addr), seen: &Seen, addresses: &Ad
     let namespace = pod.namespace().unwrap_or_default();
     for (id, service) in seen.services.iter().filter(|(_, service)| is_seen(service, pod)) {
         let is_near = *id.namespace == *namespace;
-        if let Some(address) = addresses.get(id) {
+        let address = match External::of(service) {
+            Some(External::Service { namespace, name }) => addresses.get(&ServiceId { namespace, name }),
+            Some(External::Host(_)) | None => addresses.get(id),
+        };
+        if let Some(address) = address {
             line(&mut lines, &address.to_string(), &names(&id.name, id, is_near));
         }
         // Pods of other namespaces are on other networks, where they are not reached.
@@ -119,6 +124,13 @@ mod tests {
         (ServiceId::new(namespace, name), Arc::new(serde_json::from_value(service).unwrap()))
     }
 
+    fn alias(name: &str, of: &str) -> (ServiceId, Arc<Service>) {
+        let (id, service) = service(name, "shop", json!({}));
+        let mut service = (*service).clone();
+        service.spec = serde_json::from_value(json!({"type": "ExternalName", "externalName": of})).unwrap();
+        (id, Arc::new(service))
+    }
+
     #[test]
     fn a_pod_finds_itself_its_aliases_and_the_services_it_sees() {
         let services = Services::from([
@@ -126,12 +138,15 @@ mod tests {
             service("pay", "bank", json!({})),
             service("try-cart", "shop", json!({"spur.dev/sandbox": "try"})),
             service("unreached", "shop", json!({})),
+            alias("money", "pay.bank.svc.cluster.local"),
+            alias("far", "example.com"),
         ]);
         let address = |last| Ipv4Addr::new(10, 212, 3, last);
         let addresses = Addresses::from([
             (ServiceId::new("shop", "cart"), address(254)),
             (ServiceId::new("bank", "pay"), address(253)),
             (ServiceId::new("shop", "try-cart"), address(252)),
+            (ServiceId::new("shop", "far"), address(251)),
         ]);
         let lines = |labels: Value| {
             let pod = json!({
@@ -148,6 +163,8 @@ mod tests {
 10.0.0.1\ta b
 10.212.3.253\tpay.bank.svc.cluster.local pay.bank.svc pay.bank
 10.212.3.254\tcart.shop.svc.cluster.local cart.shop.svc cart.shop cart
+10.212.3.251\tfar.shop.svc.cluster.local far.shop.svc far.shop far
+10.212.3.253\tmoney.shop.svc.cluster.local money.shop.svc money.shop money
 ";
         assert_eq!(lines(json!({})), seen);
         let own = "10.212.3.252\ttry-cart.shop.svc.cluster.local try-cart.shop.svc try-cart.shop try-cart\n";

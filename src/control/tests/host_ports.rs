@@ -165,3 +165,26 @@ async fn of_two_load_balancers_of_one_port_the_second_waits_for_the_first() {
     let opened = |svc: &Value| condition(svc, "spur.dev/PortsOpen")["status"] == "True";
     world.until_is("svc/second", "has the port", opened).await;
 }
+
+#[tokio::test]
+async fn an_external_name_is_reached_at_its_ports_or_those_of_the_web() {
+    let world = World::start().await;
+    let external = |name: &str, ports: Value| {
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+            "spec": {"type": "ExternalName", "externalName": "localhost", "ports": ports},
+        })
+    };
+    world.create(external("far", json!([{"port": 81}]))).await;
+    world.create(external("web", json!([]))).await;
+    until_address(&world, "default/far", "81", Value::is_string).await;
+    until_address(&world, "default/web", "443", Value::is_string).await;
+    let leads = |table: &spur_route::RoutingTable, service: &str, port: u16| {
+        let to = spur_route::Destination::Service { namespace: "default", service, port };
+        let verdict = spur_route::decide(table, &spur_route::Ask::request(to, None));
+        let found: Vec<String> = verdict.backends().iter().map(|it| it.address.to_string()).collect();
+        if found == [format!("127.0.0.1:{port}")] { Ok(()) } else { Err(verdict.sentence()) }
+    };
+    world.until_routed("the name is resolved", |table| leads(table, "far", 81)).await;
+    world.until_routed("the other one, too", |table| leads(table, "web", 443)).await;
+}
