@@ -11,9 +11,9 @@ use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use spur_cli::args::{ApplyArgs, RuntimeChoice, Tracing, UpArgs, UpOutput};
+use spur_cli::args::{ApplyArgs, RuntimeChoice, ServicePortsChoice, Tracing, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
-use spur_control::{GatewayPorts, UsualRuntime};
+use spur_control::{GatewayPorts, ServicePorts, UsualRuntime};
 use spur_net::{Callers, Destination, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
@@ -86,6 +86,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         entry_port,
         metrics_listen,
         runtime,
+        service_ports,
         output,
         no_ui: _, // There is no terminal interface yet.
         workers,
@@ -121,6 +122,10 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             processes,
             docker,
             usual_runtime: usual_runtime(runtime),
+            service_ports: match service_ports {
+                ServicePortsChoice::Own => ServicePorts::Own,
+                ServicePortsChoice::Free => ServicePorts::Free,
+            },
             identity,
             api,
             entry,
@@ -260,6 +265,7 @@ struct Bound {
     processes: Arc<ProcessRuntime>,
     docker: Docker,
     usual_runtime: UsualRuntime,
+    service_ports: ServicePorts,
     identity: identity::Opened,
     api: TcpListener,
     entry: TcpListener,
@@ -277,6 +283,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         processes,
         docker,
         usual_runtime,
+        service_ports,
         identity,
         api,
         entry,
@@ -363,6 +370,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         volumes: Arc::new(volumes),
         pods_dir: std::path::absolute(data)?.join("docker"),
         inlets_tx: proxy.inlets(),
+        datagrams_tx: proxy.datagrams(),
+        service_ports,
         table,
         services_tx,
         routes_tx,

@@ -27,6 +27,7 @@ pub mod meta;
 pub mod names;
 pub mod protobuf;
 pub mod quantity;
+pub mod real_port;
 pub mod registry;
 pub mod sandbox;
 pub mod selector;

@@ -50,7 +50,7 @@ pub use sandbox::{
 pub use status::StatusArgs;
 pub use test::TestArgs;
 pub use trace::{TraceArgs, TraceOutput};
-pub use up::{RuntimeChoice, UpArgs, UpOutput};
+pub use up::{RuntimeChoice, ServicePortsChoice, UpArgs, UpOutput};
 pub use version::VersionArgs;
 pub use wait::WaitArgs;
 

@@ -71,19 +71,9 @@ pub(crate) fn start(executable: &Path, directory: &Path, runtime: &str) -> Resul
     let log = directory.join("up.log");
     let log_file = File::create(&log).with_context(|| format!("failed to create `{}`", log.display()))?;
     let mut command = Command::new(executable);
-    command.args([
-        "up",
-        "-o",
-        "json",
-        "--port",
-        "0",
-        "--entry-port",
-        "0",
-        "--no-ui",
-        "--rm",
-        "--until-stdin-ends",
-    ]);
-    command.args(["--runtime", runtime]).arg("--data").arg(directory.join("data"));
+    command.args(["up", "-o", "json", "--port", "0", "--entry-port", "0", "--service-ports", "free"]);
+    command.args(["--no-ui", "--rm", "--until-stdin-ends", "--runtime", runtime]);
+    command.arg("--data").arg(directory.join("data"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file).process_group(0);
     let mut child = command.spawn().map_err(|error| {
         let message = format!("failed to start `{} up`: {error}", executable.display());

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use spur_istio::EntrySpec;
 use spur_route::{CredentialSpec, ForkSpec, Named, RuleSpecs, SandboxSpec, ServiceSpec, Specs};
 
+use super::external::{self, External};
 use super::istio::{RuleContent, RuleFragment};
 use super::pod::PodFragment;
 use super::sandbox::SandboxFragment;
@@ -48,6 +49,8 @@ pub(super) struct Assembly {
     rules: Vec<Arc<RuleFragment>>,
     credentials: Vec<Arc<CredentialSpec>>,
     specs: Named<Arc<ServiceSpec>>,
+    /// Those that are names of hosts elsewhere.
+    externals: Named<Arc<ServiceFragment>>,
     stale_services: HashSet<At>,
     stale_pods: HashSet<At>,
     /// The addresses of the names that ServiceEntries give endpoints by, as far as they are known.
@@ -62,7 +65,7 @@ pub(super) struct Assembly {
 #[derive(Clone, Debug)]
 struct Entries {
     specs: Arc<[Arc<ServiceSpec>]>,
-    /// The names by which they give endpoints.
+    /// The names by which they give endpoints, and those by which Services do that lead elsewhere.
     names: Arc<BTreeSet<Box<str>>>,
 }
 
@@ -80,6 +83,7 @@ impl Assembly {
         match content {
             Content::Service(service) => {
                 self.services.add((&service.namespace, &service.name), service);
+                self.settle_external((&service.namespace, &service.name));
                 if let Some(fork_of) = &service.fork_of {
                     self.forks.add((&service.namespace, &fork_of.sandbox), service);
                 }
@@ -98,6 +102,7 @@ impl Assembly {
         match content {
             Content::Service(service) => {
                 self.services.take((&service.namespace, &service.name), service);
+                self.settle_external((&service.namespace, &service.name));
                 if let Some(fork_of) = &service.fork_of {
                     self.forks.take((&service.namespace, &fork_of.sandbox), service);
                 }
@@ -129,6 +134,11 @@ impl Assembly {
         if is_wanted && is_other {
             self.addresses.insert(name.into(), addresses);
             self.entries = None;
+            let leads_there = |service: &&Arc<ServiceFragment>| {
+                service.external.as_ref().and_then(External::name) == Some(name)
+            };
+            let stale = self.externals.values().filter(leads_there);
+            self.stale_services.extend(stale.map(|it| (it.namespace.clone(), it.name.clone())));
         }
         is_wanted && is_other
     }
@@ -162,6 +172,16 @@ impl Assembly {
             let stale = slices.filter(|slice| slice.names_one_of(&pods));
             self.stale_services.extend(stale.map(|slice| (slice.namespace.clone(), slice.service.clone())));
         }
+        // A Service whose endpoints another one has.
+        let leads_to_stale = |service: &&Arc<ServiceFragment>| match &service.external {
+            Some(External::Service { namespace, name }) => {
+                self.stale_services.contains(&(namespace.clone(), name.clone()))
+            }
+            Some(External::Host(_)) | None => false,
+        };
+        let stale = self.externals.values().filter(leads_to_stale);
+        let stale: Vec<At> = stale.map(|it| (it.namespace.clone(), it.name.clone())).collect();
+        self.stale_services.extend(stale);
         for (namespace, name) in std::mem::take(&mut self.stale_services) {
             match self.spec_of(&namespace, &name) {
                 Some(spec) => {
@@ -176,8 +196,45 @@ impl Assembly {
 
     fn spec_of(&self, namespace: &str, name: &str) -> Option<ServiceSpec> {
         let service = self.services.all(namespace, name).first()?;
-        let slices = self.slices.all(namespace, name).iter().map(|slice| &**slice);
-        Some(service.spec(slices.filter(|slice| is_of(&slice.owner, &service.uid)), &self.pods))
+        match &service.external {
+            None => Some(self.own_spec(service)),
+            Some(External::Host(host)) => {
+                let bare = service.spec(std::iter::empty(), &self.pods);
+                let addresses_of = |name: &str| self.addresses.get(name).map(Vec::as_slice);
+                Some(external::at_host(bare, host, addresses_of))
+            }
+            Some(External::Service { namespace, name }) => {
+                let bare = service.spec(std::iter::empty(), &self.pods);
+                let to = self.services.all(namespace, name).first().filter(|to| to.external.is_none());
+                Some(match to.map(|to| self.own_spec(to)) {
+                    // All its ports, as an alias in DNS has them.
+                    Some(to) => ServiceSpec {
+                        ports: to.ports,
+                        endpoints: to.endpoints,
+                        datagrams: to.datagrams,
+                        ..bare
+                    },
+                    None => bare,
+                })
+            }
+        }
+    }
+
+    /// A Service with the endpoints of its own slices.
+    fn own_spec(&self, service: &ServiceFragment) -> ServiceSpec {
+        let slices = self.slices.all(&service.namespace, &service.name).iter().map(|slice| &**slice);
+        service.spec(slices.filter(|slice| is_of(&slice.owner, &service.uid)), &self.pods)
+    }
+
+    /// Notes whether the Service of this name is one that leads elsewhere, and the names with it.
+    fn settle_external(&mut self, (namespace, name): (&Arc<str>, &Arc<str>)) {
+        let was = self.externals.get(namespace, name).is_some();
+        match self.services.all(namespace, name).first().filter(|it| it.external.is_some()).cloned() {
+            Some(external) => self.externals.insert((namespace, name), external),
+            None if was => self.externals.remove(namespace, name),
+            None => return,
+        }
+        self.entries = None;
     }
 
     fn rule_specs(&mut self) -> Arc<RuleSpecs> {
@@ -212,8 +269,9 @@ impl Assembly {
     }
 
     fn entries(&mut self) -> Entries {
-        let Self { rules, addresses, .. } = self;
-        self.entries.get_or_insert_with(|| Entries::of(rules, addresses)).clone()
+        let Self { rules, externals, addresses, .. } = self;
+        let names = || externals.values().filter_map(|it| it.external.as_ref()?.name());
+        self.entries.get_or_insert_with(|| Entries::of(rules, names().map(Box::from), addresses)).clone()
     }
 
     /// The sandboxes with their forks. Where two have one key, the older has it.
@@ -260,14 +318,18 @@ fn rule_specs<'a>(
 impl Entries {
     /// Forgets the addresses of names that are not wanted any more: who wants them again later
     /// gets those of then.
-    fn of(rules: &[Arc<RuleFragment>], addresses: &mut Addresses) -> Self {
+    fn of(
+        rules: &[Arc<RuleFragment>],
+        others: impl Iterator<Item = Box<str>>,
+        addresses: &mut Addresses,
+    ) -> Self {
         let entries = rules.iter().filter_map(|rule| match &rule.content {
             RuleContent::ServiceEntry(entries) => Some(entries),
             _ => None,
         });
         let entries: Vec<&EntrySpec> = entries.flatten().collect();
         let names = entries.iter().flat_map(|entry| &entry.named).map(|named| named.name.clone());
-        let names: BTreeSet<Box<str>> = names.collect();
+        let names: BTreeSet<Box<str>> = names.chain(others).collect();
         addresses.retain(|name, _| names.contains(name));
         let addresses_of = |name: &str| addresses.get(name).map(Vec::as_slice);
         let specs = entries.iter().map(|entry| entry.resolved(addresses_of)).collect();

@@ -17,6 +17,7 @@ pub mod files;
 
 mod assembly;
 mod cache;
+mod external;
 mod istio;
 mod pod;
 mod sandbox;
@@ -39,6 +40,7 @@ use spur_api::sandbox::Sandbox;
 use spur_route::CredentialSpec;
 
 pub use cache::FragmentCache;
+pub use external::{External, ports};
 use istio::RuleFragment;
 pub use istio::{DestinationRule, Gateway, Istio, IstioKind, ServiceEntry, VirtualService};
 use pod::PodFragment;

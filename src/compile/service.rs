@@ -3,13 +3,16 @@
 //! Its endpoints come from its slices.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
+use spur_api::kinds::service::TIMEOUT_SECONDS;
 use spur_api::labels;
-use spur_route::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Visibility, Wire};
+use spur_route::{DatagramPortSpec, EndpointSpec, ForkSpec, PortSpec, ServiceSpec, Visibility, Wire};
 
 use super::assembly::Pods;
+use super::external::{self, External};
 use super::slice::SliceFragment;
 
 /// A Service, read.
@@ -19,7 +22,12 @@ pub(super) struct ServiceFragment {
     pub(super) name: Arc<str>,
     pub(super) uid: Option<Arc<str>>,
     pub(super) revision: u64,
+    /// Where it leads, for one that is the name of a host elsewhere.
+    pub(super) external: Option<External>,
     pub(super) ports: Vec<PortSpec>,
+    /// Number and name of each port of UDP.
+    datagrams: Vec<(u16, Arc<str>)>,
+    affinity: Option<Duration>,
     pub(super) fork_of: Option<ForkOf>,
 }
 
@@ -37,28 +45,33 @@ pub(super) struct ForkOf {
 // === impl ServiceFragment ===
 
 impl ServiceFragment {
-    /// An `ExternalName` names a host elsewhere: nothing here can serve it.
     pub(super) fn of(service: &Service) -> Option<Self> {
         let spec = service.spec.as_ref()?;
-        if spec.type_.as_deref() == Some("ExternalName") {
-            return None;
-        }
+        let ports = external::ports(service);
         let (namespace, name) = super::place(service);
         Some(Self {
             namespace,
             name,
             uid: service.uid().map(Arc::from),
             revision: super::revision(&service.metadata),
-            ports: spec.ports.iter().flatten().filter_map(port).collect(),
+            external: External::of(service),
+            ports: ports.iter().filter_map(port).collect(),
+            datagrams: ports.iter().filter_map(datagram_port).collect(),
+            affinity: affinity(spec),
             fork_of: ForkOf::of(service),
         })
     }
 
     pub(super) fn spec<'a>(
         &'a self,
-        slices: impl Iterator<Item = &'a SliceFragment>,
+        slices: impl Iterator<Item = &'a SliceFragment> + Clone,
         pods: &'a Pods,
     ) -> ServiceSpec {
+        let datagrams = self.datagrams.iter().map(|(number, name)| {
+            let of =
+                slices.clone().flat_map(|slice| slice.datagram_endpoints((*number, name), &self.name, pods));
+            DatagramPortSpec { number: *number, endpoints: in_order(of.collect()) }
+        });
         ServiceSpec {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
@@ -66,31 +79,51 @@ impl ServiceFragment {
             hosts: Vec::new(),
             export_to: Visibility::Everyone,
             ports: self.ports.clone(),
+            datagrams: datagrams.collect(),
+            affinity: self.affinity,
             endpoints: self.endpoints(slices, pods),
         }
     }
 
-    /// The endpoints of all slices, in an order that does not depend on theirs.
-    /// An endpoint that is moved between slices may for a moment stand in two
-    /// (<https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#duplicate-endpoints>);
-    /// it counts once, and as ready where one of them says so.
+    /// The endpoints of all slices.
     fn endpoints<'a>(
         &'a self,
         slices: impl Iterator<Item = &'a SliceFragment>,
         pods: &'a Pods,
     ) -> Vec<EndpointSpec> {
-        let mut endpoints: Vec<EndpointSpec> =
-            slices.flat_map(|slice| slice.endpoints(&self.ports, &self.name, pods)).collect();
-        endpoints.sort_by(|a, b| {
-            let order = |endpoint: &EndpointSpec| (endpoint.port, endpoint.address, !endpoint.is_ready);
-            order(a).cmp(&order(b)).then_with(|| a.pod.cmp(&b.pod))
-        });
-        endpoints.dedup_by(|a, b| (a.port, a.address) == (b.port, b.address));
-        endpoints
+        in_order(slices.flat_map(|slice| slice.endpoints(&self.ports, &self.name, pods)).collect())
     }
 }
 
-/// A TCP port; UDP and SCTP do not pass the proxy.
+/// Endpoints of several slices in an order that does not depend on theirs. An endpoint that is moved
+/// between slices may for a moment stand in two
+/// (<https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#duplicate-endpoints>);
+/// it counts once, and as ready where one of them says so.
+fn in_order(mut endpoints: Vec<EndpointSpec>) -> Vec<EndpointSpec> {
+    endpoints.sort_by(|a, b| {
+        let order = |endpoint: &EndpointSpec| (endpoint.port, endpoint.address, !endpoint.is_ready);
+        order(a).cmp(&order(b)).then_with(|| a.pod.cmp(&b.pod))
+    });
+    endpoints.dedup_by(|a, b| (a.port, a.address) == (b.port, b.address));
+    endpoints
+}
+
+/// How long a client stays with one endpoint. Source of the default: `core/v1`,
+/// `SetDefaults_Service`, which the server fills in; files need not have it.
+fn affinity(spec: &k8s_openapi::api::core::v1::ServiceSpec) -> Option<Duration> {
+    spec.session_affinity.as_deref().filter(|affinity| *affinity == "ClientIP")?;
+    let config = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
+    let timeout = config.and_then(|config| config.timeout_seconds).and_then(|it| u32::try_from(it).ok());
+    Some(Duration::from_secs(timeout.unwrap_or(TIMEOUT_SECONDS).into()))
+}
+
+/// Number and name of a UDP port.
+fn datagram_port(port: &ServicePort) -> Option<(u16, Arc<str>)> {
+    port.protocol.as_deref().filter(|protocol| *protocol == "UDP")?;
+    Some((u16::try_from(port.port).ok()?, port.name.as_deref().unwrap_or_default().into()))
+}
+
+/// A TCP port; SCTP does not pass the proxy.
 fn port(port: &ServicePort) -> Option<PortSpec> {
     if port.protocol.as_deref().is_some_and(|protocol| protocol != "TCP") {
         return None;
@@ -120,6 +153,7 @@ impl ForkOf {
             service: self.service.clone(),
             workload: self.workload.clone(),
             endpoints: service.endpoints.clone(),
+            datagrams: service.datagrams.clone(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct SliceFragment {
     /// nobody knows have these.
     labels: Arc<BTreeMap<String, String>>,
     ports: Box<[SlicePort]>,
+    /// Those of UDP.
+    datagrams: Box<[SlicePort]>,
     endpoints: Box<[SliceEndpoint]>,
 }
 
@@ -53,7 +55,11 @@ impl SliceFragment {
         let workloads = workloads(slice);
         let own = slice.labels().iter().filter(|(name, _)| *name != labels::SERVICE_NAME);
         let own: BTreeMap<String, String> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let ports: Vec<SlicePort> = slice.ports.iter().flatten().filter_map(SlicePort::of).collect();
+        let ports = |protocol: &str| -> Box<[SlicePort]> {
+            let all = slice.ports.iter().flatten();
+            let of = all.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == protocol);
+            of.filter_map(SlicePort::of).collect()
+        };
         let endpoints = slice.endpoints.iter().flatten();
         let endpoints: Vec<SliceEndpoint> =
             endpoints.filter_map(|endpoint| SliceEndpoint::of(endpoint, &workloads)).collect();
@@ -62,7 +68,8 @@ impl SliceFragment {
             service: service.as_str().into(),
             owner: super::owner_uid(slice, "Service"),
             labels: Arc::new(own),
-            ports: ports.into(),
+            ports: ports("TCP"),
+            datagrams: ports("UDP"),
             endpoints: endpoints.into(),
         })
     }
@@ -78,15 +85,34 @@ impl SliceFragment {
             let target = self.ports.iter().find(|target| target.name == port.name)?;
             Some((port.number, target.number))
         });
-        served.flat_map(move |(port, target)| {
-            self.endpoints.iter().map(move |endpoint| EndpointSpec {
-                port,
-                address: SocketAddr::new(endpoint.ip, target),
-                pod: endpoint.pod.clone(),
-                workload: endpoint.workload.clone().unwrap_or_else(|| service.clone()),
-                labels: self.labels_of(endpoint, pods),
-                is_ready: endpoint.is_ready,
-            })
+        served.flat_map(move |at| self.endpoints_at(at, service, pods))
+    }
+
+    /// The endpoints for a port of UDP of the Service, by its number and name.
+    pub(super) fn datagram_endpoints<'a>(
+        &'a self,
+        (port, name): (u16, &Arc<str>),
+        service: &'a Arc<str>,
+        pods: &'a Pods,
+    ) -> impl Iterator<Item = EndpointSpec> + 'a {
+        let target = self.datagrams.iter().find(|target| target.name == *name);
+        let target = target.map(|target| (port, target.number));
+        target.into_iter().flat_map(move |at| self.endpoints_at(at, service, pods))
+    }
+
+    fn endpoints_at<'a>(
+        &'a self,
+        (port, target): (u16, u16),
+        service: &'a Arc<str>,
+        pods: &'a Pods,
+    ) -> impl Iterator<Item = EndpointSpec> + 'a {
+        self.endpoints.iter().map(move |endpoint| EndpointSpec {
+            port,
+            address: SocketAddr::new(endpoint.ip, target),
+            pod: endpoint.pod.clone(),
+            workload: endpoint.workload.clone().unwrap_or_else(|| service.clone()),
+            labels: self.labels_of(endpoint, pods),
+            is_ready: endpoint.is_ready,
         })
     }
 
@@ -112,11 +138,8 @@ fn workloads(slice: &EndpointSlice) -> HashMap<String, Arc<str>> {
 // === impl SlicePort ===
 
 impl SlicePort {
-    /// A TCP port with a number; without one it would stand for all ports.
+    /// A port with a number; without one it would stand for all ports.
     fn of(port: &EndpointPort) -> Option<Self> {
-        if port.protocol.as_deref().is_some_and(|protocol| protocol != "TCP") {
-            return None;
-        }
         let number = u16::try_from(port.port?).ok()?;
         Some(Self { name: port.name.as_deref().unwrap_or_default().into(), number })
     }

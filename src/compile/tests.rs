@@ -4,8 +4,8 @@ mod cache;
 
 use serde_json::{Value, json};
 use spur_route::{
-    Ask, Destination, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, SandboxSpec, ServiceSpec,
-    Source, Visibility, Wire,
+    Ask, DatagramPortSpec, Destination, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable,
+    SandboxSpec, ServiceSpec, Source, Visibility, Wire,
 };
 
 use super::Fragment;
@@ -87,6 +87,8 @@ fn spec(name: &str, ports: Vec<PortSpec>, endpoints: Vec<EndpointSpec>) -> Servi
         revision: 7,
         hosts: Vec::new(),
         export_to: Visibility::Everyone,
+        affinity: None,
+        datagrams: Vec::new(),
         ports,
         endpoints,
     }
@@ -102,29 +104,110 @@ fn a_service_takes_its_endpoints_from_its_slices_by_port_name() {
         {"name": "grpc", "port": 90}, {"name": "web", "port": 80, "appProtocol": "http"},
         {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "unserved", "port": 70},
     ]);
-    let targets = json!([{"name": "web", "port": 41001}, {"name": "grpc", "port": 41002}, {"name": "other", "port": 1}]);
+    let targets = json!([
+        {"name": "web", "port": 41001}, {"name": "grpc", "port": 41002}, {"name": "other", "port": 1},
+        {"name": "dns", "port": 41003, "protocol": "UDP"}, {"name": "web", "port": 41004, "protocol": "UDP"},
+    ]);
+    let dns = vec![
+        endpoint(53, "10.0.0.9:41003", "cart-2", "cart"),
+        endpoint(53, "127.0.0.1:41003", "cart-1", "cart-blue"),
+    ];
     check(
         &[
             service("cart", ports),
             slice("cart", targets, json!([ready("cart-1", "127.0.0.1"), ready("cart-2", "10.0.0.9")])),
             slice("else", json!([{"name": "web", "port": 9}]), json!([ready("x", "10.0.0.1")])),
         ],
-        vec![spec(
-            "cart",
-            vec![
-                port(90, "grpc", Wire::Http2),
-                port(80, "web", Wire::Http1),
-                port(70, "unserved", Wire::Auto),
-            ],
-            vec![
-                endpoint(80, "10.0.0.9:41001", "cart-2", "cart"),
-                endpoint(80, "127.0.0.1:41001", "cart-1", "cart-blue"),
-                endpoint(90, "10.0.0.9:41002", "cart-2", "cart"),
-                endpoint(90, "127.0.0.1:41002", "cart-1", "cart-blue"),
-            ],
-        )],
+        vec![ServiceSpec {
+            datagrams: vec![DatagramPortSpec { number: 53, endpoints: dns }],
+            ..spec(
+                "cart",
+                vec![
+                    port(90, "grpc", Wire::Http2),
+                    port(80, "web", Wire::Http1),
+                    port(70, "unserved", Wire::Auto),
+                ],
+                vec![
+                    endpoint(80, "10.0.0.9:41001", "cart-2", "cart"),
+                    endpoint(80, "127.0.0.1:41001", "cart-1", "cart-blue"),
+                    endpoint(90, "10.0.0.9:41002", "cart-2", "cart"),
+                    endpoint(90, "127.0.0.1:41002", "cart-1", "cart-blue"),
+                ],
+            )
+        }],
         vec![],
     );
+}
+
+#[test]
+fn a_service_says_how_long_a_client_stays() {
+    let stays = |affinity: Value| {
+        let mut service = service("cart", json!([{"port": 80}]));
+        for (field, value) in affinity.as_object().expect("fields") {
+            service["spec"][field] = value.clone();
+        }
+        let seconds = |spec: &ServiceSpec| spec.affinity.map(|affinity| affinity.as_secs());
+        let fragment = Fragment::of(&service).expect("a service").expect("a fragment");
+        let specs = Assembly::of([&fragment]).specs();
+        specs.services.values().next().and_then(|spec| seconds(spec))
+    };
+    assert_eq!(stays(json!({"sessionAffinity": "None"})), None);
+    assert_eq!(stays(json!({"sessionAffinity": "ClientIP"})), Some(10_800));
+    let config = json!({"clientIP": {"timeoutSeconds": 60}});
+    assert_eq!(stays(json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": config})), Some(60));
+}
+
+fn external(name: &str, host: &str, ports: Value) -> Value {
+    let mut service = service(name, ports);
+    service["spec"]["type"] = json!("ExternalName");
+    service["spec"]["externalName"] = json!(host);
+    service
+}
+
+#[test]
+fn an_external_name_leads_to_the_addresses_of_its_host() {
+    let read = |object: &Value| Fragment::of(object).expect("readable").expect("a fragment");
+    let far = read(&external("far", "Example.com.", json!([{"port": 8080, "targetPort": 1}])));
+    let web = read(&external("web", "example.com", json!([])));
+    let near = read(&external("near", "127.0.0.1", json!([{"port": 81}])));
+    let mut assembly = Assembly::of([&far, &web, &near]);
+    assert_eq!(assembly.names().iter().map(|name| &**name).collect::<Vec<_>>(), ["example.com"]);
+    let addresses = |assembly: &mut Assembly, name: &str| -> Vec<String> {
+        let specs = assembly.specs();
+        let spec = specs.services.get("shop", name).expect("a service");
+        spec.endpoints.iter().map(|it| format!("{}>{}", it.port, it.address)).collect()
+    };
+    assert!(addresses(&mut assembly, "far").is_empty(), "nothing is known yet");
+    assert_eq!(addresses(&mut assembly, "near"), ["81>127.0.0.1:81"]);
+    let metadata = "169.254.169.254";
+    let known = ["192.0.2.1", metadata].map(|it| it.parse().expect("an address"));
+    assert!(assembly.resolve("example.com", known.to_vec()));
+    assert_eq!(addresses(&mut assembly, "far"), ["8080>192.0.2.1:8080"]);
+    assert_eq!(addresses(&mut assembly, "web"), ["80>192.0.2.1:80", "443>192.0.2.1:443"]);
+    assembly.take(&far);
+    assembly.take(&web);
+    assert!(assembly.names().is_empty());
+}
+
+#[test]
+fn an_external_name_that_is_a_service_has_its_endpoints_and_is_followed_once() {
+    let read = |object: &Value| Fragment::of(object).expect("readable").expect("a fragment");
+    let alias = read(&external("alias", "cart.shop.svc.cluster.local", json!([])));
+    let second = read(&external("second", "alias.shop.svc.cluster.local", json!([{"port": 80}])));
+    let itself = read(&external("itself", "itself.shop.svc.cluster.local", json!([{"port": 80}])));
+    let mut assembly = Assembly::of([&alias, &second, &itself]);
+    let endpoints = |assembly: &mut Assembly, name: &str| {
+        assembly.specs().services.get("shop", name).expect("a service").endpoints.clone()
+    };
+    assert!(endpoints(&mut assembly, "alias").is_empty());
+    let cart = read(&service("cart", json!([{"port": 90}])));
+    assembly.add(&cart);
+    assembly.add(&read(&slice("cart", json!([{"port": 8080}]), json!([ready("cart-1", "10.0.0.1")]))));
+    assert_eq!(endpoints(&mut assembly, "alias"), [endpoint(90, "10.0.0.1:8080", "cart-1", "cart-blue")]);
+    assert!(endpoints(&mut assembly, "second").is_empty() && endpoints(&mut assembly, "itself").is_empty());
+    assembly.take(&cart);
+    assert!(endpoints(&mut assembly, "alias").is_empty());
+    assert_eq!(assembly.names().len(), 0);
 }
 
 #[test]
@@ -205,7 +288,12 @@ fn a_forks_service_is_a_service_and_a_fork_of_another() {
             revision: 9,
             key: "k1".into(),
             fallback: Fallback::Fail,
-            forks: vec![ForkSpec { service: "cart".into(), workload: "cart".into(), endpoints: serves }],
+            forks: vec![ForkSpec {
+                service: "cart".into(),
+                workload: "cart".into(),
+                datagrams: Vec::new(),
+                endpoints: serves,
+            }],
         }],
     );
 }
@@ -232,7 +320,12 @@ fn what_an_owner_of_the_same_name_left_behind_does_not_count() {
             identified(sandbox, "sandbox-2", ("Nothing", "")),
         ]);
         let serves = vec![endpoint(80, "127.0.0.1:5001", "pr-1-cart-0", "pr-1-cart")];
-        let fork = ForkSpec { service: "cart".into(), workload: "cart".into(), endpoints: serves.clone() };
+        let fork = ForkSpec {
+            service: "cart".into(),
+            workload: "cart".into(),
+            datagrams: Vec::new(),
+            endpoints: serves.clone(),
+        };
         let (mut owner, ports) = (owner_of_key("pr-1"), vec![port(80, "", Wire::Auto)]);
         owner.key = "k1".into();
         owner.forks = vec![fork; n_fork];

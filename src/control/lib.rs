@@ -44,9 +44,11 @@ mod served;
 mod service_network;
 mod stateful_set;
 mod surplus;
+mod transport;
 mod volume_claims;
 
 pub use heartbeat::heartbeat;
+pub use host_ports::ServicePorts;
 pub use pod::UsualRuntime;
 pub use rule_status::{GatewayPorts, certificate_faults};
 pub use run::{Parts, run};

@@ -54,7 +54,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kube::Client;
-use spur_net::Inlet;
+use spur_net::{DatagramInlet, Inlet};
 use spur_route::RoutingTable;
 use spur_runtime::Runtimes;
 use spur_runtime::ports::PortAllocator;
@@ -84,6 +84,8 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     /// pod worker -- listeners of its pods --> proxy
     pub(crate) inlets_tx: mpsc::Sender<Inlet>,
+    /// the same of datagrams
+    pub(crate) datagrams_tx: mpsc::Sender<DatagramInlet>,
     /// What requests are routed by.
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
     /// routes -- the revision of each table after it is in `table` --> pod workers

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use kube::Client;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use spur_net::Inlet;
+use spur_net::{DatagramInlet, Inlet};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::volumes::Volumes;
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
+use crate::host_ports::ServicePorts;
 use crate::pod::UsualRuntime;
 use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::service_network::ServiceNetworks;
@@ -42,6 +43,10 @@ pub struct Parts {
     pub volumes: Arc<Volumes>,
     /// pod worker -- the listeners of each pod --> proxy
     pub inlets_tx: mpsc::Sender<Inlet>,
+    /// the same of datagrams
+    pub datagrams_tx: mpsc::Sender<DatagramInlet>,
+    /// Where ports of Services are opened on this machine.
+    pub service_ports: ServicePorts,
     /// What the proxy routes by; replaced whole.
     pub table: Arc<ArcSwap<RoutingTable>>,
     /// controllers -- addresses of Services on this machine --> `/spur/v1/status`
@@ -96,7 +101,8 @@ pub async fn run(parts: Parts) {
     let stop = &parts.stop;
     let service_networks = parts.service_network.clone().map(|runtime| {
         let hosts = parts.pods_dir.join("hosts");
-        Arc::new(ServiceNetworks::new(runtime, parts.inlets_tx.clone(), hosts, stop.clone()))
+        let proxy = (parts.inlets_tx.clone(), parts.datagrams_tx.clone());
+        Arc::new(ServiceNetworks::new(runtime, proxy, hosts, stop.clone()))
     });
     let pods = pod::Context {
         client: parts.client.clone(),
@@ -106,6 +112,7 @@ pub async fn run(parts: Parts) {
         service_networks: service_networks.clone(),
         events: events.clone(),
         inlets_tx: parts.inlets_tx.clone(),
+        datagrams_tx: parts.datagrams_tx.clone(),
         table: parts.table.clone(),
         routes_rx: parts.routes_tx.subscribe(),
         ports: parts.ports.clone(),

@@ -2,16 +2,18 @@
 //! their namespace, with its real ports, and a line in their hosts file.
 //!
 //! ```text
-//!  watch Services ─┐
+//!  watch Services ──┐
 //!  pods join, leave ├─► sync of a namespace ─► ServiceNetwork::serve ─► Inlets ─► proxy
-//!  listeners lost ─┘                       └► hosts files of its pods
+//!  listeners lost ──┘                       └► hosts files of its pods ◄── watch EndpointSlices
 //! ```
 //!
 //! All pods of a namespace share the listeners; who calls is known by the pod's address. What makes
 //! addresses and listeners is the runtime's, what requests do on them the proxy's. Text of hosts files
-//! is `hosts`' business.
+//! is `hosts`' business, which pods have names of their own `members`'.
 
 mod hosts;
+mod members;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
@@ -19,29 +21,43 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
-use spur_net::{Caller, Callers, CallersByAddress, Destination, Inlet};
+use spur_compile::External;
+use spur_net::{Caller, Callers, CallersByAddress, DatagramInlet, Destination, Inlet};
 use spur_runtime::{
     NetworkError, PodId, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
 };
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::members::Members;
+use self::watched::{Watched, take_all};
+use crate::transport::transport;
+
 /// Service networks of all namespaces.
 pub(crate) struct ServiceNetworks {
     runtime: Arc<dyn ServiceNetwork>,
     inlets_tx: mpsc::Sender<Inlet>,
+    datagrams_tx: mpsc::Sender<DatagramInlet>,
     /// Where hosts files are: one for each pod, by its uid.
     dir: PathBuf,
-    /// watch -- all Services, once they are listed --> whoever joins
-    services_tx: watch::Sender<Option<Arc<Services>>>,
+    /// watch -- all Services and their pods, once they are listed --> whoever joins
+    seen_tx: watch::Sender<Option<Seen>>,
     by_namespace: std::sync::Mutex<HashMap<Arc<str>, Arc<Mutex<Network>>>>,
     stop: CancellationToken,
 }
 
 type Services = BTreeMap<ServiceId, Arc<Service>>;
+
+/// What there is to be reached.
+#[derive(Clone)]
+struct Seen {
+    services: Arc<Services>,
+    members: Arc<Members>,
+}
 
 /// The network of one namespace.
 #[derive(Default)]
@@ -78,44 +94,49 @@ pub(crate) struct Ways {
 impl ServiceNetworks {
     pub(crate) fn new(
         runtime: Arc<dyn ServiceNetwork>,
-        inlets_tx: mpsc::Sender<Inlet>,
+        (inlets_tx, datagrams_tx): (mpsc::Sender<Inlet>, mpsc::Sender<DatagramInlet>),
         dir: PathBuf,
         stop: CancellationToken,
     ) -> Self {
-        let services_tx = watch::Sender::new(None);
-        Self { runtime, inlets_tx, dir, services_tx, by_namespace: Default::default(), stop }
+        let seen_tx = watch::Sender::new(None);
+        Self { runtime, inlets_tx, datagrams_tx, dir, seen_tx, by_namespace: Default::default(), stop }
     }
 
     /// Keeps all networks as Services have it, until stopped.
     pub(crate) async fn run(self: Arc<Self>, client: Client) {
-        let api: Api<Service> = Api::all(client);
+        let api: Api<Service> = Api::all(client.clone());
         let mut changes = watcher(api, watcher::Config::default()).default_backoff().boxed();
-        let (mut listed, mut services) = (Services::new(), Services::new());
+        let api: Api<EndpointSlice> = Api::all(client);
+        let mut slice_changes = watcher(api, watcher::Config::default()).default_backoff().boxed();
+        let (mut services, mut slices) = (Watched::default(), Watched::default());
         let mut lost_rx = self.runtime.lost();
         loop {
-            tokio::select! {
+            let changed = tokio::select! {
                 () = self.stop.cancelled() => return,
                 change = changes.next() => match change {
-                    Some(Ok(event)) => {
-                        let mut is_changed = apply(event, &mut listed, &mut services);
-                        // Whatever else has arrived is one change with it.
-                        while let Some(Some(Ok(event))) = futures::FutureExt::now_or_never(changes.next()) {
-                            is_changed |= apply(event, &mut listed, &mut services);
-                        }
-                        if !is_changed {
-                            continue;
-                        }
-                        self.services_tx.send_replace(Some(Arc::new(services.clone())));
-                    }
-                    Some(Err(error)) => {
-                        tracing::warn!(%error, "failed to watch services");
-                        continue;
+                    Some(change) => {
+                        let is_changed = take_all(change, &mut changes, &mut services, (service_id, of_service));
+                        is_changed.then_some(Changed::Services)
                     }
                     None => return,
                 },
-                _ = lost_rx.changed() => {}
-            }
-            self.sync_all().await;
+                change = slice_changes.next() => match change {
+                    Some(change) => {
+                        let is_changed =
+                            take_all(change, &mut slice_changes, &mut slices, (slice_id, members::of));
+                        is_changed.then_some(Changed::Members)
+                    }
+                    None => return,
+                },
+                _ = lost_rx.changed() => Some(Changed::Services),
+            };
+            let Some(changed) = changed else { continue };
+            let (Some(services), Some(slices)) = (services.all(), slices.all()) else { continue };
+            let services = services.iter().map(|(id, service)| (id.clone(), service.clone())).collect();
+            let members = members::all(slices.values());
+            self.seen_tx
+                .send_replace(Some(Seen { services: Arc::new(services), members: Arc::new(members) }));
+            self.sync_all(changed).await;
         }
     }
 
@@ -129,9 +150,9 @@ impl ServiceNetworks {
         caller: Caller,
         address: Ipv4Addr,
     ) -> Result<Ways, NetworkError> {
-        let mut services_rx = self.services_tx.subscribe();
-        let services = services_rx.wait_for(Option::is_some).await.ok().and_then(|services| services.clone());
-        let Some(services) = services else {
+        let mut seen_rx = self.seen_tx.subscribe();
+        let seen = seen_rx.wait_for(Option::is_some).await.ok().and_then(|seen| seen.clone());
+        let Some(seen) = seen else {
             return Err(NetworkError {
                 pod: id.to_string(),
                 found: "everything is shutting down".to_owned(),
@@ -141,7 +162,7 @@ impl ServiceNetworks {
         let mut network = network.lock().await;
         network.callers.insert(address.into(), caller);
         network.pods.insert(id.clone(), Joined { pod, address, hosts: String::new() });
-        self.sync(&id.namespace, &mut network, &services).await?;
+        self.sync(&id.namespace, &mut network, &seen).await?;
         Ok(Ways { hosts: self.hosts_file(id), addresses: network.addresses.clone() })
     }
 
@@ -164,8 +185,8 @@ impl ServiceNetworks {
         }
     }
 
-    async fn sync_all(&self) {
-        let Some(services) = self.services_tx.borrow().clone() else { return };
+    async fn sync_all(&self, changed: Changed) {
+        let Some(seen) = self.seen_tx.borrow().clone() else { return };
         let all: Vec<_> =
             self.by_namespace().iter().map(|(namespace, of)| (namespace.clone(), of.clone())).collect();
         for (namespace, network) in all {
@@ -173,21 +194,20 @@ impl ServiceNetworks {
             if network.pods.is_empty() {
                 continue;
             }
-            if let Err(error) = self.sync(&namespace, &mut network, &services).await {
+            let synced = match changed {
+                Changed::Services => self.sync(&namespace, &mut network, &seen).await,
+                Changed::Members => self.write_hosts(&mut network, &seen),
+            };
+            if let Err(error) = synced {
                 tracing::warn!(%error, "pods of namespace `{namespace}` do not reach all Services");
             }
         }
     }
 
     /// Makes the network as Services have it.
-    async fn sync(
-        &self,
-        namespace: &str,
-        network: &mut Network,
-        services: &Services,
-    ) -> Result<(), NetworkError> {
+    async fn sync(&self, namespace: &str, network: &mut Network, seen: &Seen) -> Result<(), NetworkError> {
         let wanted: Vec<WantedService> =
-            services.iter().filter_map(|(id, service)| wanted(id, service)).collect();
+            seen.services.iter().filter_map(|(id, service)| wanted(id, service)).collect();
         let served = self.runtime.serve(namespace, wanted.clone()).await?;
         let mut addresses = Addresses::new();
         for ServedService { id, address, opened, failed } in served {
@@ -214,9 +234,13 @@ impl ServiceNetworks {
             stays
         });
         network.addresses = Arc::new(addresses);
+        self.write_hosts(network, seen)
+    }
+
+    fn write_hosts(&self, network: &mut Network, seen: &Seen) -> Result<(), NetworkError> {
         let addresses = network.addresses.clone();
         for (id, joined) in &mut network.pods {
-            let text = hosts::text((&joined.pod, joined.address), services, &addresses);
+            let text = hosts::text((&joined.pod, joined.address), seen, &addresses);
             if text != joined.hosts {
                 let path = self.hosts_file(id);
                 hosts::write(&path, &text).map_err(|error| NetworkError {
@@ -237,31 +261,33 @@ impl ServiceNetworks {
         socket: ServiceSocket,
     ) -> Result<(), NetworkError> {
         let closed = CancellationToken::new();
+        let (callers, token) = (Callers::ByAddress(network.callers.clone()), closed.clone());
+        let destination =
+            Destination::ServicePort { namespace: id.namespace.clone(), service: id.name.clone(), port };
         let transport = match socket {
-            ServiceSocket::Tcp(listener) => {
-                let inlet = Inlet {
-                    listener,
-                    callers: Callers::ByAddress(network.callers.clone()),
-                    destination: Destination::ServicePort {
-                        namespace: id.namespace.clone(),
-                        service: id.name.clone(),
-                        port,
-                    },
-                    closed: closed.clone(),
-                };
-                let sent = tokio::select! {
-                    sent = self.inlets_tx.send(inlet) => sent.is_ok(),
-                    () = self.stop.cancelled() => false,
-                };
-                if !sent {
-                    let found = "the proxy takes no more listeners: everything is shutting down".to_owned();
-                    return Err(NetworkError { pod: format!("{}/*", id.namespace), found });
-                }
-                Transport::Tcp
-            }
-            // Nobody carries datagrams yet, and none are asked for.
+            ServiceSocket::Tcp(_) => Transport::Tcp,
             ServiceSocket::Udp(_) => Transport::Udp,
         };
+        let handed_over = async {
+            match socket {
+                ServiceSocket::Tcp(listener) => {
+                    let inlet = Inlet { listener, callers, destination, closed: token };
+                    self.inlets_tx.send(inlet).await.is_ok()
+                }
+                ServiceSocket::Udp(socket) => {
+                    let inlet = DatagramInlet { socket, callers, destination, closed: token };
+                    self.datagrams_tx.send(inlet).await.is_ok()
+                }
+            }
+        };
+        let is_handed_over = tokio::select! {
+            is_handed_over = handed_over => is_handed_over,
+            () = self.stop.cancelled() => false,
+        };
+        if !is_handed_over {
+            let found = "the proxy takes no more listeners: everything is shutting down".to_owned();
+            return Err(NetworkError { pod: format!("{}/*", id.namespace), found });
+        }
         if let Some(before) = network.open.insert((id.clone(), port, transport), closed) {
             before.cancel();
         }
@@ -281,41 +307,37 @@ impl ServiceNetworks {
     }
 }
 
-/// Whether anything is another than before.
-fn apply(event: watcher::Event<Service>, listed: &mut Services, services: &mut Services) -> bool {
-    match event {
-        watcher::Event::Init => listed.clear(),
-        watcher::Event::InitApply(service) => {
-            listed.insert(id(&service), Arc::new(service));
-        }
-        watcher::Event::InitDone => {
-            *services = std::mem::take(listed);
-            return true;
-        }
-        watcher::Event::Apply(service) => {
-            let service = Arc::new(service);
-            let before = services.insert(id(&service), service.clone());
-            return before.is_none_or(|before| {
-                before.spec != service.spec || before.metadata.labels != service.metadata.labels
-            });
-        }
-        watcher::Event::Delete(service) => return services.remove(&id(&service)).is_some(),
-    }
-    false
+/// What is another than before.
+#[derive(Clone, Copy)]
+enum Changed {
+    /// Services: listeners, too.
+    Services,
+    /// Their pods: only the names of these.
+    Members,
 }
 
-fn id(service: &Service) -> ServiceId {
+fn service_id(service: &Service) -> ServiceId {
     ServiceId::new(&service.namespace().unwrap_or_default(), &service.name_any())
+}
+
+/// What of a Service matters here.
+fn of_service(service: &Service) -> Arc<Service> {
+    let mut read = Service { spec: service.spec.clone(), ..Service::default() };
+    read.metadata.labels.clone_from(&service.metadata.labels);
+    Arc::new(read)
+}
+
+fn slice_id(slice: &EndpointSlice) -> (String, String) {
+    (slice.namespace().unwrap_or_default(), slice.name_any())
 }
 
 /// What is to be listened on for a Service; `None` where there is nothing.
 fn wanted(id: &ServiceId, service: &Service) -> Option<WantedService> {
-    let spec = service.spec.as_ref()?;
-    if spec.type_.as_deref() == Some("ExternalName") {
+    // The name of another Service means that one's address.
+    if let Some(External::Service { .. }) = External::of(service) {
         return None;
     }
-    let tcp = spec.ports.iter().flatten().filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
-    let ports = tcp.filter_map(|port| Some((u16::try_from(port.port).ok()?, Transport::Tcp)));
-    let ports: Vec<_> = ports.collect();
+    let port = |port: &ServicePort| Some((u16::try_from(port.port).ok()?, transport(port)?));
+    let ports: Vec<_> = spur_compile::ports(service).iter().filter_map(port).collect();
     (!ports.is_empty()).then(|| WantedService { id: id.clone(), ports })
 }

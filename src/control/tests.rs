@@ -22,6 +22,7 @@ mod restart;
 mod rollouts;
 mod rules;
 mod scale;
+mod service_networks;
 mod stateful_sets;
 mod volume_claims;
 mod world;

@@ -130,6 +130,8 @@ pub(crate) fn read(place: &Place<'_>, spec: &Message<'_>) -> Vec<EntrySpec> {
             revision: place.revision,
             hosts: vec![host.into()],
             export_to: export_to.clone(),
+            affinity: None,
+            datagrams: Vec::new(),
             ports: ports.iter().map(|port| port.spec.clone()).collect(),
             endpoints: endpoints.addresses.clone(),
         };

@@ -2,10 +2,10 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
 };
 
-use crate::port_holder::{PortHolder, port_holder};
+use crate::port_holder::{PortHolder, datagram_port_holder, port_holder};
 
 /// Why an address could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +43,28 @@ pub fn bind_loopback() -> Result<TcpListener, BindError> {
 /// [`BindError::InUse`] names the process that holds the port where the system
 /// tells; [`BindError::Refused`] carries every other answer.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse { address, holder: port_holder(address.port()) },
-        _ => BindError::Refused { address, source },
-    };
+    let refused = |source| refused(address, source, port_holder);
     let listener = TcpListener::bind(address).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
     Ok(listener)
+}
+
+/// Binds `address` for datagrams, as [`bind`] does for connections.
+///
+/// # Errors
+/// As those of [`bind`].
+pub fn bind_datagram(address: SocketAddr) -> Result<UdpSocket, BindError> {
+    let refused = |source| refused(address, source, datagram_port_holder);
+    let socket = UdpSocket::bind(address).map_err(refused)?;
+    socket.set_nonblocking(true).map_err(refused)?;
+    Ok(socket)
+}
+
+fn refused(address: SocketAddr, source: io::Error, holder: fn(u16) -> PortHolder) -> BindError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse { address, holder: holder(address.port()) },
+        _ => BindError::Refused { address, source },
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +93,20 @@ mod tests {
             };
             assert_eq!(*pid, std::process::id());
             assert!(error.to_string().contains(&format!("process {pid}")));
+        }
+    }
+    #[test]
+    fn a_datagram_port_in_use_names_its_holder() {
+        let held = bind_datagram(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let error = bind_datagram(held.local_addr().unwrap()).unwrap_err();
+        let BindError::InUse { holder, .. } = &error else {
+            panic!("wanted InUse, found {error:?}");
+        };
+        if cfg!(target_os = "linux") {
+            assert!(
+                matches!(holder, PortHolder::Process { pid, .. } if *pid == std::process::id()),
+                "{holder:?}"
+            );
         }
     }
 }

@@ -78,6 +78,20 @@ pub struct Inlet {
     pub closed: CancellationToken,
 }
 
+/// A bound UDP socket together with its callers and its destination.
+#[derive(Debug)]
+pub struct DatagramInlet {
+    /// The bound socket, from which answers go back.
+    pub socket: std::net::UdpSocket,
+    /// Who sends.
+    pub callers: Callers,
+    /// Where its datagrams want to go.
+    pub destination: Destination,
+    /// Cancelled by the owner when the inlet is to go away: the socket is closed, and what its
+    /// clients have begun ends.
+    pub closed: CancellationToken,
+}
+
 // === impl Callers ===
 
 impl Callers {

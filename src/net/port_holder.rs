@@ -1,7 +1,7 @@
 //! Who listens on a port, for the error message that people read most often.
 //!
-//! Linux only: `/proc/net/tcp*` gives the listening socket's inode, `/proc/*/fd`
-//! the process that holds it. Elsewhere the answer is that it cannot be told.
+//! Linux only: `/proc/net/{tcp,udp}*` give the socket's inode, `/proc/*/fd` the process
+//! that holds it. Elsewhere the answer is that it cannot be told.
 
 use std::{fmt, fs, path::Path};
 
@@ -25,10 +25,31 @@ pub enum PortHolder {
 
 /// Finds who listens on TCP `port`. Reads all of `/proc`, so for error paths only.
 pub fn port_holder(port: u16) -> PortHolder {
+    holder_in(&LISTENERS, port)
+}
+
+/// Finds who is bound to UDP `port`, likewise.
+pub fn datagram_port_holder(port: u16) -> PortHolder {
+    holder_in(&DATAGRAMS, port)
+}
+
+/// The kernel's tables of sockets, and the state of those that hold a port.
+struct Tables {
+    paths: [&'static str; 2],
+    /// In hexadecimal (proc_net_tcp in the kernel's documentation).
+    state: &'static str,
+}
+
+/// `0A` is LISTEN.
+const LISTENERS: Tables = Tables { paths: ["/proc/net/tcp", "/proc/net/tcp6"], state: "0A" };
+/// `07` is CLOSE, which is what a socket of UDP is that talks to nobody in particular.
+const DATAGRAMS: Tables = Tables { paths: ["/proc/net/udp", "/proc/net/udp6"], state: "07" };
+
+fn holder_in(tables: &Tables, port: u16) -> PortHolder {
     if !cfg!(target_os = "linux") {
         return PortHolder::Unknown { why: "this system does not tell; try `lsof -i`" };
     }
-    let inodes = listening_inodes(port);
+    let inodes = inodes(tables, port);
     if inodes.is_empty() {
         return PortHolder::Unknown {
             why: "no listening socket is visible, so it is in another network namespace or closing",
@@ -50,28 +71,25 @@ impl fmt::Display for PortHolder {
     }
 }
 
-/// The inodes of listening sockets on `port`, IPv4 and IPv6.
-fn listening_inodes(port: u16) -> Vec<String> {
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|table| {
-            table.lines().skip(1).filter_map(|line| listening_inode(line, port)).collect::<Vec<_>>()
-        })
-        .collect()
+/// The inodes of sockets that hold `port`, IPv4 and IPv6.
+fn inodes(tables: &Tables, port: u16) -> Vec<String> {
+    let texts = tables.paths.iter().filter_map(|table| fs::read_to_string(table).ok());
+    let of = |table: String| {
+        table.lines().skip(1).filter_map(|line| inode(line, tables.state, port)).collect::<Vec<_>>()
+    };
+    texts.flat_map(of).collect()
 }
 
-/// The inode of one `/proc/net/tcp` line if it listens on `port`.
+/// The inode of one line if its socket is in this state at `port`.
 ///
 /// Columns (proc_net_tcp in the kernel's documentation): slot, local `ADDR:PORT`
-/// in hexadecimal, remote, state (`0A` is LISTEN), six more, inode.
-fn listening_inode(line: &str, port: u16) -> Option<String> {
-    const LISTEN: &str = "0A";
+/// in hexadecimal, remote, state, six more, inode.
+fn inode(line: &str, wanted: &str, port: u16) -> Option<String> {
     let mut columns = line.split_whitespace();
     let (_, local_port) = columns.nth(1)?.rsplit_once(':')?;
     let state = columns.nth(1)?;
     let inode = columns.nth(5)?;
-    let matches = state == LISTEN && u16::from_str_radix(local_port, 16) == Ok(port);
+    let matches = state == wanted && u16::from_str_radix(local_port, 16) == Ok(port);
     matches.then(|| inode.to_owned())
 }
 
@@ -108,10 +126,11 @@ mod tests {
 
     #[test]
     fn only_listening_sockets_of_the_port_count() {
-        assert_eq!(listening_inode(LISTENING, 8080).as_deref(), Some("31415"));
-        assert_eq!(listening_inode(LISTENING, 8081), None);
-        assert_eq!(listening_inode(CONNECTED, 8080), None);
-        assert_eq!(listening_inode("", 8080), None);
+        let listening = |line, port| inode(line, LISTENERS.state, port);
+        assert_eq!(listening(LISTENING, 8080).as_deref(), Some("31415"));
+        assert_eq!(listening(LISTENING, 8081), None);
+        assert_eq!(listening(CONNECTED, 8080), None);
+        assert_eq!(listening("", 8080), None);
     }
 
     #[test]

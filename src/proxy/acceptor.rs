@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use spur_net::{Caller, Callers, Destination, Inlet, accept};
+use spur_net::{Caller, Callers, DatagramInlet, Destination, Inlet, accept};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -24,11 +24,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::stats::{WorkerStats, count};
+use crate::{
+    datagrams,
+    stats::{WorkerStats, count},
+};
 
 /// Accepted sockets that may wait for one worker. A worker takes them within one
 /// turn of its loop; beyond this the acceptor waits, and the kernel queues.
 pub(crate) const N_ACCEPTED_WAITING: usize = 256;
+
+/// Sockets for datagrams that may wait for one worker, likewise.
+pub(crate) const N_SOCKETS_WAITING: usize = 16;
 
 /// Inlets that may wait for the acceptor: what a hundred starting pods bring at
 /// once; beyond it whoever hands them over waits.
@@ -62,6 +68,8 @@ pub(crate) struct Open(Arc<WorkerStats>);
 pub(crate) struct Seat {
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_tx: mpsc::Sender<Accepted>,
+    /// acceptor -- sockets for datagrams --> worker
+    pub(crate) sockets_tx: mpsc::Sender<datagrams::Given>,
     pub(crate) stats: Arc<WorkerStats>,
 }
 
@@ -70,6 +78,8 @@ pub(crate) struct Seat {
 pub(crate) struct Seed {
     /// runtimes -- listeners --> acceptor
     pub(crate) inlets_rx: mpsc::Receiver<Inlet>,
+    /// runtimes -- sockets for datagrams --> acceptor
+    pub(crate) datagrams_rx: mpsc::Receiver<DatagramInlet>,
     pub(crate) seats: Vec<Seat>,
     pub(crate) n_connections_max: usize,
     pub(crate) n_refused: Arc<AtomicU64>,
@@ -94,7 +104,10 @@ pub(crate) fn start(seed: Seed) -> io::Result<thread::JoinHandle<()>> {
 }
 
 async fn run(seed: Seed) {
-    let Seed { mut inlets_rx, seats, n_connections_max, n_refused, drain, done: _done } = seed;
+    let Seed { mut inlets_rx, mut datagrams_rx, seats, n_connections_max, n_refused, drain, done: _done } =
+        seed;
+    // Each worker gets as many sockets as any other.
+    let mut turns = (0..seats.len()).cycle();
     let dispatch = Arc::new(Dispatch { seats, n_connections_max, n_refused });
     // One task per listener; as many as runtimes open, which is their bound.
     let mut listeners = JoinSet::new();
@@ -112,6 +125,10 @@ async fn run(seed: Seed) {
                     break;
                 }
             },
+            Some(inlet) = datagrams_rx.recv() => {
+                let seat = &dispatch.seats[turns.next().expect("there is a worker")];
+                listeners.spawn(keep(inlet, seat.sockets_tx.clone(), drain.clone()));
+            }
             Some(_) = listeners.join_next() => {}
         }
     }
@@ -138,6 +155,20 @@ async fn listen(inlet: Inlet, dispatch: Arc<Dispatch>, drain: CancellationToken)
         }
     }
     known.close();
+}
+
+/// Gives a socket to a worker, until the inlet is closed or the proxy drains.
+async fn keep(inlet: DatagramInlet, sockets_tx: mpsc::Sender<datagrams::Given>, drain: CancellationToken) {
+    let DatagramInlet { socket, callers, destination, closed } = inlet;
+    let closing = CancellationToken::new();
+    let given = datagrams::Given { socket, callers, destination, closing: closing.clone() };
+    // Fails only when the worker has ended, which closes the socket.
+    let _ = sockets_tx.send(given).await;
+    tokio::select! {
+        () = closed.cancelled() => {}
+        () = drain.cancelled() => {}
+    }
+    closing.cancel();
 }
 
 /// What is known of the connections of one inlet.

@@ -261,6 +261,17 @@ impl Cluster {
         balance::choose(self.load_balancer(), &candidates, hash, self)
     }
 
+    /// The same of what is not tried again: the endpoint at which the client stays, where it is in.
+    /// Where every endpoint is left out, it is tried all the same.
+    pub(crate) fn first(&self, stays_at: Option<usize>) -> usize {
+        stays_at.filter(|index| self.is_in(*index)).or_else(|| self.choose(None, &[])).unwrap_or(0)
+    }
+
+    /// Whether an endpoint is not left out.
+    pub(crate) fn is_in(&self, index: usize) -> bool {
+        self.outlier().is_none() || self.endpoints[index].health.is_in(Instant::now())
+    }
+
     /// Counts a request at an endpoint.
     pub(crate) fn begin(&self, index: usize) -> Active {
         let n_active = Rc::clone(&self.endpoints[index].n_active);

@@ -118,7 +118,7 @@ fn takes(worker: &Worker, inlet: &Facts) -> Takes {
             let chooses_by_name = || table.chooses_by_server_name(namespace, service, *port);
             match table.service_port(namespace, service, *port).map(|port| port.wire) {
                 Some(Wire::Tcp) if chooses_by_name() => Takes::Names,
-                Some(Wire::Tcp) => Takes::Bytes,
+                Some(Wire::Tcp | Wire::Udp) => Takes::Bytes,
                 Some(Wire::Auto) => Takes::Anything { by_name: chooses_by_name() },
                 Some(Wire::Http1 | Wire::Http2) | None => Takes::Http,
             }

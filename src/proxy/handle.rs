@@ -10,14 +10,15 @@ use std::{
     time::Duration,
 };
 
-use spur_net::Inlet;
+use spur_net::{DatagramInlet, Inlet};
 use spur_trace::Ring;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, Seat},
+    acceptor::{self, N_ACCEPTED_WAITING, N_INLETS_WAITING, N_SOCKETS_WAITING, Seat},
     access_log::AccessLog,
+    affinity::Affinities,
     cluster::Registry,
     config::Config,
     metrics::{Meters, Metrics},
@@ -34,6 +35,7 @@ pub struct Proxy;
 #[derive(Debug)]
 pub struct Handle {
     inlets_tx: mpsc::Sender<Inlet>,
+    datagrams_tx: mpsc::Sender<DatagramInlet>,
     rings: Vec<Arc<Ring>>,
     stats: Vec<Arc<WorkerStats>>,
     n_refused: Arc<AtomicU64>,
@@ -77,10 +79,12 @@ impl Proxy {
         // What was started before an error ends when these guards are dropped.
         let (drain_guard, cut_guard) = (drain.clone().drop_guard(), cut.clone().drop_guard());
         let (inlets_tx, inlets_rx) = mpsc::channel(N_INLETS_WAITING);
+        let (datagrams_tx, datagrams_rx) = mpsc::channel(N_INLETS_WAITING);
         // Nothing is ever sent: it closes when the last sender is dropped.
         let (done_tx, done_rx) = mpsc::channel(1);
         let mut handle = Handle {
             inlets_tx,
+            datagrams_tx,
             rings: Vec::new(),
             stats: Vec::new(),
             n_refused: Arc::default(),
@@ -92,15 +96,16 @@ impl Proxy {
             done_rx,
             threads: Vec::new(),
         };
-        let tls = Arc::new(Configs::default());
+        let (tls, affinities) = (Arc::new(Configs::default()), Arc::new(Affinities::default()));
         let mut seats = Vec::new();
         for idx in 0..workers.max(1) {
             let (accepted_tx, accepted_rx) = mpsc::channel(N_ACCEPTED_WAITING);
+            let (sockets_tx, sockets_rx) = mpsc::channel(N_SOCKETS_WAITING);
             let ring = records_hops.then(|| Arc::new(Ring::default()));
             let stats = Arc::new(WorkerStats::default());
             handle.rings.extend(ring.clone());
             handle.stats.push(Arc::clone(&stats));
-            seats.push(Seat { accepted_tx, stats: Arc::clone(&stats) });
+            seats.push(Seat { accepted_tx, sockets_tx, stats: Arc::clone(&stats) });
             let thread = worker::start(worker::Seed {
                 idx,
                 table: Arc::clone(&table),
@@ -109,10 +114,12 @@ impl Proxy {
                 limits: limits.clone(),
                 trusted: trusted.clone(),
                 registry: Arc::clone(&handle.registry),
+                affinities: Arc::clone(&affinities),
                 meters: Arc::clone(&handle.meters),
                 tls: Arc::clone(&tls),
                 access_log: access_log.clone(),
                 accepted_rx,
+                sockets_rx,
                 cut: cut.clone(),
                 done: done_tx.clone(),
             });
@@ -120,6 +127,7 @@ impl Proxy {
         }
         let thread = acceptor::start(acceptor::Seed {
             inlets_rx,
+            datagrams_rx,
             seats,
             n_connections_max: limits.n_connections_max,
             n_refused: Arc::clone(&handle.n_refused),
@@ -137,6 +145,11 @@ impl Handle {
     /// Where to bring listeners. Bounded: whoever brings too many waits.
     pub fn inlets(&self) -> mpsc::Sender<Inlet> {
         self.inlets_tx.clone()
+    }
+
+    /// Where to bring sockets for datagrams, likewise.
+    pub fn datagrams(&self) -> mpsc::Sender<DatagramInlet> {
+        self.datagrams_tx.clone()
     }
 
     /// The rings that the workers write hops into, one each, for the collector.
@@ -173,6 +186,7 @@ impl Handle {
     pub async fn drain(self, deadline: Duration) -> Drained {
         let Self {
             inlets_tx: _,
+            datagrams_tx: _,
             rings: _,
             stats,
             n_refused: _,

@@ -6,7 +6,7 @@
 //!                          ▼
 //!   worker (N threads, each with its own connections, pool, counters and ring)
 //!     connection: sniff ─► hyper server ─► request ──────────────────────────┐
-//!                   └► relay (TCP)                                           ▼
+//!                   └► relay (TCP)            datagrams (UDP)                ▼
 //!       sanitise ─► route::decide ─► pick ─► pool ─► forward ─► bodies ─► record
 //!           │            │                    │         │                   │
 //!           └────────────┴──── respond ◄──────┴─────────┘                 Ring
@@ -19,6 +19,7 @@
 
 mod acceptor;
 mod access_log;
+mod affinity;
 mod apply;
 mod attempts;
 mod body;
@@ -26,6 +27,7 @@ mod cluster;
 mod config;
 mod connect;
 mod connection;
+mod datagrams;
 mod failure;
 mod fields;
 mod forward;

@@ -52,8 +52,8 @@ pub(crate) async fn relay<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let cluster = worker.clusters.of(verdict);
-    // A connection has no key; where every endpoint is left out, it is tried all the same.
-    let first_idx = cluster.as_ref().and_then(|cluster| cluster.choose(None, &[])).unwrap_or(0);
+    let stays_at = worker.affinities.choose(verdict, (inlet.caller.as_ref(), peer.ip()));
+    let first_idx = cluster.as_ref().map_or(0, |cluster| cluster.first(stays_at));
     let hop = Hop::begin(
         worker,
         Begin {

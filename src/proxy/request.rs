@@ -137,7 +137,12 @@ fn decided(
     let cluster = client.worker.clusters.of(&verdict);
     let sticky = Sticky::of(cluster.as_deref(), client, (&parts.headers, &clean));
     let first = match &cluster {
-        Some(cluster) => cluster.choose(sticky.hash, &[]),
+        Some(cluster) => {
+            let caller = client.inlet.caller.as_ref();
+            let stays_at = client.worker.affinities.choose(&verdict, (caller, client.peer.ip()));
+            let stays_at = stays_at.filter(|index| cluster.is_in(*index));
+            stays_at.or_else(|| cluster.choose(sticky.hash, &[]))
+        }
         None => Some(0),
     };
     let traceparent = || TraceParent::from_headers(&parts.headers);
@@ -289,7 +294,7 @@ fn speak(verdict: &Verdict, version: Version, shape: Shape) -> Speak {
     match verdict.service.as_deref().map(|port| port.wire) {
         Some(Wire::Http2) => Speak::Http2,
         Some(Wire::Auto) if version == Version::HTTP_2 && shape == Shape::Grpc => Speak::Http2,
-        Some(Wire::Auto | Wire::Http1 | Wire::Tcp) | None => Speak::Http1,
+        Some(Wire::Auto | Wire::Http1 | Wire::Tcp | Wire::Udp) | None => Speak::Http1,
     }
 }
 

@@ -58,8 +58,9 @@ pub(crate) async fn answer(
     }
     let verdict = verdict(&client, &parts, &authority);
     let cluster = client.worker.clusters.of(&verdict);
-    // Where every endpoint is left out, it is tried all the same, as for other connections.
-    let first = cluster.as_ref().and_then(|cluster| cluster.choose(None, &[])).unwrap_or(0);
+    let caller = client.inlet.caller.as_ref();
+    let stays_at = client.worker.affinities.choose(&verdict, (caller, client.peer.ip()));
+    let first = cluster.as_ref().map_or(0, |cluster| cluster.first(stays_at));
     let is_logged = client.worker.access_log.is_some();
     let hop = Hop::begin(
         &client.worker,

@@ -17,8 +17,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     acceptor::Accepted,
     access_log::AccessLog,
+    affinity::Affinities,
     cluster::{Clusters, Registry},
     connection,
+    datagrams::{self, Room},
     metrics::{Meter, Meters},
     pool::Pool,
     stats::WorkerStats,
@@ -42,9 +44,11 @@ pub(crate) struct Worker {
     pub(crate) trusted: Vec<Network>,
     pub(crate) pool: Pool,
     pub(crate) clusters: Clusters,
+    pub(crate) affinities: Arc<Affinities>,
     pub(crate) meter: Meter,
     pub(crate) tls: Arc<Configs>,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) room: Room,
     /// Client connections and what they were upgraded to. Upstream connections
     /// end with the thread.
     pub(crate) tasks: TaskTracker,
@@ -62,11 +66,14 @@ pub(crate) struct Seed {
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) affinities: Arc<Affinities>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) tls: Arc<Configs>,
     pub(crate) access_log: Option<AccessLog>,
     /// acceptor -- accepted sockets --> worker
     pub(crate) accepted_rx: mpsc::Receiver<Accepted>,
+    /// acceptor -- sockets for datagrams --> worker
+    pub(crate) sockets_rx: mpsc::Receiver<datagrams::Given>,
     pub(crate) cut: CancellationToken,
     /// Dropped when the thread has ended.
     pub(crate) done: mpsc::Sender<()>,
@@ -90,10 +97,12 @@ async fn run(seed: Seed) {
         limits,
         trusted,
         registry,
+        affinities,
         meters,
         tls,
         access_log,
         mut accepted_rx,
+        mut sockets_rx,
         cut,
         done: _done,
     } = seed;
@@ -105,9 +114,11 @@ async fn run(seed: Seed) {
         trusted,
         stats,
         clusters: Clusters::new(idx, registry),
+        affinities,
         meter: Meter::new(meters),
         tls,
         access_log,
+        room: Room::default(),
         tasks: TaskTracker::new(),
         cut,
     });
@@ -124,6 +135,9 @@ async fn run(seed: Seed) {
                 }
                 None => break,
             },
+            Some(given) = sockets_rx.recv() => {
+                worker.tasks.spawn_local(datagrams::carry(Rc::clone(&worker), given));
+            }
             _ = sweep.tick() => worker.pool.sweep(Instant::now()),
         }
     }

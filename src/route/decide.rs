@@ -46,6 +46,15 @@ pub enum Destination<'a> {
         /// The Service's port number.
         port: u16,
     },
+    /// A client's datagrams, on the socket of a Service port.
+    Datagrams {
+        /// The Service's namespace.
+        namespace: &'a str,
+        /// The Service's name.
+        service: &'a str,
+        /// The Service's port number, of UDP.
+        port: u16,
+    },
     /// It came in on the entry listener: its Host, with or without a port.
     Host(&'a str),
     /// It came in on a gateway's listener.
@@ -142,6 +151,7 @@ fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> V
         outcome: Outcome::Forward { backends: Arc::default() },
         applied: None,
         policy: None,
+        affinity: None,
         key: keyed.as_ref().map(|keyed| keyed.key.clone()),
     };
     let target = match target {
@@ -153,7 +163,7 @@ fn settle<W: Witness>(table: &RoutingTable, ask: &Ask<'_>, witness: &mut W) -> V
             Destination::Gateway { .. } => {
                 connection::to_gateway(table, ask, (verdict, keyed.as_ref()), witness)
             }
-            Destination::Service { .. } | Destination::Host(_) => {
+            Destination::Service { .. } | Destination::Datagrams { .. } | Destination::Host(_) => {
                 connection::to_service(table, (ask, &target), (verdict, keyed.as_ref()), witness)
             }
         };
@@ -309,6 +319,17 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// The datagrams of a client, of which nothing is read: no rule is about them, and their key can
+    /// only be implied.
+    #[must_use]
+    pub fn datagrams(
+        (namespace, service, port): (&'a str, &'a str, u16),
+        source: Option<Source<'a>>,
+    ) -> Self {
+        let destination = Destination::Datagrams { namespace, service, port };
+        Self { is_connection: false, ..Self::connection(destination, source) }
+    }
+
     /// A request of which nothing is said but where it goes.
     #[must_use]
     pub fn request(destination: Destination<'a>, source: Option<Source<'a>>) -> Self {
@@ -344,6 +365,7 @@ impl Verdict {
         let verdict = Self {
             service: Some(candidate.port.service_port.clone()),
             policy: candidate.policy.cloned(),
+            affinity: candidate.affinity(),
             version: choice.version,
             fell_back: choice.reason == Reason::ForkNotReadyFellBack,
             ..self
@@ -375,6 +397,7 @@ impl std::fmt::Display for Destination<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Service { namespace, service, port } => write!(f, "{namespace}/{service}:{port}"),
+            Self::Datagrams { namespace, service, port } => write!(f, "{namespace}/{service}:{port}/UDP"),
             Self::Gateway { port, host: "" } => write!(f, "port {port}"),
             Self::Host(host) | Self::Gateway { port: _, host } => f.write_str(host),
         }

@@ -172,6 +172,10 @@ impl fmt::Display for Explanation {
                     write!(f, " {} ({})", backend.address, backend.pod)?;
                 }
                 writeln!(f)?;
+                if let Some(affinity) = verdict.affinity {
+                    let seconds = affinity.as_secs();
+                    writeln!(f, "  stays    with the one that the client got last, for {seconds} s")?;
+                }
             }
             Outcome::Respond { status, location: _ } => writeln!(f, "  answered with {status}")?,
             Outcome::Refuse { status, asked: _ } => writeln!(f, "  refused  with {status}")?,

@@ -63,7 +63,9 @@ pub use rule_spec::{
     DestinationRuleSpec, GatewaySpec, PortPolicies, RuleSpecs, ServerHost, ServerSpec, Serves, SubsetSpec,
     VirtualServiceSpec, Visibility, service_host,
 };
-pub use spec::{EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs};
+pub use spec::{
+    DatagramPortSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs,
+};
 pub use table::{RejectedSandbox, RejectedWhy, RoutingTable};
 pub use traceparent::{SpanId, TraceId, TraceParent};
 pub use verdict::{

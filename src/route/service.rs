@@ -1,13 +1,15 @@
 //! A Service as the table has it: its ports, its endpoints, the rules about it, its forks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::map::Map;
 use crate::rule_spec::{DestinationRuleSpec, VirtualServiceSpec, service_host};
 use crate::rule_table::{RuleTable, ServicePolicies, are_same};
-use crate::spec::{EndpointSpec, ForkSpec, PortSpec, ServiceSpec};
+use crate::spec::{DatagramPortSpec, EndpointSpec, ForkSpec, PortSpec, ServiceSpec};
 use crate::table::Sandbox;
 use crate::verdict::{Endpoint, Rule, RuleKind, ServicePort};
+use crate::wire::Wire;
 
 /// A Service, its baseline and its forks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,10 @@ pub(crate) struct Service {
     spec: Arc<ServiceSpec>,
     pub(crate) rule: Arc<Rule>,
     pub(crate) ports: Vec<Port>,
+    /// Those of UDP.
+    pub(crate) datagrams: Vec<Port>,
+    /// How long a client stays with one endpoint.
+    pub(crate) affinity: Option<Duration>,
     /// By key.
     pub(crate) forks: Map<Arc<str>, Fork>,
     /// Those of the mesh for it; the first that a caller sees counts.
@@ -39,6 +45,8 @@ pub(crate) struct Fork {
     pub(crate) sandbox: Arc<Sandbox>,
     /// By the Service's port number.
     ports: Vec<(u16, Backends)>,
+    /// Those of UDP.
+    datagrams: Vec<(u16, Backends)>,
 }
 
 /// The endpoints of one version on one port.
@@ -76,6 +84,8 @@ impl Service {
                 route: None,
             }),
             ports: spec.ports.iter().map(|port| Port::new(spec, port)).collect(),
+            datagrams: spec.datagrams.iter().map(|port| Port::of_datagrams(spec, port)).collect(),
+            affinity: spec.affinity,
             forks: Map::default(),
             virtual_services: virtual_services.into(),
             destination_rules: destination_rules.into(),
@@ -93,13 +103,18 @@ impl Service {
 
     /// Those of every port, of the baseline and of every fork.
     pub(crate) fn backends(&self) -> impl Iterator<Item = &Backends> {
-        let baseline = self.ports.iter().map(|port| &port.baseline);
-        let forks = self.forks.values().flat_map(|fork| &fork.ports);
+        let baseline = self.ports.iter().chain(&self.datagrams).map(|port| &port.baseline);
+        let forks = self.forks.values().flat_map(|fork| fork.ports.iter().chain(&fork.datagrams));
         baseline.chain(forks.map(|(_, backends)| backends))
     }
 
     pub(crate) fn port(&self, number: u16) -> Option<&Port> {
         self.ports.iter().find(|port| port.service_port.port == number)
+    }
+
+    /// A port of UDP.
+    pub(crate) fn datagram_port(&self, number: u16) -> Option<&Port> {
+        self.datagrams.iter().find(|port| port.service_port.port == number)
     }
 
     /// The port that a host without a port means: 80, the one of `http://`,
@@ -110,18 +125,28 @@ impl Service {
 
     /// Two forks of one Service in one sandbox (two workloads behind it) are one version.
     pub(crate) fn add_fork(&mut self, sandbox: &Arc<Sandbox>, spec: &ForkSpec) {
-        let fork = self
-            .forks
-            .entry(sandbox.key.clone())
-            .or_insert_with(|| Fork { sandbox: sandbox.clone(), ports: Vec::new() });
+        let fork = self.forks.entry(sandbox.key.clone()).or_insert_with(|| Fork {
+            sandbox: sandbox.clone(),
+            ports: Vec::new(),
+            datagrams: Vec::new(),
+        });
         for port in &self.ports {
             let number = port.service_port.port;
-            let added = Backends::new(&spec.endpoints, number);
-            match fork.ports.iter_mut().find(|(other, _)| *other == number) {
-                Some((_, backends)) => backends.extend(added),
-                None => fork.ports.push((number, added)),
-            }
+            add(&mut fork.ports, number, Backends::new(&spec.endpoints, number));
         }
+        for port in &self.datagrams {
+            let number = port.service_port.port;
+            let of_port = spec.datagrams.iter().find(|port| port.number == number);
+            let endpoints = of_port.map_or(&[][..], |port| &port.endpoints);
+            add(&mut fork.datagrams, number, Backends::new(endpoints, number));
+        }
+    }
+}
+
+fn add(ports: &mut Vec<(u16, Backends)>, number: u16, added: Backends) {
+    match ports.iter_mut().find(|(other, _)| *other == number) {
+        Some((_, backends)) => backends.extend(added),
+        None => ports.push((number, added)),
     }
 }
 
@@ -139,19 +164,37 @@ impl Port {
             baseline: Backends::new(&service.endpoints, spec.number),
         }
     }
+
+    fn of_datagrams(service: &ServiceSpec, spec: &DatagramPortSpec) -> Self {
+        Self {
+            service_port: Arc::new(ServicePort {
+                namespace: service.namespace.clone(),
+                name: service.name.clone(),
+                port: spec.number,
+                wire: Wire::Udp,
+            }),
+            baseline: Backends::new(&spec.endpoints, spec.number),
+        }
+    }
+
+    pub(crate) fn takes_datagrams(&self) -> bool {
+        self.service_port.wire == Wire::Udp
+    }
 }
 
 // === impl Fork ===
 
 impl Fork {
     pub(crate) fn has_workload(&self, workload: &str) -> bool {
-        self.ports.iter().any(|(_, backends)| backends.has_workload(workload))
+        let mut all = self.ports.iter().chain(&self.datagrams);
+        all.any(|(_, backends)| backends.has_workload(workload))
     }
 
     /// The fork's endpoints for a port of its Service.
     pub(crate) fn backends(&self, port: &Port) -> &Backends {
         let number = port.service_port.port;
-        self.ports
+        let ports = if port.takes_datagrams() { &self.datagrams } else { &self.ports };
+        ports
             .iter()
             .find(|(other, _)| *other == number)
             .map(|(_, backends)| backends)

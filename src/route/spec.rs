@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::named::Named;
 use crate::rule_spec::{RuleSpecs, Visibility};
@@ -41,6 +42,20 @@ pub struct ServiceSpec {
     /// The Service's ports, in the order of the object.
     pub ports: Vec<PortSpec>,
     /// The baseline endpoints of all ports, ready or not.
+    pub endpoints: Vec<EndpointSpec>,
+    /// Its ports of UDP, whose numbers those of `ports` may have, too.
+    pub datagrams: Vec<DatagramPortSpec>,
+    /// How long a client stays with one endpoint; `None`: it does not
+    /// (`spec.sessionAffinity: ClientIP`).
+    pub affinity: Option<Duration>,
+}
+
+/// One port of a Service that takes datagrams, with its baseline endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatagramPortSpec {
+    /// The Service's port number.
+    pub number: u16,
+    /// The endpoints, ready or not.
     pub endpoints: Vec<EndpointSpec>,
 }
 
@@ -107,6 +122,8 @@ pub struct ForkSpec {
     pub workload: Arc<str>,
     /// The fork's endpoints; `port` is the baseline Service's port number.
     pub endpoints: Vec<EndpointSpec>,
+    /// The same for ports of UDP.
+    pub datagrams: Vec<DatagramPortSpec>,
 }
 
 // === impl Specs ===

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,9 @@ pub struct Verdict {
     /// What DestinationRules say of the destination; `None`: nothing.
     #[serde(skip)]
     pub policy: Option<Arc<Policy>>,
+    /// How long a client stays with the endpoint that it got, by its address; `None`: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Duration>,
 }
 
 /// A rule as it is applied to one request.

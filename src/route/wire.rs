@@ -17,6 +17,8 @@ pub enum Wire {
     Http2,
     /// Bytes that the proxy does not read, TLS included.
     Tcp,
+    /// Datagrams, which it does not read, either.
+    Udp,
 }
 
 // === impl Wire ===

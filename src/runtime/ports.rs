@@ -10,7 +10,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -80,6 +80,10 @@ const FIRST: u16 = 20_000;
 /// (<https://docs.kernel.org/networking/ip-sysctl.html#ip-variables>, `ip_local_port_range`).
 /// macOS begins at 49152, which is above.
 const EPHEMERAL_DEFAULT: RangeInclusive<u16> = 32_768..=60_999;
+
+/// The node ports of Services (`--service-node-port-range` of kube-apiserver), which are opened at
+/// their own numbers.
+const NODE_PORTS: RangeInclusive<u16> = 30_000..=32_767;
 
 /// A smaller range than this would run out in a large environment (our choice: a pod has a
 /// few ports, and a machine a few hundred processes).
@@ -176,19 +180,22 @@ impl ReservedPort {
     }
 }
 
-/// Whether a process could listen on the port, on loopback and on every address. All are
-/// tried, one after the other: on macOS an address and the wildcard do not exclude each other.
+/// Whether a process could listen on the port, on loopback and on every address, and take datagrams
+/// there. All are tried, one after the other: on macOS an address and the wildcard do not exclude
+/// each other.
 fn is_bindable(port: u16) -> bool {
     let addrs: [SocketAddr; 3] = [
         (Ipv4Addr::LOCALHOST, port).into(),
         (Ipv4Addr::UNSPECIFIED, port).into(),
         (Ipv6Addr::UNSPECIFIED, port).into(),
     ];
-    addrs.iter().all(|addr| match TcpListener::bind(addr) {
-        Ok(_) => true,
+    let is_free = |addr: &SocketAddr, bound: io::Result<()>| match bound {
+        Ok(()) => true,
         // A machine without IPv6 answers otherwise, which says nothing about the port.
         Err(e) => addr.is_ipv6() && e.kind() != io::ErrorKind::AddrInUse,
-    })
+    };
+    addrs.iter().all(|addr| is_free(addr, TcpListener::bind(addr).map(drop)))
+        && addrs.iter().all(|addr| is_free(addr, UdpSocket::bind(addr).map(drop)))
 }
 
 fn ephemeral_range() -> RangeInclusive<u16> {
@@ -204,16 +211,19 @@ fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
 }
 
 /// From [`FIRST`] up to the kernel's range, else above it, else [`FIRST`] up to where the
-/// range begins by default: then a connection may take a port before its pod does.
+/// node ports begin: then a connection may take a port before its pod does. Never node ports.
 fn range_beside(ephemeral: &RangeInclusive<u16>) -> RangeInclusive<u16> {
     let (low, high) = (*ephemeral.start(), *ephemeral.end());
+    let last_below = NODE_PORTS.start() - 1;
     if low.saturating_sub(FIRST) >= WANTED_MIN {
-        FIRST..=low - 1
-    } else if u16::MAX - high >= WANTED_MIN {
-        FIRST.max(high + 1)..=u16::MAX
-    } else {
-        FIRST..=EPHEMERAL_DEFAULT.start() - 1
+        return FIRST..=last_below.min(low - 1);
     }
+    let above = FIRST.max(high.saturating_add(1));
+    if last_below.saturating_sub(above) >= WANTED_MIN {
+        return above..=last_below;
+    }
+    let above = above.max(NODE_PORTS.end() + 1);
+    if u16::MAX - above >= WANTED_MIN && above > high { above..=u16::MAX } else { FIRST..=last_below }
 }
 
 #[cfg(test)]
@@ -223,11 +233,12 @@ mod tests {
     #[test]
     fn the_range_avoids_the_kernels_own_where_there_is_room() {
         let check = |ephemeral, wanted| assert_eq!(range_beside(&ephemeral), wanted);
-        check(32_768..=60_999, 20_000..=32_767);
-        check(49_152..=65_535, 20_000..=49_151);
+        check(32_768..=60_999, 20_000..=29_999);
+        check(49_152..=65_535, 20_000..=29_999);
         check(1_024..=40_000, 40_001..=65_535);
-        check(1_024..=10_000, 20_000..=65_535);
-        check(1_024..=65_535, 20_000..=32_767);
+        check(1_024..=10_000, 20_000..=29_999);
+        check(1_024..=29_000, 32_768..=65_535);
+        check(1_024..=65_535, 20_000..=29_999);
         check(20_500..=60_999, 61_000..=65_535);
     }
 
@@ -260,6 +271,9 @@ mod tests {
             let got = ports.reserve(port);
             assert!(matches!(got, Err(PortError::InUse { .. })), "{addr}: got {got:?}");
         }
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let got = ports.reserve(socket.local_addr().unwrap().port());
+        assert!(matches!(got, Err(PortError::InUse { .. })), "got {got:?}");
     }
 
     #[test]

@@ -1,21 +1,8 @@
 //! The addresses of Services: each has one of its own in `10.96.0.0/16`, as in a cluster.
 //!
-//! ```text
-//!  create, update ── fill_in ──► spec.clusterIP, a Held until the Service is stored
-//!                        │
-//!                        └── claims: address ──► who has asked for it last
-//! ```
-//!
-//! A claim is made before its Service is stored and outlives it. It counts for as long as its
-//! Service is being written, or is stored with this address: nobody has to give addresses back,
-//! and no write waits for a second one.
-//!
 //! Source: `pkg/registry/core/service/{ipallocator,storage/alloc.go}`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, PoisonError};
 
 use rand::RngExt;
 use serde_json::{Map, Value, json};
@@ -23,6 +10,7 @@ use spur_api::{Status, meta};
 use spur_schema::FieldError;
 use spur_store::{Key, Store};
 
+use crate::claims::{Claims, Held};
 use crate::object;
 use crate::served::Served;
 
@@ -38,23 +26,8 @@ const FIRST_DRAWN: u16 = 256;
 const LAST: u16 = u16::MAX - 1;
 
 /// Which Service has which address.
-#[derive(Debug, Default)]
-pub(crate) struct ClusterAddresses {
-    /// None before the first is asked for.
-    claims: Mutex<Option<HashMap<Ipv4Addr, Claim>>>,
-}
-
-/// Who has asked for an address last.
 #[derive(Debug)]
-struct Claim {
-    service: Key,
-    n_writes: usize,
-}
-
-/// An address that nobody else gets while a Service is written; nothing for other objects.
-#[derive(Debug)]
-#[must_use = "the address is free again when this is dropped, unless the Service is stored"]
-pub(crate) struct Held<'a>(Option<(&'a ClusterAddresses, Ipv4Addr)>);
+pub(crate) struct ClusterAddresses(Claims<Ipv4Addr>);
 
 /// Why an address cannot be had.
 enum Refusal {
@@ -63,6 +36,12 @@ enum Refusal {
 }
 
 // === impl ClusterAddresses ===
+
+impl Default for ClusterAddresses {
+    fn default() -> Self {
+        Self(Claims::new(|service| address_of(service).into_iter().collect()))
+    }
+}
 
 impl ClusterAddresses {
     /// Gives a Service that is about to be stored its address; other kinds stay as they are.
@@ -75,32 +54,33 @@ impl ClusterAddresses {
         store: &Store,
         kind: &Served,
         service: &mut Value,
-    ) -> Result<Held<'_>, Status> {
+    ) -> Result<Option<Held<'_, Ipv4Addr>>, Status> {
         let is_service = kind.plural() == "services" && kind.group().is_empty();
         if !is_service || meta::text(service, "/spec/type") == "ExternalName" {
-            return Ok(Held(None));
+            return Ok(None);
         }
         let name = meta::name(service).to_owned();
         let key = object::key(kind, Some(meta::namespace(service)), &name);
         let asked = [meta::text(service, "/spec/clusterIP"), meta::text(service, "/spec/clusterIPs/0")];
         let found = asked.into_iter().find(|address| !address.is_empty()).unwrap_or_default().to_owned();
         let held = match &found[..] {
-            "None" => Held(None),
+            "None" => None,
             "" => {
-                self.draw(store, key).ok_or_else(|| Status::internal(format!("all of {RANGE} is taken")))?
+                let drawn = self.draw(store, &key);
+                Some(drawn.ok_or_else(|| Status::internal(format!("all of {RANGE} is taken")))?)
             }
-            address => self.claim(store, address, key).map_err(|refusal| {
+            address => Some(self.claim(store, address, &key).map_err(|refusal| {
                 let fault = FieldError::invalid("spec.clusterIPs", json!([address]), refusal.of(address));
                 Status::invalid(kind.group(), kind.kind(), &name, &[fault])
-            })?,
+            })?),
         };
-        let address = held.0.map_or(found, |(_, address)| address.to_string());
+        let address = held.as_ref().map_or(found, |held| held.what().to_string());
         write(meta::map_at(service, "spec"), &address);
         Ok(held)
     }
 
     /// Any address that is free.
-    fn draw(&self, store: &Store, service: Key) -> Option<Held<'_>> {
+    fn draw(&self, store: &Store, service: &Key) -> Option<Held<'_, Ipv4Addr>> {
         let n_drawn = usize::from(LAST - FIRST_DRAWN) + 1;
         let start = rand::rng().random_range(FIRST_DRAWN..=LAST);
         let after = (start..=LAST).chain(FIRST_DRAWN..start).take(n_drawn);
@@ -108,57 +88,16 @@ impl ClusterAddresses {
             let [high, low] = number.to_be_bytes();
             Ipv4Addr::new(RANGE_START[0], RANGE_START[1], high, low)
         });
-        addresses.find_map(|address| self.try_claim(store, address, &service))
+        addresses.find_map(|address| self.0.claim(store, address, service))
     }
 
-    fn claim(&self, store: &Store, address: &str, service: Key) -> Result<Held<'_>, Refusal> {
+    fn claim(&self, store: &Store, address: &str, service: &Key) -> Result<Held<'_, Ipv4Addr>, Refusal> {
         let address: Ipv4Addr = address.parse().map_err(|_| Refusal::NotInRange)?;
         let [a, b, high, low] = address.octets();
         if [a, b] != RANGE_START || !(1..=LAST).contains(&u16::from_be_bytes([high, low])) {
             return Err(Refusal::NotInRange);
         }
-        self.try_claim(store, address, &service).ok_or(Refusal::Taken)
-    }
-
-    fn try_claim(&self, store: &Store, address: Ipv4Addr, service: &Key) -> Option<Held<'_>> {
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let claims = claims.get_or_insert_with(|| stored_claims(store));
-        let claim = match claims.entry(address) {
-            Entry::Vacant(place) => place.insert(Claim { service: service.clone(), n_writes: 0 }),
-            Entry::Occupied(place) => place.into_mut(),
-        };
-        if claim.service != *service {
-            if claim.n_writes > 0 || has_address(store, &claim.service, address) {
-                return None;
-            }
-            claim.service = service.clone();
-        }
-        claim.n_writes += 1;
-        Some(Held(Some((self, address))))
-    }
-}
-
-/// The addresses of all Services that are stored.
-fn stored_claims(store: &Store) -> HashMap<Ipv4Addr, Claim> {
-    let kind = Served::bundled("", "v1", "services");
-    let all = object::all(store, &kind);
-    let all = all.inspect_err(|error| tracing::error!(%error, "failed to read the Services: {error}"));
-    let claims = all.into_iter().flatten().filter_map(|value| {
-        let service = object::key(&kind, Some(meta::namespace(&value)), meta::name(&value));
-        Some((address_of(&value)?, Claim { service, n_writes: 0 }))
-    });
-    claims.collect()
-}
-
-fn has_address(store: &Store, service: &Key, address: Ipv4Addr) -> bool {
-    let kind = Served::bundled("", "v1", "services");
-    match store.get(service) {
-        Ok(None) => false,
-        Ok(Some(stored)) => {
-            object::found(&kind, &stored).is_ok_and(|found| address_of(&found.value) == Some(address))
-        }
-        // What cannot be read may have it.
-        Err(_) => true,
+        self.0.claim(store, address, service).ok_or(Refusal::Taken)
     }
 }
 
@@ -172,18 +111,6 @@ fn write(spec: &mut Map<String, Value>, address: &str) {
     spec.insert("clusterIPs".to_owned(), json!([address]));
     meta::set_default(spec, "ipFamilies", json!(["IPv4"]));
     meta::set_default(spec, "ipFamilyPolicy", json!("SingleStack"));
-}
-
-// === impl Held ===
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let Some((addresses, address)) = self.0.take() else { return };
-        let mut claims = addresses.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(claim) = claims.as_mut().and_then(|claims| claims.get_mut(&address)) {
-            claim.n_writes -= 1;
-        }
-    }
 }
 
 // === impl Refusal ===

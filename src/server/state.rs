@@ -17,6 +17,7 @@ use crate::cluster_addresses::ClusterAddresses;
 use crate::custom_definitions;
 use crate::in_flight::InFlight;
 use crate::kinds::Kinds;
+use crate::node_ports::NodePorts;
 
 /// What the server is built from.
 #[derive(Clone)]
@@ -53,6 +54,7 @@ struct Shared {
     /// Taken by who writes a CustomResourceDefinition, until what it defines is served.
     definitions: tokio::sync::Mutex<()>,
     addresses: ClusterAddresses,
+    node_ports: NodePorts,
     /// What is served now.
     kinds: ArcSwap<Kinds>,
     in_flight: InFlight,
@@ -72,6 +74,7 @@ impl State {
             burials: lock(),
             definitions: lock(),
             addresses: ClusterAddresses::default(),
+            node_ports: NodePorts::default(),
             kinds,
             in_flight: InFlight::new(),
             is_ending: AtomicBool::new(false),
@@ -91,6 +94,11 @@ impl State {
     /// The addresses of Services.
     pub(crate) fn addresses(&self) -> &ClusterAddresses {
         &self.0.addresses
+    }
+
+    /// The node ports of Services.
+    pub(crate) fn node_ports(&self) -> &NodePorts {
+        &self.0.node_ports
     }
 
     /// Makes `/readyz` say no.

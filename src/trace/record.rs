@@ -247,6 +247,7 @@ impl From<&Verdict> for Decision {
             // Follow from the rule.
             applied: _,
             policy: _,
+            affinity: _,
         } = verdict;
         Self {
             table_revision: *table_revision,

@@ -1,5 +1,8 @@
 //! Services. Their addresses are given by the server, which knows which are taken.
 
+mod affinity;
+mod outside;
+
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -9,6 +12,9 @@ use spur_schema::FieldError;
 use crate::meta;
 use crate::names::NameRule;
 use crate::registry::{Column, Deleted, Kind, Rules, Scope, SelectableField, Subresource};
+
+pub use affinity::TIMEOUT_SECONDS;
+pub use outside::{NODE_PORTS, needs_health_check_port, needs_node_ports, node_ports};
 
 pub(crate) const KIND: Kind = Kind {
     group: "",
@@ -52,14 +58,17 @@ pub(crate) const KIND: Kind = Kind {
 fn default(object: &mut Value) {
     let spec = meta::map_at(object, "spec");
     meta::set_default(spec, "type", "ClusterIP");
-    meta::set_default(spec, "sessionAffinity", "None");
-    meta::set_default(spec, "internalTrafficPolicy", "Cluster");
+    if spec["type"] != "ExternalName" {
+        meta::set_default(spec, "internalTrafficPolicy", "Cluster");
+    }
     for port in meta::maps_at(spec, "ports") {
         meta::set_default(port, "protocol", "TCP");
         if let Some(number) = port.get("port").cloned() {
             meta::set_default(port, "targetPort", number);
         }
     }
+    affinity::default(object);
+    outside::default(object);
 }
 
 /// What tells the address that a Service has in the cluster.
@@ -78,6 +87,7 @@ fn prepare_update(new: &mut Value, old: &Value) {
             meta::set_default(spec, field, value.clone());
         }
     }
+    outside::prepare_update(new, old);
 }
 
 fn is_external(service: &Value) -> bool {
@@ -124,6 +134,8 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     }
     faults.extend(validate_ports(ports));
     faults.extend(address_faults(new, old));
+    faults.extend(affinity::faults(new));
+    faults.extend(outside::faults(new, old));
     faults
 }
 
@@ -166,11 +178,27 @@ fn cells(object: &Value) -> Vec<Value> {
     vec![
         json!(meta::text(object, "/spec/type")),
         json!(or_none(meta::text(object, "/spec/clusterIP"))),
-        json!(or_none(meta::text(object, "/spec/externalName"))),
+        json!(or_none(&external_addresses(object))),
         json!(or_none(&ports.join(","))),
         super::age(object),
         super::pairs(object.pointer("/spec/selector")),
     ]
+}
+
+/// Where it is reached from outside (`pkg/printers/internalversion`, `getServiceExternalIP`).
+fn external_addresses(service: &Value) -> String {
+    let type_ = meta::text(service, "/spec/type");
+    if type_ == "ExternalName" {
+        return meta::text(service, "/spec/externalName").to_owned();
+    }
+    let given = meta::list(service, "/status/loadBalancer/ingress").iter();
+    let given = given.map(|at| meta::text(at, "/ip")).filter(|ip| type_ == "LoadBalancer" && !ip.is_empty());
+    let own = meta::list(service, "/spec/externalIPs").iter().filter_map(Value::as_str);
+    let all: Vec<&str> = given.chain(own).collect();
+    match (all.is_empty(), type_) {
+        (true, "LoadBalancer") => "<pending>".to_owned(),
+        (..) => all.join(","),
+    }
 }
 
 fn port_text(port: &Value) -> String {

@@ -41,6 +41,9 @@ pub struct UpArgs {
     /// What runs pods that do not say by the annotation spur.dev/runtime
     #[arg(long, value_name = "RUNTIME", default_value = "auto")]
     pub runtime: RuntimeChoice,
+    /// At which ports of this machine NodePort and LoadBalancer Services listen
+    #[arg(long, value_name = "own|free", default_value = "own")]
+    pub service_ports: ServicePortsChoice,
     /// What to print on stdout when ready
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: UpOutput,
@@ -76,6 +79,15 @@ pub enum RuntimeChoice {
     Process,
     /// Docker.
     Docker,
+}
+
+/// At which ports of this machine Services listen that ask for it by their type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ServicePortsChoice {
+    /// At their own numbers, where those are free.
+    Own,
+    /// At free ones, which `/spur/v1/status` tells.
+    Free,
 }
 
 /// What `spur up` prints on stdout.

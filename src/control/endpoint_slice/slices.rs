@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use spur_api::labels;
+use spur_api::real_port::{self, Protocol};
 
 use crate::owner;
 
@@ -111,7 +112,8 @@ fn real_port(port: &ServicePort, pod: &Pod) -> Option<Port> {
         container.ports.iter().flatten().map(move |declared| (container.name.as_str(), declared))
     });
     let target = port.target_port.clone().unwrap_or(IntOrString::Int(port.port));
-    let mut declared = declared;
+    let protocol = Protocol::of(port.protocol.as_deref());
+    let mut declared = declared.filter(|(_, port)| Protocol::of(port.protocol.as_deref()) == protocol);
     let (number, container) = match &target {
         IntOrString::Int(number) => (
             *number,
@@ -122,7 +124,9 @@ fn real_port(port: &ServicePort, pod: &Pod) -> Option<Port> {
             (found.container_port, Some(container))
         }
     };
-    let real = container.and_then(|container| real_ports(pod).get(&format!("{container}/{number}")).copied());
+    let key = container.zip(protocol);
+    let key = key.map(|(container, protocol)| real_port::key(container, number, protocol));
+    let real = key.and_then(|key| real_ports(pod).get(&key).copied());
     // Without a real port of its own (another runtime, another writer) the declared one counts.
     let is_shared = real_ports_are_known(pod);
     if real.is_none() && is_shared {
@@ -164,7 +168,7 @@ fn slice(
             ..ObjectMeta::default()
         },
         address_type: "IPv4".to_owned(),
-        endpoints: Some(pods.iter().map(|pod| endpoint(pod, publishes_unready)).collect()),
+        endpoints: Some(pods.iter().map(|pod| endpoint(service, pod, publishes_unready)).collect()),
         ports: Some(ports.iter().map(Port::to_endpoint_port).collect()),
     }
 }
@@ -180,13 +184,21 @@ fn labels_of(service: &Service) -> BTreeMap<String, String> {
     labels
 }
 
+/// The name that a pod has of its own below the Service's (`shouldSetHostname` in the same file).
+fn hostname(service: &Service, pod: &Pod) -> Option<String> {
+    let spec = pod.spec.as_ref()?;
+    let is_below = spec.subdomain.as_deref() == Some(&service.name_any());
+    spec.hostname.clone().filter(|hostname| is_below && !hostname.is_empty())
+}
+
 /// Source of the conditions: `staging/src/k8s.io/endpointslice/utils.go`, `podToEndpoint`.
-fn endpoint(pod: &Pod, publishes_unready: bool) -> Endpoint {
+fn endpoint(service: &Service, pod: &Pod, publishes_unready: bool) -> Endpoint {
     let status = pod.status.as_ref();
     let is_terminating = pod.metadata.deletion_timestamp.is_some();
     let is_serving = is_serving(pod);
     Endpoint {
         addresses: status.and_then(|status| status.pod_ip.clone()).into_iter().collect(),
+        hostname: hostname(service, pod),
         conditions: Some(EndpointConditions {
             ready: Some(publishes_unready || (is_serving && !is_terminating)),
             serving: Some(is_serving),
@@ -271,6 +283,39 @@ mod tests {
         assert_eq!(numbers, [Some(20001), Some(20002)]);
         assert_eq!(slices.iter().map(ready).collect::<Vec<_>>(), [[Some(true)], [Some(false)]]);
         assert_ne!(slices[0].name_any(), slices[1].name_any());
+    }
+
+    #[test]
+    fn ports_of_both_protocols_lead_to_their_own() {
+        let mut service = service();
+        let ports = json!([
+            {"name": "udp", "port": 53, "targetPort": "dns", "protocol": "UDP"},
+            {"name": "tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},
+            {"name": "other", "port": 54, "targetPort": 53, "protocol": "UDP"},
+        ]);
+        service.spec.as_mut().expect("a spec").ports = serde_json::from_value(ports).expect("ports");
+        let mut pod = (*pod("a", Some(json!({"c/53": 20001, "c/53/UDP": 20002})), "True")).clone();
+        let declared = json!([
+            {"name": "dns-tcp", "containerPort": 53}, {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+        ]);
+        pod.spec.as_mut().expect("a spec").containers[0].ports =
+            serde_json::from_value(declared).expect("ports");
+        let slices = of(&service, &[Arc::new(pod)]);
+        let found: Vec<_> =
+            slices[0].ports.iter().flatten().map(|port| (port.protocol.as_deref(), port.port)).collect();
+        let (udp, tcp) = (Some("UDP"), Some("TCP"));
+        assert_eq!(found, [(udp, Some(20002)), (tcp, Some(20001)), (udp, Some(20002))]);
+    }
+
+    #[test]
+    fn a_pod_below_a_service_has_a_name_of_its_own() {
+        let name = |subdomain: &str| {
+            let mut pod = (*pod("a", None, "True")).clone();
+            let spec = pod.spec.as_mut().expect("a spec");
+            (spec.hostname, spec.subdomain) = (Some("web-0".to_owned()), Some(subdomain.to_owned()));
+            of(&service(), &[Arc::new(pod)])[0].endpoints.as_ref().expect("endpoints")[0].hostname.clone()
+        };
+        assert_eq!((name("web").as_deref(), name("other")), (Some("web-0"), None));
     }
 
     #[test]

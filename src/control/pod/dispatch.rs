@@ -68,7 +68,7 @@ pub(crate) async fn run(ctx: Context) {
     let names_tx = Arc::new(watch::Sender::new(Names::new()));
     let names = service_names::follow(ctx.client.clone(), names_tx.clone(), helpers_stop.clone());
     let write = notices::write(ctx.events.clone(), notices_rx);
-    let listeners = Listeners::new(ctx.inlets_tx.clone(), stop.clone());
+    let listeners = Listeners::new(ctx.inlets_tx.clone(), ctx.datagrams_tx.clone(), stop.clone());
     let dispatch = Dispatch {
         shared: Arc::new(Shared { ctx, listeners, notices, config_tx, names_tx }),
         workers: HashMap::new(),

@@ -8,20 +8,30 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
 use kube::ResourceExt;
 use spur_api::labels;
 use spur_net::Caller;
+use spur_runtime::Transport;
 
 use super::environment::Variables;
 use crate::owner;
+use crate::transport::transport;
 
 /// A Service as a pod sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) service: Arc<str>,
-    /// Number and name of each TCP port, in the Service's order; never empty.
-    pub(super) ports: Vec<(u16, Option<String>)>,
+    /// In the Service's order; never empty.
+    pub(super) ports: Vec<LinkPort>,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LinkPort {
+    pub(super) number: u16,
+    pub(super) transport: Transport,
+    pub(super) name: Option<String>,
 }
 
 /// Whether a pod's service variables are asked for (`enableServiceLinks`).
@@ -53,14 +63,24 @@ pub(super) struct Way {
 }
 
 /// The variables of all links.
-pub(super) fn variables(links: &[Link], naming: Naming, way: impl Fn(&str, u16) -> Option<Way>) -> Variables {
+pub(super) fn variables(
+    links: &[Link],
+    naming: Naming,
+    way: impl Fn(&str, (u16, Transport)) -> Option<Way>,
+) -> Variables {
     let mut variables = Variables::new();
     for Link { service, ports } in links {
         let prefix = variable_name(service);
-        for (idx, (port, name)) in ports.iter().enumerate() {
-            let Some(Way { host, address, port }) = way(service, *port) else { continue };
-            if idx == 0 {
-                variables.insert(format!("{prefix}_URL"), format!("http://{host}:{port}"));
+        // A URL is for what speaks HTTP, most likely.
+        let of_url = ports.iter().position(|port| port.transport == Transport::Tcp).unwrap_or(0);
+        for (idx, LinkPort { number, transport, name }) in ports.iter().enumerate() {
+            let Some(Way { host, address, port }) = way(service, (*number, *transport)) else { continue };
+            if idx == of_url {
+                let scheme = match transport {
+                    Transport::Tcp => "http",
+                    Transport::Udp => "udp",
+                };
+                variables.insert(format!("{prefix}_URL"), format!("{scheme}://{host}:{port}"));
             }
             if naming == Naming::UrlOnly {
                 continue;
@@ -115,14 +135,14 @@ pub(super) fn variable_name(name: &str) -> String {
 }
 
 fn link(service: &Service) -> Option<Link> {
-    let spec = service.spec.as_ref()?;
-    if spec.type_.as_deref() == Some("ExternalName") {
-        return None;
-    }
-    let tcp = spec.ports.iter().flatten().filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
-    let ports: Vec<_> =
-        tcp.filter_map(|port| Some((u16::try_from(port.port).ok()?, port.name.clone()))).collect();
+    let ports: Vec<_> = spur_compile::ports(service).iter().filter_map(port).collect();
     (!ports.is_empty()).then(|| Link { service: service.name_any().into(), ports })
+}
+
+/// SCTP does not pass the proxy.
+fn port(port: &ServicePort) -> Option<LinkPort> {
+    let (number, transport) = (u16::try_from(port.port).ok()?, transport(port)?);
+    Some(LinkPort { number, transport, name: port.name.clone() })
 }
 
 #[cfg(test)]
@@ -152,15 +172,16 @@ mod tests {
             service("cart", json!({}), port.clone()),
             service("try-cart", json!({"spur.dev/sandbox": "try"}), port.clone()),
             service("udp", json!({}), json!({"ports": [{"port": 53, "protocol": "UDP"}]})),
+            service("sctp", json!({}), json!({"ports": [{"port": 53, "protocol": "SCTP"}]})),
             service(
                 "far",
                 json!({}),
                 json!({"type": "ExternalName", "externalName": "x", "ports": [{"port": 80}]}),
             ),
         ];
-        assert_eq!(names(&services, json!({})), ["cart"]);
-        assert_eq!(names(&services, json!({"spur.dev/sandbox": "try"})), ["cart", "try-cart"]);
-        assert_eq!(names(&services, json!({"spur.dev/sandbox": "other"})), ["cart"]);
+        assert_eq!(names(&services, json!({})), ["cart", "udp", "far"]);
+        assert_eq!(names(&services, json!({"spur.dev/sandbox": "try"})), ["cart", "try-cart", "udp", "far"]);
+        assert_eq!(names(&services, json!({"spur.dev/sandbox": "other"})), ["cart", "udp", "far"]);
     }
 
     #[test]
@@ -168,7 +189,7 @@ mod tests {
         let ports = json!({"ports": [{"port": 80, "name": "http-web"}, {"port": 9000, "name": "grpc"}]});
         let services = [service("my-cart", json!({}), ports)];
         let links = visible(&services, &pod(json!({"name": "p", "namespace": "shop"})));
-        let way = |_: &str, port: u16| {
+        let way = |_: &str, (port, _): (u16, Transport)| {
             Some(Way { host: "localhost".to_owned(), address: "127.0.0.1".to_owned(), port: port + 20_000 })
         };
         let wanted = [
@@ -183,6 +204,23 @@ mod tests {
         };
         assert_eq!(variables(&links, Naming::All, way), own(&wanted));
         assert_eq!(variables(&links, Naming::UrlOnly, way), own(&wanted[4..]));
+        let ports = json!({"ports": [
+            {"port": 53, "name": "dns", "protocol": "UDP"}, {"port": 9153, "name": "metrics"},
+        ]});
+        let links =
+            visible(&[service("dns", json!({}), ports)], &pod(json!({"name": "p", "namespace": "shop"})));
+        let wanted = [
+            ("DNS_SERVICE_HOST", "127.0.0.1"),
+            ("DNS_SERVICE_PORT", "20053"),
+            ("DNS_SERVICE_PORT_DNS", "20053"),
+            ("DNS_SERVICE_PORT_METRICS", "29153"),
+            ("DNS_URL", "http://localhost:29153"),
+        ];
+        assert_eq!(variables(&links, Naming::All, way), own(&wanted));
+        let ports = json!({"ports": [{"port": 53, "protocol": "UDP"}]});
+        let links =
+            visible(&[service("dns", json!({}), ports)], &pod(json!({"name": "p", "namespace": "shop"})));
+        assert_eq!(variables(&links, Naming::UrlOnly, way), own(&[("DNS_URL", "udp://localhost:20053")]));
     }
 
     #[test]

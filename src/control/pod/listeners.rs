@@ -1,16 +1,18 @@
 //! The loopback listeners through which pods reach Services, handed to the
-//! proxy as `Inlet`s.
+//! proxy as `Inlet`s. One for datagrams has the number of that for connections of the same Service
+//! port, where it is free: resolvers ask the same port by both.
 //!
 //! A pod has listeners of its own, so that the one that accepts names the
 //! caller. Beyond [`OWN_MAX`] baseline pods of a namespace share a set, whose
 //! caller is not known; forks never share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use spur_net::{BindError, Caller, Callers, Destination, Inlet};
+use spur_net::{BindError, Caller, Callers, DatagramInlet, Destination, Inlet};
+use spur_runtime::Transport;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,7 @@ pub(super) const OWN_MAX: usize = 4096;
 /// Opens listeners and counts them.
 pub(super) struct Listeners {
     inlets_tx: mpsc::Sender<Inlet>,
+    datagrams_tx: mpsc::Sender<DatagramInlet>,
     /// Ends the wait for a proxy that has stopped before it took a listener.
     stop: CancellationToken,
     own_max: usize,
@@ -33,13 +36,27 @@ pub(super) struct Listeners {
 }
 
 /// Namespace, Service, port.
-type Destined = (Arc<str>, Arc<str>, u16);
+type Destined = (Arc<str>, Arc<str>, Port);
+
+/// A port of a Service.
+type Port = (u16, Transport);
 
 /// An open listener; closed when the last who holds it lets go.
 pub(super) struct Listener {
     port: u16,
     closed: CancellationToken,
     _counted: Option<Counted>,
+}
+
+/// A socket that nobody has been given yet.
+struct Bound {
+    socket: Socket,
+    port: u16,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
 }
 
 /// Counts one of a pod's own listeners as long as it lives.
@@ -50,7 +67,7 @@ pub(super) struct PodListeners {
     caller: Caller,
     /// Decided once, with the first listeners: a pod is known everywhere or nowhere.
     is_sharing: Option<bool>,
-    open: BTreeMap<(Arc<str>, u16), Arc<Listener>>,
+    open: BTreeMap<(Arc<str>, Port), Arc<Listener>>,
 }
 
 /// Why a listener is not there.
@@ -65,8 +82,13 @@ pub(super) enum ListenError {
 // === impl Listeners ===
 
 impl Listeners {
-    pub(super) fn new(inlets_tx: mpsc::Sender<Inlet>, stop: CancellationToken) -> Self {
-        Self { inlets_tx, stop, own_max: OWN_MAX, n_own: Arc::default(), shared: Mutex::default() }
+    pub(super) fn new(
+        inlets_tx: mpsc::Sender<Inlet>,
+        datagrams_tx: mpsc::Sender<DatagramInlet>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (n_own, shared) = (Arc::default(), Mutex::default());
+        Self { inlets_tx, datagrams_tx, stop, own_max: OWN_MAX, n_own, shared }
     }
 
     fn has_room_for(&self, n_listeners: usize) -> bool {
@@ -76,59 +98,93 @@ impl Listeners {
     async fn open_own(
         &self,
         caller: &Caller,
-        service: &Arc<str>,
-        port: u16,
+        (service, port): (&Arc<str>, Port),
+        near: Option<u16>,
     ) -> Result<Arc<Listener>, ListenError> {
         let counted = Counted::new(&self.n_own);
         let to = (&caller.namespace, service, port);
-        Ok(Arc::new(self.open(to, Some(caller.clone()), Some(counted)).await?))
+        let bound = Bound::new((service, port), near)?;
+        Ok(Arc::new(self.open(to, bound, (Some(caller.clone()), Some(counted))).await?))
     }
 
     /// Opened twice at the same moment there are two, of which the later one is shared on.
     async fn open_shared(
         &self,
         namespace: &Arc<str>,
-        service: &Arc<str>,
-        port: u16,
+        (service, port): (&Arc<str>, Port),
+        near: Option<u16>,
     ) -> Result<Arc<Listener>, ListenError> {
         let key = (namespace.clone(), service.clone(), port);
         if let Some(open) = self.shared().get(&key).and_then(Weak::upgrade) {
             return Ok(open);
         }
-        let listener = Arc::new(self.open((namespace, service, port), None, None).await?);
+        let bound = Bound::new((service, port), near)?;
+        let listener = Arc::new(self.open((namespace, service, port), bound, (None, None)).await?);
         let mut shared = self.shared();
         shared.retain(|_, listener| listener.strong_count() > 0);
         shared.insert(key, Arc::downgrade(&listener));
         Ok(listener)
     }
 
-    /// Binds and hands over to the proxy. The kernel queues connections from the bind on,
+    /// Hands over to the proxy. The kernel queues connections and datagrams from the bind on,
     /// so a process may use the port before the proxy has taken the listener.
     async fn open(
         &self,
-        (namespace, service, port): (&Arc<str>, &Arc<str>, u16),
-        caller: Option<Caller>,
-        counted: Option<Counted>,
+        (namespace, service, (port, _)): (&Arc<str>, &Arc<str>, Port),
+        bound: Bound,
+        (caller, counted): (Option<Caller>, Option<Counted>),
     ) -> Result<Listener, ListenError> {
-        let fail = |source| ListenError::Bind { service: service.to_string(), port, source };
-        let socket = spur_net::bind_loopback().map_err(fail)?;
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let address =
-            socket.local_addr().map_err(|source| fail(BindError::Refused { address: any, source }))?;
         let closed = CancellationToken::new();
         let destination =
             Destination::ServicePort { namespace: namespace.clone(), service: service.clone(), port };
-        let callers = caller.map_or(Callers::Anybody, Callers::One);
-        let inlet = Inlet { listener: socket, callers, destination, closed: closed.clone() };
+        let (callers, token) = (caller.map_or(Callers::Anybody, Callers::One), closed.clone());
+        let at = bound.port;
+        let handed_over = async {
+            match bound.socket {
+                Socket::Tcp(listener) => {
+                    let inlet = Inlet { listener, callers, destination, closed: token };
+                    self.inlets_tx.send(inlet).await.map_err(|_| ListenError::Closed)
+                }
+                Socket::Udp(socket) => {
+                    let inlet = DatagramInlet { socket, callers, destination, closed: token };
+                    self.datagrams_tx.send(inlet).await.map_err(|_| ListenError::Closed)
+                }
+            }
+        };
         tokio::select! {
-            sent = self.inlets_tx.send(inlet) => sent.map_err(|_| ListenError::Closed)?,
+            sent = handed_over => sent?,
             () = self.stop.cancelled() => return Err(ListenError::Closed),
         }
-        Ok(Listener { port: address.port(), closed, _counted: counted })
+        Ok(Listener { port: at, closed, _counted: counted })
     }
 
     fn shared(&self) -> MutexGuard<'_, HashMap<Destined, Weak<Listener>>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// `near` is the number that is wanted, where it is free.
+    fn new((service, (port, transport)): (&Arc<str>, Port), near: Option<u16>) -> Result<Self, ListenError> {
+        let fail = |source| ListenError::Bind { service: service.to_string(), port, source };
+        let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let (socket, address) = match transport {
+            Transport::Tcp => {
+                let listener = spur_net::bind_loopback().map_err(fail)?;
+                let address = listener.local_addr();
+                (Socket::Tcp(listener), address)
+            }
+            Transport::Udp => {
+                let beside = near.and_then(|near| spur_net::bind_datagram(at(near)).ok());
+                let socket = beside.map_or_else(|| spur_net::bind_datagram(at(0)), Ok).map_err(fail)?;
+                let address = socket.local_addr();
+                (Socket::Udp(socket), address)
+            }
+        };
+        let address = address.map_err(|source| fail(BindError::Refused { address: at(0), source }))?;
+        Ok(Self { socket, port: address.port() })
     }
 }
 
@@ -168,15 +224,18 @@ impl PodListeners {
     /// # Errors
     /// The system has no port or descriptor left, or the proxy is gone. What was opened stays.
     pub(super) async fn open(&mut self, listeners: &Listeners, links: &[Link]) -> Result<(), ListenError> {
-        let wanted =
-            links.iter().flat_map(|link| link.ports.iter().map(|(port, _)| (link.service.clone(), *port)));
-        let missing: Vec<_> = wanted.filter(|key| !self.open.contains_key(key)).collect();
+        let ports = links.iter().flat_map(|link| link.ports.iter().map(move |port| (link, port)));
+        let wanted = ports.map(|(link, port)| (link.service.clone(), (port.number, port.transport)));
+        let mut missing: Vec<_> = wanted.filter(|key| !self.open.contains_key(key)).collect();
+        // Those of TCP first, as `Transport` has it: one of UDP wants the number of its twin.
+        missing.sort_by_key(|(_, (_, transport))| *transport);
         let is_sharing = self.is_sharing(listeners, missing.len());
         for (service, port) in missing {
+            let near = self.port(&service, (port.0, Transport::Tcp));
             let listener = if is_sharing {
-                listeners.open_shared(&self.caller.namespace, &service, port).await?
+                listeners.open_shared(&self.caller.namespace, (&service, port), near).await?
             } else {
-                listeners.open_own(&self.caller, &service, port).await?
+                listeners.open_own(&self.caller, (&service, port), near).await?
             };
             self.open.insert((service, port), listener);
         }
@@ -184,7 +243,7 @@ impl PodListeners {
     }
 
     /// The listener's port for one port of one Service.
-    pub(super) fn port(&self, service: &str, port: u16) -> Option<u16> {
+    pub(super) fn port(&self, service: &str, port: Port) -> Option<u16> {
         self.open.get(&(Arc::from(service), port)).map(|listener| listener.port)
     }
 
@@ -206,6 +265,7 @@ impl PodListeners {
 
 #[cfg(test)]
 mod tests {
+    use super::super::links::LinkPort;
     use super::*;
 
     fn caller(pod: &str, sandbox: Option<&str>) -> Caller {
@@ -215,12 +275,41 @@ mod tests {
     }
 
     fn links() -> Vec<Link> {
-        let link = |service: &str, port| Link { service: service.into(), ports: vec![(port, None)] };
+        let port = |number, transport| LinkPort { number, transport, name: None };
+        let link = |service: &str, number| Link {
+            service: service.into(),
+            ports: vec![port(number, Transport::Tcp)],
+        };
         vec![link("cart", 80), link("pay", 81)]
     }
 
+    /// No datagrams are expected.
     fn listeners(inlets_tx: mpsc::Sender<Inlet>) -> Listeners {
-        Listeners::new(inlets_tx, CancellationToken::new())
+        Listeners::new(inlets_tx, mpsc::channel(1).0, CancellationToken::new())
+    }
+
+    fn tcp(number: u16) -> Port {
+        (number, Transport::Tcp)
+    }
+
+    #[tokio::test]
+    async fn a_port_of_udp_is_a_socket_beside_that_of_tcp() {
+        let (inlets_tx, _inlets_rx) = mpsc::channel(16);
+        let (datagrams_tx, mut datagrams_rx) = mpsc::channel(16);
+        let listeners = Listeners::new(inlets_tx, datagrams_tx, CancellationToken::new());
+        let mut pod = PodListeners::new(caller("a", None));
+        let ports =
+            [Transport::Udp, Transport::Tcp].map(|transport| LinkPort { number: 53, transport, name: None });
+        let links = [Link { service: "dns".into(), ports: ports.to_vec() }];
+        pod.open(&listeners, &links).await.unwrap();
+        let inlet = datagrams_rx.recv().await.unwrap();
+        assert_eq!(inlet.callers.one(), Some(&caller("a", None)));
+        let port = inlet.socket.local_addr().unwrap().port();
+        assert_eq!(pod.port("dns", (53, Transport::Udp)), Some(port));
+        // Unless somebody has just that number, which happens once in some thousand times.
+        assert_eq!(pod.port("dns", tcp(53)), Some(port));
+        drop(pod);
+        assert!(inlet.closed.is_cancelled(), "the pod's end closes it");
     }
 
     #[tokio::test]
@@ -233,8 +322,8 @@ mod tests {
         assert_eq!(inlet.callers.one(), Some(&caller("a", None)));
         let to = Destination::ServicePort { namespace: "shop".into(), service: "cart".into(), port: 80 };
         assert_eq!(inlet.destination, to);
-        assert_eq!(pod.port("cart", 80), Some(inlet.listener.local_addr().unwrap().port()));
-        assert_eq!(pod.port("cart", 81), None);
+        assert_eq!(pod.port("cart", tcp(80)), Some(inlet.listener.local_addr().unwrap().port()));
+        assert_eq!(pod.port("cart", tcp(81)), None);
         drop(pod);
         assert!(inlet.closed.is_cancelled(), "the pod's end closes them");
         assert_eq!(listeners.n_own.load(Ordering::Relaxed), 0);
@@ -246,10 +335,10 @@ mod tests {
         let listeners = listeners(inlets_tx);
         let mut pod = PodListeners::new(caller("a", None));
         pod.open(&listeners, &links()[..1]).await.unwrap();
-        let before = pod.port("cart", 80);
+        let before = pod.port("cart", tcp(80));
         pod.open(&listeners, &links()).await.unwrap();
-        assert_eq!(pod.port("cart", 80), before);
-        assert!(pod.port("pay", 81).is_some());
+        assert_eq!(pod.port("cart", tcp(80)), before);
+        assert!(pod.port("pay", tcp(81)).is_some());
         assert!(inlets_rx.recv().await.is_some() && inlets_rx.recv().await.is_some());
         assert!(inlets_rx.try_recv().is_err(), "nothing is opened twice");
     }
@@ -264,9 +353,9 @@ mod tests {
             pod.open(&listeners, &links()).await.unwrap();
             pods.push(pod);
         }
-        assert_ne!(pods[0].port("cart", 80), pods[1].port("cart", 80));
-        assert_eq!(pods[1].port("cart", 80), pods[2].port("cart", 80), "b and c share");
-        assert_ne!(pods[3].port("cart", 80), pods[2].port("cart", 80));
+        assert_ne!(pods[0].port("cart", tcp(80)), pods[1].port("cart", tcp(80)));
+        assert_eq!(pods[1].port("cart", tcp(80)), pods[2].port("cart", tcp(80)), "b and c share");
+        assert_ne!(pods[3].port("cart", tcp(80)), pods[2].port("cart", tcp(80)));
         let mut callers = Vec::new();
         while let Ok(inlet) = inlets_rx.try_recv() {
             callers.push(inlet.callers.one().map(|caller| caller.pod.to_string()));

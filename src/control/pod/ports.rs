@@ -1,13 +1,17 @@
-//! The real ports of a pod: one for each TCP port its containers declare,
+//! The real ports of a pod: one for each TCP or UDP port its containers declare,
 //! reserved as long as the pod lives, told in the annotation `spur.dev/ports`
 //! and to the process as `PORT` and `PORT_<NAME>`.
+//!
+//! A container that declares one number for both gets one real port for both.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 use kube::ResourceExt;
 use spur_api::labels;
+use spur_api::real_port::{self, Protocol};
 use spur_runtime::ports::{PortAllocator, PortError, ReservedPort};
 
 use super::LOOPBACK;
@@ -18,8 +22,8 @@ use super::support;
 /// Ports that nobody else gets while this lives.
 #[derive(Debug, Default)]
 pub(super) struct PodPorts {
-    /// By `<container>/<containerPort>`.
-    reserved: BTreeMap<String, ReservedPort>,
+    /// By `<container>/<containerPort>`, with `/UDP` behind it for those.
+    reserved: BTreeMap<String, Arc<ReservedPort>>,
     /// The pod's own address, at which each declared port is the real one.
     own: Option<Ipv4Addr>,
 }
@@ -45,24 +49,38 @@ impl PodPorts {
         let earlier = earlier(pod);
         let mut ports = Self::default();
         for container in pod.spec.iter().flat_map(support::containers) {
-            for port in tcp_ports(container) {
-                let key = key(&container.name, port.container_port);
+            for (port, transport) in ports_of(container) {
+                let key_of = |transport| real_port::key(&container.name, port.container_port, transport);
+                let key = key_of(transport);
                 if ports.reserved.contains_key(&key) {
                     continue;
                 }
-                let again = earlier.get(&key).and_then(|number| allocator.reserve(*number).ok());
-                let reserved = again.map_or_else(|| allocator.allocate(), Ok)?;
+                let other = [Protocol::Tcp, Protocol::Udp].map(key_of);
+                let reserved = match other.iter().find_map(|other| ports.reserved.get(other)) {
+                    Some(of_both) => of_both.clone(),
+                    None => {
+                        let again = earlier.get(&key).and_then(|number| allocator.reserve(*number).ok());
+                        Arc::new(again.map_or_else(|| allocator.allocate(), Ok)?)
+                    }
+                };
                 ports.reserved.insert(key, reserved);
             }
         }
         Ok(ports)
     }
 
-    /// The real port of a container's declared port.
+    /// The real port of a container's declared port of TCP.
     pub(super) fn real(&self, container: &str, port: i32) -> Option<u16> {
+        self.real_of(container, port, Protocol::Tcp)
+    }
+
+    fn real_of(&self, container: &str, port: i32, protocol: Protocol) -> Option<u16> {
         match self.own {
             Some(_) => u16::try_from(port).ok(),
-            None => self.reserved.get(&key(container, port)).map(ReservedPort::get),
+            None => {
+                let key = real_port::key(container, port, protocol);
+                self.reserved.get(&key).map(|reserved| reserved.get())
+            }
         }
     }
 
@@ -77,8 +95,8 @@ impl PodPorts {
     /// `PORT`, the container's first, and `PORT_<NAME>` for each that has a name.
     pub(super) fn variables(&self, container: &Container) -> Variables {
         let mut variables = Variables::new();
-        for port in tcp_ports(container) {
-            let Some(real) = self.real(&container.name, port.container_port) else { continue };
+        for (port, protocol) in ports_of(container) {
+            let Some(real) = self.real_of(&container.name, port.container_port, protocol) else { continue };
             variables.entry("PORT".to_owned()).or_insert_with(|| real.to_string());
             if let Some(name) = port.name.as_deref().filter(|name| !name.is_empty()) {
                 variables.insert(format!("PORT_{}", variable_name(name)), real.to_string());
@@ -88,14 +106,16 @@ impl PodPorts {
     }
 }
 
-/// The TCP ports a container declares; `support` tells of the others.
+/// The ports a container declares, of TCP and UDP; `support` tells of the others.
+fn ports_of(container: &Container) -> impl Iterator<Item = (&ContainerPort, Protocol)> {
+    let ports = container.ports.iter().flatten();
+    ports.filter_map(|port| Some((port, Protocol::of(port.protocol.as_deref())?)))
+}
+
+/// The TCP ports a container declares.
 pub(super) fn tcp_ports(container: &Container) -> impl Iterator<Item = &ContainerPort> {
     let ports = container.ports.iter().flatten();
     ports.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP")
-}
-
-fn key(container: &str, port: i32) -> String {
-    format!("{container}/{port}")
 }
 
 /// What the annotation says; nothing where it is absent or no such map.
@@ -118,7 +138,8 @@ mod tests {
                 {"name": "web", "ports": [
                     {"containerPort": 8080, "name": "http"},
                     {"containerPort": 9090, "name": "admin-api", "protocol": "TCP"},
-                    {"containerPort": 53, "protocol": "UDP"},
+                    {"containerPort": 53, "name": "dns", "protocol": "UDP"},
+                    {"containerPort": 9090, "name": "admin-udp", "protocol": "UDP"},
                 ]},
                 {"name": "side", "ports": [{"containerPort": 8080}]},
                 {"name": "none"},
@@ -136,11 +157,24 @@ mod tests {
         let (http, admin) = (ports.real("web", 8080).unwrap(), ports.real("web", 9090).unwrap());
         let side = ports.real("side", 8080).unwrap();
         assert_ne!(http, side, "two containers share no port");
-        assert_eq!(ports.real("web", 53), None);
+        assert_eq!(ports.real("web", 53), None, "it is of UDP");
         let annotation: BTreeMap<String, u16> = serde_json::from_str(&ports.annotation().unwrap()).unwrap();
-        let wanted = [("web/8080", http), ("web/9090", admin), ("side/8080", side)];
+        let dns = annotation["web/53/UDP"];
+        let wanted = [
+            ("web/8080", http),
+            ("web/9090", admin),
+            ("web/53/UDP", dns),
+            ("web/9090/UDP", admin),
+            ("side/8080", side),
+        ];
         assert_eq!(annotation, wanted.map(|(key, port)| (key.to_owned(), port)).into());
-        let wanted = [("PORT", http), ("PORT_HTTP", http), ("PORT_ADMIN_API", admin)];
+        let wanted = [
+            ("PORT", http),
+            ("PORT_HTTP", http),
+            ("PORT_ADMIN_API", admin),
+            ("PORT_DNS", dns),
+            ("PORT_ADMIN_UDP", admin),
+        ];
         let wanted: Variables = wanted.map(|(name, port)| (name.to_owned(), port.to_string())).into();
         assert_eq!(ports.variables(&containers[0]), wanted);
         assert_eq!(ports.variables(&containers[2]), Variables::new());

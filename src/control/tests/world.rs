@@ -18,7 +18,7 @@ use axum::middleware;
 use http::{Method, header};
 use serde_json::{Map, Value, json};
 use spur_api::{Scope, Status, registry};
-use spur_net::Inlet;
+use spur_net::{DatagramInlet, Inlet};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::{FakeRuntime, Runtimes};
@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::faults::{Fault, Faults, answer_wrongly};
 pub(super) use self::held::Held;
 pub(super) use self::objects::*;
-use crate::{GatewayPorts, Parts, UsualRuntime};
+use crate::{GatewayPorts, Parts, ServicePorts, UsualRuntime};
 
 /// No wait of a test takes this long unless something is wrong: the slowest test
 /// needs two seconds, on a machine that is shared by many.
@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) runtime: Held,
     /// Every listener that was handed to the proxy.
     pub(super) inlets: Arc<Mutex<Vec<Inlet>>>,
+    /// The same of datagrams.
+    pub(super) datagram_inlets: Arc<Mutex<Vec<DatagramInlet>>>,
     pub(super) services_rx: watch::Receiver<Map<String, Value>>,
     /// What requests would be routed by.
     pub(super) table: Arc<ArcSwap<RoutingTable>>,
@@ -103,6 +105,9 @@ impl World {
         let (inlets_tx, inlets_rx) = mpsc::channel(INLETS_MAX);
         let inlets: Arc<Mutex<Vec<Inlet>>> = Arc::default();
         tokio::spawn(keep(inlets_rx, inlets.clone()));
+        let (datagrams_tx, datagrams_rx) = mpsc::channel(INLETS_MAX);
+        let datagram_inlets: Arc<Mutex<Vec<DatagramInlet>>> = Arc::default();
+        tokio::spawn(keep(datagrams_rx, datagram_inlets.clone()));
         let (services_tx, services_rx) = watch::channel(Map::new());
         let ports_dir = tempfile::tempdir().expect("a directory");
         let parts = Parts {
@@ -116,6 +121,8 @@ impl World {
                     .expect("volumes"),
             ),
             inlets_tx,
+            datagrams_tx,
+            service_ports: ServicePorts::Own,
             table: table.clone(),
             services_tx,
             routes_tx,
@@ -132,6 +139,7 @@ impl World {
             store,
             runtime,
             inlets,
+            datagram_inlets,
             services_rx,
             table,
             faults,
@@ -357,7 +365,7 @@ impl Drop for World {
     }
 }
 
-async fn keep(mut inlets_rx: mpsc::Receiver<Inlet>, inlets: Arc<Mutex<Vec<Inlet>>>) {
+async fn keep<T>(mut inlets_rx: mpsc::Receiver<T>, inlets: Arc<Mutex<Vec<T>>>) {
     while let Some(inlet) = inlets_rx.recv().await {
         inlets.lock().expect("no panic").push(inlet);
     }

@@ -46,6 +46,7 @@ fn verdict(
         outcome: Decided::Forward { backends: backends.clone() },
         applied: None,
         policy: policy.map(Arc::new),
+        affinity: None,
     }
 }
 

@@ -24,6 +24,7 @@ fn verdict(service: &str) -> Verdict {
         outcome: Outcome::Forward { backends: Arc::default() },
         applied: None,
         policy: None,
+        affinity: None,
     }
 }
 

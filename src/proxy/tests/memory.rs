@@ -74,6 +74,8 @@ async fn start() -> (Handle, SocketAddr) {
         revision: 1,
         hosts: Vec::new(),
         export_to: Visibility::Everyone,
+        affinity: None,
+        datagrams: Vec::new(),
         ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Http1 }],
         endpoints: vec![EndpointSpec {
             port: 80,

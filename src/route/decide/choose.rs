@@ -1,6 +1,7 @@
 //! Which destination, and which version of it, takes a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Keyed;
 use crate::explain::{CandidateFinding, CandidateOutcome, DestinationFinding, DestinationOutcome};
@@ -116,6 +117,8 @@ impl<'t> Candidate<'t> {
     /// All endpoints of a port.
     pub(super) fn whole((service, port): (&'t Service, &'t Port), caller: Option<&str>) -> Self {
         let destinations = service.policies.as_ref().and_then(|policies| policies.for_caller(caller));
+        // A port of UDP may have the number of another, whose policy is not its own.
+        let destinations = destinations.filter(|_| !port.takes_datagrams());
         let policy = destinations.and_then(|it| it.port(port.service_port.port)).map(|it| &it.policy);
         Self { service, port, subset: None, policy }
     }
@@ -123,6 +126,13 @@ impl<'t> Candidate<'t> {
     /// The baseline's endpoints, those of the subset where one is named.
     pub(super) fn baseline(&self) -> &'t Backends {
         self.subset.map_or(&self.port.baseline, |(_, backends)| backends)
+    }
+
+    /// How long a client stays with one endpoint: what the Service says, where no rule says how
+    /// endpoints are chosen.
+    pub(super) fn affinity(&self) -> Option<Duration> {
+        let is_ruled = self.policy.is_some_and(|policy| policy.load_balancer.is_some());
+        self.service.affinity.filter(|_| !is_ruled)
     }
 
     /// The version that takes the request.

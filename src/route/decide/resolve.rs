@@ -52,6 +52,11 @@ pub(super) fn resolve<'t>(table: &'t RoutingTable, ask: &Ask<'_>) -> Result<Targ
             let port = service.port(*port).ok_or(Reason::UnknownPort)?;
             Ok(Target::of_service((service, port), None, caller))
         }
+        Destination::Datagrams { namespace, service, port } => {
+            let service = table.service(namespace, service).ok_or(Reason::UnknownService)?;
+            let port = service.datagram_port(*port).ok_or(Reason::UnknownPort)?;
+            Ok(Target::of_datagrams((service, port)))
+        }
         Destination::Host(host) if ask.is_connection => resolve_tunnel(table, &host::normalise(host), caller),
         Destination::Host(host) => resolve_host(table, &host::normalise(host), caller),
         Destination::Gateway { port, host } => {
@@ -170,6 +175,11 @@ impl<'t> Target<'t> {
     ) -> Self {
         let rules = HostRules::of_mesh(&named.0.virtual_services, caller);
         Self { named: Some(named), preview, rules, port: named.1.service_port.port }
+    }
+
+    /// No rule is about datagrams.
+    fn of_datagrams(named: (&'t Service, &'t Port)) -> Self {
+        Self { named: Some(named), preview: None, rules: None, port: named.1.service_port.port }
     }
 
     /// Nothing: for connections at gateways, which are looked up by their rules.

@@ -72,6 +72,8 @@ fn services() -> impl Strategy<Value = Vec<ServiceSpec>> {
             revision: 1,
             hosts: Vec::new(),
             export_to: Visibility::Everyone,
+            affinity: None,
+            datagrams: Vec::new(),
             ports: PORTS[..n_ports]
                 .iter()
                 .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })
@@ -86,6 +88,7 @@ fn forks() -> impl Strategy<Value = Vec<ForkSpec>> {
     let fork = (select(&SERVICES), endpoints()).prop_map(|(service, endpoints)| ForkSpec {
         service: service.into(),
         workload: "w".into(),
+        datagrams: Vec::new(),
         endpoints,
     });
     proptest::collection::vec(fork, 0..4)

@@ -86,7 +86,8 @@ async fn put_new(request: &Request, kind: &Served, mut value: Value) -> Result<C
     let state = &request.state;
     pipeline::validate(kind, Part::Main, &value, None)?;
     custom_definitions::settle(state, kind, &mut value);
-    let _held = state.addresses().fill_in(&state.store, kind, &mut value)?;
+    let _address = state.addresses().fill_in(&state.store, kind, &mut value)?;
+    let _ports = state.node_ports().fill_in(&state.store, kind, &mut value)?;
     let name = meta::name(&value).to_owned();
     if request.query.is_dry_run {
         return match object::find(state, kind, request.namespace(), &name)? {

@@ -116,7 +116,8 @@ fn check_uid(request: &Request, new: &Value, old: &Value) -> Result<(), Status> 
 pub(crate) async fn store(request: &Request, old: &Found, mut new: Value) -> Result<Value, Status> {
     let (kind, name) = (request.kind(), request.target.object_name());
     let state = &request.state;
-    let _held = state.addresses().fill_in(&state.store, kind, &mut new)?;
+    let _address = state.addresses().fill_in(&state.store, kind, &mut new)?;
+    let _ports = state.node_ports().fill_in(&state.store, kind, &mut new)?;
     new = object::in_order(new);
     custom_definitions::settle(&request.state, kind, &mut new);
     if is_same(&new, &old.value) && old.is_current {

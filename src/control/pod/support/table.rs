@@ -88,7 +88,7 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
         Refused("use TCP"),
         Refused("use TCP"),
     ),
-    of_container("ports[].protocol UDP", |container| has_protocol(container, "UDP"), LeftOut, Works),
+    of_container("ports[].protocol UDP", |container| has_protocol(container, "UDP"), Works, Works),
     of_container(
         "env[].valueFrom.resourceFieldRef",
         |container| refers(container, |from| from.resource_field_ref.is_some()),

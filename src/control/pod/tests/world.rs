@@ -112,6 +112,8 @@ impl World {
             revision,
             hosts: Vec::new(),
             export_to: Visibility::Everyone,
+            affinity: None,
+            datagrams: Vec::new(),
             ports: vec![PortSpec { number: 80, name: "http".into(), wire: Wire::Auto }],
             endpoints: pods.iter().map(endpoint).collect(),
         };
@@ -132,6 +134,7 @@ impl World {
             ),
             events: Events::new(self.client.clone()),
             inlets_tx,
+            datagrams_tx: mpsc::channel(64).0,
             table: self.table.clone(),
             routes_rx: self.routes_tx.subscribe(),
             ports: self.ports.clone(),

@@ -266,7 +266,7 @@ impl Worker {
                 let listener = self.listeners.as_ref()?.port(service, port)?;
                 Some(Way { host: LOOPBACK.to_owned(), address: LOOPBACK.to_owned(), port: listener })
             }),
-            Some(ways) => links::variables(links, naming, |service, port| {
+            Some(ways) => links::variables(links, naming, |service, (port, _)| {
                 let address = ways.addresses.get(&ServiceId::new(&self.id.namespace, service))?;
                 Some(Way { host: service.to_owned(), address: address.to_string(), port })
             }),

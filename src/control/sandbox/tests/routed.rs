@@ -28,6 +28,8 @@ fn table(key: &str, fork: Vec<EndpointSpec>) -> RoutingTable {
         revision: 1,
         hosts: Vec::new(),
         export_to: Visibility::Everyone,
+        affinity: None,
+        datagrams: Vec::new(),
         ports: vec![port(80), port(81)],
         endpoints: vec![endpoint(80, true), endpoint(81, true)],
     };
@@ -37,7 +39,12 @@ fn table(key: &str, fork: Vec<EndpointSpec>) -> RoutingTable {
         revision: 1,
         key: key.into(),
         fallback: Fallback::Baseline,
-        forks: vec![ForkSpec { service: "cart".into(), workload: "cart".into(), endpoints: fork }],
+        forks: vec![ForkSpec {
+            service: "cart".into(),
+            workload: "cart".into(),
+            datagrams: Vec::new(),
+            endpoints: fork,
+        }],
     };
     RoutingTable::build(1, vec![cart], vec![sandbox])
 }
@@ -82,6 +89,8 @@ fn a_preview_host_waits_for_the_sandbox_only() {
             revision: 1,
             hosts: Vec::new(),
             export_to: Visibility::Everyone,
+            affinity: None,
+            datagrams: Vec::new(),
             ports: vec![PortSpec { number: 80, name: "".into(), wire: Wire::Auto }],
             endpoints: vec![],
         }],

@@ -13,7 +13,7 @@ pub(crate) use certificates::{Authority, Pair};
 pub(crate) use client::{Client, HANDSHAKE, SWITCHED, raw, read_head, whole};
 pub(crate) use tls::{TlsClient, serve_tls};
 pub(crate) use upstream::{Reply, Upstream, never, text};
-pub(crate) use world::{Plan, World, caller, world};
+pub(crate) use world::{NAMESPACE, Plan, World, caller, world};
 
 /// Anything that has not happened by then is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

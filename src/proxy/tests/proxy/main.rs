@@ -4,6 +4,7 @@
 mod harness;
 
 mod access_log;
+mod affinity;
 mod explained;
 mod faults;
 
@@ -26,6 +27,7 @@ mod table;
 mod tcp;
 mod tries;
 mod tunnels;
+mod udp;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;

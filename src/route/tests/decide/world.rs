@@ -143,6 +143,8 @@ fn service(namespace: &str, name: &str, ports: &[u16], pods: &[&str]) -> Service
         revision: 3,
         hosts: Vec::new(),
         export_to: Visibility::Everyone,
+        affinity: None,
+        datagrams: Vec::new(),
         ports: ports
             .iter()
             .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })
@@ -163,7 +165,12 @@ fn sandbox(name: &str, fallback: Fallback, forks: Vec<ForkSpec>) -> SandboxSpec 
 }
 
 fn fork(service: &str, ports: &[u16], pods: &[&str]) -> ForkSpec {
-    ForkSpec { service: service.into(), workload: service.into(), endpoints: endpoints(service, ports, pods) }
+    ForkSpec {
+        service: service.into(),
+        workload: service.into(),
+        datagrams: Vec::new(),
+        endpoints: endpoints(service, ports, pods),
+    }
 }
 
 /// `pod` is ready, `pod down` is not.

@@ -82,6 +82,8 @@ fn build(routes: &[Vec<HttpMatch>]) -> RoutingTable {
         revision: 1,
         hosts: Vec::new(),
         export_to: Visibility::Everyone,
+        affinity: None,
+        datagrams: Vec::new(),
         ports: vec![spur_route::PortSpec { number: 80, name: Arc::default(), wire: spur_route::Wire::Auto }],
         endpoints: Vec::new(),
     };

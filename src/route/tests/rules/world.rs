@@ -72,6 +72,8 @@ fn service(name: &str, ports: &[u16], pods: &[(&str, &str)]) -> ServiceSpec {
         revision: 3,
         hosts: Vec::new(),
         export_to: Visibility::Everyone,
+        affinity: None,
+        datagrams: Vec::new(),
         ports: ports
             .iter()
             .map(|number| PortSpec { number: *number, name: Arc::default(), wire: Wire::Auto })
@@ -125,6 +127,7 @@ impl World {
         let fork = ForkSpec {
             service: "reviews".into(),
             workload: "reviews".into(),
+            datagrams: Vec::new(),
             endpoints: service("reviews", &[80], &[("pr-1-reviews-0", "")]).endpoints,
         };
         let mut specs = Specs {

@@ -7,8 +7,8 @@ use spur_istio::Spec;
 use spur_net::{Caller, Callers, Destination, Inlet, bind_loopback};
 use spur_proxy::{AccessLog, Config, Drained, Handle, Proxy};
 use spur_route::{
-    CredentialSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs, SandboxSpec,
-    ServiceSpec, Specs, Visibility,
+    CredentialSpec, DatagramPortSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs,
+    SandboxSpec, ServiceSpec, Specs, Visibility,
 };
 use spur_trace::{HopEnd, HopStart, Record};
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,18 @@ fn endpoint(upstream: &Upstream, is_ready: bool) -> EndpointSpec {
     }
 }
 
+fn datagram_port(number: u16, addresses: &[SocketAddr]) -> DatagramPortSpec {
+    let endpoint = |(idx, address): (usize, &SocketAddr)| EndpointSpec {
+        port: number,
+        address: *address,
+        pod: format!("dns-{idx}").into(),
+        workload: "dns".into(),
+        labels: Arc::default(),
+        is_ready: true,
+    };
+    DatagramPortSpec { number, endpoints: addresses.iter().enumerate().map(endpoint).collect() }
+}
+
 impl Plan {
     /// A Service on port 80 whose endpoints are `upstreams`, in their order.
     pub(crate) fn service(mut self, name: &str, upstreams: &[&Upstream]) -> Self {
@@ -72,6 +84,8 @@ impl Plan {
             revision: 1,
             hosts: Vec::new(),
             export_to: Visibility::Everyone,
+            affinity: None,
+            datagrams: Vec::new(),
             ports: vec![PortSpec {
                 number: PORT,
                 name: "http".into(),
@@ -79,6 +93,48 @@ impl Plan {
             }],
             endpoints: upstreams.iter().map(|u| endpoint(u, true)).collect(),
         });
+        self
+    }
+
+    /// A Service whose one port takes datagrams, with these endpoints.
+    pub(crate) fn datagrams(mut self, name: &str, number: u16, addresses: &[SocketAddr]) -> Self {
+        self.services.push(ServiceSpec {
+            namespace: NAMESPACE.into(),
+            name: name.into(),
+            revision: 1,
+            hosts: Vec::new(),
+            export_to: Visibility::Everyone,
+            affinity: None,
+            datagrams: vec![datagram_port(number, addresses)],
+            ports: Vec::new(),
+            endpoints: Vec::new(),
+        });
+        self
+    }
+
+    /// A sandbox that forks it.
+    pub(crate) fn datagram_fork(mut self, sandbox: &str, name: &str, number: u16, to: SocketAddr) -> Self {
+        self.sandboxes.push(SandboxSpec {
+            namespace: NAMESPACE.into(),
+            name: sandbox.into(),
+            revision: 1,
+            key: sandbox.into(),
+            fallback: Fallback::Baseline,
+            forks: vec![ForkSpec {
+                service: name.into(),
+                workload: name.into(),
+                datagrams: vec![datagram_port(number, &[to])],
+                endpoints: Vec::new(),
+            }],
+        });
+        self
+    }
+
+    /// Clients of `service` stay with their endpoint for an hour.
+    pub(crate) fn affinity(mut self, service: &str) -> Self {
+        for spec in self.services.iter_mut().filter(|spec| &*spec.name == service) {
+            spec.affinity = Some(Duration::from_secs(3600));
+        }
         self
     }
 
@@ -111,6 +167,7 @@ impl Plan {
             forks: vec![ForkSpec {
                 service: service.into(),
                 workload: upstream.name.into(),
+                datagrams: Vec::new(),
                 endpoints: vec![endpoint(upstream, is_ready)],
             }],
         });
