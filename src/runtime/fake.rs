@@ -52,6 +52,8 @@ struct World {
     start_failures: HashMap<String, VecDeque<StartError>>,
     exec: Option<ExecScript>,
     session: Option<SessionScript>,
+    /// Pod, container and grace of each, in order.
+    stops: Vec<(PodId, String, Duration)>,
     last_pid: u32,
 }
 
@@ -132,6 +134,13 @@ impl FakeRuntime {
     pub fn plan(&self, pod: &PodId, container: &str) -> Option<ContainerPlan> {
         let key = (pod.clone(), container.to_owned());
         self.world().containers.get(&key).map(|f| f.plan.clone())
+    }
+
+    /// The stops that were asked for of this pod's containers, in order, each with its grace.
+    pub fn stops(&self, pod: &PodId) -> Vec<(String, Duration)> {
+        let world = self.world();
+        let of_pod = world.stops.iter().filter(|(of, ..)| of == pod);
+        of_pod.map(|(_, container, grace)| (container.clone(), *grace)).collect()
     }
 
     fn end(&self, pod: &PodId, container: &str, exit_code: i32, signal: Option<i32>) {
@@ -262,10 +271,11 @@ impl Runtime for FakeRuntime {
         &'a self,
         pod: &'a PodId,
         container: &'a str,
-        _grace: Duration,
+        grace: Duration,
     ) -> BoxFuture<'a, Result<ContainerState, StopError>> {
         async move {
             let mut world = self.world();
+            world.stops.push((pod.clone(), container.to_owned(), grace));
             let key = (pod.clone(), container.to_owned());
             let fake = world
                 .containers

@@ -7,11 +7,16 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use spur_runtime::PodNetwork;
+use spur_runtime::reason::CONTAINER_CREATING;
 
-use super::container::{self, Container, Role, State};
+use super::container::{self, Container, PostStart, Role, State};
 use super::exit::RestartPolicy;
 use super::phase::{Initialization, Phase};
 use super::{LOOPBACK, conditions, support};
+
+/// The reason of a container that is ended because its `postStart` has failed
+/// (`ErrPostStartHook` of the kubelet).
+const POST_START_FAILED: &str = "PostStartHookError";
 
 /// What the status is made from.
 pub(super) struct Facts<'a> {
@@ -107,7 +112,7 @@ fn initialization(containers: &[Container]) -> Initialization {
 fn reason<'a>(container: &Container, reason: &'a str, facts: &Facts<'_>) -> &'a str {
     let before = facts.containers.iter().take_while(|other| other.name != container.name);
     let waits_for_others = before.filter(|other| other.role != Role::Main).any(|c| !c.has_done_its_part());
-    let is_untold = reason == spur_runtime::reason::CONTAINER_CREATING;
+    let is_untold = reason == CONTAINER_CREATING;
     if waits_for_others && is_untold { "PodInitializing" } else { reason }
 }
 
@@ -119,6 +124,14 @@ fn container_status(container: &Container, image: Option<&str>, facts: &Facts<'_
                 reason: Some(reason(container, why, facts).to_owned()),
                 message: Some(message.clone()).filter(|message| !message.is_empty()),
             };
+            (ContainerState { waiting: Some(waiting), ..ContainerState::default() }, false, false)
+        }
+        State::Running(running) if !running.has_begun() => {
+            let (why, message) = match &running.post_start {
+                PostStart::UnderWay | PostStart::Done => (CONTAINER_CREATING, None),
+                PostStart::Failed(why) => (POST_START_FAILED, Some(why.clone())),
+            };
+            let waiting = ContainerStateWaiting { reason: Some(why.to_owned()), message };
             (ContainerState { waiting: Some(waiting), ..ContainerState::default() }, false, false)
         }
         State::Running(running) => {

@@ -228,14 +228,7 @@ mod tests {
             })),
             PROCESS,
         );
-        assert_eq!(
-            found,
-            [
-                "spec.securityContext",
-                "spec.containers{a}.lifecycle.preStop",
-                "spec.containers{a}.resources.limits"
-            ]
-        );
+        assert_eq!(found, ["spec.securityContext", "spec.containers{a}.resources.limits"]);
         let plain =
             json!({"securityContext": {}, "containers": [{"name": "a", "command": ["x"], "resources": {}}]});
         assert_eq!(left_out(&pod(plain), PROCESS), Vec::<String>::new());

@@ -4,6 +4,7 @@
 mod config;
 mod crash_loop;
 mod deletion;
+mod hooks;
 mod order;
 mod probes;
 mod processes;

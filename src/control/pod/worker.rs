@@ -6,8 +6,10 @@
 mod findings;
 mod images;
 mod order;
+mod post_start;
 mod resume;
 mod start;
+mod stop;
 mod volumes;
 mod written;
 
@@ -82,10 +84,13 @@ pub(super) struct Worker {
     /// Fetches of this pod's images -- what comes of them --> this worker
     images_tx: mpsc::Sender<images::Told>,
     images_rx: mpsc::Receiver<images::Told>,
+    /// `postStart` hooks -- what became of them --> this worker
+    hooks_tx: mpsc::Sender<post_start::Done>,
+    hooks_rx: mpsc::Receiver<post_start::Done>,
     /// They end with the worker.
     fetches: JoinSet<()>,
-    /// Stops of containers that a probe has failed; each ends with its grace.
-    stops: JoinSet<()>,
+    /// Stops of containers while the pod stays; each ends with its grace.
+    pub(super) stops: JoinSet<()>,
     config_rx: watch::Receiver<u64>,
     names_rx: watch::Receiver<Names>,
     first_seen: Instant,
@@ -139,6 +144,7 @@ impl Worker {
         let now = container::time(SystemTime::now());
         let (findings_tx, findings_rx) = mpsc::channel(FINDINGS_MAX);
         let (images_tx, images_rx) = mpsc::channel(FINDINGS_MAX);
+        let (hooks_tx, hooks_rx) = mpsc::channel(FINDINGS_MAX);
         Self {
             policy,
             kind,
@@ -160,6 +166,8 @@ impl Worker {
             findings_rx,
             images_tx,
             images_rx,
+            hooks_tx,
+            hooks_rx,
             fetches: JoinSet::new(),
             stops: JoinSet::new(),
             config_rx: shared.config_tx.subscribe(),
@@ -324,6 +332,7 @@ impl Worker {
             () = self.wake.notified() => {}
             Some(finding) = self.findings_rx.recv() => self.found(finding),
             Some(told) = self.images_rx.recv() => self.image_told(told),
+            Some(done) = self.hooks_rx.recv() => self.post_start_done(done),
             Some(_) = self.fetches.join_next() => {}
             _ = self.config_rx.changed(), if waits_for_config || has_live_volumes => {
                 self.containers.iter_mut().for_each(Container::config_has_changed);

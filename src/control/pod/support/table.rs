@@ -104,14 +104,14 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
     of_container(
         "lifecycle.postStart",
         |container| hook(container, |hooks| hooks.post_start.as_ref()),
-        Refused("do its work in `command`"),
-        Refused("do its work in `command`"),
+        Works,
+        Works,
     ),
     of_container(
         "lifecycle.preStop",
         |container| hook(container, |hooks| hooks.pre_stop.as_ref()),
-        LeftOut,
-        LeftOut,
+        Works,
+        Works,
     ),
     of_container(
         "lifecycle.stopSignal",

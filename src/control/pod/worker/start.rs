@@ -97,7 +97,10 @@ impl Worker {
         let annotation = self.annotation();
         let starts = async {
             for idx in due {
-                self.start(idx, &surroundings).await;
+                // One that was started just now may hold it back.
+                if self.is_next(idx) {
+                    self.start(idx, &surroundings).await;
+                }
             }
         };
         let (annotated, ()) = tokio::join!(annotation, starts);
@@ -186,7 +189,7 @@ impl Worker {
                     "Started",
                     format!("Started container {}", spec.name),
                 );
-                self.probe_from_the_start(idx);
+                self.follow_start(idx, &spec);
             }
             Err(error) => {
                 self.containers[idx].has_failed_to_start(&error);
