@@ -25,6 +25,7 @@ mod exit;
 mod report;
 mod status;
 mod terminate;
+mod termination_message;
 
 mod conditions;
 mod phase;

@@ -175,7 +175,6 @@ mod tests {
     fn what_would_change_the_pod_is_refused_by_name() {
         check_spec("hostNetwork", json!(true), "`spec.hostNetwork` is not");
         check_spec("hostPID", json!(true), "`spec.hostPID` is not");
-        check_spec("activeDeadlineSeconds", json!(5), "`spec.activeDeadlineSeconds` is not");
         check_container("securityContext", json!({"privileged": true}), "`securityContext.privileged` of");
         check_container("ports", json!([{"containerPort": 80, "hostPort": 80}]), "`ports[].hostPort` of");
         let from =

@@ -62,7 +62,7 @@ impl Worker {
             Stopped::Vanished => return self.clean_up().await,
             Stopped::All => {}
         }
-        self.end_all();
+        self.end_all().await;
         self.report().await;
         self.listeners = None;
         self.clean_up().await;
@@ -153,17 +153,24 @@ impl Worker {
     }
 
     /// Every container is at its end: how it ended, or that it was never started.
-    fn end_all(&mut self) {
-        for container in &mut self.containers {
-            container.was_stopped = container.running().is_some();
+    async fn end_all(&mut self) {
+        for idx in 0..self.containers.len() {
+            let container = &self.containers[idx];
+            let was_stopped = container.running().is_some();
             let ended = match &container.state {
-                State::Ended(_) => continue,
+                State::Ended(_) => None,
                 State::Running(_) => {
                     let state = self.runtime.state(&self.id, &container.name);
-                    state.and_then(|state| container::terminated(&state, container.id.as_ref()))
+                    let ended = state.and_then(|state| container::terminated(&state, container.id.as_ref()));
+                    match ended {
+                        Some(ended) => Some(self.with_last_words(idx, ended).await),
+                        None => None,
+                    }
                 }
                 State::Waiting { .. } => container.last.clone(),
             };
+            let container = &mut self.containers[idx];
+            container.was_stopped = was_stopped;
             if let Some(ended) = ended {
                 container.state = State::Ended(ended);
             }

@@ -3,6 +3,7 @@
 
 mod config;
 mod crash_loop;
+mod deadline;
 mod deletion;
 mod hooks;
 mod order;

@@ -3,6 +3,7 @@
 //! Starting is in `worker/start.rs`, probes in `findings.rs`, writing in
 //! `written.rs`, and the end of a deleted pod in `terminate.rs`.
 
+pub(super) mod deadline;
 mod findings;
 mod images;
 mod order;
@@ -17,7 +18,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::{Namespace, Pod, PodStatus};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Namespace, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use spur_runtime::{PodId, PodNetwork, Runtime, RuntimeKind, reason};
@@ -34,6 +36,7 @@ use super::pod_security::{self, Level};
 use super::ports::PodPorts;
 use super::probe::Finding;
 use super::service_names::Names;
+use super::termination_message::LastWords;
 use super::{adopt, choice, support};
 use crate::events::EventType;
 use crate::service_network::Ways;
@@ -68,6 +71,7 @@ pub(super) struct Worker {
     was_over: bool,
     is_refused: bool,
     pub(super) is_ending: bool,
+    is_past_deadline: bool,
     pub(super) ports: Option<PodPorts>,
     pub(super) listeners: Option<PodListeners>,
     /// How it reaches Services from an address of its own.
@@ -94,6 +98,8 @@ pub(super) struct Worker {
     config_rx: watch::Receiver<u64>,
     names_rx: watch::Receiver<Names>,
     first_seen: Instant,
+    /// How long it had been active by then.
+    age_when_seen: Duration,
     /// The Services there were when containers were last started.
     known_services: BTreeSet<String>,
     /// The status as it was last written or read.
@@ -139,7 +145,11 @@ impl Worker {
         let runtime = runtimes.get(kind).unwrap_or_else(|_| other()).clone();
         let containers = match was_over {
             true => Vec::new(),
-            false => adopt::containers((&pod, &id), &*runtime, policy).await,
+            false => {
+                let volumes = &shared.ctx.volumes;
+                let words = LastWords { pod: &pod, id: &id, runtime: &*runtime, volumes };
+                adopt::containers(&words, policy).await
+            }
         };
         let now = container::time(SystemTime::now());
         let (findings_tx, findings_rx) = mpsc::channel(FINDINGS_MAX);
@@ -155,6 +165,7 @@ impl Worker {
             was_over,
             is_refused: false,
             is_ending: false,
+            is_past_deadline: false,
             ports: None,
             listeners: None,
             ways: None,
@@ -173,6 +184,7 @@ impl Worker {
             config_rx: shared.config_tx.subscribe(),
             names_rx: shared.names_tx.subscribe(),
             first_seen: Instant::now(),
+            age_when_seen: written.start_time.as_ref().map(age).unwrap_or_default(),
             known_services: BTreeSet::new(),
             start_time: written.start_time.clone().unwrap_or(now),
             written,
@@ -210,7 +222,8 @@ impl Worker {
             if is_stale {
                 self.update_volumes().await;
             }
-            self.observe();
+            self.observe().await;
+            self.heed_deadline();
             self.resume().await;
             self.end_sidecars();
             self.heed_new_services();
@@ -266,7 +279,7 @@ impl Worker {
     }
 
     /// What has become of the containers that ran.
-    fn observe(&mut self) {
+    async fn observe(&mut self) {
         for idx in 0..self.containers.len() {
             let container = &self.containers[idx];
             if container.running().is_none() {
@@ -279,6 +292,7 @@ impl Worker {
                 None => Some(container::unknown_end(container.id.as_ref())),
             };
             let Some(ended) = ended else { continue };
+            let ended = self.with_last_words(idx, ended).await;
             let names: PodNames<'_> = (&self.id.name, &self.id.namespace, &self.id.uid);
             let delay = self.containers[idx].has_ended(ended, names);
             if delay.is_some_and(|delay| !delay.is_zero()) {
@@ -289,6 +303,18 @@ impl Worker {
                 self.tell(&name, EventType::Warning, "BackOff", message);
             }
         }
+    }
+
+    /// How a container has ended, with what it has said about it.
+    pub(super) async fn with_last_words(
+        &self,
+        idx: usize,
+        ended: ContainerStateTerminated,
+    ) -> ContainerStateTerminated {
+        let Some(spec) = self.spec(idx) else { return ended };
+        let volumes = &self.shared.ctx.volumes;
+        let words = LastWords { pod: &self.pod, id: &self.id, runtime: &*self.runtime, volumes };
+        words.added_to(ended, &spec).await
     }
 
     /// A container that keeps failing is tried anew when there is a Service that its
@@ -320,7 +346,7 @@ impl Worker {
         let waits_for_config = self.containers.iter().any(Container::waits_for_config);
         let dues = (0..self.containers.len()).filter(|idx| self.is_next(*idx));
         let dues = dues.filter_map(|idx| self.containers[idx].due_at());
-        let due = dues.chain(self.retry.at).min();
+        let due = dues.chain(self.retry.at).chain(self.deadline()).min();
         let (has_live_volumes, tokens_due) = (self.has_live_volumes(), self.tokens_due_at());
         tokio::select! {
             () = self.shared.ctx.stop.cancelled() => return Next::Stop,
@@ -375,6 +401,11 @@ impl Worker {
         tracing::warn!(pod.name = %pod, %error, "failed to {what} of pod `{pod}`");
         self.retry.failed();
     }
+}
+
+/// How long ago that was.
+fn age(start: &Time) -> Duration {
+    Timestamp::now().duration_since(start.0).try_into().unwrap_or_default()
 }
 
 /// Which runtime, and why it is not there where it is not.

@@ -38,18 +38,18 @@ async fn stopped(world: &World, id: &PodId, wanted: &[(&str, u64)]) {
 async fn pre_stop_comes_before_sigterm_and_takes_of_its_grace() {
     let world = World::new().await;
     let commands = record_commands(&world);
-    let hook = |hook: serde_json::Value| json!({"lifecycle": {"preStop": hook}});
-    let with_command = world.run_app("a", hook(json!({"exec": {"command": ["bye"]}}))).await;
-    let sleeping = world.run_app("b", hook(json!({"sleep": {"seconds": 10}}))).await;
+    let pod = |name: &str, hook: serde_json::Value| json!({"containers": [{"name": name, "command": ["x"], "lifecycle": {"preStop": hook}}]});
+    let with_command = world.run_pod("a", pod("quick", json!({"exec": {"command": ["bye"]}}))).await;
+    let sleeping = world.run_pod("b", pod("slow", json!({"sleep": {"seconds": 10}}))).await;
     world.ready("a").await;
     world.ready("b").await;
     world.delete("a", 30).await;
     world.gone("a").await;
-    assert_eq!(*commands.lock().unwrap(), ["app: bye"]);
-    stopped(&world, &with_command, &[("app", 30)]).await;
+    assert_eq!(*commands.lock().unwrap(), ["quick: bye"]);
+    stopped(&world, &with_command, &[("quick", 30)]).await;
 
     world.delete("b", 30).await;
-    world.event("Normal Killing Stopping container app").await;
+    world.event("Normal Killing Stopping container slow").await;
     assert!(!holds_soon(async || !world.fake.stops(&sleeping).is_empty()).await, "its hook sleeps");
     tokio::time::advance(seconds(10)).await;
     world.gone("b").await;

@@ -16,6 +16,9 @@ impl Worker {
 
     /// Whether every container that counts has ended for good.
     pub(super) fn is_over(&self) -> bool {
+        if self.is_past_deadline {
+            return self.containers.iter().all(|container| container.running().is_none());
+        }
         let has_ended = |idx: &usize| matches!(self.containers[*idx].state, State::Ended(_));
         let mut main = (0..self.containers.len()).filter(|idx| self.containers[*idx].role == Role::Main);
         let are_all_over = !self.containers.is_empty() && main.all(|idx| has_ended(&idx));

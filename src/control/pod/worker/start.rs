@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use spur_api::labels;
 use spur_runtime::ports::PortError;
+use spur_runtime::volumes::VolumeError;
 use spur_runtime::{
     ContainerPlan, Mount, MountSource, NetworkError, PodNetwork, PullPolicy, RuntimeKind, ServiceId,
     StdinMode, StdioPlan, reason,
@@ -50,6 +51,8 @@ enum NoPlan {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Mount(#[from] NoMount),
+    #[error("{}", with_causes(.0))]
+    LastWords(VolumeError),
 }
 
 /// What every container of the pod needs.
@@ -229,6 +232,7 @@ impl Worker {
         let mut mounts = self.own_mounts();
         if self.kind == RuntimeKind::Docker {
             mounts.extend(self.volume_mounts(spec, &variables).await?);
+            mounts.extend(self.last_words_mount(spec, &mounts).await?);
         }
         let none = PodSpec::default();
         let of_pod = self.pod.spec.as_ref().unwrap_or(&none);
@@ -259,6 +263,18 @@ impl Worker {
             is_read_only: false,
         });
         hosts.collect()
+    }
+
+    /// The file for the container's last words, unless a volume is where it would be.
+    async fn last_words_mount(&self, spec: &Spec, others: &[Mount]) -> Result<Option<Mount>, NoPlan> {
+        let path = spec.termination_message_path.as_ref().filter(|path| !path.is_empty()).map(PathBuf::from);
+        let is_free = |path: &PathBuf| others.iter().all(|mount| mount.path != *path);
+        let Some(path) = path.filter(is_free) else { return Ok(None) };
+        let (volumes, uid, name) = (self.shared.ctx.volumes.clone(), self.id.uid.clone(), spec.name.clone());
+        let made = tokio::task::spawn_blocking(move || volumes.new_last_words(&uid, &name)).await;
+        let Ok(made) = made else { return Ok(None) };
+        let source = MountSource::Path(made.map_err(NoPlan::LastWords)?);
+        Ok(Some(Mount { source, path, is_read_only: false }))
     }
 
     /// What Spur sets by itself; the pod's own variables win over all of it.
