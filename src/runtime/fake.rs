@@ -6,7 +6,7 @@
 
 mod session;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -54,6 +54,7 @@ struct World {
     session: Option<SessionScript>,
     /// Pod, container and grace of each, in order.
     stops: Vec<(PodId, String, Duration)>,
+    without_network: HashSet<PodId>,
     last_pid: u32,
 }
 
@@ -136,6 +137,12 @@ impl FakeRuntime {
         self.world().containers.get(&key).map(|f| f.plan.clone())
     }
 
+    /// The network that the pod's containers share is lost, until one of them is started again.
+    pub fn lose_network(&self, pod: &PodId) {
+        self.world().without_network.insert(pod.clone());
+        self.tell(pod, "POD", &ended(128 + 9, Some(9), SystemTime::now()));
+    }
+
     /// The stops that were asked for of this pod's containers, in order, each with its grace.
     pub fn stops(&self, pod: &PodId) -> Vec<(String, Duration)> {
         let world = self.world();
@@ -191,6 +198,7 @@ impl FakeRuntime {
             },
         };
         let attempt = before.as_ref().map_or(0, |f| f.attempt + 1);
+        world.without_network.remove(pod);
         self.tell(pod, &name, &state);
         world.containers.insert(
             key,
@@ -245,6 +253,10 @@ impl Runtime for FakeRuntime {
 
     fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
         async { Ok(PodNetwork::Shared) }.boxed()
+    }
+
+    fn has_shared_network(&self, pod: &PodId) -> bool {
+        !self.world().without_network.contains(pod)
     }
 
     fn outlives_spur(&self) -> bool {

@@ -6,6 +6,7 @@ mod crash_loop;
 mod deadline;
 mod deletion;
 mod hooks;
+mod network;
 mod order;
 mod probes;
 mod processes;

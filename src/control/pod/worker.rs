@@ -6,6 +6,7 @@
 pub(super) mod deadline;
 mod findings;
 mod images;
+mod network;
 mod order;
 mod post_start;
 mod resume;
@@ -224,6 +225,7 @@ impl Worker {
             }
             self.observe().await;
             self.heed_deadline();
+            self.heed_network();
             self.resume().await;
             self.end_sidecars();
             self.heed_new_services();

@@ -69,7 +69,7 @@ impl Worker {
         let now = Instant::now();
         let is_due = |idx: &usize| self.containers[*idx].is_due(now) && self.is_next(*idx);
         let due: Vec<usize> = (0..self.containers.len()).filter(is_due).collect();
-        if self.is_refused || due.is_empty() {
+        if self.is_refused || due.is_empty() || self.has_lost_network() {
             return;
         }
         if let Some(at) = self.settles_at(now) {

@@ -54,6 +54,7 @@ fn main() {
         docker.trial("a_pod_keeps_its_address_and_is_reached_at_its_own_ports", network::address),
         docker.trial("there_are_more_networks_than_the_engine_has_by_itself", network::many),
         docker.trial("containers_of_one_pod_share_a_network_that_outlives_each", network::several),
+        docker.trial("a_pod_whose_network_is_lost_says_so_and_gets_it_back", network::lost),
         docker.trial("services_have_addresses_that_are_kept", network::services),
         docker.trial("sb_6_who_wants_more_memory_than_it_may_is_oom_killed", security::memory),
         docker.trial("sb_10_rights_are_those_that_were_asked_for", security::rights),
