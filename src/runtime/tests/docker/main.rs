@@ -43,6 +43,7 @@ fn main() {
         docker.trial("a_start_that_was_interrupted_is_in_nobodys_way", start::interrupted),
         docker.trial("who_hears_sigterm_ends_by_itself_and_who_does_not_is_killed", end::stop),
         docker.trial("what_others_do_to_a_container_is_told", end::killed_by_others),
+        docker.trial("whoever_it_runs_as_a_container_can_say_why_it_ends", end::last_words),
         docker.trial("nothing_is_left_of_a_pod_that_is_removed", end::remove),
         docker.trial("output_comes_whole_from_its_end_and_as_it_is_written", logs::output),
         docker.trial("the_start_before_the_last_keeps_its_output", logs::previous),
