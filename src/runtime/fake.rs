@@ -6,7 +6,7 @@
 
 mod session;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -52,6 +52,9 @@ struct World {
     start_failures: HashMap<String, VecDeque<StartError>>,
     exec: Option<ExecScript>,
     session: Option<SessionScript>,
+    /// Pod, container and grace of each, in order.
+    stops: Vec<(PodId, String, Duration)>,
+    without_network: HashSet<PodId>,
     last_pid: u32,
 }
 
@@ -134,6 +137,19 @@ impl FakeRuntime {
         self.world().containers.get(&key).map(|f| f.plan.clone())
     }
 
+    /// The network that the pod's containers share is lost, until one of them is started again.
+    pub fn lose_network(&self, pod: &PodId) {
+        self.world().without_network.insert(pod.clone());
+        self.tell(pod, "POD", &ended(128 + 9, Some(9), SystemTime::now()));
+    }
+
+    /// The stops that were asked for of this pod's containers, in order, each with its grace.
+    pub fn stops(&self, pod: &PodId) -> Vec<(String, Duration)> {
+        let world = self.world();
+        let of_pod = world.stops.iter().filter(|(of, ..)| of == pod);
+        of_pod.map(|(_, container, grace)| (container.clone(), *grace)).collect()
+    }
+
     fn end(&self, pod: &PodId, container: &str, exit_code: i32, signal: Option<i32>) {
         let mut world = self.world();
         let key = (pod.clone(), container.to_owned());
@@ -182,6 +198,7 @@ impl FakeRuntime {
             },
         };
         let attempt = before.as_ref().map_or(0, |f| f.attempt + 1);
+        world.without_network.remove(pod);
         self.tell(pod, &name, &state);
         world.containers.insert(
             key,
@@ -238,6 +255,10 @@ impl Runtime for FakeRuntime {
         async { Ok(PodNetwork::Shared) }.boxed()
     }
 
+    fn has_shared_network(&self, pod: &PodId) -> bool {
+        !self.world().without_network.contains(pod)
+    }
+
     fn outlives_spur(&self) -> bool {
         false
     }
@@ -262,10 +283,11 @@ impl Runtime for FakeRuntime {
         &'a self,
         pod: &'a PodId,
         container: &'a str,
-        _grace: Duration,
+        grace: Duration,
     ) -> BoxFuture<'a, Result<ContainerState, StopError>> {
         async move {
             let mut world = self.world();
+            world.stops.push((pod.clone(), container.to_owned(), grace));
             let key = (pod.clone(), container.to_owned());
             let fake = world
                 .containers

@@ -28,6 +28,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// Where the pod is, or will be when a container of it is started; the same until it is removed.
     fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>>;
 
+    /// Whether the network that the pod's containers have together is there. Where it is lost they run
+    /// on without one, and have to be ended and started again. Asked of pods of several containers
+    /// only, after one was started.
+    fn has_shared_network(&self, pod: &PodId) -> bool;
+
     /// Whether containers go on as they are, and are reached as before, while Spur is gone.
     fn outlives_spur(&self) -> bool;
 

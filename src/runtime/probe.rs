@@ -28,7 +28,7 @@ mod postgres;
 mod redis;
 
 pub use self::grpc::{GrpcHealth, grpc_health};
-pub use self::http::{HttpGet, Scheme, http_get};
+pub use self::http::{HttpGet, Scheme, http_get, http_send};
 pub use self::protocol::{Protocol, speaks};
 pub use self::tcp::tcp_connect;
 

@@ -22,6 +22,7 @@
 mod delete;
 mod folder;
 pub mod host_path;
+mod last_words;
 mod payload;
 mod store;
 pub mod sub_path;

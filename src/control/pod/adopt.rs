@@ -4,13 +4,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::{
-    Container as Spec, ContainerStateTerminated, ContainerStatus, Pod, PodSpec,
-};
+use k8s_openapi::api::core::v1::{Container as Spec, ContainerStateTerminated, ContainerStatus, PodSpec};
 use spur_runtime::{ContainerState, PodId, Runtime};
 
 use super::container::{self, Container, PodNames, Role, State};
 use super::exit::RestartPolicy;
+use super::termination_message::LastWords;
 
 /// How long a process is given that runs without a worker: its listeners are gone, so it
 /// has to be started anew. As long as the kubelet's shortest grace.
@@ -19,11 +18,8 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(2);
 /// The containers of a pod: its init containers, then the others, each in the order of its spec.
 ///
 /// What goes on without Spur is taken over as it runs; its probes are the worker's.
-pub(super) async fn containers(
-    (pod, id): (&Pod, &PodId),
-    runtime: &dyn Runtime,
-    policy: RestartPolicy,
-) -> Vec<Container> {
+pub(super) async fn containers(words: &LastWords<'_>, policy: RestartPolicy) -> Vec<Container> {
+    let LastWords { pod, id, runtime, volumes: _ } = *words;
     let names = (&*id.name, &*id.namespace, &*id.uid);
     let status = pod.status.as_ref();
     let known = status.iter().flat_map(|status| {
@@ -43,7 +39,13 @@ pub(super) async fn containers(
                     runtime.id(id, &spec.name).map(|known| format!("{}://{known}", runtime.name()));
                 running(fresh, status, (known_as, started_at))
             }
-            _ => adopted(fresh, status, end(id, &spec.name, runtime).await, names),
+            _ => {
+                let end = match end(id, &spec.name, runtime).await {
+                    Some(end) => Some(words.added_to(end, spec).await),
+                    None => None,
+                };
+                adopted(fresh, status, end, names)
+            }
         });
     }
     containers

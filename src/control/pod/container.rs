@@ -86,10 +86,21 @@ pub(super) struct Running {
     pub(super) plans: Vec<Plan>,
     pub(super) has_started_up: bool,
     pub(super) answers_ready: bool,
-    /// Whether it is being stopped because a probe has failed.
+    /// Whether it is being stopped.
     pub(super) is_killed: bool,
-    /// Its probes; they end with it.
-    pub(super) probes: JoinSet<()>,
+    pub(super) post_start: PostStart,
+    /// Its hook and its probes; they end with it.
+    pub(super) tasks: JoinSet<()>,
+}
+
+/// How far a run's `postStart` hook is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PostStart {
+    UnderWay,
+    /// It has failed, for this reason.
+    Failed(String),
+    /// Or there is none.
+    Done,
 }
 
 /// Which pod, as back-off messages name it: name, namespace, uid.
@@ -131,12 +142,18 @@ impl Container {
         }
     }
 
-    /// Whether those after it may start: for init containers, whether it has succeeded; for a sidecar,
+    /// Whether those after it must not start yet.
+    pub(super) fn holds_back_others(&self) -> bool {
+        let has_begun = self.running().is_none_or(|running| running.post_start != PostStart::UnderWay);
+        !has_begun || !self.has_done_its_part()
+    }
+
+    /// Whether the pod counts it as done with initialization: for init containers, whether it has succeeded; for a sidecar,
     /// whether it has started up once.
     pub(super) fn has_done_its_part(&self) -> bool {
         match (self.role, &self.state) {
             (Role::Init, State::Ended(ended)) => ended.exit_code == 0,
-            (Role::Sidecar, State::Running(running)) => running.has_started_up,
+            (Role::Sidecar, State::Running(running)) => running.has_started_up && running.has_begun(),
             // One that was up holds nobody back while it is started again.
             (Role::Sidecar, State::Waiting { .. }) => self.has_run && self.last.is_some(),
             (Role::Sidecar, State::Ended(_)) | (Role::Main, _) => true,
@@ -199,6 +216,17 @@ impl Container {
         }
     }
 
+    /// From now on its end is its last, and it is not started where it waits.
+    pub(super) fn starts_no_more(&mut self) {
+        self.policy = RestartPolicy::Never;
+        if let State::Waiting { due, .. } = &mut self.state {
+            *due = Due::Never;
+            if let Some(last) = self.last.clone() {
+                self.state = State::Ended(last);
+            }
+        }
+    }
+
     pub(super) fn wait(&mut self, reason: &str, message: String, due: Due) {
         self.state = State::Waiting { reason: reason.to_owned(), message, due };
     }
@@ -231,7 +259,8 @@ impl Container {
             has_started_up: !has_startup,
             answers_ready: !has_readiness,
             is_killed: false,
-            probes: JoinSet::new(),
+            post_start: PostStart::Done,
+            tasks: JoinSet::new(),
         });
     }
 
@@ -316,7 +345,12 @@ impl State {
 impl Running {
     /// Whether requests may come: started up, and the readiness probe says so where there is one.
     pub(super) fn is_ready(&self) -> bool {
-        self.has_started_up && self.answers_ready && !self.is_killed
+        self.has_begun() && self.has_started_up && self.answers_ready && !self.is_killed
+    }
+
+    /// Whether its hook has done what it was to do.
+    pub(super) fn has_begun(&self) -> bool {
+        self.post_start == PostStart::Done
     }
 }
 

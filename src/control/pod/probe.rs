@@ -21,7 +21,7 @@ use self::plan::Check;
 use self::schedule::{Schedule, Try};
 use self::verdict::Verdict;
 
-pub(super) use plan::Plan;
+pub(super) use plan::{Plan, http_target};
 
 /// Which question a probe answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,11 +7,17 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use spur_runtime::PodNetwork;
+use spur_runtime::reason::CONTAINER_CREATING;
 
-use super::container::{self, Container, Role, State};
+use super::container::{self, Container, PostStart, Role, State};
 use super::exit::RestartPolicy;
 use super::phase::{Initialization, Phase};
+use super::worker::deadline;
 use super::{LOOPBACK, conditions, support};
+
+/// The reason of a container that is ended because its `postStart` has failed
+/// (`ErrPostStartHook` of the kubelet).
+const POST_START_FAILED: &str = "PostStartHookError";
 
 /// What the status is made from.
 pub(super) struct Facts<'a> {
@@ -24,6 +30,8 @@ pub(super) struct Facts<'a> {
     pub(super) start_time: &'a Time,
     /// Whether the pod is being deleted.
     pub(super) is_ending: bool,
+    /// Whether its `activeDeadlineSeconds` are over, for which it is ended.
+    pub(super) is_past_deadline: bool,
     /// The conditions as they were last written, for the times of their changes.
     pub(super) before: &'a [PodCondition],
     pub(super) now: &'a Time,
@@ -55,7 +63,10 @@ pub(super) fn status(facts: &Facts<'_>) -> PodStatus {
         Some(PodNetwork::Shared) => (Some(LOOPBACK.to_owned()), LOOPBACK.to_owned()),
         Some(PodNetwork::Own { address, host }) => (Some(address.to_string()), host.to_string()),
     };
+    let failed_by_deadline = phase == Phase::Failed && facts.is_past_deadline;
     PodStatus {
+        reason: failed_by_deadline.then(|| deadline::REASON.to_owned()),
+        message: failed_by_deadline.then(|| deadline::MESSAGE.to_owned()),
         phase: Some(phase.as_str().to_owned()),
         observed_generation: facts.pod.metadata.generation,
         conditions: Some(conditions::conditions(&seen, facts.before, facts.now)),
@@ -74,6 +85,9 @@ pub(super) fn status(facts: &Facts<'_>) -> PodStatus {
 /// A deleted pod is over with its last container, whatever its policy says; what a process
 /// returned after we have stopped it is no failure.
 fn phase(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
+    if facts.is_past_deadline {
+        return past_deadline(facts, statuses);
+    }
     let ended = |container: &Container| match &container.state {
         State::Ended(ended) => Some(ended.exit_code == 0 || container.was_stopped),
         State::Waiting { .. } | State::Running(_) => None,
@@ -85,6 +99,18 @@ fn phase(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
             if ends.into_iter().all(|is_success| is_success) { Phase::Succeeded } else { Phase::Failed }
         }
         Some(_) | None => Phase::of(initialization(facts.containers), statuses, facts.policy),
+    }
+}
+
+/// Such a pod has failed, but nothing is over while something of it runs
+/// (`pkg/kubelet/status/status_manager.go`, `mergePodStatus`).
+fn past_deadline(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
+    if !facts.containers.iter().any(|container| container.running().is_some()) {
+        return Phase::Failed;
+    }
+    match Phase::of(initialization(facts.containers), statuses, facts.policy) {
+        Phase::Pending => Phase::Pending,
+        Phase::Running | Phase::Succeeded | Phase::Failed => Phase::Running,
     }
 }
 
@@ -107,7 +133,7 @@ fn initialization(containers: &[Container]) -> Initialization {
 fn reason<'a>(container: &Container, reason: &'a str, facts: &Facts<'_>) -> &'a str {
     let before = facts.containers.iter().take_while(|other| other.name != container.name);
     let waits_for_others = before.filter(|other| other.role != Role::Main).any(|c| !c.has_done_its_part());
-    let is_untold = reason == spur_runtime::reason::CONTAINER_CREATING;
+    let is_untold = reason == CONTAINER_CREATING;
     if waits_for_others && is_untold { "PodInitializing" } else { reason }
 }
 
@@ -119,6 +145,14 @@ fn container_status(container: &Container, image: Option<&str>, facts: &Facts<'_
                 reason: Some(reason(container, why, facts).to_owned()),
                 message: Some(message.clone()).filter(|message| !message.is_empty()),
             };
+            (ContainerState { waiting: Some(waiting), ..ContainerState::default() }, false, false)
+        }
+        State::Running(running) if !running.has_begun() => {
+            let (why, message) = match &running.post_start {
+                PostStart::UnderWay | PostStart::Done => (CONTAINER_CREATING, None),
+                PostStart::Failed(why) => (POST_START_FAILED, Some(why.clone())),
+            };
+            let waiting = ContainerStateWaiting { reason: Some(why.to_owned()), message };
             (ContainerState { waiting: Some(waiting), ..ContainerState::default() }, false, false)
         }
         State::Running(running) => {

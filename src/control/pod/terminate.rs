@@ -1,5 +1,5 @@
 //! The end of a deleted pod: out of the endpoints, out of the routing table,
-//! SIGTERM, SIGKILL, final status, and only then away from the API.
+//! `preStop`, SIGTERM, SIGKILL (`ending.rs`), final status, and only then away from the API.
 //!
 //! Source of the order: `pkg/kubelet/pod_workers.go`, `SyncTerminatingPod` and
 //! `SyncTerminatedPod`. Waiting for the routing table is ours: in a cluster the two
@@ -13,10 +13,12 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::Pod;
 use spur_runtime::StopError;
+use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 
 use super::container::{self, State};
 use super::dispatch::Seen;
+use super::ending::{Ending, Limit};
 use super::report;
 use super::worker::{Retry, Worker};
 use crate::events::EventType;
@@ -47,9 +49,11 @@ impl Worker {
         self.is_ending = true;
         for container in &mut self.containers {
             if let Some(running) = container.running_mut() {
-                running.probes.abort_all();
+                running.tasks.abort_all();
             }
         }
+        // What was under way is done anew, within the grace of now.
+        self.stops.abort_all();
         // Not ready before anything is stopped: the endpoints leave first.
         self.report().await;
         self.until_unrouted().await;
@@ -58,7 +62,7 @@ impl Worker {
             Stopped::Vanished => return self.clean_up().await,
             Stopped::All => {}
         }
-        self.end_all();
+        self.end_all().await;
         self.report().await;
         self.listeners = None;
         self.clean_up().await;
@@ -95,16 +99,18 @@ impl Worker {
         }
     }
 
-    /// SIGTERM to every running container, and SIGKILL when the grace is over. A second
-    /// delete with less grace shortens it.
+    /// Ends every running container in its order, within the grace. A second delete with less
+    /// grace shortens it.
     async fn stop_all(&mut self) -> Stopped {
-        let running: Vec<String> =
-            self.containers.iter().filter(|c| c.running().is_some()).map(|c| c.name.clone()).collect();
-        for name in &running {
+        let endings = self.endings();
+        for (_, Ending { name, .. }) in &endings {
             self.tell(name, EventType::Normal, "Killing", format!("Stopping container {name}"));
         }
         let mut grace = grace(&self.pod);
-        let mut stops: FuturesUnordered<Stop> = running.iter().map(|name| self.stop(name, grace)).collect();
+        // this worker -- when the grace is over --> each container's end
+        let (limit_tx, limit_rx) = watch::channel(Limit::after(grace));
+        let ends = endings.into_iter().map(|(_, ending)| -> Stop { Box::pin(ending.end(limit_rx.clone())) });
+        let mut stops: FuturesUnordered<Stop> = ends.collect();
         let mut retry = Retry::default();
         loop {
             tokio::select! {
@@ -134,10 +140,7 @@ impl Worker {
                     let now = self::grace(&self.pod);
                     if now < grace {
                         grace = now;
-                        // Of two stops the earlier end counts.
-                        for name in &running {
-                            stops.push(self.stop(name, grace));
-                        }
+                        limit_tx.send_replace(Limit::after(grace));
                     }
                 }
             }
@@ -150,17 +153,24 @@ impl Worker {
     }
 
     /// Every container is at its end: how it ended, or that it was never started.
-    fn end_all(&mut self) {
-        for container in &mut self.containers {
-            container.was_stopped = container.running().is_some();
+    async fn end_all(&mut self) {
+        for idx in 0..self.containers.len() {
+            let container = &self.containers[idx];
+            let was_stopped = container.running().is_some();
             let ended = match &container.state {
-                State::Ended(_) => continue,
+                State::Ended(_) => None,
                 State::Running(_) => {
                     let state = self.runtime.state(&self.id, &container.name);
-                    state.and_then(|state| container::terminated(&state, container.id.as_ref()))
+                    let ended = state.and_then(|state| container::terminated(&state, container.id.as_ref()));
+                    match ended {
+                        Some(ended) => Some(self.with_last_words(idx, ended).await),
+                        None => None,
+                    }
                 }
                 State::Waiting { .. } => container.last.clone(),
             };
+            let container = &mut self.containers[idx];
+            container.was_stopped = was_stopped;
             if let Some(ended) = ended {
                 container.state = State::Ended(ended);
             }

@@ -3,7 +3,10 @@
 
 mod config;
 mod crash_loop;
+mod deadline;
 mod deletion;
+mod hooks;
+mod network;
 mod order;
 mod probes;
 mod processes;

@@ -3,11 +3,15 @@
 //! Starting is in `worker/start.rs`, probes in `findings.rs`, writing in
 //! `written.rs`, and the end of a deleted pod in `terminate.rs`.
 
+pub(super) mod deadline;
 mod findings;
 mod images;
+mod network;
 mod order;
+mod post_start;
 mod resume;
 mod start;
+mod stop;
 mod volumes;
 mod written;
 
@@ -15,7 +19,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::{Namespace, Pod, PodStatus};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Namespace, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use spur_runtime::{PodId, PodNetwork, Runtime, RuntimeKind, reason};
@@ -32,6 +37,7 @@ use super::pod_security::{self, Level};
 use super::ports::PodPorts;
 use super::probe::Finding;
 use super::service_names::Names;
+use super::termination_message::LastWords;
 use super::{adopt, choice, support};
 use crate::events::EventType;
 use crate::service_network::Ways;
@@ -66,6 +72,7 @@ pub(super) struct Worker {
     was_over: bool,
     is_refused: bool,
     pub(super) is_ending: bool,
+    is_past_deadline: bool,
     pub(super) ports: Option<PodPorts>,
     pub(super) listeners: Option<PodListeners>,
     /// How it reaches Services from an address of its own.
@@ -82,13 +89,18 @@ pub(super) struct Worker {
     /// Fetches of this pod's images -- what comes of them --> this worker
     images_tx: mpsc::Sender<images::Told>,
     images_rx: mpsc::Receiver<images::Told>,
+    /// `postStart` hooks -- what became of them --> this worker
+    hooks_tx: mpsc::Sender<post_start::Done>,
+    hooks_rx: mpsc::Receiver<post_start::Done>,
     /// They end with the worker.
     fetches: JoinSet<()>,
-    /// Stops of containers that a probe has failed; each ends with its grace.
-    stops: JoinSet<()>,
+    /// Stops of containers while the pod stays; each ends with its grace.
+    pub(super) stops: JoinSet<()>,
     config_rx: watch::Receiver<u64>,
     names_rx: watch::Receiver<Names>,
     first_seen: Instant,
+    /// How long it had been active by then.
+    age_when_seen: Duration,
     /// The Services there were when containers were last started.
     known_services: BTreeSet<String>,
     /// The status as it was last written or read.
@@ -134,11 +146,16 @@ impl Worker {
         let runtime = runtimes.get(kind).unwrap_or_else(|_| other()).clone();
         let containers = match was_over {
             true => Vec::new(),
-            false => adopt::containers((&pod, &id), &*runtime, policy).await,
+            false => {
+                let volumes = &shared.ctx.volumes;
+                let words = LastWords { pod: &pod, id: &id, runtime: &*runtime, volumes };
+                adopt::containers(&words, policy).await
+            }
         };
         let now = container::time(SystemTime::now());
         let (findings_tx, findings_rx) = mpsc::channel(FINDINGS_MAX);
         let (images_tx, images_rx) = mpsc::channel(FINDINGS_MAX);
+        let (hooks_tx, hooks_rx) = mpsc::channel(FINDINGS_MAX);
         Self {
             policy,
             kind,
@@ -149,6 +166,7 @@ impl Worker {
             was_over,
             is_refused: false,
             is_ending: false,
+            is_past_deadline: false,
             ports: None,
             listeners: None,
             ways: None,
@@ -160,11 +178,14 @@ impl Worker {
             findings_rx,
             images_tx,
             images_rx,
+            hooks_tx,
+            hooks_rx,
             fetches: JoinSet::new(),
             stops: JoinSet::new(),
             config_rx: shared.config_tx.subscribe(),
             names_rx: shared.names_tx.subscribe(),
             first_seen: Instant::now(),
+            age_when_seen: written.start_time.as_ref().map(age).unwrap_or_default(),
             known_services: BTreeSet::new(),
             start_time: written.start_time.clone().unwrap_or(now),
             written,
@@ -202,7 +223,9 @@ impl Worker {
             if is_stale {
                 self.update_volumes().await;
             }
-            self.observe();
+            self.observe().await;
+            self.heed_deadline();
+            self.heed_network();
             self.resume().await;
             self.end_sidecars();
             self.heed_new_services();
@@ -258,7 +281,7 @@ impl Worker {
     }
 
     /// What has become of the containers that ran.
-    fn observe(&mut self) {
+    async fn observe(&mut self) {
         for idx in 0..self.containers.len() {
             let container = &self.containers[idx];
             if container.running().is_none() {
@@ -271,6 +294,7 @@ impl Worker {
                 None => Some(container::unknown_end(container.id.as_ref())),
             };
             let Some(ended) = ended else { continue };
+            let ended = self.with_last_words(idx, ended).await;
             let names: PodNames<'_> = (&self.id.name, &self.id.namespace, &self.id.uid);
             let delay = self.containers[idx].has_ended(ended, names);
             if delay.is_some_and(|delay| !delay.is_zero()) {
@@ -281,6 +305,18 @@ impl Worker {
                 self.tell(&name, EventType::Warning, "BackOff", message);
             }
         }
+    }
+
+    /// How a container has ended, with what it has said about it.
+    pub(super) async fn with_last_words(
+        &self,
+        idx: usize,
+        ended: ContainerStateTerminated,
+    ) -> ContainerStateTerminated {
+        let Some(spec) = self.spec(idx) else { return ended };
+        let volumes = &self.shared.ctx.volumes;
+        let words = LastWords { pod: &self.pod, id: &self.id, runtime: &*self.runtime, volumes };
+        words.added_to(ended, &spec).await
     }
 
     /// A container that keeps failing is tried anew when there is a Service that its
@@ -312,7 +348,7 @@ impl Worker {
         let waits_for_config = self.containers.iter().any(Container::waits_for_config);
         let dues = (0..self.containers.len()).filter(|idx| self.is_next(*idx));
         let dues = dues.filter_map(|idx| self.containers[idx].due_at());
-        let due = dues.chain(self.retry.at).min();
+        let due = dues.chain(self.retry.at).chain(self.deadline()).min();
         let (has_live_volumes, tokens_due) = (self.has_live_volumes(), self.tokens_due_at());
         tokio::select! {
             () = self.shared.ctx.stop.cancelled() => return Next::Stop,
@@ -324,6 +360,7 @@ impl Worker {
             () = self.wake.notified() => {}
             Some(finding) = self.findings_rx.recv() => self.found(finding),
             Some(told) = self.images_rx.recv() => self.image_told(told),
+            Some(done) = self.hooks_rx.recv() => self.post_start_done(done),
             Some(_) = self.fetches.join_next() => {}
             _ = self.config_rx.changed(), if waits_for_config || has_live_volumes => {
                 self.containers.iter_mut().for_each(Container::config_has_changed);
@@ -366,6 +403,11 @@ impl Worker {
         tracing::warn!(pod.name = %pod, %error, "failed to {what} of pod `{pod}`");
         self.retry.failed();
     }
+}
+
+/// How long ago that was.
+fn age(start: &Time) -> Duration {
+    Timestamp::now().duration_since(start.0).try_into().unwrap_or_default()
 }
 
 /// Which runtime, and why it is not there where it is not.

@@ -1,5 +1,6 @@
 //! The container that has the network of a pod of several, which all others join: what others call
-//! the pause container. It does nothing, and lives until the pod is removed.
+//! the pause container. It does nothing, and lives until the pod is removed. Where somebody ends it the
+//! others have no network any more: its end is told like theirs, and what follows is the caller's.
 
 use std::path::Path;
 

@@ -190,6 +190,11 @@ impl Runtime for DockerRuntime {
         .boxed()
     }
 
+    fn has_shared_network(&self, pod: &PodId) -> bool {
+        // One that somebody has removed is not known any more.
+        self.shared.ours.world.find(pod, POD).is_some_and(|known| !known.state().is_terminated())
+    }
+
     fn outlives_spur(&self) -> bool {
         true
     }

@@ -66,6 +66,16 @@ pub async fn http_get(get: &HttpGet, timeout: Duration) -> ProbeResult {
     }
 }
 
+/// Asks as long as it takes; whatever is answered will do. So lifecycle hooks ask
+/// (`pkg/kubelet/lifecycle/handlers.go`, `runHTTPHandler`).
+///
+/// # Errors
+/// Nothing was answered, in the words of Go's client.
+pub async fn http_send(get: &HttpGet) -> Result<StatusCode, String> {
+    let answer = follow(get, url_of(get)).await;
+    answer.map(|answer| answer.status).map_err(|e| format!("Get \"{}\": {}", e.url, e.words))
+}
+
 struct Answer {
     status: StatusCode,
     body: Bytes,

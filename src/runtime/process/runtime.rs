@@ -222,6 +222,11 @@ impl Runtime for ProcessRuntime {
         async { Ok(PodNetwork::Shared) }.boxed()
     }
 
+    /// The machine's own.
+    fn has_shared_network(&self, _pod: &PodId) -> bool {
+        true
+    }
+
     fn outlives_spur(&self) -> bool {
         false
     }

@@ -4,7 +4,7 @@
 //! in an open directory cannot (`openat(2)`, `O_NOFOLLOW`). The path is kept for messages only.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -138,6 +138,21 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
             Err(error) => Err(self.failed("read", name, error)),
         }
+    }
+
+    /// The last bytes of a file, `max_bytes` at most.
+    pub(super) fn read_end(&self, name: &OsStr, max_bytes: u64) -> Result<Vec<u8>, VolumeError> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = std::fs::File::from(fs::openat(&self.fd, name, flags, Mode::empty())?);
+            let len = file.metadata()?.len();
+            file.seek(SeekFrom::Start(len.saturating_sub(max_bytes)))?;
+            let mut bytes = Vec::new();
+            // What is written meanwhile does not count.
+            file.take(max_bytes).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|error| self.failed("read", name, error))
     }
 
     /// Writes a file that must not be there.

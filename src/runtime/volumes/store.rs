@@ -17,7 +17,7 @@ const SETGID: u32 = 0o2000;
 /// The volumes of all pods.
 #[derive(Debug)]
 pub struct Volumes {
-    disk: Folder,
+    pub(super) disk: Folder,
     /// Only where it is kept in memory.
     memory: Option<Folder>,
 }
@@ -182,7 +182,7 @@ impl VolumeId {
 
 /// Uids and names of volumes are of letters, digits and `-`; what a static uid may hold is refused
 /// where it could lead elsewhere.
-fn safe_name(name: &str) -> Result<&str, VolumeError> {
+pub(super) fn safe_name(name: &str) -> Result<&str, VolumeError> {
     let is_safe = !name.is_empty() && name.len() <= 255 && !name.starts_with("..") && name != ".";
     match is_safe && !name.contains(['/', '\0']) {
         true => Ok(name),

@@ -324,3 +324,22 @@ fn deletions_that_were_cut_short_are_finished() {
     Volumes::open(&dir.path().join("volumes"), None).unwrap();
     assert_eq!(names(root), ["uid-1".to_owned()].into());
 }
+
+// === last words ===
+
+#[test]
+fn of_what_a_container_says_the_end_is_kept_and_a_start_begins_anew() {
+    let (_dir, volumes) = volumes();
+    let read = |max_bytes| volumes.last_words("uid-1", "app", max_bytes).unwrap();
+    assert_eq!(read(9), None);
+    let path = volumes.new_last_words("uid-1", "app").unwrap();
+    assert_eq!((mode(&path), read(9)), (0o666, Some(Vec::new())));
+    fs::write(&path, "no disk").unwrap();
+    assert_eq!((read(9), read(4)), (Some(b"no disk".to_vec()), Some(b"disk".to_vec())));
+    assert_eq!(volumes.last_words("uid-1", "other", 9).unwrap(), None);
+    assert_eq!(volumes.new_last_words("uid-1", "app").unwrap(), path);
+    assert_eq!(read(9), Some(Vec::new()));
+    volumes.remove_pod("uid-1").unwrap();
+    assert_eq!((path.exists(), read(9)), (false, None));
+    assert!(volumes.new_last_words("uid-1", "../app").is_err());
+}

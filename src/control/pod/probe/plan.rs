@@ -160,10 +160,7 @@ impl Plan {
 impl Check {
     fn new(probe: &Probe, container: &Container, ports: &PodPorts) -> Result<Self, String> {
         if let Some(get) = &probe.http_get {
-            let (host, port) = address(get.host.as_deref(), &get.port, container, ports)?;
-            let path = get.path.clone().unwrap_or_else(|| "/".to_owned());
-            let scheme = scheme(get)?;
-            return Ok(Self::Http(HttpGet { host, port, scheme, path, headers: headers(get)? }));
+            return Ok(Self::Http(http_target(get, container, ports)?));
         }
         if let Some(grpc) = &probe.grpc {
             let (host, port) = address(None, &IntOrString::Int(grpc.port), container, ports)?;
@@ -182,6 +179,17 @@ impl Check {
         }
         Err("missing probe handler".to_owned())
     }
+}
+
+/// What an `httpGet` asks, of probes and of hooks.
+pub(in crate::pod) fn http_target(
+    get: &HTTPGetAction,
+    container: &Container,
+    ports: &PodPorts,
+) -> Result<HttpGet, String> {
+    let (host, port) = address(get.host.as_deref(), &get.port, container, ports)?;
+    let path = get.path.clone().unwrap_or_else(|| "/".to_owned());
+    Ok(HttpGet { host, port, scheme: scheme(get)?, path, headers: headers(get)? })
 }
 
 /// Host and port to connect to. On this machine a port that the container declares is the

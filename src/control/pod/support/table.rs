@@ -41,12 +41,7 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
     of_pod("hostPID", |spec| spec.host_pid == Some(true), TAKE_AWAY, TAKE_AWAY),
     of_pod("hostIPC", |spec| spec.host_ipc == Some(true), TAKE_AWAY, TAKE_AWAY),
     of_pod("runtimeClassName", |spec| spec.runtime_class_name.is_some(), TAKE_AWAY, TAKE_AWAY),
-    of_pod(
-        "activeDeadlineSeconds",
-        |spec| spec.active_deadline_seconds.is_some(),
-        Refused("end the program by itself, as with `timeout`"),
-        Refused("end the program by itself, as with `timeout`"),
-    ),
+    of_pod("activeDeadlineSeconds", |spec| spec.active_deadline_seconds.is_some(), Works, Works),
     of_pod("resourceClaims", |spec| some(spec.resource_claims.as_ref()), TAKE_AWAY, TAKE_AWAY),
     of_pod("hostAliases", |spec| some(spec.host_aliases.as_ref()), LeftOut, Works),
     of_pod("dnsConfig", |spec| spec.dns_config.is_some(), LeftOut, LeftOut),
@@ -104,14 +99,14 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
     of_container(
         "lifecycle.postStart",
         |container| hook(container, |hooks| hooks.post_start.as_ref()),
-        Refused("do its work in `command`"),
-        Refused("do its work in `command`"),
+        Works,
+        Works,
     ),
     of_container(
         "lifecycle.preStop",
         |container| hook(container, |hooks| hooks.pre_stop.as_ref()),
-        LeftOut,
-        LeftOut,
+        Works,
+        Works,
     ),
     of_container(
         "lifecycle.stopSignal",
@@ -139,14 +134,15 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
         |container| {
             container.termination_message_path.as_deref().is_some_and(|path| path != "/dev/termination-log")
         },
+        // A process sees the machine's own paths.
         LeftOut,
-        LeftOut,
+        Works,
     ),
     of_container(
         "terminationMessagePolicy",
         |container| container.termination_message_policy.as_deref().is_some_and(|policy| policy != "File"),
-        LeftOut,
-        LeftOut,
+        Works,
+        Works,
     ),
     of_container(
         "startupProbe, livenessProbe, readinessProbe",

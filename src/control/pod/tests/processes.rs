@@ -9,7 +9,7 @@ use serde_json::json;
 use spur_runtime::process::ProcessConfig;
 use spur_runtime::{LogOptions, PodId, ProcessRuntime, Runtime};
 
-use super::world::{World, holds, status};
+use super::world::{self, World, holds, status};
 
 async fn log(runtime: &ProcessRuntime, id: &PodId) -> String {
     let Ok(stream) = runtime.logs(id, "app", LogOptions::default()).await else { return String::new() };
@@ -52,5 +52,33 @@ async fn a_real_process_gets_its_environment_is_restarted_and_ends_with_its_pod(
     world.delete("web", 20).await;
     world.gone("web").await;
     assert!(runtime.list().is_empty());
+    runtime.shutdown(Duration::from_secs(5)).await.unwrap();
+}
+
+#[tokio::test]
+async fn hooks_run_in_real_processes_and_what_they_print_last_is_why_they_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = ProcessConfig { dir: dir.path().join("runtime"), base_env: BTreeMap::new() };
+    let (runtime, _) = ProcessRuntime::open(config).await.unwrap();
+    let runtime = Arc::new(runtime);
+    let world = World::with(runtime.clone()).await;
+    // What it starts gets SIGTERM, too, of which the shell would say something.
+    let script = "exec 2>/dev/null; trap 'cat begun ended; exit 7' TERM; while :; do sleep 0.05; done";
+    let hook = |text: &str| json!({"exec": {"command": ["sh", "-c", text]}});
+    let container = json!({
+        "command": ["sh", "-c", script], "workingDir": world.tmp.path(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "lifecycle": {"postStart": hook("echo $SHOP > begun"), "preStop": hook("echo bye > ended")},
+        "env": [{"name": "SHOP", "value": "shop"}],
+    });
+    let spec = json!({"restartPolicy": "Never", "containers": [world::app(container)]});
+    world.run_pod("web", spec).await;
+    world.ready("web").await;
+    world.patch("web", json!({"spec": {"activeDeadlineSeconds": 1}})).await;
+    let is_so = |pod: &k8s_openapi::api::core::v1::Pod| world::phase(pod) == "Failed";
+    let pod = world.pod_until("web", "to be past its deadline", is_so).await;
+    let ended = status(&pod).unwrap().state.clone().unwrap().terminated.unwrap();
+    assert_eq!((ended.exit_code, ended.message.as_deref()), (7, Some("shop\nbye\n")));
+    assert_eq!(pod.status.unwrap().reason.as_deref(), Some("DeadlineExceeded"));
     runtime.shutdown(Duration::from_secs(5)).await.unwrap();
 }

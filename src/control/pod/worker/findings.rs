@@ -1,7 +1,5 @@
 //! What the probes find, and what follows: events, readiness, a restart.
 
-use std::time::Duration;
-
 use super::super::probe::{self, Finding, Kind, Outcome, Target};
 use super::Worker;
 use crate::events::EventType;
@@ -44,7 +42,7 @@ impl Worker {
             started_at: running.since,
         };
         for plan in running.plans.iter().filter(|plan| kinds.contains(&plan.kind)) {
-            running.probes.spawn(probe::run(plan.clone(), target.clone(), self.findings_tx.clone()));
+            running.tasks.spawn(probe::run(plan.clone(), target.clone(), self.findings_tx.clone()));
         }
     }
 
@@ -53,27 +51,10 @@ impl Worker {
         let of_pod = self.grace();
         let name = self.containers[idx].name.clone();
         let Some(running) = self.containers[idx].running_mut() else { return };
-        running.is_killed = true;
-        running.probes.abort_all();
         let grace = running.plans.iter().find(|plan| plan.kind == kind).and_then(|plan| plan.grace);
-        self.stop_by_itself(name.clone(), grace.unwrap_or(of_pod));
+        self.stop_by_themselves(&[idx], grace.unwrap_or(of_pod));
         let word = kind.word().to_lowercase();
         let message = format!("Container {name} failed {word} probe, will be restarted");
         self.tell(&name, EventType::Normal, "Killing", message);
-    }
-    /// What the pod's containers are given to end, where nobody says otherwise.
-    pub(super) fn grace(&self) -> Duration {
-        let of_pod = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-        Duration::from_secs(of_pod.and_then(|n| u64::try_from(n).ok()).unwrap_or(30))
-    }
-
-    /// Stops a container while the worker goes on; its end is seen as any other.
-    pub(super) fn stop_by_itself(&mut self, name: String, grace: Duration) {
-        let (runtime, id) = (self.runtime.clone(), self.id.clone());
-        self.stops.spawn(async move {
-            if let Err(error) = runtime.stop(&id, &name, grace).await {
-                tracing::warn!(pod.name = %id, %error, "failed to stop container `{name}` of pod `{id}`");
-            }
-        });
     }
 }

@@ -3,22 +3,22 @@
 //!
 //! Source: `pkg/kubelet/kuberuntime/kuberuntime_manager.go`, `computePodActions`.
 
-use std::time::Duration;
-
 use super::super::container::{Role, State};
 use super::Worker;
-use crate::events::EventType;
 
 // === impl Worker ===
 
 impl Worker {
     /// Whether all before this container have done their part.
     pub(super) fn is_next(&self, idx: usize) -> bool {
-        self.containers[..idx].iter().all(|container| container.has_done_its_part())
+        self.containers[..idx].iter().all(|container| !container.holds_back_others())
     }
 
     /// Whether every container that counts has ended for good.
     pub(super) fn is_over(&self) -> bool {
+        if self.is_past_deadline {
+            return self.containers.iter().all(|container| container.running().is_none());
+        }
         let has_ended = |idx: &usize| matches!(self.containers[*idx].state, State::Ended(_));
         let mut main = (0..self.containers.len()).filter(|idx| self.containers[*idx].role == Role::Main);
         let are_all_over = !self.containers.is_empty() && main.all(|idx| has_ended(&idx));
@@ -35,28 +35,9 @@ impl Worker {
         if !self.is_over() {
             return;
         }
-        let grace = self.grace();
-        for idx in 0..self.containers.len() {
-            if self.containers[idx].role == Role::Sidecar {
-                self.end_sidecar(idx, grace);
-            }
+        for container in self.containers.iter_mut().filter(|container| container.role == Role::Sidecar) {
+            container.starts_no_more();
         }
-    }
-
-    fn end_sidecar(&mut self, idx: usize, grace: Duration) {
-        let container = &mut self.containers[idx];
-        // From now on its end is its last.
-        container.policy = super::RestartPolicy::Never;
-        if let State::Waiting { .. } = container.state
-            && let Some(last) = container.last.clone()
-        {
-            container.state = State::Ended(last);
-        }
-        let Some(running) = container.running_mut().filter(|running| !running.is_killed) else { return };
-        running.is_killed = true;
-        running.probes.abort_all();
-        let name = container.name.clone();
-        self.tell(&name, EventType::Normal, "Killing", format!("Stopping container {name}"));
-        self.stop_by_itself(name, grace);
+        self.stop_all_of(&[Role::Sidecar]);
     }
 }

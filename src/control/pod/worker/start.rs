@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use spur_api::labels;
 use spur_runtime::ports::PortError;
+use spur_runtime::volumes::VolumeError;
 use spur_runtime::{
     ContainerPlan, Mount, MountSource, NetworkError, PodNetwork, PullPolicy, RuntimeKind, ServiceId,
     StdinMode, StdioPlan, reason,
@@ -50,6 +51,8 @@ enum NoPlan {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Mount(#[from] NoMount),
+    #[error("{}", with_causes(.0))]
+    LastWords(VolumeError),
 }
 
 /// What every container of the pod needs.
@@ -66,7 +69,7 @@ impl Worker {
         let now = Instant::now();
         let is_due = |idx: &usize| self.containers[*idx].is_due(now) && self.is_next(*idx);
         let due: Vec<usize> = (0..self.containers.len()).filter(is_due).collect();
-        if self.is_refused || due.is_empty() {
+        if self.is_refused || due.is_empty() || self.has_lost_network() {
             return;
         }
         if let Some(at) = self.settles_at(now) {
@@ -97,7 +100,10 @@ impl Worker {
         let annotation = self.annotation();
         let starts = async {
             for idx in due {
-                self.start(idx, &surroundings).await;
+                // One that was started just now may hold it back.
+                if self.is_next(idx) {
+                    self.start(idx, &surroundings).await;
+                }
             }
         };
         let (annotated, ()) = tokio::join!(annotation, starts);
@@ -186,7 +192,7 @@ impl Worker {
                     "Started",
                     format!("Started container {}", spec.name),
                 );
-                self.probe_from_the_start(idx);
+                self.follow_start(idx, &spec);
             }
             Err(error) => {
                 self.containers[idx].has_failed_to_start(&error);
@@ -226,6 +232,7 @@ impl Worker {
         let mut mounts = self.own_mounts();
         if self.kind == RuntimeKind::Docker {
             mounts.extend(self.volume_mounts(spec, &variables).await?);
+            mounts.extend(self.last_words_mount(spec, &mounts).await?);
         }
         let none = PodSpec::default();
         let of_pod = self.pod.spec.as_ref().unwrap_or(&none);
@@ -256,6 +263,18 @@ impl Worker {
             is_read_only: false,
         });
         hosts.collect()
+    }
+
+    /// The file for the container's last words, unless a volume is where it would be.
+    async fn last_words_mount(&self, spec: &Spec, others: &[Mount]) -> Result<Option<Mount>, NoPlan> {
+        let path = spec.termination_message_path.as_ref().filter(|path| !path.is_empty()).map(PathBuf::from);
+        let is_free = |path: &PathBuf| others.iter().all(|mount| mount.path != *path);
+        let Some(path) = path.filter(is_free) else { return Ok(None) };
+        let (volumes, uid, name) = (self.shared.ctx.volumes.clone(), self.id.uid.clone(), spec.name.clone());
+        let made = tokio::task::spawn_blocking(move || volumes.new_last_words(&uid, &name)).await;
+        let Ok(made) = made else { return Ok(None) };
+        let source = MountSource::Path(made.map_err(NoPlan::LastWords)?);
+        Ok(Some(Mount { source, path, is_read_only: false }))
     }
 
     /// What Spur sets by itself; the pod's own variables win over all of it.

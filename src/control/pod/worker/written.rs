@@ -73,6 +73,7 @@ impl Worker {
             network: self.network,
             start_time: &self.start_time,
             is_ending: self.is_ending,
+            is_past_deadline: self.is_past_deadline,
             before: &before,
             now: &container::time(SystemTime::now()),
         })

@@ -50,6 +50,10 @@ impl Runtime for Held {
         self.fake.network(pod)
     }
 
+    fn has_shared_network(&self, pod: &PodId) -> bool {
+        self.fake.has_shared_network(pod)
+    }
+
     fn outlives_spur(&self) -> bool {
         self.fake.outlives_spur()
     }

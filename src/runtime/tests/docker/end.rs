@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use spur_runtime::{ContainerState, Runtime, StopError};
+use spur_runtime::volumes::Volumes;
+use spur_runtime::{ContainerPlan, ContainerState, Mount, MountSource, Runtime, Security, StopError};
 
 use crate::world::{LONG, World, docker, pod, wait_for};
 
@@ -71,4 +72,24 @@ pub(crate) async fn remove() {
     assert!(world.state(&other).is_running());
     // Twice is once.
     world.runtime.remove(&of).await.unwrap();
+}
+
+/// Where Kubernetes has the file, and elsewhere in an image that may not be written.
+pub(crate) async fn last_words() {
+    let world = World::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = Volumes::open(&dir.path().join("volumes"), None).unwrap();
+    for (name, path) in [("usual", "/dev/termination-log"), ("other", "/tmp/why")] {
+        let of = pod(name);
+        let file = volumes.new_last_words(&of.uid, "app").unwrap();
+        let script = format!("echo no disk > {path}; exit 3");
+        let plan = ContainerPlan {
+            mounts: vec![Mount { source: MountSource::Path(file), path: path.into(), is_read_only: false }],
+            security: Security { user: Some("1000".into()), has_read_only_root: true, ..Security::default() },
+            ..World::plan("app", &["sh", "-c", &script])
+        };
+        world.runtime.start(&of, plan).await.unwrap();
+        world.end(&of).await;
+        assert_eq!(volumes.last_words(&of.uid, "app", 4096).unwrap().unwrap(), b"no disk\n", "{path}");
+    }
 }

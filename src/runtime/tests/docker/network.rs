@@ -4,7 +4,7 @@ use spur_runtime::{ContainerPlan, PodId, Runtime, ServiceId, ServiceSocket, Tran
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::world::{LONG, World, pod, wait_for};
+use crate::world::{LONG, World, docker, pod, wait_for};
 
 const SERVES: &str = "while :; do echo $SAYS | nc -l -p 8080; done";
 
@@ -88,6 +88,49 @@ pub(crate) async fn several() {
     wait_for("the pod to answer where it did", async || heard(address).await.is_some()).await;
     world.runtime.remove(&of).await.unwrap();
     assert_eq!(world.ids(), Vec::<String>::new());
+}
+
+/// Also where what has the network is removed, so that there is nothing left to look at.
+pub(crate) async fn lost() {
+    let world = World::new().await;
+    let of = pod("p");
+    let start = async |name: &str| {
+        let plan = World::plan(name, &["sh", "-c", if name == "server" { SERVES } else { "sleep 1000" }]);
+        world.runtime.start(&of, ContainerPlan { shares_network: true, ..plan }).await.unwrap()
+    };
+    let answers = async || {
+        let address = SocketAddr::from((world.runtime.place(&of).await.unwrap().address, 8080));
+        wait_for("the pod to answer", async || heard(address).await.is_some()).await;
+    };
+    for end in [&["kill"][..], &["rm", "--force"]] {
+        start("server").await;
+        start("other").await;
+        answers().await;
+        assert!(world.runtime.has_shared_network(&of));
+        let mut events = world.runtime.events();
+        let filter = format!("label=spur.dev/environment={}", world.id);
+        let filters = ["--filter", &filter, "--filter", "label=spur.dev/container=POD"];
+        let holder = docker(&[&["ps", "-q"], &filters[..]].concat());
+        docker(&[end, &[holder.trim()]].concat());
+        // The event wakes whoever has to see to it.
+        let told = async {
+            loop {
+                let event = events.recv().await.unwrap();
+                if event.pod == of && event.state.is_terminated() {
+                    return event.container;
+                }
+            }
+        };
+        assert_eq!(tokio::time::timeout(LONG, told).await.expect("it is told"), "POD");
+        assert!(!world.runtime.has_shared_network(&of));
+        for name in ["server", "other"] {
+            assert!(world.runtime.state(&of, name).unwrap().is_running(), "it runs on, without a network");
+            world.runtime.stop(&of, name, std::time::Duration::ZERO).await.unwrap();
+        }
+    }
+    start("server").await;
+    answers().await;
+    assert!(world.runtime.has_shared_network(&of));
 }
 
 /// One port on two Services, from a pod; the same listeners after Spur was killed, with whoever called
