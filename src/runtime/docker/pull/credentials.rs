@@ -158,7 +158,7 @@ mod tests {
         };
         let found = of("ghcr.io", std::slice::from_ref(&own), None).await.unwrap();
         assert_eq!(found.username.as_deref(), Some("pod"));
-        assert_eq!(of("docker.io", &[own.clone()], None).await, None);
+        assert_eq!(of("docker.io", std::slice::from_ref(&own), None).await, None);
         assert!(!format!("{own:?}").contains("password: \"s\""), "{own:?}");
     }
 }
