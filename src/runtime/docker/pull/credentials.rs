@@ -24,7 +24,7 @@ const HELPER_WITHIN: Duration = Duration::from_secs(10);
 const TOKEN_USER: &str = "<token>";
 
 /// The credential for a registry; `None` where nobody has one, and it is asked without.
-pub(super) async fn of(
+pub(in crate::docker) async fn of(
     registry: &str,
     given: &[RegistryCredential],
     home: Option<&Path>,
@@ -158,7 +158,7 @@ mod tests {
         };
         let found = of("ghcr.io", std::slice::from_ref(&own), None).await.unwrap();
         assert_eq!(found.username.as_deref(), Some("pod"));
-        assert_eq!(of("docker.io", &[own.clone()], None).await, None);
+        assert_eq!(of("docker.io", std::slice::from_ref(&own), None).await, None);
         assert!(!format!("{own:?}").contains("password: \"s\""), "{own:?}");
     }
 }
