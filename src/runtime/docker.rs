@@ -19,6 +19,7 @@
 //!
 //! Only what API 1.41 (Docker 20.10) knows is sent. What a pod may ask for is the caller's.
 
+mod address;
 mod build;
 mod create;
 mod end;
@@ -37,10 +38,12 @@ mod runtime;
 mod session;
 mod start;
 mod subnet;
+mod transport;
 mod world;
 
+pub use address::EngineAddress;
 pub use build::{BuildError, BuildNewsSender, BuildPlan};
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, EngineFacts};
 pub use image::{SELF_IMAGE, SELF_PROGRAM};
 pub use network::{Place, PlaceError};
 pub use owned::Environment;

@@ -17,6 +17,7 @@ mod logs;
 mod network;
 mod security;
 mod start;
+mod tls;
 
 use libtest_mimic::{Arguments, Trial};
 use needs::Need;
@@ -64,6 +65,7 @@ fn main() {
         docker.trial("what_docker_has_built_is_found_in_the_cache", build::same_as_docker),
         docker.trial("a_build_that_fails_says_at_which_step", build::fails),
         docker.trial("a_build_that_nobody_waits_for_ends", build::cancelled),
+        dockerd.trial("an_engine_at_a_port_is_spoken_with_by_certificates", tls::certificates),
         docker.trial("environments_on_one_engine_do_not_see_each_other", adopt::others),
     ]);
     libtest_mimic::run(&Arguments::from_args(), tests).exit();
