@@ -164,7 +164,9 @@ impl EngineError {
             Self::Host { found, .. } if found.contains(".pem`") || found.starts_with("certificates") => {
                 "DOCKER_CERT_PATH names the folder with `ca.pem`, `cert.pem` and `key.pem`"
             }
-            Self::Host { .. } => "set DOCKER_HOST to `unix://` and the path of the engine's socket",
+            Self::Host { .. } => {
+                "set DOCKER_HOST to `unix://` and the path of the engine's socket, or to `tcp://` and its address"
+            }
             Self::Unreachable { found, .. } if found.contains("certificate") => {
                 "compare `ca.pem` in DOCKER_CERT_PATH with the engine's certificate"
             }
