@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use spur_cli::Environment;
+use spur_runtime::docker::EngineAddress;
 use tracing_subscriber::EnvFilter;
 
 /// What the environment says.
@@ -19,8 +20,8 @@ pub(crate) struct Config {
     pub(crate) home: Option<PathBuf>,
     /// Where environments write down that they run.
     pub(crate) state_dir: PathBuf,
-    /// `DOCKER_HOST`: where the Docker engine is, unless it is where it usually is.
-    pub(crate) docker_host: Option<String>,
+    /// Where the Docker engine is, unless it is where it usually is.
+    pub(crate) docker: EngineAddress,
     /// The few variables that pods inherit.
     pub(crate) pod_env: BTreeMap<String, String>,
     /// `SPUR_LOG`: which of our own log lines are wanted.
@@ -48,14 +49,31 @@ impl Config {
             environment,
             data_dir,
             state_dir: state_dir(home.clone()),
+            docker: docker(home.as_deref()),
             home,
-            docker_host: var("DOCKER_HOST").map(|host| host.to_string_lossy().into_owned()),
             pod_env: spur_runtime::process::inherited(std::env::vars_os()),
             log_filter: var("SPUR_LOG")
                 .and_then(|filter| filter.into_string().ok())
                 .unwrap_or_else(|| "warn".to_owned()),
         }
     }
+}
+
+/// `DOCKER_HOST`; and where `DOCKER_TLS_VERIFY` is set to anything, the certificates in
+/// `DOCKER_CERT_PATH`, else those in `~/.docker`
+/// (<https://docs.docker.com/engine/security/protect-access/#secure-by-default>).
+fn docker(home: Option<&Path>) -> EngineAddress {
+    let host = var("DOCKER_HOST").map(|host| host.to_string_lossy().into_owned());
+    let certificates = || {
+        let folder = var("DOCKER_CERT_PATH").map(PathBuf::from);
+        folder.unwrap_or_else(|| home.unwrap_or(Path::new("/")).join(".docker"))
+    };
+    EngineAddress { host, certificates: var("DOCKER_TLS_VERIFY").map(|_| certificates()) }
+}
+
+/// The value of a variable that the user has named.
+pub(crate) fn named(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Sends our own log lines to stderr.

@@ -24,7 +24,7 @@ pub(crate) type Docker = std::result::Result<Arc<DockerRuntime>, Arc<str>>;
 /// Docker was asked for, and there is none.
 pub(crate) async fn open(data: &Path, config: &Config, choice: RuntimeChoice) -> Result<Docker> {
     let connect = async {
-        let engine = Engine::connect(config.docker_host.as_deref()).await?;
+        let engine = Engine::connect(config.docker.clone()).await?;
         // The engine wants whole paths.
         let dir = std::path::absolute(data).context("failed to tell where the data directory is")?;
         let config = DockerConfig {

@@ -221,7 +221,7 @@ async fn remove(config: &Config, id: &str, volumes: VolumesToo) -> Result<Share>
         std::fs::remove_dir_all(&memory)
             .with_context(|| format!("failed to remove `{}`", memory.display()))?;
     }
-    match Engine::connect(config.docker_host.as_deref()).await {
+    match Engine::connect(config.docker.clone()).await {
         Ok(engine) => Ok(engine.purge(&Environment::new(id), volumes).await?),
         // Whoever has no engine has no containers.
         Err(_) => Ok(Share::default()),
@@ -250,7 +250,7 @@ async fn all(config: &Config, engine: Option<&Engine>) -> Result<BTreeMap<String
 }
 
 async fn engine(config: &Config) -> Option<Engine> {
-    Engine::connect(config.docker_host.as_deref()).await.ok()
+    Engine::connect(config.docker.clone()).await.ok()
 }
 
 fn dir(config: &Config) -> PathBuf {

@@ -3,8 +3,10 @@
 mod access_log;
 mod addresses;
 mod alone;
+mod build;
 mod config;
 mod docker;
+mod doctor;
 mod environments;
 mod folder;
 mod gateways;
@@ -72,6 +74,8 @@ fn dispatch(args: Args, config: Config, runtime: &tokio::runtime::Runtime) -> Ex
         Command::Ps(ps) => runtime.block_on(environments::ps(&ps, &config)),
         Command::Down(down) => runtime.block_on(environments::down(&down, &config)),
         Command::Clean(clean) => runtime.block_on(environments::clean(&clean, &config)),
+        Command::Build(build) => runtime.block_on(build::build(build, &config)),
+        Command::Doctor(doctor) => runtime.block_on(doctor::doctor(&doctor, &config)),
         Command::Client(command) => {
             runtime.block_on(spur_cli::run(args.connection, command, config.environment))
         }

@@ -6,9 +6,11 @@
 
 mod access_log;
 mod apply;
+mod build;
 mod completion;
 mod delete;
 mod demo;
+mod doctor;
 mod environments;
 mod explain;
 mod get;
@@ -33,15 +35,17 @@ use clap::{Parser, Subcommand};
 pub use crate::wait::Condition;
 pub use access_log::{AccessLogArgs, AccessLogEncoding};
 pub use apply::ApplyArgs;
+pub use build::BuildArgs;
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};
 pub use demo::{DemoArgs, DemoRuntime};
+pub use doctor::DoctorArgs;
 pub use environments::{CleanArgs, DownArgs, PsArgs, PsOutput};
 pub use explain::ExplainArgs;
 pub use get::GetArgs;
 pub use kubeconfig::KubeconfigArgs;
 pub use logs::LogsArgs;
-pub use output::{Format, Structured};
+pub use output::{Format, Structured, TextOrJson};
 pub use proxy::{ProxyArgs, Tracing};
 pub use rules::{RulesArgs, RulesCommand, RulesTestArgs, RulesTestOutput};
 pub use sandbox::{
@@ -119,6 +123,10 @@ pub enum Command {
     Down(DownArgs),
     /// Remove what environments have left that nobody owns any more
     Clean(CleanArgs),
+    /// Build an image from a Dockerfile
+    Build(BuildArgs),
+    /// Say what can run pods here, and what is in the way
+    Doctor(DoctorArgs),
     /// One of the commands that this crate runs.
     #[command(flatten)]
     Client(ClientCommand),

@@ -15,8 +15,12 @@
 //! it has several containers, one more has its network, which they join (`pod_network`). Services have
 //! addresses on that network, too, all of which one container has (`holder`).
 //!
+//! Images are made by the engine, too (`build`), which nothing of the above waits for.
+//!
 //! Only what API 1.41 (Docker 20.10) knows is sent. What a pod may ask for is the caller's.
 
+mod address;
+mod build;
 mod create;
 mod end;
 mod engine;
@@ -34,9 +38,12 @@ mod runtime;
 mod session;
 mod start;
 mod subnet;
+mod transport;
 mod world;
 
-pub use engine::{Engine, EngineError};
+pub use address::EngineAddress;
+pub use build::{BuildError, BuildNewsSender, BuildPlan};
+pub use engine::{Engine, EngineError, EngineFacts};
 pub use image::{SELF_IMAGE, SELF_PROGRAM};
 pub use network::{Place, PlaceError};
 pub use owned::Environment;

@@ -6,6 +6,7 @@
 //! | `lives` | `kill -9` and take-over, a holder that dies, a daemon that restarts |
 //! | `environments` | two at once; `ps`, `down`, `clean`, and who cleans up after a dead owner |
 //! | `pods` | volumes, init containers, crash loops, images that are not there, what is not allowed |
+//! | `builds` | images from a Dockerfile, and what the doctor says |
 //! | `streams` | `kubectl logs`, `exec`, `attach`, `cp` |
 //!
 //! Images are Debian's static busybox and this executable: no registry is asked.
@@ -18,6 +19,7 @@ mod harness;
 #[path = "../harness/needs.rs"]
 mod needs;
 
+mod builds;
 mod environments;
 mod lives;
 mod pods;
@@ -51,6 +53,9 @@ fn main() -> ExitCode {
         docker.trial("sb_4_an_image_that_is_not_there_is_tried_again_later", pods::images),
         docker.trial("sb_5_a_container_that_keeps_failing_waits_longer_each_time", pods::crash_loop),
         docker.trial("sb_10_what_reaches_out_of_a_container_is_refused", pods::security),
+        docker.trial("an_image_is_built_from_a_dockerfile", builds::build),
+        docker.trial("ctrl_c_ends_a_build", builds::interrupted),
+        docker.trial("the_doctor_says_what_works", builds::doctor),
         kubectl.trial("kubectl_talks_with_containers", streams::kubectl),
     ];
     libtest_mimic::run(&args, trials).exit_code()

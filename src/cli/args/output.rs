@@ -55,3 +55,12 @@ impl FromStr for Format {
         }
     }
 }
+
+/// What commands without objects print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people.
+    Text,
+    /// JSON.
+    Json,
+}

@@ -59,6 +59,19 @@ fn up_takes_the_usual_ports_unless_told() {
 }
 
 #[test]
+fn build_has_the_flags_of_docker() {
+    let line = "spur build -t a:1 --tag b -f x/Dockerfile --build-arg A=1 --build-arg B --target c --no-cache --pull -q .";
+    let Command::Build(build) = parse(line).unwrap().command else { panic!("build is build") };
+    assert_eq!(
+        (build.tag, build.build_arg),
+        (vec!["a:1".to_owned(), "b".to_owned()], vec!["A=1".to_owned(), "B".to_owned()])
+    );
+    assert_eq!((build.target.as_deref(), build.output), (Some("c"), TextOrJson::Text));
+    assert!(build.no_cache && build.pull && build.quiet);
+    refused("spur build", "<PATH>");
+}
+
+#[test]
 fn everything_after_the_dashes_is_the_tests_command() {
     let ClientCommand::Test(test) = client("spur test -f a.yaml --timeout 90s -- cmd -f x --help") else {
         panic!("test is test");

@@ -6,9 +6,8 @@ use bollard::Docker;
 use bollard::errors::Error;
 use tokio::net::UnixStream;
 
-/// Where an engine is looked for when nobody says otherwise: where the Docker CLI looks, too, unless
-/// a context of its own names another.
-const USUAL_HOST: &str = "unix:///var/run/docker.sock";
+use super::address::{EngineAddress, Way};
+use super::transport::Transport;
 
 /// How long the daemon may take for an answer that asks for no waiting. As bollard has it: making a
 /// container of a large image on a slow disk takes tens of seconds.
@@ -22,6 +21,17 @@ const OLDEST_API: (usize, usize) = (1, 41);
 pub struct Engine {
     docker: Docker,
     host: String,
+}
+
+/// What an engine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// Its own version, such as `20.10.24`.
+    pub version: String,
+    /// The version of the API that is spoken.
+    pub api: String,
+    /// The release of its kernel.
+    pub kernel: String,
 }
 
 /// Why there is no engine to work with.
@@ -66,23 +76,22 @@ pub enum EngineError {
 // === impl Engine ===
 
 impl Engine {
-    /// Connects to `host`, as `DOCKER_HOST` has it, or to the usual one.
+    /// Connects to the engine at an address, as `DOCKER_HOST` has it, or to the usual one.
     ///
     /// # Errors
     /// There is none, or it cannot be worked with.
-    pub async fn connect(host: Option<&str>) -> Result<Self, EngineError> {
-        let host = host.filter(|host| !host.is_empty()).unwrap_or(USUAL_HOST).to_owned();
-        let Some(path) = host.strip_prefix("unix://") else {
-            let found = "only `unix://` is supported yet".to_owned();
-            return Err(EngineError::Host { host, found });
-        };
-        // bollard says of everything that it found no socket.
-        if let Err(error) = UnixStream::connect(path).await {
-            return Err(EngineError::Unreachable { found: error.to_string(), host });
+    pub async fn connect(address: impl Into<EngineAddress>) -> Result<Self, EngineError> {
+        let address = address.into();
+        let host = address.shown();
+        let way = address.way().map_err(|found| EngineError::Host { host: host.clone(), found })?;
+        if way.is_open_to_others() {
+            tracing::warn!(
+                docker.host = %host,
+                "the Docker engine at `{host}` is spoken with in plain text: whoever is in between can act as you; \
+                 set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+            );
         }
-        let opened = Docker::connect_with_unix(&host, ANSWER_WITHIN.as_secs(), bollard::API_DEFAULT_VERSION);
-        let docker =
-            opened.map_err(|error| EngineError::Host { host: host.clone(), found: words(&error) })?;
+        let docker = open(&host, way).await?;
         // bollard calls itself newer than most engines are, and those refuse what is newer.
         let docker = docker.negotiate_version().await;
         let docker =
@@ -103,6 +112,24 @@ impl Engine {
         &self.host
     }
 
+    /// What it says of itself: its version, the API that is spoken with it, and its kernel.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        let version = self.docker.version().await.map_err(|error| self.unreachable(&error))?;
+        let spoken = self.docker.client_version();
+        Ok(EngineFacts {
+            version: version.version.unwrap_or_default(),
+            api: format!("{}.{}", spoken.major_version, spoken.minor_version),
+            kernel: version.kernel_version.unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn unreachable(&self, error: &Error) -> EngineError {
+        EngineError::Unreachable { host: self.host.clone(), found: words(error) }
+    }
+
     pub(super) fn docker(&self) -> &Docker {
         &self.docker
     }
@@ -116,8 +143,7 @@ impl Engine {
     /// another. A socket that leads to another machine of the very same kernel is not found out.
     async fn check_kernel(&self) -> Result<(), EngineError> {
         let info = self.docker.info().await;
-        let info =
-            info.map_err(|error| EngineError::Unreachable { host: self.host.clone(), found: words(&error) })?;
+        let info = info.map_err(|error| self.unreachable(&error))?;
         let theirs = info.kernel_version.unwrap_or_default();
         let ours = rustix::system::uname().release().to_string_lossy().into_owned();
         if theirs == ours {
@@ -135,7 +161,15 @@ impl EngineError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Host { .. } => "set DOCKER_HOST to `unix://` and the path of the engine's socket",
+            Self::Host { found, .. } if found.contains(".pem`") || found.starts_with("certificates") => {
+                "DOCKER_CERT_PATH names the folder with `ca.pem`, `cert.pem` and `key.pem`"
+            }
+            Self::Host { .. } => {
+                "set DOCKER_HOST to `unix://` and the path of the engine's socket, or to `tcp://` and its address"
+            }
+            Self::Unreachable { found, .. } if found.contains("certificate") => {
+                "compare `ca.pem` in DOCKER_CERT_PATH with the engine's certificate"
+            }
             Self::Unreachable { found, .. } if found.contains("ermission denied") => {
                 "add your user to the group `docker`, or set DOCKER_HOST to an engine of your own"
             }
@@ -144,6 +178,26 @@ impl EngineError {
             Self::OtherKernel { .. } => "use an engine on this machine, or run pods as processes",
         }
     }
+}
+
+/// A client of it; somebody has answered at its address.
+async fn open(host: &str, way: Way) -> Result<Docker, EngineError> {
+    let wrong = |found: String| EngineError::Host { host: host.to_owned(), found };
+    let silent =
+        |error: std::io::Error| EngineError::Unreachable { host: host.to_owned(), found: error.to_string() };
+    let opened = match way {
+        Way::Unix { path } => {
+            // bollard says of everything that it found no socket.
+            UnixStream::connect(path).await.map_err(silent)?;
+            Docker::connect_with_unix(host, ANSWER_WITHIN.as_secs(), bollard::API_DEFAULT_VERSION)
+        }
+        Way::Tcp { host, port, certificates } => {
+            let transport = Transport::new(&host, port, certificates.as_deref()).map_err(wrong)?;
+            drop(transport.connect().await.map_err(silent)?);
+            transport.client(ANSWER_WITHIN)
+        }
+    };
+    opened.map_err(|error| wrong(words(&error)))
 }
 
 /// The innermost cause: bollard's own words are those of its HTTP client.

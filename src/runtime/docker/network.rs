@@ -13,7 +13,7 @@ use bollard::errors::Error;
 use bollard::models::{Ipam, IpamConfig, Network as DockerNetwork, NetworkCreateRequest};
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptions};
 
-use super::engine::{Engine, is_missing, status, words};
+use super::engine::{Engine, EngineError, is_missing, status, words};
 use super::owned::Environment;
 use super::subnet::{Subnet, routed};
 use crate::container::PodId;
@@ -252,11 +252,7 @@ impl Networks {
 
     /// The subnets of the engine's networks, and what the machine has routes to.
     async fn taken(&self) -> Result<Vec<Subnet>, Error> {
-        let networks = self.engine.docker().list_networks(None::<ListNetworksOptions>).await?;
-        let mut taken: Vec<Subnet> = networks.iter().flat_map(subnets).collect();
-        // Where it cannot be read the engine itself refuses what overlaps.
-        taken.extend(routed(&std::fs::read_to_string("/proc/net/route").unwrap_or_default()));
-        Ok(taken)
+        taken(&self.engine).await
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -273,6 +269,31 @@ impl Known {
         let services = self.services.get(&network.name).into_iter().flatten().copied();
         places.map(|place| place.address).chain(services).collect()
     }
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// How many namespaces can still get a network, of how many: subnets that overlap nothing.
+    ///
+    /// # Errors
+    /// The engine does not say.
+    pub async fn free_subnets(&self) -> Result<(usize, usize), EngineError> {
+        let range: Subnet = RANGE.parse().expect("the range is a network");
+        let taken = taken(self).await;
+        let taken = taken.map_err(|error| self.unreachable(&error))?;
+        let is_free = |part: &Subnet| !taken.iter().any(|other| other.overlaps(*part));
+        Ok((range.parts(PREFIX_LEN).filter(is_free).count(), range.parts(PREFIX_LEN).count()))
+    }
+}
+
+/// What overlaps nothing of these is free.
+async fn taken(engine: &Engine) -> Result<Vec<Subnet>, Error> {
+    let networks = engine.docker().list_networks(None::<ListNetworksOptions>).await?;
+    let mut taken: Vec<Subnet> = networks.iter().flat_map(subnets).collect();
+    // Where it cannot be read the engine itself refuses what overlaps.
+    taken.extend(routed(&std::fs::read_to_string("/proc/net/route").unwrap_or_default()));
+    Ok(taken)
 }
 
 fn subnets(network: &DockerNetwork) -> Vec<Subnet> {

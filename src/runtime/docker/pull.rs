@@ -1,7 +1,7 @@
 //! Fetching an image from its registry, with progress.
 
-mod credentials;
-mod name;
+pub(super) mod credentials;
+pub(super) mod name;
 
 use std::collections::BTreeMap;
 use std::path::Path;

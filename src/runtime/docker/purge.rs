@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 };
 use futures::{StreamExt, TryStreamExt};
 
-use super::engine::{Engine, EngineError, is_missing, status, words};
+use super::engine::{Engine, EngineError, is_missing, status};
 use super::owned::{ENVIRONMENT, Environment};
 
 /// Removals at once: the daemon takes 0.1 s for each, mostly waiting.
@@ -44,7 +44,7 @@ impl Engine {
     /// It does not say.
     pub async fn environments(&self) -> Result<BTreeMap<String, Share>, EngineError> {
         let labelled = HashMap::from([("label".to_owned(), vec![ENVIRONMENT.to_owned()])]);
-        let read = self.labelled(&labelled).await.map_err(|error| self.failed(&error))?;
+        let read = self.labelled(&labelled).await.map_err(|error| self.unreachable(&error))?;
         let mut environments: BTreeMap<String, Share> = BTreeMap::new();
         let id = |labels: &HashMap<String, String>| labels.get(ENVIRONMENT).cloned();
         for labels in read.containers.iter().map(|(_, labels)| labels) {
@@ -65,7 +65,7 @@ impl Engine {
     /// The engine refuses; what could be removed is.
     pub async fn purge(&self, environment: &Environment, volumes: VolumesToo) -> Result<Share, EngineError> {
         let purged = self.try_purge(environment, volumes).await;
-        purged.map_err(|error| self.failed(&error))
+        purged.map_err(|error| self.unreachable(&error))
     }
 
     async fn try_purge(&self, environment: &Environment, volumes: VolumesToo) -> Result<Share, Error> {
@@ -126,10 +126,6 @@ impl Engine {
                 .map(|volume| (volume.name, volume.labels))
                 .collect(),
         })
-    }
-
-    fn failed(&self, error: &Error) -> EngineError {
-        EngineError::Unreachable { host: self.host().to_owned(), found: words(error) }
     }
 }
 

@@ -24,7 +24,7 @@ const HELPER_WITHIN: Duration = Duration::from_secs(10);
 const TOKEN_USER: &str = "<token>";
 
 /// The credential for a registry; `None` where nobody has one, and it is asked without.
-pub(super) async fn of(
+pub(in crate::docker) async fn of(
     registry: &str,
     given: &[RegistryCredential],
     home: Option<&Path>,

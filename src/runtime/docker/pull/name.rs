@@ -4,11 +4,11 @@
 
 /// A name with everything that is usually left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
+pub(in crate::docker) struct Reference {
     /// As the engine takes it: with a tag or digest, without which it fetches every tag.
-    pub(super) full: String,
+    pub(in crate::docker) full: String,
     /// The registry, `docker.io` where none is named.
-    pub(super) registry: String,
+    pub(in crate::docker) registry: String,
 }
 
 /// Where images are that name no registry.
@@ -20,7 +20,7 @@ const TAG_MAX: usize = 128;
 
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(image: &str) -> Result<Reference, &'static str> {
+pub(in crate::docker) fn parse(image: &str) -> Result<Reference, &'static str> {
     let (rest, digest) = match image.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (image, None),

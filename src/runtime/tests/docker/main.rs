@@ -9,6 +9,7 @@ mod needs;
 mod world;
 
 mod adopt;
+mod build;
 mod daemon;
 mod end;
 mod exec;
@@ -16,6 +17,7 @@ mod logs;
 mod network;
 mod security;
 mod start;
+mod tls;
 
 use libtest_mimic::{Arguments, Trial};
 use needs::Need;
@@ -61,6 +63,11 @@ fn main() {
         docker.trial("sb_10_rights_are_those_that_were_asked_for", security::rights),
         docker.trial("sb_3_containers_outlive_spur_and_are_taken_over", adopt::taken_over),
         dockerd.trial("sb_2_a_daemon_that_restarts_is_followed_again", daemon::restarts),
+        docker.trial("an_image_is_built_with_tags_arguments_and_stages", build::whole),
+        docker.trial("what_docker_has_built_is_found_in_the_cache", build::same_as_docker),
+        docker.trial("a_build_that_fails_says_at_which_step", build::fails),
+        docker.trial("a_build_that_nobody_waits_for_ends", build::cancelled),
+        dockerd.trial("an_engine_at_a_port_is_spoken_with_by_certificates", tls::certificates),
         docker.trial("environments_on_one_engine_do_not_see_each_other", adopt::others),
     ]);
     libtest_mimic::run(&Arguments::from_args(), tests).exit();

@@ -12,9 +12,13 @@ pub(crate) async fn nobody_answers() {
     assert!(text.starts_with(&format!("cannot talk to Docker at `{missing}`: ")), "{text}");
     assert!(text.contains("No such file or directory"), "{text}");
     assert!(error.hint().contains("DOCKER_HOST"), "{}", error.hint());
-    for other in ["tcp://127.0.0.1:1", "ssh://host", "nonsense"] {
+    for (other, wanted) in [
+        ("tcp://127.0.0.1:1", "Connection refused"),
+        ("ssh://host", "`ssh://` is not supported; only `unix://` and `tcp://` are"),
+        ("nonsense", "want `unix://` and a path, or `tcp://` and an address"),
+    ] {
         let text = Engine::connect(Some(other)).await.unwrap_err().to_string();
-        assert!(text.contains(other) && text.contains("only `unix://` is supported yet"), "{text}");
+        assert!(text.contains(other) && text.contains(wanted), "{text}");
     }
 }
 
