@@ -16,10 +16,8 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::broadcast;
 
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, reason};
-use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
-    StopError,
+    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
 };
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
@@ -251,24 +249,8 @@ impl Runtime for FakeRuntime {
         "fake"
     }
 
-    fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
-        async { Ok(PodNetwork::Shared) }.boxed()
-    }
-
     fn has_shared_network(&self, pod: &PodId) -> bool {
         !self.world().without_network.contains(pod)
-    }
-
-    fn outlives_spur(&self) -> bool {
-        false
-    }
-
-    fn fetch<'a>(
-        &'a self,
-        _ask: &'a ImageAsk,
-        _news_tx: &'a ImageNewsSender,
-    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
-        async { Ok(Fetched::Needless) }.boxed()
     }
 
     fn start<'a>(
@@ -314,18 +296,6 @@ impl Runtime for FakeRuntime {
             Ok(())
         }
         .boxed()
-    }
-
-    fn remove_claim<'a>(
-        &'a self,
-        _namespace: &'a str,
-        _name: &'a str,
-    ) -> BoxFuture<'a, Result<(), RemoveError>> {
-        async { Ok(()) }.boxed()
-    }
-
-    fn id(&self, _pod: &PodId, _container: &str) -> Option<String> {
-        None
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {

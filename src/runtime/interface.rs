@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use tokio::sync::broadcast;
@@ -16,7 +17,7 @@ use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
 
-/// What runs a pod.
+/// What runs a pod. What a method says by itself is true of processes on the machine's own network.
 ///
 /// All work goes on when the returned future is dropped: a start that has begun
 /// ends in a state that `list` shows. Every method may be called at any time and
@@ -26,7 +27,9 @@ pub trait Runtime: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// Where the pod is, or will be when a container of it is started; the same until it is removed.
-    fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>>;
+    fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        async { Ok(PodNetwork::Shared) }.boxed()
+    }
 
     /// Whether the network that the pod's containers have together is there. Where it is lost they run
     /// on without one, and have to be ended and started again. Asked of pods of several containers
@@ -34,14 +37,18 @@ pub trait Runtime: Send + Sync + 'static {
     fn has_shared_network(&self, pod: &PodId) -> bool;
 
     /// Whether containers go on as they are, and are reached as before, while Spur is gone.
-    fn outlives_spur(&self) -> bool;
+    fn outlives_spur(&self) -> bool {
+        false
+    }
 
     /// Makes sure that a container's image is there. News go to `news_tx` meanwhile.
     fn fetch<'a>(
         &'a self,
-        ask: &'a ImageAsk,
-        news_tx: &'a ImageNewsSender,
-    ) -> BoxFuture<'a, Result<Fetched, ImageError>>;
+        _ask: &'a ImageAsk,
+        _news_tx: &'a ImageNewsSender,
+    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
+        async { Ok(Fetched::Needless) }.boxed()
+    }
 
     /// Starts a container, for the first time or again.
     ///
@@ -65,15 +72,19 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// What the runtime knows a container by, where it can tell of one that it was not asked to
     /// start; as in [`Started`].
-    fn id(&self, pod: &PodId, container: &str) -> Option<String>;
+    fn id(&self, _pod: &PodId, _container: &str) -> Option<String> {
+        None
+    }
 
     /// Deletes what containers have stored in a claim ([`crate::MountSource::Volume`]); what is not there
     /// counts as deleted.
     fn remove_claim<'a>(
         &'a self,
-        namespace: &'a str,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<(), RemoveError>>;
+        _namespace: &'a str,
+        _name: &'a str,
+    ) -> BoxFuture<'a, Result<(), RemoveError>> {
+        async { Ok(()) }.boxed()
+    }
 
     /// The state of one container, if it was ever started and not removed.
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState>;

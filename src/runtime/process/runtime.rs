@@ -18,10 +18,8 @@ use super::reap::{Reaped, reap};
 use super::registry::{OpenError, Registry, is_file_name};
 use super::{attach, exec, session, supervise};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
-use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
-    StopError,
+    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
 };
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
@@ -218,25 +216,9 @@ impl Runtime for ProcessRuntime {
         "process"
     }
 
-    fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
-        async { Ok(PodNetwork::Shared) }.boxed()
-    }
-
     /// The machine's own.
     fn has_shared_network(&self, _pod: &PodId) -> bool {
         true
-    }
-
-    fn outlives_spur(&self) -> bool {
-        false
-    }
-
-    fn fetch<'a>(
-        &'a self,
-        _ask: &'a ImageAsk,
-        _news_tx: &'a ImageNewsSender,
-    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
-        async { Ok(Fetched::Needless) }.boxed()
     }
 
     fn start<'a>(
@@ -275,18 +257,6 @@ impl Runtime for ProcessRuntime {
             removed.await.unwrap_or_else(|_| Err(Self::not_found(pod, "*").into()))
         }
         .boxed()
-    }
-
-    fn remove_claim<'a>(
-        &'a self,
-        _namespace: &'a str,
-        _name: &'a str,
-    ) -> BoxFuture<'a, Result<(), RemoveError>> {
-        async { Ok(()) }.boxed()
-    }
-
-    fn id(&self, _pod: &PodId, _container: &str) -> Option<String> {
-        None
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {

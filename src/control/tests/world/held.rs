@@ -5,9 +5,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use spur_runtime::{
-    ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Fetched, ImageAsk, ImageError,
-    ImageNewsSender, Listed, LogError, LogOptions, LogStream, NetworkError, PodId, PodNetwork, RemoveError,
-    Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
+    ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError, LogOptions,
+    LogStream, PodId, RemoveError, Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -46,24 +45,8 @@ impl Runtime for Held {
         self.fake.name()
     }
 
-    fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
-        self.fake.network(pod)
-    }
-
     fn has_shared_network(&self, pod: &PodId) -> bool {
         self.fake.has_shared_network(pod)
-    }
-
-    fn outlives_spur(&self) -> bool {
-        self.fake.outlives_spur()
-    }
-
-    fn fetch<'a>(
-        &'a self,
-        ask: &'a ImageAsk,
-        news_tx: &'a ImageNewsSender,
-    ) -> BoxFuture<'a, Result<Fetched, ImageError>> {
-        self.fake.fetch(ask, news_tx)
     }
 
     fn start<'a>(
@@ -90,18 +73,6 @@ impl Runtime for Held {
 
     fn remove<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<(), RemoveError>> {
         self.fake.remove(pod)
-    }
-
-    fn remove_claim<'a>(
-        &'a self,
-        namespace: &'a str,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<(), RemoveError>> {
-        self.fake.remove_claim(namespace, name)
-    }
-
-    fn id(&self, pod: &PodId, container: &str) -> Option<String> {
-        self.fake.id(pod, container)
     }
 
     fn state(&self, pod: &PodId, container: &str) -> Option<ContainerState> {
