@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bridge::Bridge;
 use crate::harness::until;
 use crate::world::{World, docker, sample};
 
@@ -99,6 +100,7 @@ pub(crate) async fn daemon() {
 /// A Docker daemon with nothing in it.
 struct Daemon {
     dir: tempfile::TempDir,
+    bridge: Bridge,
     child: std::process::Child,
 }
 
@@ -107,17 +109,18 @@ struct Daemon {
 impl Daemon {
     fn start() -> Self {
         let dir = tempfile::Builder::new().prefix("spur-dockerd-").tempdir_in("/tmp").unwrap();
-        let child = Self::spawn(dir.path());
-        let daemon = Self { dir, child };
+        let bridge = Bridge::new();
+        let child = Self::spawn(dir.path(), bridge.name());
+        let daemon = Self { dir, bridge, child };
         daemon.wait();
         daemon
     }
 
-    fn spawn(dir: &std::path::Path) -> std::process::Child {
+    fn spawn(dir: &std::path::Path, bridge: &str) -> std::process::Child {
         let mut command = std::process::Command::new("dockerd");
         command.arg("--host").arg(format!("unix://{}", dir.join("sock").display()));
         command.arg("--data-root").arg(dir.join("data")).arg("--exec-root").arg(dir.join("exec"));
-        command.arg("--pidfile").arg(dir.join("pid")).args(["--iptables=false", "--bridge=none"]);
+        command.arg("--pidfile").arg(dir.join("pid")).args(["--iptables=false", "--bridge", bridge]);
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
         command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap()
     }
@@ -147,7 +150,7 @@ impl Daemon {
     }
 
     fn again(&mut self) {
-        self.child = Self::spawn(self.dir.path());
+        self.child = Self::spawn(self.dir.path(), self.bridge.name());
         self.wait();
     }
 }

@@ -13,6 +13,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test without the test harness")]
 
+#[path = "../harness/bridge.rs"]
+mod bridge;
 #[expect(dead_code, unused_imports, reason = "the other test binaries use more of it")]
 #[path = "../harness/harness.rs"]
 mod harness;

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
+use crate::bridge::Bridge;
 use crate::harness::manifests::{deployment, service};
 use crate::harness::spur::Builder;
 use crate::harness::{Data, Spur, command};
@@ -53,7 +54,8 @@ pub(crate) fn why_no_daemon() -> Option<String> {
         return Some("an engine can be started by root only".to_owned());
     }
     let is_there = Command::new("dockerd").arg("--version").output().is_ok();
-    why_not().or_else(|| (!is_there).then(|| "`dockerd` is not on the path".to_owned()))
+    let absent = (!is_there).then(|| "`dockerd` is not on the path".to_owned());
+    why_not().or(absent).or_else(Bridge::why_not)
 }
 
 /// What the Docker CLI prints.

@@ -8,7 +8,9 @@ use crate::harness::{Data, command, processes};
 fn left_in(home: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(home).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    names.filter(|name| !name.starts_with("spur-ports-")).collect()
+    let environments = std::fs::read_dir(home.join(".local/state/spur/environments"));
+    assert_eq!(environments.map_or(0, Iterator::count), 0, "an environment is still written down");
+    names.filter(|name| !name.starts_with("spur-ports-") && name != ".local").collect()
 }
 
 #[tokio::test]

@@ -6,11 +6,13 @@ use spur_runtime::docker::{DockerRuntime, Engine};
 use spur_runtime::{ContainerState, Runtime, StartError};
 use tempfile::TempDir;
 
+use crate::bridge::Bridge;
 use crate::world::{World, image_at, pod, wait_for};
 
 /// An engine of the test's own, which it may restart.
 struct Daemon {
     dir: TempDir,
+    bridge: Bridge,
     child: Option<Child>,
 }
 
@@ -28,7 +30,7 @@ impl Daemon {
         let mut command = Command::new("dockerd");
         command.args(["--host", &Self::host(dir), "--data-root", &at("data"), "--exec-root", &at("exec")]);
         // Beside another engine, whose rules for packets it leaves alone.
-        command.args(["--pidfile", &at("pid"), "--bridge", "none", "--iptables=false"]);
+        command.args(["--pidfile", &at("pid"), "--bridge", self.bridge.name(), "--iptables=false"]);
         self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let host = Self::host(dir);
         wait_for("the daemon to answer", async || Engine::connect(Some(&host)).await.is_ok()).await;
@@ -56,7 +58,7 @@ impl Drop for Daemon {
 /// SB-2: what ran has ended with the daemon (it has no `live-restore`), nothing is there twice, and
 /// what comes next works, without a new connection of ours.
 pub(crate) async fn restarts() {
-    let mut daemon = Daemon { dir: tempfile::tempdir().unwrap(), child: None };
+    let mut daemon = Daemon { dir: tempfile::tempdir().unwrap(), bridge: Bridge::new(), child: None };
     daemon.start().await;
     let host = Daemon::host(daemon.dir.path());
     let image = image_at(Some(&host));

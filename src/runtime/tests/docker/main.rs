@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in what tests share")]
 
+#[path = "../../../../tests/harness/bridge.rs"]
+mod bridge;
 #[path = "../../../../tests/harness/needs.rs"]
 mod needs;
 mod world;

@@ -7,6 +7,7 @@ use spur_runtime::{LogOptions, Runtime};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use crate::bridge::Bridge;
 use crate::world::{World, config, image_at, pod, wait_for};
 
 /// An engine that listens at ports of loopback: one for those with certificates, one for everybody.
@@ -14,6 +15,8 @@ struct Ports {
     dir: TempDir,
     tls: u16,
     child: Child,
+    /// Goes after the daemon has ended.
+    _bridge: Bridge,
 }
 
 /// A port that nobody has now; `dockerd` takes no 0.
@@ -51,10 +54,11 @@ impl Ports {
         command.args(["--tlsverify", "--tlscacert", &at("server/ca.pem")]);
         command.args(["--tlscert", &at("server/cert.pem"), "--tlskey", &at("server/key.pem")]);
         command.args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")]);
-        command.args(["--bridge", "none", "--iptables=false"]);
+        let bridge = Bridge::new();
+        command.args(["--bridge", bridge.name(), "--iptables=false"]);
         let log = std::fs::File::create(of("log")).unwrap();
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        Self { dir, tls, child }
+        Self { dir, tls, child, _bridge: bridge }
     }
 
     fn folder(&self, certificates: &str) -> PathBuf {

@@ -11,6 +11,8 @@ use spur_runtime::docker::{DockerConfig, DockerRuntime, Engine, Environment};
 use spur_runtime::{ContainerPlan, ContainerState, LogOptions, PodId, Runtime, StartError, Started};
 use uuid::Uuid;
 
+use crate::bridge::Bridge;
+
 /// Far above what anything here takes, so that only a fault reaches it.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
@@ -51,7 +53,8 @@ pub(crate) fn why_no_daemon() -> Option<String> {
         return Some("an engine can be started by root only".to_owned());
     }
     let is_there = Command::new("dockerd").arg("--version").output().is_ok();
-    why_not().or_else(|| (!is_there).then(|| "`dockerd` is not on the path".to_owned()))
+    let absent = (!is_there).then(|| "`dockerd` is not on the path".to_owned());
+    why_not().or(absent).or_else(Bridge::why_not)
 }
 
 /// Why there can be no containers here; `None` where there can.
