@@ -27,7 +27,8 @@ pub(super) struct LastWords<'a> {
     pub(super) pod: &'a Pod,
     pub(super) id: &'a PodId,
     pub(super) runtime: &'a dyn Runtime,
-    pub(super) volumes: &'a Arc<Volumes>,
+    /// Where their files are; processes have none.
+    pub(super) volumes: Option<&'a Arc<Volumes>>,
 }
 
 // === impl LastWords ===
@@ -58,7 +59,8 @@ impl LastWords<'_> {
     }
 
     async fn of_file(&self, container: &Container) -> String {
-        let (volumes, uid, name) = (self.volumes.clone(), self.id.uid.clone(), container.name.clone());
+        let Some(volumes) = self.volumes.cloned() else { return String::new() };
+        let (uid, name) = (self.id.uid.clone(), container.name.clone());
         let read = tokio::task::spawn_blocking(move || volumes.last_words(&uid, &name, FILE_MAX_BYTES)).await;
         match read {
             Ok(Ok(bytes)) => String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned(),
@@ -139,7 +141,7 @@ mod tests {
             let pod: Value = json!({"spec": {"containers": [container]}});
             let pod: Pod = serde_json::from_value(pod).unwrap();
             let Self { volumes, fake, id, .. } = self;
-            let words = LastWords { pod: &pod, id, runtime: fake, volumes };
+            let words = LastWords { pod: &pod, id, runtime: fake, volumes: Some(volumes) };
             let ended = ContainerStateTerminated { exit_code, ..ContainerStateTerminated::default() };
             let ended = words.added_to(ended, &pod.spec.as_ref().unwrap().containers[0]).await;
             ended.message.unwrap_or_default()

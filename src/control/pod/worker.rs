@@ -147,7 +147,7 @@ impl Worker {
         let containers = match was_over {
             true => Vec::new(),
             false => {
-                let volumes = &shared.ctx.volumes;
+                let volumes = (kind == RuntimeKind::Docker).then_some(&shared.ctx.volumes);
                 let words = LastWords { pod: &pod, id: &id, runtime: &*runtime, volumes };
                 adopt::containers(&words, policy).await
             }
@@ -314,7 +314,7 @@ impl Worker {
         ended: ContainerStateTerminated,
     ) -> ContainerStateTerminated {
         let Some(spec) = self.spec(idx) else { return ended };
-        let volumes = &self.shared.ctx.volumes;
+        let volumes = (self.kind == RuntimeKind::Docker).then_some(&self.shared.ctx.volumes);
         let words = LastWords { pod: &self.pod, id: &self.id, runtime: &*self.runtime, volumes };
         words.added_to(ended, &spec).await
     }

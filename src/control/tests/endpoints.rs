@@ -74,8 +74,11 @@ async fn an_endpoint_is_ready_only_while_its_pod_is() {
     until_ready(&world, "web", 1).await;
     let pod = world.list_app("pods", "web").await.remove(0);
     // The second end within ten seconds is followed by a pause, in which nothing is ready.
-    for _ in 0..2 {
-        world.until_count("pods", "web", 1, is_ready).await;
+    for n_restarts in 0..2 {
+        let is_back = |pod: &Value| {
+            is_ready(pod) && pod["status"]["containerStatuses"][0]["restartCount"] == n_restarts
+        };
+        world.until_count("pods", "web", 1, is_back).await;
         world.runtime.fake.kill(&pod_id(&pod), "c", 9);
     }
     until_ready(&world, "web", 0).await;
