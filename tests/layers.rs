@@ -46,12 +46,14 @@ const OWNED: &[(&str, &str)] = &[("redb", "spur-store"), ("axum", "spur-server")
 
 /// Who else may use an owned crate, and why: samples are axum services of their
 /// own, the store asks for free space, the command line ends the process group
-/// of the command that `spur test` runs, and the holder passes descriptors.
+/// of the command that `spur test` runs, the holder passes descriptors, and the proxy sends datagrams
+/// without waiting.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("axum", "sample-services"),
     ("rustix", "spur-store"),
     ("rustix", "spur-cli"),
     ("rustix", "spur-holder"),
+    ("rustix", "spur-proxy"),
 ];
 
 fn members() -> Vec<Package> {

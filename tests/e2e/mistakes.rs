@@ -149,12 +149,13 @@ async fn up_with_a_bad_file_says_so_and_ends() {
 async fn what_is_not_supported_is_refused_and_not_done_otherwise() {
     let home = Data::new();
     for (args, told) in [
-        (["--runtime", "docker"], "not supported"),
+        (["--runtime", "docker"], "cannot talk to Docker at `unix:///nowhere`"),
         (["--listen", "0.0.0.0"], "the entry has no authentication"),
         (["--limit", "header=1"], "no limit `header`"),
     ] {
         let mut up = command::spur(home.home());
         up.args(["up", "-o", "json", "--data"]).arg(home.path()).args(args);
+        up.env("DOCKER_HOST", "unix:///nowhere");
         command::run(up).await.code(1).prints_nothing().tells(&[told, "hint: "]);
     }
 }

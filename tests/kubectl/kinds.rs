@@ -17,7 +17,7 @@ const TABLES: &[(&str, &str, &[&str])] = &[
     (
         "pvc/data",
         "NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS VOLUMEATTRIBUTESCLASS AGE VOLUMEMODE",
-        &["Pending", "fast", "<unset>"],
+        &["Bound", "fast", "<unset>"],
     ),
     ("podtemplates/tpl", "NAME CONTAINERS IMAGES POD LABELS", &["nginx:1", "app=tpl"]),
     ("rc/rc1", "NAME DESIRED CURRENT READY AGE CONTAINERS IMAGES SELECTOR", &["app=rc1"]),
