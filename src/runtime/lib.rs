@@ -30,6 +30,7 @@
 //! `spur up` does not take the Docker runtime yet: Services, volumes and pods of several containers
 //! come first.
 
+mod causes;
 mod container;
 mod image;
 mod interface;
@@ -47,6 +48,7 @@ pub mod volumes;
 
 mod log;
 
+pub use causes::with_causes;
 pub use container::{
     Bounds, ContainerPlan, ContainerState, Listed, Mount, MountSource, PodId, PullPolicy, RuntimeEvent,
     Security, Started, StdinMode, StdioPlan, reason,

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use super::engine::{is_missing, words};
 use super::follow::Followed;
 use super::network::Network;
+use crate::causes::with_causes;
 use crate::interface::NetworkError;
 use crate::service_network::{
     ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
@@ -337,9 +338,4 @@ fn short(folder: &Path) -> Result<PathBuf, String> {
         "the path `{}` is too long for a unix socket in it; choose a shorter --data",
         folder.display()
     ))
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

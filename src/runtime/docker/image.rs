@@ -10,6 +10,7 @@ use spur_holder::Image;
 use tokio::sync::Mutex;
 
 use super::engine::{Engine, is_missing, words};
+use crate::causes::with_causes;
 
 /// The name by which a container asks for this image, for programs that are in this executable: its
 /// program is [`SELF_PROGRAM`].
@@ -43,7 +44,7 @@ impl OwnImage {
         }
         let executable = self.executable.clone();
         let image = tokio::task::spawn_blocking(move || Image::of(&executable)).await;
-        let image = image.map_err(|error| error.to_string())?.map_err(|error| with_cause(&error))?;
+        let image = image.map_err(|error| error.to_string())?.map_err(|error| with_causes(&error))?;
         let name = image.name();
         match engine.docker().inspect_image(&name).await {
             Ok(_) => {}
@@ -76,11 +77,4 @@ async fn import(engine: &Engine, image: Image) -> Result<(), Error> {
     let body = bollard::body_try_stream(pieces.boxed());
     engine.docker().create_image(Some(options), Some(body), None).try_collect::<Vec<_>>().await?;
     Ok(())
-}
-
-fn with_cause(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

@@ -4,16 +4,14 @@
 
 use std::path::Path;
 
-use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
-
 use super::create;
-use super::engine::{is_missing, status, words};
+use super::engine::words;
+use super::image::SELF_PROGRAM;
 use super::network::Place;
 use super::owned::Owned;
 use super::runtime::Shared;
 use super::start::{Joined, refused};
-use crate::container::{ContainerPlan, ContainerState, PodId, StdioPlan};
+use crate::container::{ContainerPlan, ContainerState, Mount, PodId, Security};
 use crate::start_error::StartError;
 
 /// Its name among the pod's containers, as Docker's own kubelet had it; no user's container is called
@@ -43,50 +41,29 @@ impl Shared {
         };
         let owned = Owned { pod: pod.clone(), container: POD.to_owned(), attempt };
         let image = self.ours.image.name(&self.ours.engine).await.map_err(|why| refused(why, plan))?;
-        let hosts = plan.clone();
+        let is_hosts = |mount: &&Mount| mount.path == Path::new(create::HOSTS);
         let of_pod = ContainerPlan {
-            hostname: hosts.hostname,
-            mounts: hosts.mounts.into_iter().filter(|mount| mount.path == Path::new(create::HOSTS)).collect(),
-            ..ContainerPlan::new(POD, &["/spur", "__pause"])
+            hostname: plan.hostname.clone(),
+            mounts: plan.mounts.iter().filter(is_hosts).cloned().collect(),
+            // It needs no right at all.
+            security: Security {
+                dropped: vec!["ALL".to_owned()],
+                has_read_only_root: true,
+                forbids_escalation: true,
+                ..Security::default()
+            },
+            ..ContainerPlan::new(POD, &[SELF_PROGRAM, "__pause"])
         };
-        let body =
-            create::body(&self.ours.environment, &owned, (&of_pod, &image, &Joined::Own(place.clone())));
-        let body = hardened(body);
-        let name = self.ours.environment.name(&owned);
-        let docker = self.ours.engine.docker();
-        let make = async || {
-            let options = CreateContainerOptionsBuilder::new().name(&name).build();
-            docker.create_container(Some(options), body.clone()).await
-        };
-        let made = match make().await {
-            Err(error) if status(&error) == Some(409) => {
-                self.clear_away(&owned, (&name, plan)).await?;
-                make().await
-            }
-            other => other,
-        };
-        let made = match made {
-            Err(error) if is_missing(&error) => {
+        let made = self.create(&owned, (&of_pod, &image, &Joined::Own(place.clone()))).await;
+        let id = match made {
+            Err(StartError::NoSuchImage { found, .. }) => {
                 self.ours.image.forget().await;
-                return Err(refused(words(&error), plan));
+                return Err(refused(found, plan));
             }
-            made => made.map_err(|error| refused(words(&error), plan))?,
+            made => made?,
         };
-        self.ours.world.learn(&owned, (&made.id, StdioPlan::default()), ContainerState::creating());
-        let started = docker.start_container(&made.id, None::<StartContainerOptions>).await;
-        started.map_err(|error| refused(words(&error), plan))?;
-        self.ours.read(&made.id).await.map_err(|error| refused(words(&error), plan))?;
-        Ok(made.id)
+        self.ours.world.learn(&owned, (&id, of_pod.stdio), ContainerState::creating());
+        self.run(&owned, (&id, &of_pod)).await?;
+        Ok(id)
     }
-}
-
-/// It needs no right at all.
-pub(super) fn hardened(body: ContainerCreateBody) -> ContainerCreateBody {
-    let host_config = HostConfig {
-        cap_drop: Some(vec!["ALL".to_owned()]),
-        readonly_rootfs: Some(true),
-        security_opt: Some(vec!["no-new-privileges".to_owned()]),
-        ..body.host_config.unwrap_or_default()
-    };
-    ContainerCreateBody { host_config: Some(host_config), ..body }
 }

@@ -145,7 +145,7 @@ impl Shared {
         }
     }
 
-    async fn create(
+    pub(super) async fn create(
         &self,
         owned: &Owned,
         (plan, image, joined): (&ContainerPlan, &str, &Joined),
@@ -174,7 +174,7 @@ impl Shared {
 
     /// Deletes the container that has this one's name, if it is ours: an interrupted start has left
     /// it before anybody knew its id.
-    pub(super) async fn clear_away(
+    async fn clear_away(
         &self,
         owned: &Owned,
         (name, plan): (&str, &ContainerPlan),
@@ -195,7 +195,11 @@ impl Shared {
 
     /// Starts what was made. Only where the daemon says so, it never ran: an answer that is lost
     /// says nothing.
-    async fn run(&self, owned: &Owned, (id, plan): (&str, &ContainerPlan)) -> Result<(), StartError> {
+    pub(super) async fn run(
+        &self,
+        owned: &Owned,
+        (id, plan): (&str, &ContainerPlan),
+    ) -> Result<(), StartError> {
         let docker = self.ours.engine.docker();
         let started = docker.start_container(id, None::<StartContainerOptions>).await;
         // Where this look fails, the daemon's event tells it.

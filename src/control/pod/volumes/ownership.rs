@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
+use super::super::support::containers;
+
 /// The group of the pod's volumes (`securityContext.fsGroup`).
 pub(super) fn group(pod: &Pod) -> Option<u32> {
     let context = pod.spec.as_ref()?.security_context.as_ref()?;
@@ -11,9 +13,9 @@ pub(super) fn group(pod: &Pod) -> Option<u32> {
 /// The one user that all containers run as, where the pod says so (`pkg/volume/util`, `FsUserFrom`).
 pub(super) fn user(pod: &Pod) -> Option<u32> {
     let spec = pod.spec.as_ref()?;
-    let mut containers = spec.init_containers.iter().flatten().chain(&spec.containers);
-    let first = user_of(containers.next()?, spec)?;
-    containers.all(|container| user_of(container, spec) == Some(first)).then_some(first)
+    let mut all = containers(spec);
+    let first = user_of(all.next()?, spec)?;
+    all.all(|container| user_of(container, spec) == Some(first)).then_some(first)
 }
 
 fn user_of(container: &Container, spec: &PodSpec) -> Option<u32> {

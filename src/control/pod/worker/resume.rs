@@ -1,5 +1,7 @@
 //! Taking up a pod that went on while no Spur was there: its Service addresses, then its probes.
 
+use spur_runtime::with_causes;
+
 use super::super::probe::{Kind, Plan};
 use super::Worker;
 
@@ -15,7 +17,7 @@ impl Worker {
             return;
         }
         if let Err(error) = self.connect().await {
-            return self.failed("take up the network", &super::start::with_causes(&error));
+            return self.failed("take up the network", &with_causes(&error));
         }
         for idx in resumed {
             let Some(spec) = self.spec(idx) else { continue };

@@ -10,7 +10,7 @@ use spur_runtime::ports::PortError;
 use spur_runtime::volumes::VolumeError;
 use spur_runtime::{
     ContainerPlan, Mount, MountSource, NetworkError, PodNetwork, PullPolicy, RuntimeKind, ServiceId,
-    StdinMode, StdioPlan, reason,
+    StdinMode, StdioPlan, reason, with_causes,
 };
 use tokio::time::Instant;
 
@@ -362,10 +362,4 @@ pub(super) fn pull(spec: &Spec) -> PullPolicy {
         Some("Never") => PullPolicy::Never,
         Some(_) | None => PullPolicy::IfNotPresent,
     }
-}
-
-/// An error and what caused it, in one line.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
