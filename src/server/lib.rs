@@ -55,6 +55,7 @@ mod structural;
 mod table;
 mod token_request;
 mod traces;
+mod unread;
 mod verbs;
 mod versions;
 

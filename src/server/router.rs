@@ -20,7 +20,7 @@ use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
     attributes, body, component_status, custom_definitions, discovery, explain, health, logs, oidc, openapi,
-    reviews, scale, streams, token_request, traces,
+    reviews, scale, streams, token_request, traces, unread,
 };
 
 /// The API server. Cheap to clone.
@@ -68,7 +68,7 @@ impl Server {
         let state = self.state.clone();
         Router::new().fallback(move |request: HttpRequest<Body>| {
             let (state, door) = (state.clone(), door.clone());
-            async move { guarded(handle(state, door, request)).await }
+            async move { unread::answer(request, |request| guarded(handle(state, door, request))).await }
         })
     }
 }

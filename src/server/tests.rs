@@ -23,6 +23,7 @@ mod services;
 mod sizes;
 mod slow_watchers;
 mod streams;
+mod unread;
 mod watches;
 mod world;
 mod writes;

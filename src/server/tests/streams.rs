@@ -2,7 +2,7 @@
 //! Python's are, and processes behind the server.
 
 mod refused;
-mod served;
+pub(super) mod served;
 
 use std::sync::Arc;
 

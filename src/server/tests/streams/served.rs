@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::tests::world::{PODS, World, with};
 
 /// Far above what anything here takes, so that only a fault reaches it.
-pub(super) const LONG: Duration = Duration::from_secs(20);
+pub(in crate::tests) const LONG: Duration = Duration::from_secs(20);
 
-pub(super) struct Served {
+pub(in crate::tests) struct Served {
     pub(super) world: World,
     pub(super) runtime: Arc<dyn Runtime>,
     /// Where commands run.
@@ -57,7 +57,7 @@ pub(super) async fn wait_for(what: &str, is_so: impl Fn() -> bool) {
 
 impl Served {
     /// Over processes.
-    pub(super) async fn new() -> Self {
+    pub(in crate::tests) async fn new() -> Self {
         let tmp = tempfile::tempdir().expect("a directory");
         let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
         let config =
@@ -81,6 +81,10 @@ impl Served {
         let served = Self { world, runtime, tmp, draining, address };
         served.pod("p", &[("app", "sleep 600", StdioPlan::default())]).await;
         served
+    }
+
+    pub(in crate::tests) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A pod of containers, each with a script that runs.
