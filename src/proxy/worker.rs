@@ -3,7 +3,7 @@
 use std::{io, rc::Rc, sync::Arc, thread, time::Duration};
 
 use arc_swap::ArcSwap;
-use spur_net::Limits;
+use spur_net::{Dial, Limits};
 use spur_route::RoutingTable;
 use spur_trace::Ring;
 use tokio::{
@@ -40,6 +40,8 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
+    /// How endpoints are reached.
+    pub(crate) dial: Dial,
     pub(crate) pool: Pool,
     pub(crate) clusters: Clusters,
     pub(crate) meter: Meter,
@@ -61,6 +63,7 @@ pub(crate) struct Seed {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
+    pub(crate) dial: Dial,
     pub(crate) registry: Arc<Registry>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) tls: Arc<Configs>,
@@ -89,6 +92,7 @@ async fn run(seed: Seed) {
         stats,
         limits,
         trusted,
+        dial,
         registry,
         meters,
         tls,
@@ -100,7 +104,8 @@ async fn run(seed: Seed) {
     let worker = Rc::new(Worker {
         table,
         ring,
-        pool: Pool::new(&stats),
+        pool: Pool::new(&stats, &dial),
+        dial,
         limits,
         trusted,
         stats,
