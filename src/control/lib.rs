@@ -48,7 +48,7 @@ mod surplus;
 pub use heartbeat::heartbeat;
 pub use pod::UsualRuntime;
 pub use rule_status::{GatewayPorts, certificate_faults};
-pub use run::{Parts, run};
+pub use run::{Parts, ServiceNetworkOf, run};
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!  watch Services ─┐
-//!  pods join, leave ├─► sync of a namespace ─► ServiceNetwork::serve ─► Inlets ─► proxy
+//!  pods join, leave ├─► sync of a network ─► ServiceNetwork::serve ─► Inlets ─► proxy
 //!  listeners lost ─┘                       └► hosts files of its pods
 //! ```
 //!
-//! All pods of a namespace share the listeners; who calls is known by the pod's address. What makes
-//! addresses and listeners is the runtime's, what requests do on them the proxy's. Text of hosts files
+//! Which pods share a network, and so its listeners, is the runtime's to say: those of a namespace, where
+//! who calls is known by the pod's address, or each has its own. What makes addresses and listeners is the
+//! runtime's, too, what requests do on them the proxy's. Text of hosts files
 //! is `hosts`' business.
 
 mod hosts;
@@ -24,12 +25,13 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use spur_net::{Caller, Callers, CallersByAddress, Destination, Inlet};
 use spur_runtime::{
-    NetworkError, PodId, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
+    NetworkError, PodId, Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport,
+    WantedService,
 };
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Service networks of all namespaces.
+/// All networks of one runtime.
 pub(crate) struct ServiceNetworks {
     runtime: Arc<dyn ServiceNetwork>,
     inlets_tx: mpsc::Sender<Inlet>,
@@ -37,13 +39,14 @@ pub(crate) struct ServiceNetworks {
     dir: PathBuf,
     /// watch -- all Services, once they are listed --> whoever joins
     services_tx: watch::Sender<Option<Arc<Services>>>,
-    by_namespace: std::sync::Mutex<HashMap<Arc<str>, Arc<Mutex<Network>>>>,
+    /// By what the runtime calls them.
+    networks: std::sync::Mutex<HashMap<Arc<str>, Arc<Mutex<Network>>>>,
     stop: CancellationToken,
 }
 
 type Services = BTreeMap<ServiceId, Arc<Service>>;
 
-/// The network of one namespace.
+/// One network.
 #[derive(Default)]
 struct Network {
     callers: Arc<CallersByAddress>,
@@ -53,12 +56,13 @@ struct Network {
     addresses: Arc<Addresses>,
 }
 
-/// Where the pods of a namespace reach Services.
+/// Where the pods of a network reach Services.
 pub(crate) type Addresses = BTreeMap<ServiceId, Ipv4Addr>;
 
-/// A pod on its namespace's network.
+/// A pod on its network.
 struct Joined {
     pod: Arc<Pod>,
+    caller: Caller,
     address: Ipv4Addr,
     /// What its hosts file says.
     hosts: String,
@@ -83,7 +87,7 @@ impl ServiceNetworks {
         stop: CancellationToken,
     ) -> Self {
         let services_tx = watch::Sender::new(None);
-        Self { runtime, inlets_tx, dir, services_tx, by_namespace: Default::default(), stop }
+        Self { runtime, inlets_tx, dir, services_tx, networks: Default::default(), stop }
     }
 
     /// Keeps all networks as Services have it, until stopped.
@@ -137,17 +141,19 @@ impl ServiceNetworks {
                 found: "everything is shutting down".to_owned(),
             });
         };
-        let network = self.of(&id.namespace);
+        let name = self.name_for(id);
+        let network = self.of(name);
         let mut network = network.lock().await;
-        network.callers.insert(address.into(), caller);
-        network.pods.insert(id.clone(), Joined { pod, address, hosts: String::new() });
-        self.sync(&id.namespace, &mut network, &services).await?;
+        network.callers.insert(address.into(), caller.clone());
+        network.pods.insert(id.clone(), Joined { pod, caller, address, hosts: String::new() });
+        self.sync(name, &mut network, &services).await?;
         Ok(Ways { hosts: self.hosts_file(id), addresses: network.addresses.clone() })
     }
 
     /// The pod is gone.
     pub(crate) async fn leave(&self, id: &PodId) {
-        let network = self.of(&id.namespace);
+        let name = self.name_for(id);
+        let network = self.of(name);
         let mut network = network.lock().await;
         let Some(joined) = network.pods.remove(id) else { return };
         // The address may be another pod's already.
@@ -160,40 +166,38 @@ impl ServiceNetworks {
                 closed.cancel();
             }
             network.addresses = Arc::default();
-            self.runtime.leave(&id.namespace).await;
+            self.runtime.leave(name).await;
+            if self.runtime.scope() == Scope::Pod {
+                self.networks().remove(name);
+            }
         }
     }
 
     async fn sync_all(&self) {
         let Some(services) = self.services_tx.borrow().clone() else { return };
         let all: Vec<_> =
-            self.by_namespace().iter().map(|(namespace, of)| (namespace.clone(), of.clone())).collect();
-        for (namespace, network) in all {
+            self.networks().iter().map(|(name, network)| (name.clone(), network.clone())).collect();
+        for (name, network) in all {
             let mut network = network.lock().await;
             if network.pods.is_empty() {
                 continue;
             }
-            if let Err(error) = self.sync(&namespace, &mut network, &services).await {
-                tracing::warn!(%error, "pods of namespace `{namespace}` do not reach all Services");
+            if let Err(error) = self.sync(&name, &mut network, &services).await {
+                tracing::warn!(%error, "pods on network `{name}` do not reach all Services");
             }
         }
     }
 
     /// Makes the network as Services have it.
-    async fn sync(
-        &self,
-        namespace: &str,
-        network: &mut Network,
-        services: &Services,
-    ) -> Result<(), NetworkError> {
+    async fn sync(&self, name: &str, network: &mut Network, services: &Services) -> Result<(), NetworkError> {
         let wanted: Vec<WantedService> =
             services.iter().filter_map(|(id, service)| wanted(id, service)).collect();
-        let served = self.runtime.serve(namespace, wanted.clone()).await?;
+        let served = self.runtime.serve(name, wanted.clone()).await?;
         let mut addresses = Addresses::new();
         for ServedService { id, address, opened, failed } in served {
             for (port, why) in failed {
                 tracing::warn!(
-                    "service `{}/{}` port {port} cannot be reached from namespace `{namespace}`: {why}",
+                    "service `{}/{}` port {port} cannot be reached from network `{name}`: {why}",
                     id.namespace,
                     id.name
                 );
@@ -241,7 +245,7 @@ impl ServiceNetworks {
             ServiceSocket::Tcp(listener) => {
                 let inlet = Inlet {
                     listener,
-                    callers: Callers::ByAddress(network.callers.clone()),
+                    callers: self.callers(network),
                     destination: Destination::ServicePort {
                         namespace: id.namespace.clone(),
                         service: id.name.clone(),
@@ -268,12 +272,32 @@ impl ServiceNetworks {
         Ok(())
     }
 
-    fn of(&self, namespace: &Arc<str>) -> Arc<Mutex<Network>> {
-        self.by_namespace().entry(namespace.clone()).or_default().clone()
+    /// Who connects to listeners of a network.
+    fn callers(&self, network: &Network) -> Callers {
+        let by_address = || Callers::ByAddress(network.callers.clone());
+        match self.runtime.scope() {
+            Scope::Namespace => by_address(),
+            Scope::Pod => {
+                let mut pods = network.pods.values();
+                pods.next().map_or_else(by_address, |joined| Callers::One(joined.caller.clone()))
+            }
+        }
     }
 
-    fn by_namespace(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Mutex<Network>>>> {
-        self.by_namespace.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// What the runtime calls a pod's network.
+    fn name_for<'a>(&self, id: &'a PodId) -> &'a Arc<str> {
+        match self.runtime.scope() {
+            Scope::Namespace => &id.namespace,
+            Scope::Pod => &id.uid,
+        }
+    }
+
+    fn of(&self, name: &Arc<str>) -> Arc<Mutex<Network>> {
+        self.networks().entry(name.clone()).or_default().clone()
+    }
+
+    fn networks(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Mutex<Network>>>> {
+        self.networks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn hosts_file(&self, id: &PodId) -> PathBuf {
@@ -317,5 +341,6 @@ fn wanted(id: &ServiceId, service: &Service) -> Option<WantedService> {
     let tcp = spec.ports.iter().flatten().filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
     let ports = tcp.filter_map(|port| Some((u16::try_from(port.port).ok()?, Transport::Tcp)));
     let ports: Vec<_> = ports.collect();
-    (!ports.is_empty()).then(|| WantedService { id: id.clone(), ports })
+    let cluster_address = spec.cluster_ip.as_deref().and_then(|address| address.parse().ok());
+    (!ports.is_empty()).then(|| WantedService { id: id.clone(), ports, cluster_address })
 }

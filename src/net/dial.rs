@@ -32,24 +32,19 @@ struct Ways {
     network: u32,
     mask: u32,
     /// Held for a lookup or a change, never across an await. At most as many as the network has.
-    leads: RwLock<HashMap<Ipv4Addr, Lead>>,
-}
-
-#[derive(Clone, Debug)]
-enum Lead {
-    To(Arc<dyn Way>),
-    /// There was a way: what is at this address outside is somebody else.
-    Nowhere,
+    by_address: RwLock<HashMap<Ipv4Addr, Arc<dyn Way>>>,
 }
 
 // === impl Dial ===
 
 impl Dial {
-    /// Ways to addresses of this network; every other costs a comparison.
+    /// Ways to addresses of this network, which is nobody else's from now on: an address without a way
+    /// was a pod's, here or in an earlier life, and who has it outside is a stranger. Every other
+    /// address costs a comparison.
     #[must_use]
     pub fn new((network, prefix_len): (Ipv4Addr, u8)) -> Self {
         let mask = u32::MAX.checked_shl(32_u32.saturating_sub(prefix_len.into())).unwrap_or(0);
-        let ways = Ways { network: network.to_bits() & mask, mask, leads: RwLock::default() };
+        let ways = Ways { network: network.to_bits() & mask, mask, by_address: RwLock::default() };
         Self { ways: Some(Arc::new(ways)) }
     }
 
@@ -57,26 +52,28 @@ impl Dial {
     ///
     /// An address outside the network is not: nobody asks for a way there.
     pub fn insert(&self, address: Ipv4Addr, way: Arc<dyn Way>) {
-        self.lead(address, Lead::To(way));
+        if let Some(ways) = self.ways(address) {
+            ways.by_address.write().unwrap_or_else(PoisonError::into_inner).insert(address, way);
+        }
     }
 
     /// Nobody is at the address any more: connections are refused until there is another way.
     pub fn remove(&self, address: Ipv4Addr) {
-        self.lead(address, Lead::Nowhere);
+        if let Some(ways) = self.ways(address) {
+            ways.by_address.write().unwrap_or_else(PoisonError::into_inner).remove(&address);
+        }
     }
 
     /// A connection to an address.
     ///
     /// # Errors
-    /// As [`TcpStream::connect`]; [`ErrorKind::ConnectionRefused`] where the one who was there has gone.
+    /// As [`TcpStream::connect`]; [`ErrorKind::ConnectionRefused`] where nobody is in the network.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let SocketAddr::V4(v4) = address else { return TcpStream::connect(address).await };
-        match self.at(*v4.ip()) {
-            None => TcpStream::connect(address).await,
-            Some(Lead::To(way)) => way.dial(v4).await,
-            Some(Lead::Nowhere) => {
-                Err(io::Error::new(ErrorKind::ConnectionRefused, "nobody is at this address any more"))
-            }
+        let Some(ways) = self.ways(*v4.ip()) else { return TcpStream::connect(address).await };
+        match ways.to(*v4.ip()) {
+            Some(way) => way.dial(v4).await,
+            None => Err(io::Error::new(ErrorKind::ConnectionRefused, "no pod has this address")),
         }
     }
 
@@ -91,23 +88,17 @@ impl Dial {
         }
     }
 
-    fn at(&self, address: Ipv4Addr) -> Option<Lead> {
-        let ways = self.ways.as_ref().filter(|ways| ways.has(address))?;
-        ways.leads.read().unwrap_or_else(PoisonError::into_inner).get(&address).cloned()
-    }
-
-    fn lead(&self, address: Ipv4Addr, lead: Lead) {
-        if let Some(ways) = self.ways.as_ref().filter(|ways| ways.has(address)) {
-            ways.leads.write().unwrap_or_else(PoisonError::into_inner).insert(address, lead);
-        }
+    /// Where the address is one of the network.
+    fn ways(&self, address: Ipv4Addr) -> Option<&Ways> {
+        self.ways.as_deref().filter(|ways| address.to_bits() & ways.mask == ways.network)
     }
 }
 
 // === impl Ways ===
 
 impl Ways {
-    fn has(&self, address: Ipv4Addr) -> bool {
-        address.to_bits() & self.mask == self.network
+    fn to(&self, address: Ipv4Addr) -> Option<Arc<dyn Way>> {
+        self.by_address.read().unwrap_or_else(PoisonError::into_inner).get(&address).cloned()
     }
 }
 
@@ -135,17 +126,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_is_reached_by_its_way_until_that_is_gone() {
+    async fn an_address_is_reached_by_its_way_and_by_no_other() {
         let dial = Dial::new((Ipv4Addr::new(127, 211, 0, 0), 16));
         let (listener, address) = server().await;
         let pod = Ipv4Addr::new(127, 211, 7, 9);
+        // Something is there outside, which is never meant.
+        let outside = TcpListener::bind((pod, 0)).await.unwrap();
+        let found = dial.connect(outside.local_addr().unwrap()).await.unwrap_err();
+        assert_eq!(found.kind(), ErrorKind::ConnectionRefused);
         dial.insert(pod, Arc::new(To(address)));
         let mut stream = dial.connect_to("127.211.7.9", 80).await.unwrap();
         drop(listener.accept().await.unwrap());
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
         dial.remove(pod);
-        // Something is there outside, which is not meant.
-        let outside = TcpListener::bind((pod, 0)).await.unwrap();
         let found = dial.connect(outside.local_addr().unwrap()).await.unwrap_err();
         assert_eq!(found.kind(), ErrorKind::ConnectionRefused);
     }

@@ -18,8 +18,8 @@ use tokio::sync::broadcast;
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started, reason};
 use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
-    StopError,
+    AskedNetwork, ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork,
+    RemoveError, Runtime, StopError,
 };
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
@@ -234,7 +234,15 @@ impl Runtime for FakeRuntime {
         "fake"
     }
 
-    fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+    fn isolates(&self) -> BoxFuture<'_, Result<(), Arc<str>>> {
+        async { Err("what is played has no networks".into()) }.boxed()
+    }
+
+    fn network<'a>(
+        &'a self,
+        _pod: &'a PodId,
+        _asked: AskedNetwork,
+    ) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
         async { Ok(PodNetwork::Shared) }.boxed()
     }
 

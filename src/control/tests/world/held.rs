@@ -1,13 +1,14 @@
 //! The fake runtime, with a hand on the ends of pods and the answers of probes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use spur_runtime::{
-    ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Fetched, ImageAsk, ImageError,
-    ImageNewsSender, Listed, LogError, LogOptions, LogStream, NetworkError, PodId, PodNetwork, RemoveError,
-    Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
+    AskedNetwork, ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Fetched, ImageAsk,
+    ImageError, ImageNewsSender, Listed, LogError, LogOptions, LogStream, NetworkError, PodId, PodNetwork,
+    RemoveError, Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -46,8 +47,16 @@ impl Runtime for Held {
         self.fake.name()
     }
 
-    fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
-        self.fake.network(pod)
+    fn isolates(&self) -> BoxFuture<'_, Result<(), Arc<str>>> {
+        self.fake.isolates()
+    }
+
+    fn network<'a>(
+        &'a self,
+        pod: &'a PodId,
+        asked: AskedNetwork,
+    ) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        self.fake.network(pod, asked)
     }
 
     fn outlives_spur(&self) -> bool {
