@@ -11,6 +11,8 @@ use std::process::ExitCode;
 enum Inside {
     /// Makes sockets for whoever connects to this path.
     Holder(PathBuf),
+    /// Makes, tries or enters the namespaces of a pod of processes.
+    Pod(Vec<OsString>),
     /// Keeps namespaces alive and does nothing.
     Pause,
     /// One of them, with other arguments than it takes.
@@ -21,6 +23,7 @@ enum Inside {
 pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let ended = match named(args)? {
         Inside::Holder(path) => hold(&path),
+        Inside::Pod(args) => return Some(pod(args)),
         Inside::Pause => pause(),
         Inside::Mistaken => {
             eprintln!("error: `__holder` takes the path of a socket, and `__pause` takes nothing");
@@ -39,6 +42,9 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> 
 fn named(args: impl IntoIterator<Item = OsString>) -> Option<Inside> {
     let mut args = args.into_iter();
     let name = args.next()?;
+    if name == "__pod" {
+        return Some(Inside::Pod(args.collect()));
+    }
     let is_holder = name == "__holder";
     if !is_holder && name != "__pause" {
         return None;
@@ -57,6 +63,11 @@ fn hold(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
+fn pod(args: Vec<OsString>) -> ExitCode {
+    spur_holder::run_pod(args)
+}
+
+#[cfg(target_os = "linux")]
 fn pause() -> io::Result<()> {
     spur_holder::pause()
 }
@@ -64,6 +75,12 @@ fn pause() -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn hold(_: &Path) -> io::Result<()> {
     pause()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pod(_: Vec<OsString>) -> ExitCode {
+    eprintln!("network namespaces are not supported on this system");
+    ExitCode::FAILURE
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -82,6 +99,7 @@ mod tests {
         check(&["up", "__holder"], None);
         check(&["--help"], None);
         check(&["__holder", "/run/spur/holder.sock"], Some(Inside::Holder("/run/spur/holder.sock".into())));
+        check(&["__pod", "try"], Some(Inside::Pod(vec!["try".into()])));
         check(&["__pause"], Some(Inside::Pause));
         check(&["__holder"], Some(Inside::Mistaken));
         check(&["__holder", "a", "b"], Some(Inside::Mistaken));

@@ -13,14 +13,14 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use spur_cli::args::{ApplyArgs, RuntimeChoice, ServicePortsChoice, Tracing, UpArgs, UpOutput};
 use spur_cli::{ClientCommand, ConnectionArgs};
-use spur_control::{GatewayPorts, ServicePorts, UsualRuntime};
-use spur_net::{Callers, Destination, Inlet, Limits, Listening};
+use spur_control::{GatewayPorts, ServiceNetworkOf, ServicePorts, UsualRuntime};
+use spur_net::{Callers, Destination, Dial, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
-use spur_runtime::process::{ProcessConfig, ProcessRuntime};
+use spur_runtime::process::{PRIVATE_NETWORK, ProcessConfig, ProcessRuntime};
 use spur_runtime::volumes::Volumes;
-use spur_runtime::{Runtime, Runtimes};
+use spur_runtime::{Runtime, RuntimeKind, Runtimes};
 use spur_server::{Server, User};
 use spur_store::{Options, Store};
 use tokio::sync::watch;
@@ -105,7 +105,8 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     make_private(&data)?;
     let identity = data.join("identity");
     identity::check(&identity)?;
-    let (store, processes) = open(&data, &config).await?;
+    let dial = Dial::new(PRIVATE_NETWORK);
+    let (store, processes) = open(&data, &config, dial.clone()).await?;
     let docker = docker::open(&data, &config, runtime).await?;
     let identity = identity::open(&identity)?;
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
@@ -120,6 +121,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         Bound {
             store,
             processes,
+            dial,
             docker,
             usual_runtime: usual_runtime(runtime),
             service_ports: match service_ports {
@@ -220,13 +222,13 @@ fn make_private(dir: &Path) -> Result<()> {
 }
 
 /// Opens the store, then the runtime: whoever holds the store owns the processes.
-async fn open(data: &Path, config: &Config) -> Result<(Arc<Store>, Arc<ProcessRuntime>)> {
+async fn open(data: &Path, config: &Config, dial: Dial) -> Result<(Arc<Store>, Arc<ProcessRuntime>)> {
     let store_dir = data.join("store");
     let store = tokio::task::spawn_blocking(move || Store::open(&store_dir, Options::default()));
     let store = store.await.context("the store crashed while it was opened")??;
     let dir = data.join("pods");
     let base_env = config.pod_env.clone();
-    let (runtime, reaped) = ProcessRuntime::open(ProcessConfig { dir, base_env }).await?;
+    let (runtime, reaped) = ProcessRuntime::open(ProcessConfig { dir, base_env, dial }).await?;
     if !reaped.is_empty() {
         say(format_args!("ended {} processes that an earlier spur left behind", reaped.len()));
     }
@@ -263,6 +265,8 @@ fn bind(listen: IpAddr, asked: Option<u16>, usual: u16, output: UpOutput, flag: 
 struct Bound {
     store: Arc<Store>,
     processes: Arc<ProcessRuntime>,
+    /// How pods are reached.
+    dial: Dial,
     docker: Docker,
     usual_runtime: UsualRuntime,
     service_ports: ServicePorts,
@@ -281,6 +285,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let Bound {
         store,
         processes,
+        dial,
         docker,
         usual_runtime,
         service_ports,
@@ -301,6 +306,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let (access_log, log_writer) = access_log.unzip();
     let config_of_proxy = ProxyConfig {
         limits,
+        dial: dial.clone(),
         records_hops: tracing == Tracing::On,
         access_log,
         ..ProxyConfig::new(workers, table.clone())
@@ -366,9 +372,9 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         client,
         runtimes,
         usual_runtime,
-        service_network: docker.as_ref().ok().map(|docker| docker.service_network()),
+        service_networks: service_networks(data, &processes, &docker)?,
+        dial,
         volumes: Arc::new(volumes),
-        pods_dir: std::path::absolute(data)?.join("docker"),
         inlets_tx: proxy.inlets(),
         datagrams_tx: proxy.datagrams(),
         service_ports,
@@ -400,6 +406,26 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         log_writer,
         addresses,
     })
+}
+
+/// Where pods reach Services at addresses: private ones of processes, and containers.
+fn service_networks(
+    data: &Path,
+    processes: &ProcessRuntime,
+    docker: &Docker,
+) -> Result<Vec<ServiceNetworkOf>> {
+    let data = std::path::absolute(data)?;
+    let of_processes = ServiceNetworkOf {
+        runtime: RuntimeKind::Process,
+        network: processes.service_network(),
+        hosts_dir: data.join("pods/hosts"),
+    };
+    let of_docker = docker.as_ref().ok().map(|docker| ServiceNetworkOf {
+        runtime: RuntimeKind::Docker,
+        network: docker.service_network(),
+        hosts_dir: data.join("docker/hosts"),
+    });
+    Ok(std::iter::once(of_processes).chain(of_docker).collect())
 }
 
 /// The endpoints that are left out now, as `/spur/v1/status` tells them.

@@ -17,6 +17,8 @@ pub const FORK_OF_SERVICE: &str = "spur.dev/fork-of-service";
 pub const PORTS: &str = "spur.dev/ports";
 /// On a pod: `process` or `docker`, where the user wants one.
 pub const RUNTIME: &str = "spur.dev/runtime";
+/// On a pod of processes: `private` where it is to have a network of its own, else `shared`.
+pub const NETWORK: &str = "spur.dev/network";
 /// On a pod: `none` where a container without a readiness probe is to be ready as soon as it runs,
 /// and not when its port answers in what its name or image says that it speaks.
 pub const READINESS: &str = "spur.dev/readiness";

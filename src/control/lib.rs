@@ -51,7 +51,7 @@ pub use heartbeat::heartbeat;
 pub use host_ports::ServicePorts;
 pub use pod::UsualRuntime;
 pub use rule_status::{GatewayPorts, certificate_faults};
-pub use run::{Parts, run};
+pub use run::{Parts, ServiceNetworkOf, run};
 
 #[cfg(test)]
 mod tests;

@@ -57,11 +57,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kube::Client;
-use spur_net::{DatagramInlet, Inlet};
+use spur_net::{DatagramInlet, Dial, Inlet};
 use spur_route::RoutingTable;
-use spur_runtime::Runtimes;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::volumes::Volumes;
+use spur_runtime::{RuntimeKind, Runtimes};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -79,10 +79,12 @@ pub(crate) struct Context {
     pub(crate) runtimes: Runtimes,
     /// Which of them, where a pod does not say.
     pub(crate) usual_runtime: UsualRuntime,
+    /// How pods are reached.
+    pub(crate) dial: Dial,
     /// Where volumes of pods are made.
     pub(crate) volumes: Arc<Volumes>,
     /// Where pods with addresses of their own reach Services.
-    pub(crate) service_networks: Option<Arc<ServiceNetworks>>,
+    pub(crate) service_networks: Vec<(RuntimeKind, Arc<ServiceNetworks>)>,
     /// Where events go.
     pub(crate) events: Events,
     /// pod worker -- listeners of its pods --> proxy

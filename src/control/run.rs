@@ -7,11 +7,11 @@ use arc_swap::ArcSwap;
 use kube::Client;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use spur_net::{DatagramInlet, Inlet};
+use spur_net::{DatagramInlet, Dial, Inlet};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::volumes::Volumes;
-use spur_runtime::{Runtimes, ServiceNetwork};
+use spur_runtime::{RuntimeKind, Runtimes, ServiceNetwork};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,9 +36,9 @@ pub struct Parts {
     /// Which of them, where a pod does not say.
     pub usual_runtime: UsualRuntime,
     /// Where pods with addresses of their own reach Services; there are none without it.
-    pub service_network: Option<Arc<dyn ServiceNetwork>>,
-    /// Where files of pods are made.
-    pub pods_dir: PathBuf,
+    pub service_networks: Vec<ServiceNetworkOf>,
+    /// How pods are reached.
+    pub dial: Dial,
     /// Where volumes of pods are made.
     pub volumes: Arc<Volumes>,
     /// pod worker -- the listeners of each pod --> proxy
@@ -67,6 +67,17 @@ pub struct Parts {
     pub authority_pem: String,
     /// Cancelled to end all controllers.
     pub stop: CancellationToken,
+}
+
+/// The networks of a runtime's pods.
+#[derive(Clone)]
+pub struct ServiceNetworkOf {
+    /// Whose.
+    pub runtime: RuntimeKind,
+    /// What gives Services addresses there.
+    pub network: Arc<dyn ServiceNetwork>,
+    /// Where the hosts files of its pods are made.
+    pub hosts_dir: PathBuf,
 }
 
 /// What every reconciler gets.
@@ -99,15 +110,17 @@ pub async fn run(parts: Parts) {
         authority_pem: parts.authority_pem.as_str().into(),
     });
     let stop = &parts.stop;
-    let service_networks = parts.service_network.clone().map(|runtime| {
-        let hosts = parts.pods_dir.join("hosts");
+    let networks = parts.service_networks.iter().cloned();
+    let service_networks = networks.map(|ServiceNetworkOf { runtime, network, hosts_dir }| {
         let proxy = (parts.inlets_tx.clone(), parts.datagrams_tx.clone());
-        Arc::new(ServiceNetworks::new(runtime, proxy, hosts, stop.clone()))
+        (runtime, Arc::new(ServiceNetworks::new(network, proxy, hosts_dir, stop.clone())))
     });
+    let service_networks: Vec<_> = service_networks.collect();
     let pods = pod::Context {
         client: parts.client.clone(),
         runtimes: parts.runtimes.clone(),
         usual_runtime: parts.usual_runtime,
+        dial: parts.dial.clone(),
         volumes: parts.volumes.clone(),
         service_networks: service_networks.clone(),
         events: events.clone(),
@@ -121,7 +134,7 @@ pub async fn run(parts: Parts) {
         stop: stop.clone(),
     };
     let mut tasks = JoinSet::new();
-    if let Some(networks) = service_networks {
+    for (_, networks) in service_networks {
         tasks.spawn(networks.run(parts.client.clone()));
     }
     tasks.spawn(until(stop.clone(), deployment::run(ctx.clone())));
@@ -166,7 +179,7 @@ pub async fn run(parts: Parts) {
 
 /// As the node tells it.
 fn runtime_name(runtimes: &Runtimes) -> &'static str {
-    let usual = runtimes.get(spur_runtime::RuntimeKind::Process);
+    let usual = runtimes.get(RuntimeKind::Process);
     usual.map_or("process", |runtime| runtime.name())
 }
 

@@ -3,13 +3,14 @@
 //!
 //! ```text
 //!  watch Services ──┐
-//!  pods join, leave ├─► sync of a namespace ─► ServiceNetwork::serve ─► Inlets ─► proxy
-//!  listeners lost ──┘                       └► hosts files of its pods ◄── watch EndpointSlices
+//!  pods join, leave ├─► sync of a network ─► ServiceNetwork::serve ─► Inlets ─► proxy
+//!  listeners lost ──┘                      └► hosts files of its pods ◄── watch EndpointSlices
 //! ```
 //!
-//! All pods of a namespace share the listeners; who calls is known by the pod's address. What makes
-//! addresses and listeners is the runtime's, what requests do on them the proxy's. Text of hosts files
-//! is `hosts`' business, which pods have names of their own `members`'.
+//! Which pods share a network, and so its listeners, is the runtime's to say: those of a namespace, where
+//! who calls is known by the pod's address, or each has its own. What makes addresses and listeners is
+//! the runtime's, too, what requests do on them the proxy's. Text of hosts files is `hosts`' business,
+//! which pods have names of their own `members`'.
 
 mod hosts;
 mod members;
@@ -28,7 +29,8 @@ use kube::{Api, Client, ResourceExt};
 use spur_compile::External;
 use spur_net::{Caller, Callers, CallersByAddress, DatagramInlet, Destination, Inlet};
 use spur_runtime::{
-    NetworkError, PodId, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
+    NetworkError, PodId, Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport,
+    WantedService,
 };
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +39,7 @@ use self::members::Members;
 use self::watched::{Watched, take_all};
 use crate::transport::transport;
 
-/// Service networks of all namespaces.
+/// All networks of one runtime.
 pub(crate) struct ServiceNetworks {
     runtime: Arc<dyn ServiceNetwork>,
     inlets_tx: mpsc::Sender<Inlet>,
@@ -46,7 +48,8 @@ pub(crate) struct ServiceNetworks {
     dir: PathBuf,
     /// watch -- all Services and their pods, once they are listed --> whoever joins
     seen_tx: watch::Sender<Option<Seen>>,
-    by_namespace: std::sync::Mutex<HashMap<Arc<str>, Arc<Mutex<Network>>>>,
+    /// By what the runtime calls them.
+    networks: std::sync::Mutex<HashMap<Arc<str>, Arc<Mutex<Network>>>>,
     stop: CancellationToken,
 }
 
@@ -59,7 +62,7 @@ struct Seen {
     members: Arc<Members>,
 }
 
-/// The network of one namespace.
+/// One network.
 #[derive(Default)]
 struct Network {
     callers: Arc<CallersByAddress>,
@@ -69,12 +72,13 @@ struct Network {
     addresses: Arc<Addresses>,
 }
 
-/// Where the pods of a namespace reach Services.
+/// Where the pods of a network reach Services.
 pub(crate) type Addresses = BTreeMap<ServiceId, Ipv4Addr>;
 
-/// A pod on its namespace's network.
+/// A pod on its network.
 struct Joined {
     pod: Arc<Pod>,
+    caller: Caller,
     address: Ipv4Addr,
     /// What its hosts file says.
     hosts: String,
@@ -99,7 +103,7 @@ impl ServiceNetworks {
         stop: CancellationToken,
     ) -> Self {
         let seen_tx = watch::Sender::new(None);
-        Self { runtime, inlets_tx, datagrams_tx, dir, seen_tx, by_namespace: Default::default(), stop }
+        Self { runtime, inlets_tx, datagrams_tx, dir, seen_tx, networks: Default::default(), stop }
     }
 
     /// Keeps all networks as Services have it, until stopped.
@@ -158,17 +162,19 @@ impl ServiceNetworks {
                 found: "everything is shutting down".to_owned(),
             });
         };
-        let network = self.of(&id.namespace);
+        let name = self.name_for(id);
+        let network = self.of(name);
         let mut network = network.lock().await;
-        network.callers.insert(address.into(), caller);
-        network.pods.insert(id.clone(), Joined { pod, address, hosts: String::new() });
-        self.sync(&id.namespace, &mut network, &seen).await?;
+        network.callers.insert(address.into(), caller.clone());
+        network.pods.insert(id.clone(), Joined { pod, caller, address, hosts: String::new() });
+        self.sync(name, &mut network, &seen).await?;
         Ok(Ways { hosts: self.hosts_file(id), addresses: network.addresses.clone() })
     }
 
     /// The pod is gone.
     pub(crate) async fn leave(&self, id: &PodId) {
-        let network = self.of(&id.namespace);
+        let name = self.name_for(id);
+        let network = self.of(name);
         let mut network = network.lock().await;
         let Some(joined) = network.pods.remove(id) else { return };
         // The address may be another pod's already.
@@ -181,39 +187,42 @@ impl ServiceNetworks {
                 closed.cancel();
             }
             network.addresses = Arc::default();
-            self.runtime.leave(&id.namespace).await;
+            self.runtime.leave(name).await;
+            if self.runtime.scope() == Scope::Pod {
+                self.networks().remove(name);
+            }
         }
     }
 
     async fn sync_all(&self, changed: Changed) {
         let Some(seen) = self.seen_tx.borrow().clone() else { return };
         let all: Vec<_> =
-            self.by_namespace().iter().map(|(namespace, of)| (namespace.clone(), of.clone())).collect();
-        for (namespace, network) in all {
+            self.networks().iter().map(|(name, network)| (name.clone(), network.clone())).collect();
+        for (name, network) in all {
             let mut network = network.lock().await;
             if network.pods.is_empty() {
                 continue;
             }
             let synced = match changed {
-                Changed::Services => self.sync(&namespace, &mut network, &seen).await,
+                Changed::Services => self.sync(&name, &mut network, &seen).await,
                 Changed::Members => self.write_hosts(&mut network, &seen),
             };
             if let Err(error) = synced {
-                tracing::warn!(%error, "pods of namespace `{namespace}` do not reach all Services");
+                tracing::warn!(%error, "pods on network `{name}` do not reach all Services");
             }
         }
     }
 
     /// Makes the network as Services have it.
-    async fn sync(&self, namespace: &str, network: &mut Network, seen: &Seen) -> Result<(), NetworkError> {
+    async fn sync(&self, name: &str, network: &mut Network, seen: &Seen) -> Result<(), NetworkError> {
         let wanted: Vec<WantedService> =
             seen.services.iter().filter_map(|(id, service)| wanted(id, service)).collect();
-        let served = self.runtime.serve(namespace, wanted.clone()).await?;
+        let served = self.runtime.serve(name, wanted.clone()).await?;
         let mut addresses = Addresses::new();
         for ServedService { id, address, opened, failed } in served {
             for (port, why) in failed {
                 tracing::warn!(
-                    "service `{}/{}` port {port} cannot be reached from namespace `{namespace}`: {why}",
+                    "service `{}/{}` port {port} cannot be reached from network `{name}`: {why}",
                     id.namespace,
                     id.name
                 );
@@ -261,7 +270,7 @@ impl ServiceNetworks {
         socket: ServiceSocket,
     ) -> Result<(), NetworkError> {
         let closed = CancellationToken::new();
-        let (callers, token) = (Callers::ByAddress(network.callers.clone()), closed.clone());
+        let (callers, token) = (self.callers(network), closed.clone());
         let destination =
             Destination::ServicePort { namespace: id.namespace.clone(), service: id.name.clone(), port };
         let transport = match socket {
@@ -294,12 +303,32 @@ impl ServiceNetworks {
         Ok(())
     }
 
-    fn of(&self, namespace: &Arc<str>) -> Arc<Mutex<Network>> {
-        self.by_namespace().entry(namespace.clone()).or_default().clone()
+    /// Who connects to listeners of a network.
+    fn callers(&self, network: &Network) -> Callers {
+        let by_address = || Callers::ByAddress(network.callers.clone());
+        match self.runtime.scope() {
+            Scope::Namespace => by_address(),
+            Scope::Pod => {
+                let mut pods = network.pods.values();
+                pods.next().map_or_else(by_address, |joined| Callers::One(joined.caller.clone()))
+            }
+        }
     }
 
-    fn by_namespace(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Mutex<Network>>>> {
-        self.by_namespace.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// What the runtime calls a pod's network.
+    fn name_for<'a>(&self, id: &'a PodId) -> &'a Arc<str> {
+        match self.runtime.scope() {
+            Scope::Namespace => &id.namespace,
+            Scope::Pod => &id.uid,
+        }
+    }
+
+    fn of(&self, name: &Arc<str>) -> Arc<Mutex<Network>> {
+        self.networks().entry(name.clone()).or_default().clone()
+    }
+
+    fn networks(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Mutex<Network>>>> {
+        self.networks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn hosts_file(&self, id: &PodId) -> PathBuf {
@@ -339,5 +368,7 @@ fn wanted(id: &ServiceId, service: &Service) -> Option<WantedService> {
     }
     let port = |port: &ServicePort| Some((u16::try_from(port.port).ok()?, transport(port)?));
     let ports: Vec<_> = spur_compile::ports(service).iter().filter_map(port).collect();
-    (!ports.is_empty()).then(|| WantedService { id: id.clone(), ports })
+    let spec = service.spec.as_ref()?;
+    let cluster_address = spec.cluster_ip.as_deref().and_then(|address| address.parse().ok());
+    (!ports.is_empty()).then(|| WantedService { id: id.clone(), ports, cluster_address })
 }

@@ -139,11 +139,7 @@ impl Holder {
         let connected = UnixStream::connect(path).await;
         let stream =
             connected.map_err(|source| ConnectError::Unreachable { path: path.to_owned(), source })?;
-        let (calls_tx, calls_rx) = mpsc::channel(CALLS_MAX);
-        let gone = CancellationToken::new();
-        // Ends when the last `Holder` has gone, or the other side.
-        tokio::spawn(converse(Line::new(stream), calls_rx, gone.clone().drop_guard()));
-        let holder = Self { calls_tx, gone };
+        let holder = Self::at_the_end_of(stream);
         match holder.call(Request::Hello { version: VERSION, interface }).await {
             Ok(Answered { outcome: Outcome::Welcome { version: VERSION }, .. }) => Ok(holder),
             Ok(Answered { outcome: Outcome::Welcome { version: found }, .. }) => {
@@ -152,6 +148,31 @@ impl Holder {
             Ok(other) => Err(ConnectError::Answer { path: path.to_owned(), source: other.unexpected() }),
             Err(source) => Err(ConnectError::Answer { path: path.to_owned(), source }),
         }
+    }
+
+    /// The holder at the other end of `stream`, which is this program too (`hold_for`).
+    ///
+    /// # Errors
+    /// It has gone, has no such interface, or does not answer as a holder does.
+    pub async fn over(
+        stream: std::os::unix::net::UnixStream,
+        interface: Interface,
+    ) -> Result<Self, CallError> {
+        let garbled = |error: io::Error| CallError::Garbled { found: error.to_string() };
+        stream.set_nonblocking(true).map_err(garbled)?;
+        let holder = Self::at_the_end_of(UnixStream::from_std(stream).map_err(garbled)?);
+        match holder.call(Request::Hello { version: VERSION, interface }).await? {
+            Answered { outcome: Outcome::Welcome { version: VERSION }, .. } => Ok(holder),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    fn at_the_end_of(stream: UnixStream) -> Self {
+        let (calls_tx, calls_rx) = mpsc::channel(CALLS_MAX);
+        let gone = CancellationToken::new();
+        // Ends when the last `Holder` has gone, or the other side.
+        tokio::spawn(converse(Line::new(stream), calls_rx, gone.clone().drop_guard()));
+        Self { calls_tx, gone }
     }
 
     /// The same with a holder that may be just starting.

@@ -55,7 +55,8 @@ fn hardware_address(base: u32) -> [u8; 6] {
     [0x02, b'S', a, b, c, d]
 }
 
-fn index(name: &str) -> Result<u32, Refusal> {
+/// By which the kernel knows an interface.
+pub(crate) fn index(name: &str) -> Result<u32, Refusal> {
     let found = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
         .and_then(|any| netdevice::name_to_index(any, name));
     found.map_err(|error| Refusal::new(format!("find interface `{name}`"), error))

@@ -1,6 +1,6 @@
 //! Addresses of interfaces, by messages to the kernel (rtnetlink(7)).
 //!
-//! Four fixed messages of at most 44 bytes and one kind of answer: written by hand they are
+//! A few fixed messages of at most 100 bytes and one kind of answer: written by hand they are
 //! shorter than what the crates for netlink want around them, which are asynchronous and bring an
 //! encoder for every message there is. No program `ip` is in the holder's image.
 //!
@@ -13,10 +13,14 @@
 //! remember of one is right for the next: with another a neighbour reached a Service only after
 //! 69 s (`nc` in a container on Linux 6.18 in November 2026, the holder made anew).
 
+mod wire;
+
 use std::net::Ipv4Addr;
 
 use rustix::io::{Errno, Result};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
+
+pub(crate) use wire::{add_route, add_wire};
 
 /// `linux/rtnetlink.h`, `linux/netlink.h`, `linux/if_addr.h` and `linux/if.h`.
 const RTM_NEWLINK: u16 = 16;
@@ -98,7 +102,7 @@ fn address_body(interface: u32, address: Ipv4Addr) -> Vec<u8> {
 }
 
 fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let n_bytes = u32::try_from(HEADER_BYTES + body.len()).expect("bodies have 28 bytes at most");
+    let n_bytes = u32::try_from(HEADER_BYTES + body.len()).expect("bodies have 100 bytes at most");
     let mut message = n_bytes.to_ne_bytes().to_vec();
     message.extend_from_slice(&kind.to_ne_bytes());
     message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK | flags).to_ne_bytes());

@@ -38,6 +38,32 @@ pub fn hold(path: &Path) -> io::Result<()> {
     ended
 }
 
+/// Holds sockets for the one client at the other end of `stream`, until it has gone or SIGTERM or
+/// SIGINT comes.
+///
+/// # Errors
+/// The kernel fails to wait.
+pub fn hold_for(stream: UnixStream) -> io::Result<()> {
+    let signals = Signals::install()?;
+    raise_descriptors();
+    let (mut client, mut holding) = (Conversation::new(stream), Holding::new());
+    loop {
+        signals.reap();
+        let (is_over, is_asked) = {
+            let mut waited = [
+                PollFd::from_borrowed_fd(signals.ends(), PollFlags::IN),
+                PollFd::from_borrowed_fd(signals.children(), PollFlags::IN),
+                PollFd::new(&client, PollFlags::IN),
+            ];
+            wait(&mut waited, None)?;
+            (is_ready(&waited[0]), is_ready(&waited[2]))
+        };
+        if is_over || is_asked && !stays(&mut client, &mut holding) {
+            return Ok(());
+        }
+    }
+}
+
 /// Does nothing until SIGTERM or SIGINT, so that a pod's network outlives each of its containers.
 ///
 /// # Errors

@@ -19,6 +19,7 @@
 mod accept;
 mod authority;
 mod bind;
+mod dial;
 mod drive;
 mod framing;
 mod hello;
@@ -39,6 +40,7 @@ mod tls;
 pub use accept::accept;
 pub use authority::{Authority, AuthorityError, Credential};
 pub use bind::{BindError, bind, bind_datagram, bind_loopback};
+pub use dial::{Dial, Way};
 pub use drive::{Ended, drive};
 pub use framing::{BareLineFeeds, HeadFault};
 pub use hello::{ClientHello, HelloError, read_hello};

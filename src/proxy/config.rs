@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use spur_net::Limits;
+use spur_net::{Dial, Limits};
 use spur_route::RoutingTable;
 
 use crate::access_log::AccessLog;
@@ -19,6 +19,8 @@ pub struct Config {
     /// Whose routing keys and `x-forwarded-*` are believed, besides those of callers that are
     /// known: this machine's, where nothing is said.
     pub trusted: Vec<Network>,
+    /// How endpoints are reached: as the system does, where nothing is said.
+    pub dial: Dial,
     /// The routing table. Whoever holds it replaces it whole; every request
     /// reads it once.
     pub table: Arc<ArcSwap<RoutingTable>>,
@@ -37,6 +39,7 @@ impl Config {
             workers,
             limits: Limits::default(),
             trusted: LOOPBACK.to_vec(),
+            dial: Dial::default(),
             table,
             records_hops: true,
             access_log: None,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use spur_net::Alpn;
+use spur_net::{Alpn, Dial};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -38,9 +38,13 @@ pub(crate) enum Upstream {
 ///
 /// Only a connection that could not be made fails here, so whoever asked has
 /// sent nothing and may try another endpoint.
-pub(crate) async fn connect(peer: &Peer, (alpn, deadline): (Alpn, Duration)) -> Result<Upstream, HopError> {
+pub(crate) async fn connect(
+    dial: &Dial,
+    peer: &Peer,
+    (alpn, deadline): (Alpn, Duration),
+) -> Result<Upstream, HopError> {
     let connected = timeout(deadline, async {
-        let stream = TcpStream::connect(peer.address).await.map_err(|error| failure(&error))?;
+        let stream = dial.connect(peer.address).await.map_err(|error| failure(&error))?;
         // Small requests must not wait for an acknowledgement (Nagle); failing to say so is no fault.
         let _ = stream.set_nodelay(true);
         let Some(Origin { originate, name }) = &peer.origin else { return Ok(Upstream::Plain(stream)) };

@@ -10,6 +10,7 @@ use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use spur_net::Dial;
 use spur_route::policy::ConnectionPool;
 use spur_trace::HopError;
 use tokio::time::Instant;
@@ -123,8 +124,11 @@ impl Millis {
 // === impl Pool ===
 
 impl Pool {
-    pub(crate) fn new(stats: &Arc<WorkerStats>) -> Self {
-        Self { h1: Rc::new(H1Pool::new(Arc::clone(stats))), h2: H2Pool::new(Arc::clone(stats)) }
+    pub(crate) fn new(stats: &Arc<WorkerStats>, dial: &Dial) -> Self {
+        Self {
+            h1: Rc::new(H1Pool::new(Arc::clone(stats), dial.clone())),
+            h2: H2Pool::new(Arc::clone(stats), dial.clone()),
+        }
     }
 
     /// A connection to `peer`: an idle one, or a new one, which may take its `connect_timeout`.

@@ -78,7 +78,7 @@ pub(crate) async fn relay<S>(
         Err(fault) => return hop.end(Some(HopError::TlsFailed(fault))),
     };
     let within = connect_timeout(worker, verdict);
-    match reach(&hop, (backends, first_idx), (origin, within)).await {
+    match reach((worker, &hop), (backends, first_idx), (origin, within)).await {
         Ok(upstream) => copy(&hop, (client, upstream), Span::of(verdict)).await,
         Err(undelivered) => hop.end(Some(undelivered.error)),
     }
@@ -123,7 +123,7 @@ struct Counted<'a, S> {
 
 /// The first endpoint that accepts, of all, of which there has to be one.
 pub(crate) async fn reach(
-    hop: &Hop,
+    (worker, hop): (&Worker, &Hop),
     (backends, first_idx): (&[Endpoint], usize),
     (origin, within): (Option<Origin>, Duration),
 ) -> Result<Upstream, Undelivered> {
@@ -132,7 +132,7 @@ pub(crate) async fn reach(
         let endpoint = &backends[(first_idx + nth) % backends.len()];
         nth += 1;
         let peer = Peer { address: endpoint.address, origin: origin.clone() };
-        match connect(&peer, (Alpn::None, within)).await {
+        match connect(&worker.dial, &peer, (Alpn::None, within)).await {
             Ok(stream) => {
                 hop.reached(endpoint);
                 return Ok(stream);

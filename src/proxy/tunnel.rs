@@ -87,7 +87,7 @@ pub(crate) async fn answer(
     };
     let within = connect_timeout(&client.worker, &verdict);
     let reached = match tls::origin(&client.worker, &verdict, None) {
-        Ok(origin) => reach(&hop, (backends, first), (origin, within)).await,
+        Ok(origin) => reach((&client.worker, &hop), (backends, first), (origin, within)).await,
         Err(fault) => {
             let error = HopError::TlsFailed(fault);
             Err(Undelivered { error, endpoint: backends[first].clone(), n_tried: 1 })

@@ -3,7 +3,7 @@
 use std::{io, rc::Rc, sync::Arc, thread, time::Duration};
 
 use arc_swap::ArcSwap;
-use spur_net::Limits;
+use spur_net::{Dial, Limits};
 use spur_route::RoutingTable;
 use spur_trace::Ring;
 use tokio::{
@@ -42,6 +42,8 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
+    /// How endpoints are reached.
+    pub(crate) dial: Dial,
     pub(crate) pool: Pool,
     pub(crate) clusters: Clusters,
     pub(crate) affinities: Arc<Affinities>,
@@ -65,6 +67,7 @@ pub(crate) struct Seed {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
+    pub(crate) dial: Dial,
     pub(crate) registry: Arc<Registry>,
     pub(crate) affinities: Arc<Affinities>,
     pub(crate) meters: Arc<Meters>,
@@ -96,6 +99,7 @@ async fn run(seed: Seed) {
         stats,
         limits,
         trusted,
+        dial,
         registry,
         affinities,
         meters,
@@ -109,7 +113,8 @@ async fn run(seed: Seed) {
     let worker = Rc::new(Worker {
         table,
         ring,
-        pool: Pool::new(&stats),
+        pool: Pool::new(&stats, &dial),
+        dial,
         limits,
         trusted,
         stats,

@@ -249,6 +249,10 @@ impl Runtime for FakeRuntime {
         "fake"
     }
 
+    fn isolates(&self) -> BoxFuture<'_, Result<(), Arc<str>>> {
+        async { Err("what is played has no networks".into()) }.boxed()
+    }
+
     fn has_shared_network(&self, pod: &PodId) -> bool {
         !self.world().without_network.contains(pod)
     }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -26,8 +27,16 @@ pub trait Runtime: Send + Sync + 'static {
     /// `process`, `docker` or `fake`.
     fn name(&self) -> &'static str;
 
+    /// Whether pods may have networks of their own where they ask for one
+    /// ([`AskedNetwork::Private`]), or why not, for people.
+    fn isolates(&self) -> BoxFuture<'_, Result<(), Arc<str>>>;
+
     /// Where the pod is, or will be when a container of it is started; the same until it is removed.
-    fn network<'a>(&'a self, _pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+    fn network<'a>(
+        &'a self,
+        _pod: &'a PodId,
+        _asked: AskedNetwork,
+    ) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
         async { Ok(PodNetwork::Shared) }.boxed()
     }
 
@@ -131,6 +140,15 @@ pub trait Runtime: Send + Sync + 'static {
     /// Every change from now on. The channel is bounded; a reader that gets `Lagged`
     /// reads [`Runtime::list`] again.
     fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
+}
+
+/// Which network a pod asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedNetwork {
+    /// The runtime's usual one.
+    Usual,
+    /// One of its own, where [`Runtime::isolates`].
+    Private,
 }
 
 /// Where a pod is, seen from this machine.

@@ -25,7 +25,7 @@
 //! | a command that takes too long | is killed | runs on |
 //! | `OOMKilled` | not told apart from another SIGKILL: there is no cgroup to ask | told |
 //! | bounds and rights | Spur's own | as `resources.limits` and `securityContext` say |
-//! | network | `shared`: the machine's own; ports come from the caller | one for each namespace; an address and real ports for each pod |
+//! | network | `shared`: the machine's own; ports come from the caller; on Linux also `private`: one for each pod that asks, with an address and real ports | one for each namespace; an address and real ports for each pod |
 //!
 //! `spur up` does not take the Docker runtime yet: Services, volumes and pods of several containers
 //! come first.
@@ -56,13 +56,13 @@ pub use container::{
 pub use fake::FakeRuntime;
 pub use image::{Fetched, ImageAsk, ImageError, ImageNews, ImageNewsSender, RegistryCredential};
 pub use interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
-    StopError,
+    AskedNetwork, ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork,
+    RemoveError, Runtime, StopError,
 };
 pub use process::ProcessRuntime;
 pub use runtimes::{RuntimeKind, Runtimes, RuntimesEvents};
 pub use service_network::{
-    ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
+    Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
 };
 pub use session::{OutputStream, Session, Stdin, Streams, TerminalSize};
 pub use start_error::StartError;

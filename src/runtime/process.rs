@@ -1,8 +1,9 @@
 //! The `process` runtime: a container is a group of local processes on the
-//! machine's own network.
+//! machine's own network, or on its pod's where that has asked for one.
 //!
 //! ```text
 //!  start ─► program (what file?) ─► group (spawn) ─► supervise ─► state, event, record
+//!              │ private: in which network?
 //!                                     │ pipes ─► log::Pump            ▲
 //!  exec, attach ─► Session (streams) ◄─ the group's own, or log::Tap
 //!  stop ──► SIGTERM … SIGKILL ────────┘            leader's end ──────┘
@@ -21,6 +22,7 @@ mod exec;
 mod group;
 mod identity;
 mod output;
+mod private;
 mod program;
 mod reap;
 mod record;
@@ -33,6 +35,7 @@ mod terminal;
 mod wiring;
 
 pub use environment::{INHERITED, inherited};
+pub use private::PRIVATE_NETWORK;
 pub use reap::{Reaped, ReapedBy};
 pub use registry::OpenError;
 pub use runtime::{ProcessConfig, ProcessRuntime};

@@ -1,6 +1,8 @@
 //! `trait ServiceNetwork`: addresses at which pods with addresses of their own reach Services.
 //! Which Services there are, and what happens on their listeners, is the caller's.
 
+pub(crate) mod serving;
+
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
@@ -9,21 +11,33 @@ use tokio::sync::watch;
 
 use crate::interface::NetworkError;
 
-/// Gives Services addresses on the networks of namespaces.
+/// Gives Services addresses on networks of pods.
 pub trait ServiceNetwork: Send + Sync + 'static {
-    /// From now on pods of `namespace` reach exactly these Services, each at an address of its own
+    /// Which pods share a network, and what it is called.
+    fn scope(&self) -> Scope;
+
+    /// From now on pods of `network` reach exactly these Services, each at an address of its own
     /// that it keeps. What was open and is wanted stays open; what is not wanted any more is closed.
     fn serve<'a>(
         &'a self,
-        namespace: &'a str,
+        network: &'a str,
         wanted: Vec<WantedService>,
     ) -> BoxFuture<'a, Result<Vec<ServedService>, NetworkError>>;
 
-    /// No pod of the namespace needs its network any more.
-    fn leave<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, ()>;
+    /// No pod needs Services on this network any more.
+    fn leave<'a>(&'a self, network: &'a str) -> BoxFuture<'a, ()>;
 
     /// Changes when listeners were lost: whoever serves does it again.
     fn lost(&self) -> watch::Receiver<u64>;
+}
+
+/// Which pods share a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of a namespace, by whose name it is called.
+    Namespace,
+    /// Each has its own, which is called by the pod's uid.
+    Pod,
 }
 
 /// A Service by its namespace and name.
@@ -51,6 +65,8 @@ pub struct WantedService {
     pub id: ServiceId,
     /// At these ports.
     pub ports: Vec<(u16, Transport)>,
+    /// The address that it is known by (`clusterIP`), for networks on which that can be had.
+    pub cluster_address: Option<Ipv4Addr>,
 }
 
 /// A Service that can be reached.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::container::reason;
+use crate::interface::NetworkError;
 
 /// Why a container could not be started.
 ///
@@ -138,6 +139,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The pod's network is not there.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// Spur's own log or record could not be written.
     #[error("prepare {}", .path.display())]
     Prepare {
@@ -172,9 +176,10 @@ impl StartError {
             | Self::NotSupported { .. }
             | Self::Invalid { .. } => reason::CREATE_CONTAINER_CONFIG_ERROR,
             Self::NoSuchImage { .. } => reason::ERR_IMAGE_PULL,
-            Self::AlreadyRunning { .. } | Self::Withdrawn { .. } | Self::Prepare { .. } => {
-                reason::CREATE_CONTAINER_ERROR
-            }
+            Self::AlreadyRunning { .. }
+            | Self::Withdrawn { .. }
+            | Self::Network(_)
+            | Self::Prepare { .. } => reason::CREATE_CONTAINER_ERROR,
         }
     }
 
@@ -222,6 +227,7 @@ impl StartError {
             | Self::Invalid { .. }
             | Self::AlreadyRunning { .. }
             | Self::Withdrawn { .. }
+            | Self::Network(_)
             | Self::Prepare { .. } => None,
         }
     }

@@ -14,6 +14,7 @@ mod harness;
 mod clock;
 mod disk;
 mod need;
+mod private;
 mod user;
 
 use std::pin::Pin;
@@ -38,6 +39,11 @@ const ALL: &[(&str, Need, Case)] = cases![
     Namespaces disk::st_3_a_log_on_the_full_disk_takes_nothing_along,
     Namespaces disk::st_9_a_read_only_file_system_is_refused,
     Namespaces user::ap_16_a_privileged_port_is_refused_with_what_helps,
+    Networks private::two_pods_have_one_port_and_services_have_their_names,
+    Networks private::a_request_goes_through_private_pods_and_each_caller_is_known,
+    Networks private::private_pods_are_there_again_after_a_kill,
+    Networks private::a_pod_whose_network_is_lost_starts_again,
+    Networks private::where_networks_are_forbidden_a_pod_is_shared_and_says_why,
     User user::st_9_a_directory_of_another_user_is_refused,
     Faketime clock::st_11_a_clock_that_jumps_by_400_days_changes_no_revision,
     Faketime clock::st_11_a_clock_that_went_back_an_hour_changes_no_revision,

@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 pub(crate) enum Need {
     /// To make a user and a mount namespace: then a file system can be mounted in it.
     Namespaces,
+    /// To make a user and a network namespace, and interfaces in it.
+    Networks,
     /// To become another user, who can run the binary.
     User,
     /// The program `faketime`, and a binary that it works on.
@@ -22,7 +24,7 @@ impl Need {
     /// What `SPUR_REQUIRE` calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Namespaces => "namespaces",
+            Self::Namespaces | Self::Networks => "namespaces",
             Self::User => "user",
             Self::Faketime => "faketime",
         }
@@ -43,6 +45,7 @@ impl Need {
                 "x",
                 "/mnt",
             ]),
+            Self::Networks => missing(&[spur, "__pod", "try", "10.211.0.0", "10.211.0.1"]),
             Self::User => missing(&[&AS_NOBODY[..], &[spur, "version"]].concat()),
             // A year that only the trick knows; a statically linked binary would not see it.
             Self::Faketime => missing(&["faketime", "-f", "+400d", "date"])

@@ -1,9 +1,9 @@
-//! Which runtime runs a pod. Pure.
+//! Which runtime runs a pod, and on which network. Pure.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
 use spur_api::labels;
-use spur_runtime::RuntimeKind;
+use spur_runtime::{AskedNetwork, RuntimeKind};
 
 /// What runs pods that do not say; the flag `--runtime` of `spur up`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,21 @@ pub(super) fn runtime(pod: &Pod, usual: UsualRuntime, has_docker: bool) -> Resul
         UsualRuntime::Auto if has_docker && has_images(pod) => RuntimeKind::Docker,
         UsualRuntime::Auto => RuntimeKind::Process,
     })
+}
+
+/// The network that the pod's annotation asks for. Containers have addresses of their own anyway.
+///
+/// # Errors
+/// The annotation names none; for people.
+pub(super) fn network(pod: &Pod, runtime: RuntimeKind) -> Result<AskedNetwork, String> {
+    let name = labels::NETWORK;
+    match (pod.annotations().get(name).map(String::as_str), runtime) {
+        (Some("private"), RuntimeKind::Process) => Ok(AskedNetwork::Private),
+        (None | Some("shared" | "private"), _) => Ok(AskedNetwork::Usual),
+        (Some(other), _) => Err(format!(
+            "annotation `{name}` is {other:?}; next: set it to `shared` or `private`, or take it away"
+        )),
+    }
 }
 
 /// The runtime that has run a container of it: a pod does not move.
@@ -95,6 +110,22 @@ mod tests {
         assert!(
             runtime(&pod(Some("podman"), images), UsualRuntime::Auto, true).unwrap_err().contains("podman")
         );
+    }
+
+    #[test]
+    fn a_network_is_asked_for_by_an_annotation() {
+        let check = |annotation: Option<&str>, runtime| {
+            let annotations: Value =
+                annotation.map_or(json!({}), |network| json!({"spur.dev/network": network}));
+            let pod = json!({"metadata": {"name": "p", "annotations": annotations}});
+            network(&serde_json::from_value(pod).unwrap(), runtime)
+        };
+        assert_eq!(check(None, RuntimeKind::Process), Ok(AskedNetwork::Usual));
+        assert_eq!(check(Some("shared"), RuntimeKind::Process), Ok(AskedNetwork::Usual));
+        assert_eq!(check(Some("private"), RuntimeKind::Process), Ok(AskedNetwork::Private));
+        assert_eq!(check(Some("private"), RuntimeKind::Docker), Ok(AskedNetwork::Usual));
+        let refused = check(Some("bridge"), RuntimeKind::Process).unwrap_err();
+        assert!(refused.contains("\"bridge\"; next: "), "{refused}");
     }
 
     #[test]

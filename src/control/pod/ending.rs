@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
+use spur_net::Dial;
 use spur_runtime::{PodId, Runtime, StopError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -35,6 +36,8 @@ pub(super) struct Limit {
 
 /// A running container that is to end.
 pub(super) struct Ending {
+    /// How its hook reaches it.
+    pub(super) dial: Dial,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) id: PodId,
     pub(super) name: String,
@@ -118,7 +121,7 @@ impl Ending {
                     let (id, name) = (&self.id, &self.name);
                     tracing::info!(pod.name = %id, "preStop of container `{name}` of pod `{id}` has taken all of the grace");
                 }
-                ran = hook.run(&*self.runtime, (&self.id, &self.name)) => if let Err(why) = ran {
+                ran = hook.run((&self.dial, &*self.runtime), (&self.id, &self.name)) => if let Err(why) = ran {
                     self.hook_has_failed(&why);
                 }
             }

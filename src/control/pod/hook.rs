@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
 use k8s_openapi::api::core::v1::{Container, LifecycleHandler};
+use spur_net::Dial;
 use spur_runtime::probe::{HttpGet, http_send};
 use spur_runtime::{ExecError, PodId, Runtime};
 
@@ -58,7 +59,11 @@ impl Hook {
     ///
     /// # Errors
     /// Why it has failed, in the kubelet's words.
-    pub(super) async fn run(&self, runtime: &dyn Runtime, (pod, name): (&PodId, &str)) -> Result<(), String> {
+    pub(super) async fn run(
+        &self,
+        (dial, runtime): (&Dial, &dyn Runtime),
+        (pod, name): (&PodId, &str),
+    ) -> Result<(), String> {
         let PodId { namespace, name: pod_name, uid } = pod;
         let of = format!("for Container {name:?} in Pod \"{pod_name}_{namespace}({uid})\" failed - error:");
         match self {
@@ -67,7 +72,7 @@ impl Hook {
                 Ok(())
             }
             Self::Http(get) => {
-                let answered = http_send(get).await.map(|_| ());
+                let answered = http_send(dial, get).await.map(|_| ());
                 answered.map_err(|why| format!("HTTP lifecycle hook ({}) {of} {why}", get.path))
             }
             Self::Exec(command) => {
@@ -128,7 +133,11 @@ mod tests {
     async fn a_command_that_fails_says_so_in_the_kubelets_words() {
         let (fake, pod) = (FakeRuntime::new(), PodId::new("shop", "web", "u-1"));
         fake.start(&pod, ContainerPlan::new("app", &["x"])).await.unwrap();
-        let run = async || hook(json!({"exec": {"command": ["sh", "-c"]}})).run(&fake, (&pod, "app")).await;
+        let run = async || {
+            hook(json!({"exec": {"command": ["sh", "-c"]}}))
+                .run((&Dial::default(), &fake), (&pod, "app"))
+                .await
+        };
         assert_eq!(run().await, Ok(()));
         fake.on_exec(Box::new(|_, _| {
             let (stdout, stderr) = ("out".into(), "err".into());
@@ -147,10 +156,10 @@ mod tests {
         let hook = hook(json!({"httpGet": {"port": port, "path": "/bye"}}));
         let app = axum::Router::new();
         let served = tokio::spawn(async move { axum::serve(listener, app).await });
-        assert_eq!(hook.run(&fake, (&pod, "app")).await, Ok(()), "it is a 404");
+        assert_eq!(hook.run((&Dial::default(), &fake), (&pod, "app")).await, Ok(()), "it is a 404");
         served.abort();
         assert!(served.await.unwrap_err().is_cancelled());
-        let why = hook.run(&fake, (&pod, "app")).await.unwrap_err();
+        let why = hook.run((&Dial::default(), &fake), (&pod, "app")).await.unwrap_err();
         assert!(why.starts_with("HTTP lifecycle hook (/bye) for Container \"app\""), "{why}");
         assert!(why.contains("connection refused"), "{why}");
     }

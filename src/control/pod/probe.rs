@@ -12,6 +12,7 @@ mod verdict;
 
 use std::sync::Arc;
 
+use spur_net::Dial;
 use spur_runtime::probe::{ProbeResult, grpc_health, http_get, speaks, tcp_connect};
 use spur_runtime::{ExecError, PodId, Runtime};
 use tokio::sync::mpsc;
@@ -52,6 +53,7 @@ pub(super) enum Outcome {
 /// Whom a probe asks, and for which start of which container.
 #[derive(Clone)]
 pub(super) struct Target {
+    pub(super) dial: Dial,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) pod: PodId,
     pub(super) name: String,
@@ -91,10 +93,12 @@ pub(super) async fn run(plan: Plan, target: Target, findings_tx: mpsc::Sender<Fi
 /// One try; `None` where the container does not run any more.
 async fn once(plan: &Plan, target: &Target) -> Option<ProbeResult> {
     match &plan.check {
-        Check::Http(get) => Some(http_get(get, plan.timeout).await),
-        Check::Tcp { host, port } => Some(tcp_connect(host, *port, plan.timeout).await),
-        Check::Speaks { protocol, host, port } => Some(speaks(*protocol, (host, *port), plan.timeout).await),
-        Check::Grpc(health) => Some(grpc_health(health, plan.timeout).await),
+        Check::Http(get) => Some(http_get(&target.dial, get, plan.timeout).await),
+        Check::Tcp { host, port } => Some(tcp_connect(&target.dial, (host, *port), plan.timeout).await),
+        Check::Speaks { protocol, host, port } => {
+            Some(speaks(&target.dial, *protocol, (host, *port), plan.timeout).await)
+        }
+        Check::Grpc(health) => Some(grpc_health(&target.dial, health, plan.timeout).await),
         Check::Impossible(why) => Some(ProbeResult::Failure(why.clone())),
         Check::Exec(command) => {
             let done = target.runtime.exec(&target.pod, &target.name, command.clone(), plan.timeout).await;

@@ -8,7 +8,6 @@
 mod table;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
-use spur_runtime::RuntimeKind;
 
 pub(super) use table::CAPABILITIES;
 
@@ -30,7 +29,19 @@ pub(super) struct Capability {
     pub(super) field: &'static str,
     pub(super) is_asked: Asks,
     pub(super) process: Support,
+    pub(super) private: Support,
     pub(super) docker: Support,
+}
+
+/// What runs a pod, as far as that decides what it may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Processes on the machine's own network.
+    Process,
+    /// Processes on a network of the pod's own.
+    Private,
+    /// Containers.
+    Docker,
 }
 
 /// Whether the field is used.
@@ -51,12 +62,12 @@ pub(super) enum Support {
 }
 
 /// Everything that keeps the pod from being started by this runtime.
-pub(super) fn refusals(pod: &Pod, runtime: RuntimeKind) -> Vec<Refusal> {
+pub(super) fn refusals(pod: &Pod, place: Place) -> Vec<Refusal> {
     let Some(spec) = &pod.spec else { return Vec::new() };
     let mut refusals = Vec::new();
     for capability in &CAPABILITIES {
-        let Support::Refused(next) = capability.support(runtime) else { continue };
-        let name = runtime_name(runtime);
+        let Support::Refused(next) = capability.support(place) else { continue };
+        let name = runtime_name(place);
         let refused = |what: String| format!("{what} is not supported by the {name} runtime; next: {next}");
         let field = capability.field;
         match capability.is_asked {
@@ -73,14 +84,14 @@ pub(super) fn refusals(pod: &Pod, runtime: RuntimeKind) -> Vec<Refusal> {
             }
         }
     }
-    refusals.extend(containers(spec).filter_map(|container| nothing_to_run(container, runtime)));
+    refusals.extend(containers(spec).filter_map(|container| nothing_to_run(container, place)));
     refusals
 }
 
 /// The fields that this runtime leaves out, by their paths.
-pub(super) fn left_out(pod: &Pod, runtime: RuntimeKind) -> Vec<String> {
+pub(super) fn left_out(pod: &Pod, place: Place) -> Vec<String> {
     let Some(spec) = &pod.spec else { return Vec::new() };
-    let left_out = CAPABILITIES.iter().filter(|capability| capability.support(runtime) == Support::LeftOut);
+    let left_out = CAPABILITIES.iter().filter(|capability| capability.support(place) == Support::LeftOut);
     let mut fields = Vec::new();
     for Capability { field, is_asked, .. } in left_out {
         match is_asked {
@@ -107,10 +118,10 @@ fn is_named_by_controller(pod: &Pod) -> bool {
 }
 
 /// As sentences have it.
-pub(super) fn runtime_name(runtime: RuntimeKind) -> &'static str {
-    match runtime {
-        RuntimeKind::Process => "process",
-        RuntimeKind::Docker => "Docker",
+pub(super) fn runtime_name(place: Place) -> &'static str {
+    match place {
+        Place::Process | Place::Private => "process",
+        Place::Docker => "Docker",
     }
 }
 
@@ -120,18 +131,18 @@ pub(super) fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
 }
 
 /// A container needs what its runtime runs.
-fn nothing_to_run(container: &Container, runtime: RuntimeKind) -> Option<Refusal> {
+fn nothing_to_run(container: &Container, place: Place) -> Option<Refusal> {
     let name = &container.name;
     let has_command = container.command.as_ref().is_some_and(|command| !command.is_empty());
     let has_image = container.image.as_ref().is_some_and(|image| !image.is_empty());
-    let message = match runtime {
-        RuntimeKind::Process if !has_command => format!(
+    let message = match place {
+        Place::Process | Place::Private if !has_command => format!(
             "container `{name}` has no `command`, which is what the process runtime runs; next: give `command`, or run it on Docker (annotation `spur.dev/runtime: docker`, or `spur up --runtime auto` where an engine answers)"
         ),
-        RuntimeKind::Docker if !has_image => format!(
+        Place::Docker if !has_image => format!(
             "container `{name}` has no `image`, which is what the Docker runtime runs; next: give `image`, or run it as a process (annotation `spur.dev/runtime: process`)"
         ),
-        RuntimeKind::Process | RuntimeKind::Docker => return None,
+        Place::Process | Place::Private | Place::Docker => return None,
     };
     Some(Refusal { container: Some(name.clone()), message })
 }
@@ -139,10 +150,11 @@ fn nothing_to_run(container: &Container, runtime: RuntimeKind) -> Option<Refusal
 // === impl Capability ===
 
 impl Capability {
-    pub(super) fn support(&self, runtime: RuntimeKind) -> Support {
-        match runtime {
-            RuntimeKind::Process => self.process,
-            RuntimeKind::Docker => self.docker,
+    pub(super) fn support(&self, place: Place) -> Support {
+        match place {
+            Place::Process => self.process,
+            Place::Private => self.private,
+            Place::Docker => self.docker,
         }
     }
 }
@@ -156,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    const PROCESS: RuntimeKind = RuntimeKind::Process;
+    const PROCESS: Place = Place::Process;
 
     fn pod(spec: Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap()
@@ -212,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_container_needs_what_its_runtime_runs() {
-        let check = |container: Value, runtime, wanted: Option<&str>| {
-            let found = refusals(&pod(json!({"containers": [container]})), runtime);
+        let check = |container: Value, place, wanted: Option<&str>| {
+            let found = refusals(&pod(json!({"containers": [container]})), place);
             let message = found.first().map(|refusal| refusal.message.as_str());
             assert_eq!(message.is_some(), wanted.is_some(), "{found:?}");
             assert!(message.unwrap_or_default().contains(wanted.unwrap_or_default()), "{found:?}");
@@ -221,8 +233,8 @@ mod tests {
         let (image, command) =
             (json!({"name": "db", "image": "postgres"}), json!({"name": "a", "command": ["x"]}));
         check(image.clone(), PROCESS, Some("has no `command`"));
-        check(image, RuntimeKind::Docker, None);
-        check(command.clone(), RuntimeKind::Docker, Some("has no `image`"));
+        check(image, Place::Docker, None);
+        check(command.clone(), Place::Docker, Some("has no `image`"));
         check(command, PROCESS, None);
     }
 
@@ -244,5 +256,13 @@ mod tests {
         let plain =
             json!({"securityContext": {}, "containers": [{"name": "a", "command": ["x"], "resources": {}}]});
         assert_eq!(left_out(&pod(plain), PROCESS), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_private_pod_has_a_hosts_file_of_its_own() {
+        let aliases = json!([{"ip": "10.0.0.1", "hostnames": ["a"]}]);
+        let pod = pod(json!({"hostAliases": aliases, "containers": [{"name": "a", "command": ["x"]}]}));
+        assert_eq!(left_out(&pod, PROCESS), ["spec.hostAliases"]);
+        assert_eq!(left_out(&pod, Place::Private), Vec::<String>::new());
     }
 }

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Namespace, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
-use spur_runtime::{PodId, PodNetwork, Runtime, RuntimeKind, reason};
+use spur_runtime::{AskedNetwork, PodId, PodNetwork, Runtime, RuntimeKind, reason};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -40,7 +40,7 @@ use super::service_names::Names;
 use super::termination_message::LastWords;
 use super::{adopt, choice, support};
 use crate::events::EventType;
-use crate::service_network::Ways;
+use crate::service_network::{ServiceNetworks, Ways};
 
 /// Findings that wait for their worker: three probes of a few containers, a handful each.
 const FINDINGS_MAX: usize = 64;
@@ -65,6 +65,7 @@ pub(super) struct Worker {
     pub(super) runtime: Arc<dyn Runtime>,
     /// Why there is no runtime for it.
     no_runtime: Option<String>,
+    asked_network: AskedNetwork,
     /// Where it is, as soon as that is known.
     network: Option<PodNetwork>,
     pub(super) containers: Vec<Container>,
@@ -140,7 +141,7 @@ impl Worker {
         let policy = RestartPolicy::of(spec.and_then(|spec| spec.restart_policy.as_deref()));
         let written = pod.status.clone().unwrap_or_default();
         let was_over = Phase::is_over(written.phase.as_deref());
-        let (kind, no_runtime) = chosen(&shared, &pod);
+        let (kind, asked_network, no_runtime) = chosen(&shared, &pod);
         let runtimes = &shared.ctx.runtimes;
         let other = || runtimes.get(RuntimeKind::Process).expect("processes can always be run");
         let runtime = runtimes.get(kind).unwrap_or_else(|_| other()).clone();
@@ -161,7 +162,9 @@ impl Worker {
             kind,
             runtime,
             no_runtime,
-            network: (kind == RuntimeKind::Process).then_some(PodNetwork::Shared),
+            asked_network,
+            network: (kind == RuntimeKind::Process && asked_network == AskedNetwork::Usual)
+                .then_some(PodNetwork::Shared),
             containers,
             was_over,
             is_refused: false,
@@ -245,7 +248,7 @@ impl Worker {
         let mut refusals = match (&self.no_runtime, self.was_over) {
             (_, true) => Vec::new(),
             (Some(why), false) => vec![support::Refusal { container: None, message: why.clone() }],
-            (None, false) => support::refusals(&self.pod, self.kind),
+            (None, false) => support::refusals(&self.pod, self.support_place()),
         };
         if self.kind == RuntimeKind::Docker
             && !self.was_over
@@ -388,10 +391,25 @@ impl Worker {
                 () = sleep_until(retry.failed()) => {}
             }
         }
-        if let (Some(networks), Some(_)) = (&self.shared.ctx.service_networks, self.ways.take()) {
+        if let (Some(networks), Some(_)) = (self.service_networks(), self.ways.take()) {
             networks.leave(&self.id).await;
         }
         self.remove_volumes().await;
+    }
+
+    /// Where pods of its runtime reach Services.
+    fn service_networks(&self) -> Option<Arc<ServiceNetworks>> {
+        let mut all = self.shared.ctx.service_networks.iter();
+        all.find(|(kind, _)| *kind == self.kind).map(|(_, networks)| networks.clone())
+    }
+
+    /// As far as that is known.
+    fn support_place(&self) -> support::Place {
+        match (self.kind, self.network) {
+            (RuntimeKind::Docker, _) => support::Place::Docker,
+            (RuntimeKind::Process, Some(PodNetwork::Own { .. })) => support::Place::Private,
+            (RuntimeKind::Process, Some(PodNetwork::Shared) | None) => support::Place::Process,
+        }
     }
 
     pub(super) fn tell(&self, container: &str, type_: EventType, reason: &'static str, message: String) {
@@ -410,12 +428,18 @@ fn age(start: &Time) -> Duration {
     Timestamp::now().duration_since(start.0).try_into().unwrap_or_default()
 }
 
-/// Which runtime, and why it is not there where it is not.
-fn chosen(shared: &Shared, pod: &Pod) -> (RuntimeKind, Option<String>) {
+/// Which runtime and network, and why that is not there where it is not.
+fn chosen(shared: &Shared, pod: &Pod) -> (RuntimeKind, AskedNetwork, Option<String>) {
     let runtimes = &shared.ctx.runtimes;
     match choice::runtime(pod, shared.ctx.usual_runtime, runtimes.has_docker()) {
-        Ok(kind) => (kind, runtimes.get(kind).err().map(ToString::to_string)),
-        Err(why) => (RuntimeKind::Process, Some(why)),
+        Ok(kind) => {
+            let missing = runtimes.get(kind).err().map(ToString::to_string);
+            match choice::network(pod, kind) {
+                Ok(asked) => (kind, asked, missing),
+                Err(why) => (kind, AskedNetwork::Usual, missing.or(Some(why))),
+            }
+        }
+        Err(why) => (RuntimeKind::Process, AskedNetwork::Usual, Some(why)),
     }
 }
 

@@ -10,7 +10,8 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 use spur_net::{Caller, Destination};
 use spur_runtime::{
-    NetworkError, PodId, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
+    NetworkError, PodId, Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport,
+    WantedService,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, Instant};
@@ -26,6 +27,10 @@ struct Loopback {
 }
 
 impl ServiceNetwork for Loopback {
+    fn scope(&self) -> Scope {
+        Scope::Namespace
+    }
+
     fn serve<'a>(
         &'a self,
         _: &'a str,
@@ -37,7 +42,7 @@ impl ServiceNetwork for Loopback {
             Transport::Tcp => ServiceSocket::Tcp(spur_net::bind(any).unwrap()),
             Transport::Udp => ServiceSocket::Udp(spur_net::bind_datagram(any).unwrap()),
         };
-        let serve = |(idx, WantedService { id, ports }): (u8, WantedService)| {
+        let serve = |(idx, WantedService { id, ports, cluster_address: _ }): (u8, WantedService)| {
             let is_open = |port| before.iter().any(|it| it.id == id && it.ports.contains(port));
             let opened = ports.iter().filter(|port| !is_open(port));
             let opened = opened.map(|(port, transport)| (*port, socket(*transport))).collect();

@@ -18,7 +18,7 @@ use axum::middleware;
 use http::{Method, header};
 use serde_json::{Map, Value, json};
 use spur_api::{Scope, Status, registry};
-use spur_net::{DatagramInlet, Inlet};
+use spur_net::{DatagramInlet, Dial, Inlet};
 use spur_route::RoutingTable;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::{FakeRuntime, Runtimes};
@@ -114,8 +114,8 @@ impl World {
             client: client.clone(),
             runtimes: Runtimes::only(Arc::new(runtime.clone())),
             usual_runtime: UsualRuntime::Process,
-            service_network: None,
-            pods_dir: ports_dir.path().to_owned(),
+            service_networks: Vec::new(),
+            dial: Dial::default(),
             volumes: Arc::new(
                 spur_runtime::volumes::Volumes::open(&ports_dir.path().join("volumes"), None)
                     .expect("volumes"),

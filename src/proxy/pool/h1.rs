@@ -9,7 +9,7 @@ use std::{
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use spur_net::Alpn;
+use spur_net::{Alpn, Dial};
 use spur_trace::HopError;
 use tokio::{task::spawn_local, time::Instant};
 use tracing::debug;
@@ -37,6 +37,7 @@ const BUFFER_MAX_BYTES: usize = 64 * 1024;
 pub(super) struct H1Pool {
     idle: RefCell<IdleByPeer>,
     stats: Arc<WorkerStats>,
+    dial: Dial,
 }
 
 /// One connection, taken out of the pool for one request.
@@ -71,8 +72,8 @@ struct Idle {
 // === impl H1Pool ===
 
 impl H1Pool {
-    pub(super) fn new(stats: Arc<WorkerStats>) -> Self {
-        Self { idle: RefCell::default(), stats }
+    pub(super) fn new(stats: Arc<WorkerStats>, dial: Dial) -> Self {
+        Self { idle: RefCell::default(), stats, dial }
     }
 
     /// An idle connection, or a new one.
@@ -85,7 +86,7 @@ impl H1Pool {
             }
             // Boxed: it is rare, and would make the future of each request larger.
             None => {
-                let sender = Box::pin(open(peer, terms.connect_timeout.duration(), &pool.stats)).await?;
+                let sender = Box::pin(pool.open(peer, terms.connect_timeout.duration())).await?;
                 (sender, Instant::now(), 0)
             }
         };
@@ -103,6 +104,24 @@ impl H1Pool {
         });
     }
 
+    async fn open(&self, peer: &Peer, deadline: Duration) -> Result<SendRequest<RequestBody>, HopError> {
+        let stream = connect(&self.dial, peer, (Alpn::Http1, deadline)).await?;
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER_MAX_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| HopError::UpstreamClosed)?;
+        let (address, is_open) = (peer.address, UpstreamOpen::count(&self.stats));
+        // Ends when the sender and the response are dropped; the worker's LocalSet owns it.
+        spawn_local(async move {
+            let _is_open = is_open;
+            if let Err(error) = connection.with_upgrades().await {
+                debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
+            }
+        });
+        Ok(sender)
+    }
+
     /// Changes what is idle, and tells how much that is now.
     fn change<T>(&self, change: impl FnOnce(&mut IdleByPeer) -> T) -> T {
         let mut idle = self.idle.borrow_mut();
@@ -110,28 +129,6 @@ impl H1Pool {
         self.stats.n_upstream_idle.store(idle.n_idle, Relaxed);
         changed
     }
-}
-
-async fn open(
-    peer: &Peer,
-    deadline: Duration,
-    stats: &Arc<WorkerStats>,
-) -> Result<SendRequest<RequestBody>, HopError> {
-    let stream = connect(peer, (Alpn::Http1, deadline)).await?;
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(BUFFER_MAX_BYTES)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| HopError::UpstreamClosed)?;
-    let (address, is_open) = (peer.address, UpstreamOpen::count(stats));
-    // Ends when the sender and the response are dropped; the worker's LocalSet owns it.
-    spawn_local(async move {
-        let _is_open = is_open;
-        if let Err(error) = connection.with_upgrades().await {
-            debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
-        }
-    });
-    Ok(sender)
 }
 
 // === impl IdleByPeer ===

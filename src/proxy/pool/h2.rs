@@ -12,7 +12,7 @@ use std::{
 
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use spur_net::Alpn;
+use spur_net::{Alpn, Dial};
 use spur_trace::HopError;
 use tokio::{sync::Semaphore, task::spawn_local, time::Instant};
 use tracing::debug;
@@ -46,6 +46,7 @@ pub(super) struct H2Pool {
     /// Entries without a connection are swept.
     by_peer: RefCell<ByPeer<Rc<Slot>>>,
     stats: Arc<WorkerStats>,
+    dial: Dial,
 }
 
 /// A connection with room for one more stream.
@@ -90,8 +91,8 @@ struct Usage {
 // === impl H2Pool ===
 
 impl H2Pool {
-    pub(super) fn new(stats: Arc<WorkerStats>) -> Self {
-        Self { by_peer: RefCell::default(), stats }
+    pub(super) fn new(stats: Arc<WorkerStats>, dial: Dial) -> Self {
+        Self { by_peer: RefCell::default(), stats, dial }
     }
 
     /// A stream on a connection that is there, or on a new one.
@@ -119,13 +120,42 @@ impl H2Pool {
         {
             return Err(failure);
         }
-        match open(peer, terms.connect_timeout.duration(), &self.stats).await {
+        match self.open(peer, terms.connect_timeout.duration()).await {
             Ok(opened) => Ok(slot.put(opened, terms)),
             Err(failure) => {
                 slot.last_failure.set(Some((Instant::now(), failure)));
                 Err(failure)
             }
         }
+    }
+
+    async fn open(
+        &self,
+        peer: &Peer,
+        deadline: Duration,
+    ) -> Result<(SendRequest<RequestBody>, Rc<WebSockets>), HopError> {
+        let stream = connect(&self.dial, peer, (Alpn::Http2, deadline)).await?;
+        let websockets = Rc::new(WebSockets::opened_now());
+        let stream = FirstFrame::new(stream, Rc::clone(&websockets));
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(SEND_BUFFER_MAX_BYTES)
+            .max_header_list_size(HEADER_LIST_MAX_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| HopError::UpstreamClosed)?;
+        let (address, is_open) = (peer.address, UpstreamOpen::count(&self.stats));
+        let told = Rc::clone(&websockets);
+        // Ends when the senders and streams are dropped; the worker's LocalSet owns it.
+        spawn_local(async move {
+            let _is_open = is_open;
+            if let Err(error) = connection.await {
+                debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
+            }
+            told.end();
+        });
+        Ok((sender, websockets))
     }
 
     fn slot(&self, peer: &Peer) -> Rc<Slot> {
@@ -144,35 +174,6 @@ impl H2Pool {
             !connections.is_empty() || Rc::strong_count(slot) > 1
         });
     }
-}
-
-async fn open(
-    peer: &Peer,
-    deadline: Duration,
-    stats: &Arc<WorkerStats>,
-) -> Result<(SendRequest<RequestBody>, Rc<WebSockets>), HopError> {
-    let stream = connect(peer, (Alpn::Http2, deadline)).await?;
-    let websockets = Rc::new(WebSockets::opened_now());
-    let stream = FirstFrame::new(stream, Rc::clone(&websockets));
-    let (sender, connection) = http2::Builder::new(LocalExecutor)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(SEND_BUFFER_MAX_BYTES)
-        .max_header_list_size(HEADER_LIST_MAX_BYTES)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| HopError::UpstreamClosed)?;
-    let (address, is_open) = (peer.address, UpstreamOpen::count(stats));
-    let told = Rc::clone(&websockets);
-    // Ends when the senders and streams are dropped; the worker's LocalSet owns it.
-    spawn_local(async move {
-        let _is_open = is_open;
-        if let Err(error) = connection.await {
-            debug!(upstream.address = %address, error.message = %error, "upstream connection ended");
-        }
-        told.end();
-    });
-    Ok((sender, websockets))
 }
 
 // === impl Slot ===

@@ -5,8 +5,8 @@
 //! their backlog. Where it has gone itself it is made anew, with the same addresses as far as somebody
 //! remembers them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,7 +21,7 @@ use bollard::query_parameters::{
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use spur_holder::{CallError, Holder, Image, Interface, Protocol};
+use spur_holder::{Holder, Image, Interface};
 use tokio::sync::watch;
 
 use super::engine::{is_missing, words};
@@ -29,9 +29,8 @@ use super::follow::Followed;
 use super::network::Network;
 use crate::causes::with_causes;
 use crate::interface::NetworkError;
-use crate::service_network::{
-    ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
-};
+use crate::service_network::serving::{Serving, service};
+use crate::service_network::{Scope, ServedService, ServiceId, ServiceNetwork, WantedService};
 
 /// A holder answers some 5 ms after its container has started, which takes 0.3 s on two busy cores; ten
 /// seconds is for a machine that starts fifty at once.
@@ -58,9 +57,7 @@ pub(super) struct Holders {
 #[derive(Debug, Default)]
 struct Held {
     holder: Option<Holder>,
-    addresses: BTreeMap<ServiceId, Ipv4Addr>,
-    /// What was passed to the caller, by Service.
-    open: BTreeMap<ServiceId, BTreeSet<(u16, Transport)>>,
+    serving: Serving,
 }
 
 // === impl Holders ===
@@ -85,48 +82,16 @@ impl Holders {
         let mut held = of.lock().await;
         let network = self.ours.networks.network(namespace).await.map_err(|error| error.to_string())?;
         let holder = self.holder(namespace, &network, &mut held).await?;
-        let mut all = Vec::with_capacity(wanted.len());
         let wanted_ids: BTreeSet<ServiceId> = wanted.iter().map(|service| service.id.clone()).collect();
-        for WantedService { id, ports } in wanted {
-            let known = held.addresses.get(&id).copied();
+        let mut all = Vec::with_capacity(wanted.len());
+        for service in wanted {
+            let known = held.serving.address(&service.id);
             let address =
                 self.ours.networks.service_address(&network, known).map_err(|error| error.to_string())?;
-            held.addresses.insert(id.clone(), address);
-            let open = held.open.entry(id.clone()).or_default();
-            let ports: BTreeSet<(u16, Transport)> = ports.into_iter().collect();
-            for (port, transport) in open.difference(&ports).copied().collect::<Vec<_>>() {
-                close(&holder, (address, port, transport)).await?;
-                open.remove(&(port, transport));
-            }
-            let mut served =
-                ServedService { id: id.clone(), address, opened: Vec::new(), failed: Vec::new() };
-            for (port, transport) in ports {
-                if open.contains(&(port, transport)) {
-                    continue;
-                }
-                match listen(&holder, &id, (address, port, transport)).await {
-                    Ok(socket) => {
-                        open.insert((port, transport));
-                        served.opened.push((port, socket));
-                    }
-                    Err(CallError::Refused(refusal)) => served.failed.push((port, refusal.to_string())),
-                    Err(error) => return Err(error.to_string()),
-                }
-            }
-            all.push(served);
+            all.push(held.serving.serve(&holder, service, address).await?);
         }
-        let unwanted: Vec<ServiceId> =
-            held.addresses.keys().filter(|id| !wanted_ids.contains(*id)).cloned().collect();
-        for id in unwanted {
-            let address = held.addresses.remove(&id);
-            for (port, transport) in held.open.remove(&id).unwrap_or_default() {
-                if let Some(address) = address {
-                    close(&holder, (address, port, transport)).await?;
-                }
-            }
-            if let Some(address) = address {
-                self.ours.networks.give_up_service(&network, address);
-            }
+        for address in held.serving.keep(&holder, &wanted_ids).await? {
+            self.ours.networks.give_up_service(&network, address);
         }
         Ok(all)
     }
@@ -144,7 +109,7 @@ impl Holders {
                 self.remove(&self.ours.environment.holder(namespace)).await?;
             }
         }
-        held.open.clear();
+        held.serving.is_anew();
         let folder = self.dir.join(namespace);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|error| format!("make `{}`: {error}", folder.display()))?;
@@ -167,7 +132,7 @@ impl Holders {
             let Some(id) = service(&of.tag) else { continue };
             // Two addresses for one Service cannot be: the last counts, the other is closed with it.
             if self.ours.networks.service_address(network, Some(of.place.address)).is_ok() {
-                held.addresses.insert(id.clone(), of.place.address);
+                held.serving.knows(id, of.place.address);
             }
         }
         held.holder = Some(holder.clone());
@@ -226,6 +191,10 @@ impl Holders {
 }
 
 impl ServiceNetwork for Holders {
+    fn scope(&self) -> Scope {
+        Scope::Namespace
+    }
+
     fn serve<'a>(
         &'a self,
         namespace: &'a str,
@@ -253,40 +222,9 @@ impl ServiceNetwork for Holders {
     }
 }
 
-async fn listen(
-    holder: &Holder,
-    id: &ServiceId,
-    (address, port, transport): (Ipv4Addr, u16, Transport),
-) -> Result<ServiceSocket, CallError> {
-    let tag = format!("{}/{}", id.namespace, id.name);
-    let at = SocketAddrV4::new(address, port);
-    match transport {
-        Transport::Tcp => holder.listen(&tag, at).await.map(ServiceSocket::Tcp),
-        Transport::Udp => holder.listen_udp(&tag, at).await.map(ServiceSocket::Udp),
-    }
-}
-
-async fn close(
-    holder: &Holder,
-    (address, port, transport): (Ipv4Addr, u16, Transport),
-) -> Result<(), String> {
-    let protocol = match transport {
-        Transport::Tcp => Protocol::Tcp,
-        Transport::Udp => Protocol::Udp,
-    };
-    let closed = holder.close(spur_holder::Place { address, port, protocol }).await;
-    closed.map_err(|error| with_causes(&error))
-}
-
 /// The one of the holder's that is on the network.
 fn interface(network: &Network) -> Interface {
     Interface::Of { address: network.subnet.gateway(), prefix_len: network.subnet.prefix_len() }
-}
-
-/// Whose a listener is, by what it was tagged with.
-fn service(tag: &str) -> Option<ServiceId> {
-    let (namespace, name) = tag.split_once('/')?;
-    Some(ServiceId::new(namespace, name))
 }
 
 /// It may do what a holder does, and nothing else.

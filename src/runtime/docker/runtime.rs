@@ -28,8 +28,8 @@ use super::{logs, session};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork, RemoveError, Runtime,
-    StopError,
+    AskedNetwork, ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork,
+    RemoveError, Runtime, StopError,
 };
 use crate::service_network::ServiceNetwork;
 use crate::session::{Session, Streams};
@@ -181,7 +181,15 @@ impl Runtime for DockerRuntime {
         "docker"
     }
 
-    fn network<'a>(&'a self, pod: &'a PodId) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+    fn isolates(&self) -> BoxFuture<'_, Result<(), Arc<str>>> {
+        async { Err("containers of a namespace share its network".into()) }.boxed()
+    }
+
+    fn network<'a>(
+        &'a self,
+        pod: &'a PodId,
+        _asked: AskedNetwork,
+    ) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
         async move {
             let failed = |error: PlaceError| NetworkError { pod: pod.to_string(), found: error.to_string() };
             let place = self.place(pod).await.map_err(failed)?;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use spur_net::Dial;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -30,8 +31,8 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Connects, or says why not.
-    pub(super) async fn open(host: &str, port: u16) -> Result<Self, String> {
-        Ok(Self { stream: connect(host, port).await?, n_read: 0 })
+    pub(super) async fn open(dial: &Dial, host: &str, port: u16) -> Result<Self, String> {
+        Ok(Self { stream: connect(dial, host, port).await?, n_read: 0 })
     }
 
     /// Sends all of it.

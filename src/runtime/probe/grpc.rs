@@ -12,6 +12,7 @@ use bytes::Bytes;
 use h2::client::{self, SendRequest};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode};
+use spur_net::Dial;
 use tokio::net::TcpStream;
 
 use super::exchange::told;
@@ -49,10 +50,10 @@ enum Fault {
 }
 
 /// Asks once; only `SERVING` is success.
-pub async fn grpc_health(health: &GrpcHealth, timeout: Duration) -> ProbeResult {
+pub async fn grpc_health(dial: &Dial, health: &GrpcHealth, timeout: Duration) -> ProbeResult {
     let target = join(&health.host, health.port);
     let deadline = tokio::time::Instant::now() + timeout;
-    let connected = tokio::time::timeout_at(deadline, open(&health.host, health.port)).await;
+    let connected = tokio::time::timeout_at(deadline, open(dial, &health.host, health.port)).await;
     let (sender, connection) = match connected {
         Ok(Ok(connected)) => connected,
         Ok(Err(fault)) => return ProbeResult::Failure(words(fault, &target)),
@@ -85,8 +86,8 @@ fn words(fault: Fault, target: &str) -> String {
 
 type Connection = client::Connection<TcpStream>;
 
-async fn open(host: &str, port: u16) -> Result<(SendRequest<Bytes>, Connection), Fault> {
-    let stream = connect(host, port).await.map_err(Fault::Connect)?;
+async fn open(dial: &Dial, host: &str, port: u16) -> Result<(SendRequest<Bytes>, Connection), Fault> {
+    let stream = connect(dial, host, port).await.map_err(Fault::Connect)?;
     let handshake = client::Builder::new().max_header_list_size(HEADERS_MAX_BYTES).handshake(stream).await;
     handshake.map_err(|e| Fault::Connect(e.to_string()))
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use spur_net::{Alpn, Originate, OriginateTerms, Trust, server_name};
+use spur_net::{Alpn, Dial, Originate, OriginateTerms, Trust, server_name};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -53,9 +53,9 @@ pub(super) const AGENT: HeaderValue = HeaderValue::from_static("kube-probe/1.36"
 
 /// Asks once. Status 200 to 399 within `timeout` is success; redirects are followed on the
 /// same host only, one to another host counts as success.
-pub async fn http_get(get: &HttpGet, timeout: Duration) -> ProbeResult {
+pub async fn http_get(dial: &Dial, get: &HttpGet, timeout: Duration) -> ProbeResult {
     let url = url_of(get);
-    let done = tokio::time::timeout(timeout, follow(get, url.clone())).await;
+    let done = tokio::time::timeout(timeout, follow(dial, get, url.clone())).await;
     match done {
         Ok(Ok(answer)) => answer.judge(),
         Ok(Err(e)) => ProbeResult::Failure(format!("Get \"{}\": {}", e.url, e.words)),
@@ -71,8 +71,8 @@ pub async fn http_get(get: &HttpGet, timeout: Duration) -> ProbeResult {
 ///
 /// # Errors
 /// Nothing was answered, in the words of Go's client.
-pub async fn http_send(get: &HttpGet) -> Result<StatusCode, String> {
-    let answer = follow(get, url_of(get)).await;
+pub async fn http_send(dial: &Dial, get: &HttpGet) -> Result<StatusCode, String> {
+    let answer = follow(dial, get, url_of(get)).await;
     answer.map(|answer| answer.status).map_err(|e| format!("Get \"{}\": {}", e.url, e.words))
 }
 
@@ -111,12 +111,12 @@ fn url_of(get: &HttpGet) -> String {
     format!("{scheme}://{}{slash}{}", join(&get.host, get.port), get.path)
 }
 
-async fn follow(get: &HttpGet, first: String) -> Result<Answer, GetError> {
+async fn follow(dial: &Dial, get: &HttpGet, first: String) -> Result<Answer, GetError> {
     let mut url = first;
     for _ in 0..REDIRECTS_MAX {
         let fail = |words: String| GetError { url: url.clone(), words };
         let uri: Uri = url.parse().map_err(|e| fail(format!("{e}")))?;
-        let rsp = ask(get, &uri).await.map_err(fail)?;
+        let rsp = ask(dial, get, &uri).await.map_err(fail)?;
         match redirect_of(&rsp, &uri) {
             Some(next) if is_same_host(&next, &get.host) => url = next.to_string(),
             Some(_) | None => {
@@ -131,13 +131,13 @@ async fn follow(get: &HttpGet, first: String) -> Result<Answer, GetError> {
 
 /// One request on a connection of its own: a pooled one would hide that nothing accepts
 /// any more. The kubelet disables keep-alive for the same reason.
-async fn ask(get: &HttpGet, uri: &Uri) -> Result<Response<Incoming>, String> {
+async fn ask(dial: &Dial, get: &HttpGet, uri: &Uri) -> Result<Response<Incoming>, String> {
     let host = uri.host().unwrap_or(&get.host).trim_matches(['[', ']']).to_owned();
     if uri.scheme_str() == Some("https") {
-        let stream = connect(&host, uri.port_u16().unwrap_or(443)).await?;
+        let stream = connect(dial, &host, uri.port_u16().unwrap_or(443)).await?;
         send(shake_hands(stream, &host).await?, get, uri).await
     } else {
-        send(connect(&host, uri.port_u16().unwrap_or(80)).await?, get, uri).await
+        send(connect(dial, &host, uri.port_u16().unwrap_or(80)).await?, get, uri).await
     }
 }
 

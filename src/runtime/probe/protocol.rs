@@ -9,6 +9,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use spur_net::Dial;
+
 use super::exchange::Exchange;
 use super::tcp::join;
 use super::{ProbeResult, amqp, any_http, http2, kafka, mongodb, mysql, nats, postgres, redis};
@@ -72,8 +74,13 @@ impl fmt::Display for Protocol {
 
 /// Asks once. The words say what was seen: of a success the version where the server tells
 /// it, of a failure the server's own reason.
-pub async fn speaks(protocol: Protocol, (host, port): (&str, u16), timeout: Duration) -> ProbeResult {
-    match tokio::time::timeout(timeout, ask(protocol, (host, port))).await {
+pub async fn speaks(
+    dial: &Dial,
+    protocol: Protocol,
+    (host, port): (&str, u16),
+    timeout: Duration,
+) -> ProbeResult {
+    match tokio::time::timeout(timeout, ask(dial, protocol, (host, port))).await {
         Ok(Ok(seen)) => ProbeResult::Success(seen),
         Ok(Err(why)) => ProbeResult::Failure(why),
         Err(_) => {
@@ -83,8 +90,8 @@ pub async fn speaks(protocol: Protocol, (host, port): (&str, u16), timeout: Dura
     }
 }
 
-async fn ask(protocol: Protocol, (host, port): (&str, u16)) -> Result<String, String> {
-    let mut server = Exchange::open(host, port).await?;
+async fn ask(dial: &Dial, protocol: Protocol, (host, port): (&str, u16)) -> Result<String, String> {
+    let mut server = Exchange::open(dial, host, port).await?;
     let answer = match protocol {
         Protocol::Redis => redis::ask(&mut server).await,
         Protocol::Amqp => amqp::ask(&mut server).await,

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Duration;
 
+use spur_net::Dial;
 use tokio::net::TcpStream;
 
 use super::ProbeResult;
@@ -12,8 +13,8 @@ use super::ProbeResult;
 ///
 /// That says little about a service behind a relay that accepts by itself; for one that
 /// speaks HTTP ask [`super::http_get`].
-pub async fn tcp_connect(host: &str, port: u16, timeout: Duration) -> ProbeResult {
-    match tokio::time::timeout(timeout, connect(host, port)).await {
+pub async fn tcp_connect(dial: &Dial, (host, port): (&str, u16), timeout: Duration) -> ProbeResult {
+    match tokio::time::timeout(timeout, connect(dial, host, port)).await {
         Ok(Ok(_)) => ProbeResult::Success(String::new()),
         Ok(Err(words)) => ProbeResult::Failure(words),
         Err(_) => ProbeResult::Failure(format!("dial tcp {}: i/o timeout", join(host, port))),
@@ -21,9 +22,10 @@ pub async fn tcp_connect(host: &str, port: u16, timeout: Duration) -> ProbeResul
 }
 
 /// Connects, or says why not as Go would: `dial tcp 127.0.0.1:80: connect: connection refused`.
-pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+pub(super) async fn connect(dial: &Dial, host: &str, port: u16) -> Result<TcpStream, String> {
     let target = join(host, port);
-    let stream = TcpStream::connect((host, port))
+    let stream = dial
+        .connect_to(host, port)
         .await
         .map_err(|e| format!("dial tcp {target}: connect: {}", words(&e)))?;
     // A socket whose source port happens to be the port it connects to meets itself where

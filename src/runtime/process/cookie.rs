@@ -26,6 +26,11 @@ impl Cookie {
         Self(format!("{}{}/", self.0, uuid::Uuid::new_v4()))
     }
 
+    /// Of everything of one pod.
+    pub(super) fn of_pod(runtime: &str, uid: &str) -> Self {
+        Self(format!("{runtime}/{uid}/"))
+    }
+
     /// Of everything that a runtime ever started.
     pub(super) fn of_runtime(runtime: &str) -> Self {
         Self(format!("{runtime}/"))

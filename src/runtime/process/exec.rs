@@ -20,6 +20,7 @@ use super::wiring::{Ends, Reader};
 use crate::container::{ContainerPlan, ContainerState};
 use crate::interface::{ExecError, ExecOutput};
 use crate::session::Streams;
+use crate::start_error::StartError;
 
 /// How long is waited for output once the command has ended and its group was killed.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);
@@ -85,6 +86,7 @@ pub(super) async fn launch(
     let state_rx = container.watch();
     let (attempt, plan, running) = container.running()?;
     let plan = ContainerPlan { command, args: Vec::new(), ..ContainerPlan::clone(&plan) };
+    let entrance = shared.private.entrance(&container.pod, &plan).await.map_err(StartError::from)?;
     let cookie = shared.cookie(&container, attempt).of_command();
     let value = cookie.to_string();
     let spawned = tokio::task::spawn_blocking(move || {
@@ -93,7 +95,7 @@ pub(super) async fn launch(
         if streams.terminal.is_some() {
             name_terminal(&mut env);
         }
-        Group::spawn(&resolve(&plan, &env)?, &env, &streams)
+        Group::spawn(&resolve(&plan, &env)?.inside(entrance), &env, &streams)
     });
     let (group, ends) = spawned.await.map_err(|_| container.not_running())??;
     Ok(Launched { group, ends, cookie, running, state_rx })

@@ -3,12 +3,15 @@
 //! its interpreter or the working directory is missing.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
+use spur_holder::{Entrance, PodCommand};
 
+use super::private::THIS_PROGRAM;
 use crate::container::ContainerPlan;
 use crate::start_error::StartError;
 
@@ -19,9 +22,23 @@ pub(super) struct Program {
     pub(super) path: PathBuf,
     /// What it is told as its own name.
     pub(super) arg0: String,
-    pub(super) args: Vec<String>,
+    pub(super) args: Vec<OsString>,
     /// `None`: where Spur runs.
     pub(super) dir: Option<PathBuf>,
+}
+
+// === impl Program ===
+
+impl Program {
+    /// The same in the network of a pod, where there is one: this program, which moves there and
+    /// becomes it. What the kernel says against the file is then in its log.
+    pub(super) fn inside(self, entrance: Option<Entrance>) -> Self {
+        let Some(entrance) = entrance else { return self };
+        let Self { path, arg0, args, dir } = self;
+        let words = std::iter::once(OsString::from(arg0)).chain(args).collect();
+        let command = PodCommand::Enter { entrance, path: path.into_os_string(), words };
+        Self { path: THIS_PROGRAM.into(), arg0: "spur".into(), args: command.args(), dir }
+    }
 }
 
 /// Finds the program of a plan, whose whole environment is `env`.
@@ -44,7 +61,7 @@ pub(super) fn resolve(plan: &ContainerPlan, env: &BTreeMap<String, String>) -> R
     Ok(Program {
         path: absolute(path),
         arg0: arg0.clone(),
-        args: args.to_vec(),
+        args: args.iter().map(OsString::from).collect(),
         dir: plan.working_dir.clone(),
     })
 }

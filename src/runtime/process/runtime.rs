@@ -8,19 +8,24 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
+use spur_holder::Entrance;
+use spur_net::Dial;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::container::Container;
 use super::cookie::Cookie;
+use super::private::{HOST, PrivateNetworks};
 use super::reap::{Reaped, reap};
 use super::registry::{OpenError, Registry, is_file_name};
 use super::{attach, exec, session, supervise};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::interface::{
-    ExecError, ExecOutput, LogError, LogOptions, LogStream, RemoveError, Runtime, StopError,
+    AskedNetwork, ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork,
+    RemoveError, Runtime, StopError,
 };
+use crate::service_network::ServiceNetwork;
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
 
@@ -38,11 +43,14 @@ pub struct ProcessConfig {
     pub dir: PathBuf,
     /// What every process inherits; see [`super::inherited`].
     pub base_env: BTreeMap<String, String>,
+    /// Where the addresses of pods with networks of their own are told.
+    pub dial: Dial,
 }
 
 pub(super) struct Shared {
     pub(super) base_env: BTreeMap<String, String>,
-    /// One task for each running container and for each command or stop that was asked for:
+    pub(super) private: Arc<PrivateNetworks>,
+    /// One task for each running container, private network, and command or stop that was asked for:
     /// each ends with its processes.
     pub(super) tasks: TaskTracker,
     registry: Registry,
@@ -72,7 +80,7 @@ impl ProcessRuntime {
     /// # Errors
     /// The directory is in use by another Spur, or cannot be read or written.
     pub async fn open(config: ProcessConfig) -> Result<(Self, Vec<Reaped>), OpenError> {
-        let ProcessConfig { dir, base_env } = config;
+        let ProcessConfig { dir, base_env, dial } = config;
         let registry = Registry::open(&dir)?;
         let mut records = registry.load()?;
         let reaped = reap(&registry.id, &mut records).await;
@@ -84,9 +92,11 @@ impl ProcessRuntime {
             let key = (container.pod.clone(), container.name.clone());
             world.containers.insert(key, Arc::new(container));
         }
+        let tasks = TaskTracker::new();
         let shared = Arc::new(Shared {
             base_env,
-            tasks: TaskTracker::new(),
+            private: Arc::new(PrivateNetworks::new(&registry.id, dial, tasks.clone())),
+            tasks,
             registry,
             events_tx,
             world: Mutex::new(world),
@@ -103,9 +113,16 @@ impl ProcessRuntime {
         let stops = containers.iter().map(|c| c.stop(grace));
         let result: Result<Vec<_>, _> = join_all(stops).await.into_iter().collect();
         result?;
+        self.shared.private.end().await;
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         Ok(())
+    }
+
+    /// Where pods with networks of their own reach Services.
+    #[must_use]
+    pub fn service_network(&self) -> Arc<dyn ServiceNetwork> {
+        self.shared.private.clone()
     }
 
     fn not_found(pod: &PodId, container: &str) -> StopError {
@@ -175,9 +192,13 @@ impl Shared {
     }
 
     /// Blocks for a fork and a few small files.
-    fn start(self: &Arc<Self>, pod: &PodId, plan: &ContainerPlan) -> Result<Started, StartError> {
+    fn start(
+        self: &Arc<Self>,
+        pod: &PodId,
+        (plan, entrance): (&ContainerPlan, Option<Entrance>),
+    ) -> Result<Started, StartError> {
         let (container, attempt) = self.begin(pod, plan)?;
-        let launched = supervise::launch(self, &container, attempt, plan);
+        let launched = supervise::launch(self, &container, attempt, (plan, entrance));
         if let Err(error) = &launched {
             container.has_failed(error);
         }
@@ -195,7 +216,9 @@ impl Shared {
         };
         let done = join_all(containers.iter().map(|c| self.remove_one(c))).await;
         containers.iter().for_each(|c| c.unmark_removed());
-        done.into_iter().collect()
+        done.into_iter().collect::<Result<(), _>>()?;
+        self.private.give_up(pod).await;
+        Ok(())
     }
 
     async fn remove_one(&self, container: &Container) -> Result<(), RemoveError> {
@@ -211,9 +234,34 @@ impl Shared {
     }
 }
 
+fn withdrawn(container: String) -> StartError {
+    StartError::Withdrawn { container, found: "spur is shutting down" }
+}
+
 impl Runtime for ProcessRuntime {
     fn name(&self) -> &'static str {
         "process"
+    }
+
+    fn isolates(&self) -> BoxFuture<'_, Result<(), Arc<str>>> {
+        self.shared.private.allowed().boxed()
+    }
+
+    fn network<'a>(
+        &'a self,
+        pod: &'a PodId,
+        asked: AskedNetwork,
+    ) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        async move {
+            match asked {
+                AskedNetwork::Usual => Ok(PodNetwork::Shared),
+                AskedNetwork::Private => {
+                    let address = self.shared.private.address(pod).await?;
+                    Ok(PodNetwork::Own { address, host: HOST })
+                }
+            }
+        }
+        .boxed()
     }
 
     /// The machine's own.
@@ -227,11 +275,15 @@ impl Runtime for ProcessRuntime {
         plan: ContainerPlan,
     ) -> BoxFuture<'a, Result<Started, StartError>> {
         let (shared, pod) = (self.shared.clone(), pod.clone());
-        let name = plan.name.clone();
-        let started = tokio::task::spawn_blocking(move || shared.start(&pod, &plan));
-        let withdrawn =
-            move |_| Err(StartError::Withdrawn { container: name, found: "spur is shutting down" });
-        async { started.await.unwrap_or_else(withdrawn) }.boxed()
+        let container = plan.name.clone();
+        // A task of its own: what has begun goes on where the caller has gone away.
+        let started = tokio::spawn(async move {
+            let entrance = shared.private.entrance(&pod, &plan).await?;
+            let container = plan.name.clone();
+            let started = tokio::task::spawn_blocking(move || shared.start(&pod, (&plan, entrance)));
+            started.await.unwrap_or_else(|_| Err(withdrawn(container)))
+        });
+        async { started.await.unwrap_or_else(|_| Err(withdrawn(container))) }.boxed()
     }
 
     fn stop<'a>(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal};
+use spur_holder::Entrance;
 use tokio::time::Instant;
 
 use super::container::{Container, Run, RunEnds, attempt_dir};
@@ -28,7 +29,7 @@ pub(super) fn launch(
     shared: &Arc<Shared>,
     container: &Arc<Container>,
     attempt: u32,
-    plan: &ContainerPlan,
+    (plan, entrance): (&ContainerPlan, Option<Entrance>),
 ) -> Result<Started, StartError> {
     let log_dir = attempt_dir(&container.dir, attempt);
     let prepare = |source| StartError::Prepare { path: log_dir.clone(), source };
@@ -42,7 +43,7 @@ pub(super) fn launch(
     if plan.stdio.tty {
         name_terminal(&mut env);
     }
-    let program = resolve(plan, &env)?;
+    let program = resolve(plan, &env)?.inside(entrance);
     let started_at = SystemTime::now();
     let (group, ends) = Group::spawn(&program, &env, &streams(plan))?;
     let Ends { stdin, stdout, stderr, terminal } = ends;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::{Pid, test_kill_process};
+use spur_net::Dial;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::process::{OpenError, ProcessConfig, Reaped, ReapedBy};
 use spur_runtime::{ContainerPlan, ContainerState, LogOptions, PodId, ProcessRuntime, Runtime};
@@ -252,7 +253,11 @@ impl Other {
 
 fn config(dir: &Path) -> ProcessConfig {
     let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
-    ProcessConfig { dir: PathBuf::from(dir), base_env: BTreeMap::from([("PATH".into(), path)]) }
+    ProcessConfig {
+        dir: PathBuf::from(dir),
+        base_env: BTreeMap::from([("PATH".into(), path)]),
+        dial: Dial::default(),
+    }
 }
 
 fn pod(n: usize) -> PodId {

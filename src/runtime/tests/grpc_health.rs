@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, Response};
+use spur_net::Dial;
 use spur_runtime::probe::{GrpcHealth, ProbeResult, grpc_health};
 use tokio::net::TcpListener;
 
@@ -79,7 +80,7 @@ fn shop(port: u16) -> GrpcHealth {
 
 async fn check(answer: Answer, wanted: ProbeResult) {
     let port = serve(answer).await;
-    assert_eq!(grpc_health(&shop(port), LONG).await, wanted);
+    assert_eq!(grpc_health(&Dial::default(), &shop(port), LONG).await, wanted);
 }
 
 fn failure(text: impl Into<String>) -> ProbeResult {
@@ -131,11 +132,11 @@ async fn nobody_and_silence_are_told_apart() {
     let port = listener.local_addr().unwrap().port();
     let soon = Duration::from_millis(50);
     let words = "timeout: health rpc did not complete within 50ms";
-    assert_eq!(grpc_health(&shop(port), soon).await, failure(words), "nobody answers");
+    assert_eq!(grpc_health(&Dial::default(), &shop(port), soon).await, failure(words), "nobody answers");
     drop(listener);
     let refused = format!("dial tcp 127.0.0.1:{port}: connect: connection refused");
     let words = format!("error: failed to connect service at \"127.0.0.1:{port}\": {refused}");
-    assert_eq!(grpc_health(&shop(port), LONG).await, failure(words));
+    assert_eq!(grpc_health(&Dial::default(), &shop(port), LONG).await, failure(words));
 }
 
 #[tokio::test]
@@ -150,7 +151,7 @@ async fn another_protocol_is_a_failure_at_once() {
             stream.shutdown().await.unwrap();
             while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
         });
-        let found = grpc_health(&shop(port), LONG).await;
+        let found = grpc_health(&Dial::default(), &shop(port), LONG).await;
         let ProbeResult::Failure(why) = &found else { panic!("{answer:?}: {found:?}") };
         let start = "error: health rpc probe failed: rpc error: code = Unavailable desc = connection error: ";
         assert!(why.starts_with(start), "{answer:?}: {why}");

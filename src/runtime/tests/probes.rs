@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use spur_net::{Authority, Limits, Listening, Tls};
+use spur_net::{Authority, Dial, Limits, Listening, Tls};
 use spur_runtime::probe::{HttpGet, ProbeResult, Scheme, http_get, tcp_connect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -65,7 +65,7 @@ async fn statuses_from_200_to_399_are_success() {
         [(200, true), (204, true), (304, true), (399, true), (400, false), (404, false), (500, false)]
     {
         let port = serve(move |_| rsp(status, "", "")).await;
-        let got = http_get(&get(port, "/"), LONG).await;
+        let got = http_get(&Dial::default(), &get(port, "/"), LONG).await;
         assert_eq!(got.is_success(), is_success, "{status}: {got:?}");
         if !is_success {
             let words = format!("HTTP probe failed with statuscode: {status}");
@@ -77,7 +77,8 @@ async fn statuses_from_200_to_399_are_success() {
 #[tokio::test]
 async fn the_request_is_the_kubelets() {
     let port = serve(|req| rsp(200, "", req)).await;
-    let ProbeResult::Success(seen) = http_get(&get(port, "healthz?full=1"), LONG).await else {
+    let ProbeResult::Success(seen) = http_get(&Dial::default(), &get(port, "healthz?full=1"), LONG).await
+    else {
         panic!("the server answers 200");
     };
     let seen = seen.to_lowercase();
@@ -99,7 +100,7 @@ async fn the_probes_own_headers_win() {
     for (name, value) in [("host", "shop.test"), ("user-agent", "me"), ("x-a", "1")] {
         probe.headers.insert(name, HeaderValue::from_static(value));
     }
-    let ProbeResult::Success(seen) = http_get(&probe, LONG).await else {
+    let ProbeResult::Success(seen) = http_get(&Dial::default(), &probe, LONG).await else {
         panic!("the server answers 200");
     };
     for line in ["host: shop.test", "user-agent: me", "x-a: 1"] {
@@ -120,7 +121,7 @@ async fn a_redirect_on_the_same_host_is_followed() {
         _ => rsp(200, "", ""),
     })
     .await;
-    let got = http_get(&get(port, "/a"), LONG).await;
+    let got = http_get(&Dial::default(), &get(port, "/a"), LONG).await;
     assert_eq!(got, failure("HTTP probe failed with statuscode: 503"));
 }
 
@@ -129,14 +130,14 @@ async fn a_redirect_to_another_host_is_success_and_not_followed() {
     let to = "location: http://elsewhere.invalid/\r\n";
     let port = serve(move |_| rsp(302, to, "bye")).await;
     let words = "Probe terminated redirects, Response body: bye";
-    assert_eq!(http_get(&get(port, "/"), LONG).await, ProbeResult::Success(words.into()));
+    assert_eq!(http_get(&Dial::default(), &get(port, "/"), LONG).await, ProbeResult::Success(words.into()));
 }
 
 #[tokio::test]
 async fn a_redirect_loop_ends() {
     let port = serve(|_| rsp(302, "location: /\r\n", "")).await;
     let words = format!("Get \"http://127.0.0.1:{port}/\": stopped after 10 redirects");
-    assert_eq!(http_get(&get(port, "/"), LONG).await, failure(words));
+    assert_eq!(http_get(&Dial::default(), &get(port, "/"), LONG).await, failure(words));
 }
 
 #[tokio::test]
@@ -144,10 +145,10 @@ async fn nobody_listening_reads_as_in_kubernetes() {
     let port = free_port().await;
     let dial = format!("dial tcp 127.0.0.1:{port}: connect: connection refused");
     assert_eq!(
-        http_get(&get(port, "/ready"), LONG).await,
+        http_get(&Dial::default(), &get(port, "/ready"), LONG).await,
         failure(format!("Get \"http://127.0.0.1:{port}/ready\": {dial}"))
     );
-    assert_eq!(tcp_connect("127.0.0.1", port, LONG).await, failure(dial));
+    assert_eq!(tcp_connect(&Dial::default(), ("127.0.0.1", port), LONG).await, failure(dial));
 }
 
 #[tokio::test]
@@ -155,17 +156,17 @@ async fn silence_after_accepting_is_a_timeout() {
     // The kernel accepts into the backlog; nobody ever answers.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let got = http_get(&get(port, "/"), Duration::from_millis(50)).await;
+    let got = http_get(&Dial::default(), &get(port, "/"), Duration::from_millis(50)).await;
     let words = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
     assert_eq!(got, failure(format!("Get \"http://127.0.0.1:{port}/\": {words}")));
-    assert!(tcp_connect("127.0.0.1", port, LONG).await.is_success());
+    assert!(tcp_connect(&Dial::default(), ("127.0.0.1", port), LONG).await.is_success());
 }
 
 #[tokio::test]
 async fn closing_without_an_answer_is_eof() {
     let port = serve(|_| String::new()).await;
     assert_eq!(
-        http_get(&get(port, "/"), LONG).await,
+        http_get(&Dial::default(), &get(port, "/"), LONG).await,
         failure(format!("Get \"http://127.0.0.1:{port}/\": EOF"))
     );
 }
@@ -173,7 +174,7 @@ async fn closing_without_an_answer_is_eof() {
 #[tokio::test]
 async fn a_body_is_read_up_to_10_kib_however_long_it_is() {
     let port = serve(|_| rsp(200, "", &"x".repeat(100_000))).await;
-    let ProbeResult::Success(body) = http_get(&get(port, "/"), LONG).await else {
+    let ProbeResult::Success(body) = http_get(&Dial::default(), &get(port, "/"), LONG).await else {
         panic!("the server answers 200");
     };
     assert_eq!(body.len(), 10 * 1024);
@@ -182,7 +183,7 @@ async fn a_body_is_read_up_to_10_kib_however_long_it_is() {
 #[tokio::test]
 async fn a_body_cut_short_is_a_failure() {
     let port = serve(|_| "HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nabc".into()).await;
-    let got = http_get(&get(port, "/"), LONG).await;
+    let got = http_get(&Dial::default(), &get(port, "/"), LONG).await;
     assert!(!got.is_success(), "{got:?}");
 }
 
@@ -208,10 +209,13 @@ async fn serve_tls() -> (u16, tokio_util::sync::DropGuard) {
 async fn https_takes_any_certificate() {
     let (port, _stop) = serve_tls().await;
     let https = |path| HttpGet { scheme: Scheme::Https, ..get(port, path) };
-    assert_eq!(http_get(&https("/ok"), LONG).await, ProbeResult::Success("HTTP/1.1".into()));
+    assert_eq!(
+        http_get(&Dial::default(), &https("/ok"), LONG).await,
+        ProbeResult::Success("HTTP/1.1".into())
+    );
     let words = "HTTP probe failed with statuscode: 503";
-    assert_eq!(http_get(&https("/"), LONG).await, failure(words));
-    let plain = http_get(&get(port, "/ok"), LONG).await;
+    assert_eq!(http_get(&Dial::default(), &https("/"), LONG).await, failure(words));
+    let plain = http_get(&Dial::default(), &get(port, "/ok"), LONG).await;
     assert!(!plain.is_success(), "HTTP to a port of HTTPS: {plain:?}");
 }
 
@@ -225,7 +229,8 @@ async fn https_to_a_port_of_http_is_a_failure_of_tls() {
         let _ = stream.write_all(rsp(400, "", "").as_bytes()).await;
         while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
     });
-    let found = http_get(&HttpGet { scheme: Scheme::Https, ..get(port, "/ok") }, LONG).await;
+    let found =
+        http_get(&Dial::default(), &HttpGet { scheme: Scheme::Https, ..get(port, "/ok") }, LONG).await;
     let ProbeResult::Failure(why) = &found else { panic!("{found:?}") };
     assert!(why.starts_with(&format!("Get \"https://127.0.0.1:{port}/ok\": tls: ")), "{why}");
 }
@@ -236,5 +241,5 @@ async fn a_redirect_from_http_to_https_is_followed() {
     let to = format!("location: https://127.0.0.1:{https}/\r\n");
     let port = serve(move |_| rsp(302, &to, "")).await;
     let words = "HTTP probe failed with statuscode: 503";
-    assert_eq!(http_get(&get(port, "/"), LONG).await, failure(words));
+    assert_eq!(http_get(&Dial::default(), &get(port, "/"), LONG).await, failure(words));
 }

@@ -11,7 +11,7 @@ const fn of_pod(
     process: super::Support,
     docker: super::Support,
 ) -> Capability {
-    Capability { field, is_asked: Asks::OfPod(is_asked), process, docker }
+    Capability { field, is_asked: Asks::OfPod(is_asked), process, private: process, docker }
 }
 
 const fn of_container(
@@ -20,7 +20,12 @@ const fn of_container(
     process: super::Support,
     docker: super::Support,
 ) -> Capability {
-    Capability { field, is_asked: Asks::OfContainer(is_asked), process, docker }
+    Capability { field, is_asked: Asks::OfContainer(is_asked), process, private: process, docker }
+}
+
+/// The same, but for processes on a network of their own.
+const fn but_private(capability: Capability, private: super::Support) -> Capability {
+    Capability { private, ..capability }
 }
 
 /// Where the server mounts the token of every pod's account.
@@ -43,7 +48,7 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
     of_pod("runtimeClassName", |spec| spec.runtime_class_name.is_some(), TAKE_AWAY, TAKE_AWAY),
     of_pod("activeDeadlineSeconds", |spec| spec.active_deadline_seconds.is_some(), Works, Works),
     of_pod("resourceClaims", |spec| some(spec.resource_claims.as_ref()), TAKE_AWAY, TAKE_AWAY),
-    of_pod("hostAliases", |spec| some(spec.host_aliases.as_ref()), LeftOut, Works),
+    but_private(of_pod("hostAliases", |spec| some(spec.host_aliases.as_ref()), LeftOut, Works), Works),
     of_pod("dnsConfig", |spec| spec.dns_config.is_some(), LeftOut, LeftOut),
     of_pod(
         "securityContext",

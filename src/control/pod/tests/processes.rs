@@ -23,7 +23,11 @@ async fn log(runtime: &ProcessRuntime, id: &PodId) -> String {
 #[tokio::test]
 async fn a_real_process_gets_its_environment_is_restarted_and_ends_with_its_pod() {
     let dir = tempfile::tempdir().unwrap();
-    let config = ProcessConfig { dir: dir.path().join("runtime"), base_env: BTreeMap::new() };
+    let config = ProcessConfig {
+        dir: dir.path().join("runtime"),
+        base_env: BTreeMap::new(),
+        dial: spur_net::Dial::default(),
+    };
     let (runtime, reaped) = ProcessRuntime::open(config).await.unwrap();
     assert!(reaped.is_empty());
     let runtime = Arc::new(runtime);
@@ -58,7 +62,11 @@ async fn a_real_process_gets_its_environment_is_restarted_and_ends_with_its_pod(
 #[tokio::test]
 async fn hooks_run_in_real_processes_and_what_they_print_last_is_why_they_ended() {
     let dir = tempfile::tempdir().unwrap();
-    let config = ProcessConfig { dir: dir.path().join("runtime"), base_env: BTreeMap::new() };
+    let config = ProcessConfig {
+        dir: dir.path().join("runtime"),
+        base_env: BTreeMap::new(),
+        dial: spur_net::Dial::default(),
+    };
     let (runtime, _) = ProcessRuntime::open(config).await.unwrap();
     let runtime = Arc::new(runtime);
     let world = World::with(runtime.clone()).await;

@@ -41,6 +41,27 @@ async fn a_pod_runs_and_is_ready_with_its_ports_told() {
 }
 
 #[tokio::test]
+async fn where_no_pod_has_a_network_of_its_own_it_is_shared_and_an_event_says_why() {
+    let world = World::new().await;
+    let metadata = |name: &str, network: &str| json!({"name": name, "annotations": {"spur.dev/network": network, "spur.dev/readiness": "none"}});
+    let ports = json!({"ports": [{"containerPort": 8080}]});
+    let pod = |name: &str, network: &str| json!({"metadata": metadata(name, network), "spec": {"containers": [app(ports.clone())]}});
+    let id = world.create(pod("web", "private")).await;
+    let web = world.ready("web").await;
+    assert_eq!(web.status.as_ref().unwrap().pod_ip.as_deref(), Some("127.0.0.1"));
+    assert_eq!(world.env(&id, "PORT"), Some(real_port(&web, 8080).to_string()));
+    world
+        .event(
+            "Warning NotSupported annotation `spur.dev/network: private` is left out, and the pod runs on \
+             this machine's own network: what is played has no networks",
+        )
+        .await;
+    world.create(pod("wrong", "bridge")).await;
+    let message = world.waiting("wrong", "NotSupported").await;
+    assert!(message.contains("\"bridge\"; next: "), "{message}");
+}
+
+#[tokio::test]
 async fn a_container_gets_the_input_and_the_terminal_it_asks_for() {
     let world = World::new().await;
     let check = async |name: &str, container, stdin, tty| {

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Event, Pod, Service
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use spur_net::Inlet;
+use spur_net::{Dial, Inlet};
 use spur_route::{EndpointSpec, PortSpec, RoutingTable, ServiceSpec, Visibility, Wire};
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::{FakeRuntime, PodId, Runtime, Runtimes};
@@ -128,7 +128,8 @@ impl World {
             client: self.client.clone(),
             runtimes: Runtimes::only(self.runtime.clone()),
             usual_runtime: UsualRuntime::Process,
-            service_networks: None,
+            service_networks: Vec::new(),
+            dial: Dial::default(),
             volumes: Arc::new(
                 spur_runtime::volumes::Volumes::open(&self.tmp.path().join("volumes"), None).unwrap(),
             ),

@@ -34,6 +34,7 @@ impl Worker {
         let name = self.containers[idx].name.clone();
         let Some(running) = self.containers[idx].running_mut() else { return };
         let target = Target {
+            dial: self.shared.ctx.dial.clone(),
             runtime: self.runtime.clone(),
             pod: self.id.clone(),
             name,

@@ -29,12 +29,12 @@ impl Worker {
         let Some(handler) = handler else { return self.probe_from_the_start(idx) };
         let hook = Hook::new(handler, spec, self.ports.as_ref().unwrap_or(&PodPorts::default()));
         let (runtime, id, name) = (self.runtime.clone(), self.id.clone(), spec.name.clone());
-        let hooks_tx = self.hooks_tx.clone();
+        let (dial, hooks_tx) = (self.shared.ctx.dial.clone(), self.hooks_tx.clone());
         let Some(running) = self.containers[idx].running_mut() else { return };
         running.post_start = PostStart::UnderWay;
         let start = running.start;
         running.tasks.spawn(async move {
-            let outcome = hook.run(&*runtime, (&id, &name)).await;
+            let outcome = hook.run((&dial, &*runtime), (&id, &name)).await;
             // Without a worker nobody has to know.
             let _ = hooks_tx.send(Done { container: idx, start, outcome }).await;
         });

@@ -9,8 +9,8 @@ use spur_api::labels;
 use spur_runtime::ports::PortError;
 use spur_runtime::volumes::VolumeError;
 use spur_runtime::{
-    ContainerPlan, Mount, MountSource, NetworkError, PodNetwork, PullPolicy, RuntimeKind, ServiceId,
-    StdinMode, StdioPlan, reason, with_causes,
+    AskedNetwork, ContainerPlan, Mount, MountSource, NetworkError, PodNetwork, PullPolicy, RuntimeKind,
+    ServiceId, StdinMode, StdioPlan, reason, with_causes,
 };
 use tokio::time::Instant;
 
@@ -121,7 +121,10 @@ impl Worker {
     pub(super) async fn connect(&mut self) -> Result<Vec<Link>, StartError> {
         let network = match self.network {
             Some(network) => network,
-            None => *self.network.insert(self.runtime.network(&self.id).await?),
+            None => {
+                let network = self.find_network().await?;
+                *self.network.insert(network)
+            }
         };
         if self.ports.is_none() {
             self.ports = Some(match network {
@@ -135,7 +138,7 @@ impl Worker {
         self.known_services = services.iter().map(ResourceExt::name_any).collect();
         let links = links::visible(&services.items, &self.pod);
         let caller = links::caller(&self.pod);
-        match (network, &self.shared.ctx.service_networks) {
+        match (network, self.service_networks()) {
             (PodNetwork::Shared, _) => {
                 let listeners = self.listeners.get_or_insert_with(|| PodListeners::new(caller));
                 listeners.open(&self.shared.listeners, &links).await?;
@@ -146,6 +149,22 @@ impl Worker {
             (PodNetwork::Own { .. }, None) => {}
         }
         Ok(links)
+    }
+
+    /// The network that the pod asks for. Where a process cannot have one of its own it runs on the
+    /// machine's, and an event says so: it finds everything there, too, at other addresses.
+    async fn find_network(&self) -> Result<PodNetwork, NetworkError> {
+        if self.asked_network == AskedNetwork::Private
+            && let Err(why) = self.runtime.isolates().await
+        {
+            let message = format!(
+                "annotation `{}: private` is left out, and the pod runs on this machine's own network: {why}",
+                labels::NETWORK
+            );
+            self.shared.notices.pod(&self.pod, EventType::Warning, support::REASON, message);
+            return Ok(PodNetwork::Shared);
+        }
+        self.runtime.network(&self.id, self.asked_network).await
     }
 
     async fn surroundings(&mut self) -> Result<Surroundings, StartError> {
@@ -333,12 +352,12 @@ impl Worker {
 
     /// Once in a pod's life.
     fn tell_what_is_ignored(&mut self) {
-        let left_out = support::left_out(&self.pod, self.kind);
+        let left_out = support::left_out(&self.pod, self.support_place());
         if self.has_told_ignored || left_out.is_empty() {
             return;
         }
         self.has_told_ignored = true;
-        let name = support::runtime_name(self.kind);
+        let name = support::runtime_name(self.support_place());
         let message = format!("left out by the {name} runtime: {}", left_out.join(", "));
         self.shared.notices.pod(&self.pod, EventType::Warning, support::REASON, message);
     }

@@ -57,6 +57,7 @@ impl Worker {
         let ended: Vec<_> = containers.iter().map(|_| CancellationToken::new()).collect();
         let ending = |(idx, after): (usize, Vec<usize>)| {
             let ending = Ending {
+                dial: self.shared.ctx.dial.clone(),
                 runtime: self.runtime.clone(),
                 id: self.id.clone(),
                 name: containers[idx].name.clone(),

@@ -1,12 +1,14 @@
 //! The fake runtime, with a hand on the ends of pods and the answers of probes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use spur_runtime::{
-    ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError, LogOptions,
-    LogStream, PodId, RemoveError, Runtime, RuntimeEvent, Session, StartError, Started, StopError, Streams,
+    AskedNetwork, ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError,
+    LogOptions, LogStream, NetworkError, PodId, PodNetwork, RemoveError, Runtime, RuntimeEvent, Session,
+    StartError, Started, StopError, Streams,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -43,6 +45,18 @@ impl Held {
 impl Runtime for Held {
     fn name(&self) -> &'static str {
         self.fake.name()
+    }
+
+    fn isolates(&self) -> BoxFuture<'_, Result<(), Arc<str>>> {
+        self.fake.isolates()
+    }
+
+    fn network<'a>(
+        &'a self,
+        pod: &'a PodId,
+        asked: AskedNetwork,
+    ) -> BoxFuture<'a, Result<PodNetwork, NetworkError>> {
+        self.fake.network(pod, asked)
     }
 
     fn has_shared_network(&self, pod: &PodId) -> bool {

@@ -11,6 +11,7 @@ mod dial;
 mod garbage;
 mod listen;
 mod pid_1;
+mod pod;
 mod take_over;
 
 use std::path::Path;
@@ -25,6 +26,8 @@ pub(crate) fn main() {
         Some("be-a-pause") => spur_holder::pause().unwrap(),
         Some("be-a-spur") => take_over::be_a_spur(Path::new(&args[2])),
         Some("be-a-neighbour") => world::be_a_neighbour(&args[2]),
+        Some("be-a-server") => pod::be_a_server(&args[2]),
+        Some("__pod") => std::process::exit(pod::be_a_pod(&args[2..])),
         _ => test(),
     }
 }
@@ -47,6 +50,12 @@ fn test() {
         namespaces.trial("a_second_holder_does_not_take_the_path_of_one_that_lives", garbage::second),
         namespaces.trial("pid_1_reaps_and_ends_at_sigterm", pid_1::holder),
         namespaces.trial("a_pause_reaps_and_ends_at_sigterm", pid_1::pause),
+        namespaces.trial("a_pod_listens_where_a_service_does_and_each_is_reached", pod::same_port),
+        namespaces.trial("a_program_in_a_pod_is_who_it_was_and_sees_what_it_is_shown", pod::entered),
+        namespaces.trial("a_pod_reaches_nothing_else", pod::alone),
+        namespaces.trial("a_holder_of_a_pod_ends_with_its_client", pod::ends),
+        namespaces.trial("what_cannot_be_started_says_why", pod::mistaken),
+        namespaces.trial("what_the_kernel_refuses_is_named", pod::refused),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit();
 }

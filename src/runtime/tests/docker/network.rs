@@ -139,8 +139,11 @@ pub(crate) async fn services() {
     let world = World::new().await;
     let of = pod("p");
     world.sh(&of, "sleep 1000").await.unwrap();
-    let wanted =
-        |name: &str| WantedService { id: ServiceId::new("default", name), ports: vec![(80, Transport::Tcp)] };
+    let wanted = |name: &str| WantedService {
+        id: ServiceId::new("default", name),
+        ports: vec![(80, Transport::Tcp)],
+        cluster_address: None,
+    };
     let network = world.runtime.service_network();
     let mut served = network.serve("default", vec![wanted("a"), wanted("b")]).await.unwrap();
     let addresses: Vec<_> = served.iter().map(|service| service.address).collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use rustix::process::{Pid, test_kill_process};
+use spur_net::Dial;
 use spur_runtime::process::{ProcessConfig, Reaped};
 use spur_runtime::{
     ContainerPlan, ContainerState, LogOptions, PodId, ProcessRuntime, Runtime, StartError, Started,
@@ -27,7 +28,11 @@ pub(crate) fn pod(name: &str) -> PodId {
 
 pub(crate) fn config(dir: PathBuf) -> ProcessConfig {
     let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
-    ProcessConfig { dir, base_env: BTreeMap::from([("PATH".into(), path), ("LANG".into(), "C".into())]) }
+    ProcessConfig {
+        dir,
+        base_env: BTreeMap::from([("PATH".into(), path), ("LANG".into(), "C".into())]),
+        dial: Dial::default(),
+    }
 }
 
 /// Waits until none of these processes is left, but for zombies: whose child they are now

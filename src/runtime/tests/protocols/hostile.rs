@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use spur_net::Dial;
 use spur_runtime::probe::{ProbeResult, Protocol, speaks};
 
 use super::answers::good;
@@ -59,7 +60,7 @@ async fn what_comes_after_the_answer_is_not_waited_for() {
 async fn silence_is_a_failure_at_the_deadline() {
     for (protocol, answer, _) in good() {
         let port = Script::keeps(&answer[..answer.len() - 1]).serve().await;
-        let found = speaks(protocol, ("127.0.0.1", port), Duration::from_millis(50)).await;
+        let found = speaks(&Dial::default(), protocol, ("127.0.0.1", port), Duration::from_millis(50)).await;
         let why = format!("{protocol} on 127.0.0.1:{port}: no answer within 50ms");
         assert_eq!(found, ProbeResult::Failure(why));
     }
@@ -72,7 +73,7 @@ async fn nobody_listening_is_said_as_for_a_plain_connection() {
         listener.local_addr().unwrap().port()
     };
     for protocol in Protocol::ALL {
-        let found = speaks(protocol, ("127.0.0.1", port), LONG).await;
+        let found = speaks(&Dial::default(), protocol, ("127.0.0.1", port), LONG).await;
         let why = format!("dial tcp 127.0.0.1:{port}: connect: connection refused");
         assert_eq!(found, ProbeResult::Failure(why));
     }

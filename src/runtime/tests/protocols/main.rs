@@ -9,6 +9,7 @@ mod script;
 
 use std::time::Duration;
 
+use spur_net::Dial;
 use spur_runtime::probe::{ProbeResult, Protocol, speaks};
 
 use self::script::Script;
@@ -19,7 +20,7 @@ const LONG: Duration = Duration::from_secs(10);
 /// What a probe makes of a server that says this and nothing else.
 async fn ask(protocol: Protocol, script: Script) -> ProbeResult {
     let port = script.serve().await;
-    match speaks(protocol, ("127.0.0.1", port), LONG).await {
+    match speaks(&Dial::default(), protocol, ("127.0.0.1", port), LONG).await {
         // The port is another one each time.
         ProbeResult::Failure(why) => ProbeResult::Failure(why.replace(&port.to_string(), "PORT")),
         success => success,

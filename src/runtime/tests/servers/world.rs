@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process, kill_process_group};
+use spur_net::Dial;
 use spur_runtime::ports::{PortAllocator, ReservedPort};
 use spur_runtime::probe::{ProbeResult, Protocol, speaks};
 use tempfile::TempDir;
@@ -168,7 +169,7 @@ pub(crate) async fn until(
 }
 
 pub(crate) async fn ask(protocol: Protocol, port: u16) -> ProbeResult {
-    speaks(protocol, ("127.0.0.1", port), Duration::from_secs(5)).await
+    speaks(&Dial::default(), protocol, ("127.0.0.1", port), Duration::from_secs(5)).await
 }
 
 // === impl Place ===

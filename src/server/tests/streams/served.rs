@@ -60,8 +60,11 @@ impl Served {
     pub(in crate::tests) async fn new() -> Self {
         let tmp = tempfile::tempdir().expect("a directory");
         let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
-        let config =
-            ProcessConfig { dir: tmp.path().join("runtime"), base_env: [("PATH".to_owned(), path)].into() };
+        let config = ProcessConfig {
+            dir: tmp.path().join("runtime"),
+            base_env: [("PATH".to_owned(), path)].into(),
+            dial: spur_net::Dial::default(),
+        };
         let (runtime, _) = ProcessRuntime::open(config).await.expect("a runtime");
         Self::over(Arc::new(runtime), tmp).await
     }
