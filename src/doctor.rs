@@ -12,7 +12,6 @@ use serde::Serialize;
 use spur_cli::args::{DoctorArgs, TextOrJson, UpArgs};
 use spur_holder::Image;
 use spur_runtime::docker::{Engine, EngineError};
-use tokio::process::Command;
 
 use crate::config::Config;
 
@@ -129,55 +128,18 @@ fn port(name: &'static str, port: u16, flag: &str) -> Check {
     Check { area: Area::Spur, name, state, found, hint }
 }
 
-/// What the private network of processes needs: namespaces without being root (`user_namespaces(7)`).
+/// Whether processes may have networks of their own, by making one (`spur.dev/network: private`).
 async fn private_network() -> Check {
-    let check = |state, found: String, hint: Option<&str>| Check {
-        area: Area::Process,
-        name: "user namespaces",
-        state,
-        found,
-        hint: hint.map(str::to_owned),
-    };
-    if !cfg!(target_os = "linux") {
-        return check(
-            State::Warning,
-            "only Linux has them; processes share this machine's network".to_owned(),
-            None,
-        );
-    }
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--net", "--mount", "true"]).kill_on_drop(true);
-    match tokio::time::timeout(ANSWERS_WITHIN, unshare.output()).await {
-        Ok(Ok(output)) if output.status.success() => check(State::Ok, "allowed".to_owned(), None),
-        Ok(Ok(output)) => {
-            let found = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            check(State::Warning, found, why_refused(&read_setting))
+    let check =
+        |state, found, hint| Check { area: Area::Process, name: "private networks", state, found, hint };
+    match spur_runtime::process::private_networks_allowed().await {
+        Ok(()) => check(State::Ok, "pods of processes may have networks of their own".to_owned(), None),
+        Err(why) => {
+            let (found, hint) = why.split_once("; next: ").unwrap_or((&why, ""));
+            let hint = (!hint.is_empty()).then(|| hint.to_owned());
+            check(State::Warning, found.to_owned(), hint)
         }
-        Ok(Err(error)) => {
-            check(State::Warning, format!("cannot tell: `unshare` cannot be started: {error}"), None)
-        }
-        Err(_) => check(State::Warning, format!("`unshare` did not end within {ANSWERS_WITHIN:?}"), None),
     }
-}
-
-fn read_setting(name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
-    Some(text.trim().to_owned())
-}
-
-/// The setting that forbids them, of those that distributions have.
-fn why_refused(setting: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
-    let is = |name: &str, value: &str| setting(name).as_deref() == Some(value);
-    if is("user/max_user_namespaces", "0") {
-        return Some("`sysctl user.max_user_namespaces=15000` allows them");
-    }
-    if is("kernel/unprivileged_userns_clone", "0") {
-        return Some("`sysctl kernel.unprivileged_userns_clone=1` allows them (Debian)");
-    }
-    if is("kernel/apparmor_restrict_unprivileged_userns", "1") {
-        return Some("`sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows them (Ubuntu)");
-    }
-    None
 }
 
 async fn docker(config: &Config) -> Vec<Check> {
@@ -259,16 +221,5 @@ mod tests {
         assert!(found.found.contains("is held by"), "{}", found.found);
         assert_eq!(memory(Path::new("/nowhere/shm")).state, State::Warning);
         assert_eq!(data(&std::env::temp_dir().join("spur-doctor/new/data")).state, State::Ok);
-    }
-
-    #[test]
-    fn the_setting_that_forbids_namespaces_is_named() {
-        let of = |name: &'static str, value: &'static str| {
-            move |asked: &str| (asked == name).then(|| value.to_owned())
-        };
-        let told = why_refused(&of("user/max_user_namespaces", "0")).unwrap();
-        assert!(told.contains("user.max_user_namespaces"));
-        assert!(why_refused(&of("kernel/apparmor_restrict_unprivileged_userns", "1")).is_some());
-        assert_eq!(why_refused(&of("kernel/unprivileged_userns_clone", "1")), None);
     }
 }

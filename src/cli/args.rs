@@ -38,7 +38,7 @@ pub use apply::ApplyArgs;
 pub use build::BuildArgs;
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};
-pub use demo::{DemoArgs, DemoRuntime};
+pub use demo::{DemoArgs, DemoNetwork, DemoRuntime};
 pub use doctor::DoctorArgs;
 pub use environments::{CleanArgs, DownArgs, PsArgs, PsOutput};
 pub use explain::ExplainArgs;

@@ -95,8 +95,8 @@ async fn show(
     console.done(since, &format!("spur runs, with its API at {}", ready.api));
     let client = connect::connect_by(&ready.kubeconfig).await?;
 
-    let shop =
-        fixtures::shop(client.namespace(), &fixtures::Program::of(args.runtime, &environment.executable))?;
+    let program = fixtures::Program::of(args.runtime, &environment.executable);
+    let shop = fixtures::shop(client.namespace(), &program, args.network)?;
     apply_all(&client, &shop).await?;
     let patience = Patience { timeout: READY_WITHIN, since };
     if let Err(error) = ready::until_ready(&client, &ready::awaited(&shop), patience, console).await {

@@ -20,6 +20,7 @@ mod worker;
 mod adopt;
 mod choice;
 mod container;
+mod egress;
 mod ending;
 mod exit;
 mod report;

@@ -17,7 +17,7 @@ mod members;
 mod watched;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use kube::{Api, Client, ResourceExt};
 use spur_compile::External;
 use spur_net::{Caller, Callers, CallersByAddress, DatagramInlet, Destination, Inlet};
 use spur_runtime::{
-    NetworkError, PodId, Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport,
+    Egress, NetworkError, PodId, Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport,
     WantedService,
 };
 use tokio::sync::{Mutex, mpsc, watch};
@@ -70,6 +70,8 @@ struct Network {
     /// Whatever listens, until it is cancelled.
     open: HashMap<(ServiceId, u16, Transport), CancellationToken>,
     addresses: Arc<Addresses>,
+    /// The way out, where there is no other, and what listens there.
+    egress: Option<(SocketAddrV4, CancellationToken)>,
 }
 
 /// Where the pods of a network reach Services.
@@ -91,6 +93,8 @@ pub(crate) struct Ways {
     pub(crate) hosts: PathBuf,
     /// Where it reaches Services.
     pub(crate) addresses: Arc<Addresses>,
+    /// Where it asks for what is outside, which has no other way.
+    pub(crate) egress: Option<SocketAddrV4>,
 }
 
 // === impl ServiceNetworks ===
@@ -168,7 +172,11 @@ impl ServiceNetworks {
         network.callers.insert(address.into(), caller.clone());
         network.pods.insert(id.clone(), Joined { pod, caller, address, hosts: String::new() });
         self.sync(name, &mut network, &seen).await?;
-        Ok(Ways { hosts: self.hosts_file(id), addresses: network.addresses.clone() })
+        Ok(Ways {
+            hosts: self.hosts_file(id),
+            addresses: network.addresses.clone(),
+            egress: network.egress.as_ref().map(|(address, _)| *address),
+        })
     }
 
     /// The pod is gone.
@@ -183,7 +191,8 @@ impl ServiceNetworks {
         }
         let _ = std::fs::remove_file(self.hosts_file(id));
         if network.pods.is_empty() {
-            for (_, closed) in network.open.drain() {
+            let egress = network.egress.take().map(|(_, closed)| closed);
+            for closed in network.open.drain().map(|(_, closed)| closed).chain(egress) {
                 closed.cancel();
             }
             network.addresses = Arc::default();
@@ -218,6 +227,7 @@ impl ServiceNetworks {
         let wanted: Vec<WantedService> =
             seen.services.iter().filter_map(|(id, service)| wanted(id, service)).collect();
         let served = self.runtime.serve(name, wanted.clone()).await?;
+        self.open_egress(name, network).await?;
         let mut addresses = Addresses::new();
         for ServedService { id, address, opened, failed } in served {
             for (port, why) in failed {
@@ -269,14 +279,40 @@ impl ServiceNetworks {
         (id, port): (&ServiceId, u16),
         socket: ServiceSocket,
     ) -> Result<(), NetworkError> {
-        let closed = CancellationToken::new();
-        let (callers, token) = (self.callers(network), closed.clone());
         let destination =
             Destination::ServicePort { namespace: id.namespace.clone(), service: id.name.clone(), port };
         let transport = match socket {
             ServiceSocket::Tcp(_) => Transport::Tcp,
             ServiceSocket::Udp(_) => Transport::Udp,
         };
+        let closed = self.hand_over(network, destination, socket).await?;
+        if let Some(before) = network.open.insert((id.clone(), port, transport), closed) {
+            before.cancel();
+        }
+        Ok(())
+    }
+
+    /// Keeps the way out open, where the network needs one.
+    async fn open_egress(&self, name: &str, network: &mut Network) -> Result<(), NetworkError> {
+        let Some(Egress { address, opened }) = self.runtime.egress(name).await? else { return Ok(()) };
+        let Some(listener) = opened else { return Ok(()) };
+        let socket = ServiceSocket::Tcp(listener);
+        let closed = self.hand_over(network, Destination::Egress, socket).await?;
+        if let Some((_, before)) = network.egress.replace((address, closed)) {
+            before.cancel();
+        }
+        Ok(())
+    }
+
+    /// Gives a socket to the proxy, until what comes back is cancelled.
+    async fn hand_over(
+        &self,
+        network: &Network,
+        destination: Destination,
+        socket: ServiceSocket,
+    ) -> Result<CancellationToken, NetworkError> {
+        let closed = CancellationToken::new();
+        let (callers, token) = (self.callers(network), closed.clone());
         let handed_over = async {
             match socket {
                 ServiceSocket::Tcp(listener) => {
@@ -293,14 +329,12 @@ impl ServiceNetworks {
             is_handed_over = handed_over => is_handed_over,
             () = self.stop.cancelled() => false,
         };
-        if !is_handed_over {
-            let found = "the proxy takes no more listeners: everything is shutting down".to_owned();
-            return Err(NetworkError { pod: format!("{}/*", id.namespace), found });
+        if is_handed_over {
+            return Ok(closed);
         }
-        if let Some(before) = network.open.insert((id.clone(), port, transport), closed) {
-            before.cancel();
-        }
-        Ok(())
+        let found = "the proxy takes no more listeners: everything is shutting down".to_owned();
+        let pod = network.pods.keys().next().map_or_else(String::new, ToString::to_string);
+        Err(NetworkError { pod, found })
     }
 
     /// Who connects to listeners of a network.

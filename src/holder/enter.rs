@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount_bind, mount_remount};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
@@ -81,10 +83,26 @@ impl Shown {
             |error| Refusal::new(format!("show `{}` as `{}`", source.display(), target.display()), error);
         mount_bind(source, target).map_err(refused)?;
         if *is_read_only {
-            mount_remount(target, MountFlags::BIND | MountFlags::RDONLY, "").map_err(refused)?;
+            let kept = kept_flags(target).map_err(refused)?;
+            mount_remount(target, MountFlags::BIND | MountFlags::RDONLY | kept, "").map_err(refused)?;
         }
         Ok(())
     }
+}
+
+/// What a mount forbids and a namespace of less rights may not allow again: whoever sets other flags
+/// has to set these, too (mount_namespaces(7), "Restrictions on mount namespaces").
+fn kept_flags(target: &Path) -> Result<MountFlags, Errno> {
+    const LOCKED: [(StatVfsMountFlags, MountFlags); 5] = [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
+    ];
+    let found = statvfs(target)?.f_flag;
+    let kept = LOCKED.iter().filter(|(flag, _)| found.contains(*flag)).map(|(_, flag)| *flag);
+    Ok(kept.collect())
 }
 
 /// One of the caller's own: in a user namespace of less rights it is a slave of the one before, so

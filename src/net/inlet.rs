@@ -30,6 +30,9 @@ pub struct Caller {
 pub enum Destination {
     /// The entry listener: the `Host` of each request names the Service.
     Entry,
+    /// The way out of a network that has no other: requests name where they go, in absolute form or by
+    /// CONNECT, be it a Service or a host outside.
+    Egress,
     /// A port of gateways: the `Host` of each request names a host of theirs.
     Gateway {
         /// The port.

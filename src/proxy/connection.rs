@@ -107,7 +107,7 @@ enum Takes {
 fn takes(worker: &Worker, inlet: &Facts) -> Takes {
     let table = worker.table.load();
     match &inlet.destination {
-        Destination::Entry => Takes::Http,
+        Destination::Entry | Destination::Egress => Takes::Http,
         Destination::Gateway { port } => match table.gateway_takes(*port) {
             Some(PortTakes::Tcp) => Takes::Bytes,
             Some(PortTakes::Told { http }) => Takes::Told { port: *port, http },

@@ -28,6 +28,7 @@ mod config;
 mod connect;
 mod connection;
 mod datagrams;
+mod egress;
 mod failure;
 mod fields;
 mod forward;

@@ -26,6 +26,7 @@ use crate::{
     body::{Guard, RequestBody, ResponseBody},
     cluster::Cluster,
     connection::Client,
+    egress,
     fields::{Field, Fields},
     forward,
     grpc_web::GrpcWeb,
@@ -68,8 +69,8 @@ type Leaving = (Box<Decided>, Box<Request<RequestBody>>);
 enum Next {
     /// Sending it.
     Send(Leaving),
-    /// A tunnel, which is rare.
-    Tunnel(Pin<Box<dyn Future<Output = Response<ResponseBody>>>>),
+    /// A tunnel, or a host that is looked up first; both are rare.
+    Wait(Pin<Box<dyn Future<Output = Response<ResponseBody>>>>),
     /// Nothing: here is our answer.
     Answer(Response<ResponseBody>),
 }
@@ -81,7 +82,7 @@ pub(crate) async fn answer(
 ) -> Result<Response<ResponseBody>, Infallible> {
     Ok(match next(&client, req) {
         Next::Send(leaving) => deliver::deliver(&client, leaving).await,
-        Next::Tunnel(tunnel) => tunnel.await,
+        Next::Wait(rare) => rare.await,
         Next::Answer(rsp) => rsp,
     })
 }
@@ -100,15 +101,23 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
     let fault = client.pace.head_fault().map(BadRequest::from);
     let on_upgrade = match on_upgrade {
         Some(on_upgrade) if fault.is_none() && tunnel::is_wanted(client, &parts) => {
-            return Next::Tunnel(Box::pin(tunnel::answer(Rc::clone(client), parts, (on_upgrade, busy))));
+            return Next::Wait(Box::pin(tunnel::answer(Rc::clone(client), parts, (on_upgrade, busy))));
         }
         other => other,
     };
     match fault.map_or_else(|| sanitise::clean(&mut parts, fields, &client.worker.limits), Err) {
-        Ok(clean) => match decided(client, (parts, fields, clean, body), (shape, on_upgrade, busy)) {
-            Ok(leaving) => Next::Send(leaving),
-            Err(rsp) => Next::Answer(rsp),
-        },
+        Ok(clean) => {
+            strip(client, &mut parts, fields);
+            let verdict = verdict(client, &parts, &clean);
+            let (asked, how) = ((parts, fields, clean, body), (shape, on_upgrade, busy));
+            if egress::leaves(client, &verdict) {
+                return Next::Wait(Box::pin(leave(Rc::clone(client), verdict, asked, how)));
+            }
+            match decided(client, verdict, asked, how) {
+                Ok(leaving) => Next::Send(leaving),
+                Err(rsp) => Next::Answer(rsp),
+            }
+        }
         Err(bad) => {
             count(&client.worker.stats.n_bad_requests);
             let rsp = respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy));
@@ -120,20 +129,40 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
     }
 }
 
-/// Where a clean request goes and in which form; or what it is answered with at once.
-#[expect(clippy::result_large_err, reason = "the error is the answer, which goes on as it is")]
-fn decided(
-    client: &Rc<Client>,
-    (mut parts, fields, mut clean, body): (Parts, Fields, Clean, Incoming),
-    (shape, on_upgrade, busy): (Shape, Option<OnUpgrade>, Busy),
-) -> Result<Leaving, Response<ResponseBody>> {
+/// Takes off what this client may not say.
+fn strip(client: &Client, parts: &mut Parts, fields: Fields) {
     if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
         count(&client.worker.stats.n_keys_ignored);
     }
     if client.inlet.caller.is_none() && fields.has(Field::Underscore) {
         sanitise::strip_twins(&mut parts.headers);
     }
-    let verdict = verdict(client, &parts, &clean);
+}
+
+/// A clean request, and how it is answered.
+type Asking = (Parts, Fields, Clean, Incoming);
+type How = (Shape, Option<OnUpgrade>, Busy);
+
+/// Answers a request for a host outside.
+async fn leave(client: Rc<Client>, verdict: Verdict, asking: Asking, how: How) -> Response<ResponseBody> {
+    let verdict = match &asking.2.host {
+        Some(host) => egress::find(verdict, host).await,
+        None => verdict,
+    };
+    match decided(&client, verdict, asking, how) {
+        Ok(leaving) => deliver::deliver(&client, leaving).await,
+        Err(rsp) => rsp,
+    }
+}
+
+/// Where a clean request goes and in which form; or what it is answered with at once.
+#[expect(clippy::result_large_err, reason = "the error is the answer, which goes on as it is")]
+fn decided(
+    client: &Rc<Client>,
+    verdict: Verdict,
+    (mut parts, fields, mut clean, body): Asking,
+    (shape, on_upgrade, busy): How,
+) -> Result<Leaving, Response<ResponseBody>> {
     let cluster = client.worker.clusters.of(&verdict);
     let sticky = Sticky::of(cluster.as_deref(), client, (&parts.headers, &clean));
     let first = match &cluster {
@@ -236,7 +265,7 @@ fn decided(
 /// What the inlet, or the Host, asks for.
 pub(crate) fn destination<'a>(destination: &'a Destination, host: &'a str) -> spur_route::Destination<'a> {
     match destination {
-        Destination::Entry => spur_route::Destination::Host(host),
+        Destination::Entry | Destination::Egress => spur_route::Destination::Host(host),
         Destination::Gateway { port } => spur_route::Destination::Gateway { port: *port, host },
         Destination::ServicePort { namespace, service, port } => {
             spur_route::Destination::Service { namespace, service, port: *port }

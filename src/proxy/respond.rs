@@ -245,6 +245,10 @@ fn verdict_hint(verdict: &Verdict) -> &'static str {
     let is_entry = verdict.service.as_ref().is_some_and(|service| service.name.contains('.'));
     match verdict.reason {
         Reason::UnknownHost => "check the names in the host; `kubectl get services -A` lists what is there",
+        Reason::UnresolvedHost => "check the host's name, and whether this machine resolves it",
+        Reason::NotOutside => {
+            "run the pod on the shared network (annotation `spur.dev/network: shared`) to reach programs of this machine"
+        }
         Reason::UnknownSandbox => "check the sandbox's name; `kubectl get sandboxes -A` lists what is there",
         Reason::UnknownService | Reason::UnknownPort => {
             "check the Service and its ports; `kubectl get services -A` lists what is there"
@@ -270,6 +274,7 @@ fn verdict_hint(verdict: &Verdict) -> &'static str {
         | Reason::NotForked
         | Reason::UnknownKey
         | Reason::ForkNotReadyFellBack
+        | Reason::Outside
         | Reason::Redirected
         | Reason::Responded => "try again",
     }

@@ -1,5 +1,6 @@
-//! CONNECT (RFC 9110 9.3.6) on the entry listener, where it is allowed: a tunnel to a port of a
-//! Service. Its bytes are not read; the key of its head chooses the version, as for a request.
+//! CONNECT (RFC 9110 9.3.6) on the entry listener, where it is allowed, and on a private pod's egress: a
+//! tunnel to a port of a Service, or outside. Its bytes are not read; the key of its head chooses the
+//! version, as for a request.
 
 use std::rc::Rc;
 
@@ -18,6 +19,7 @@ use crate::{
     body::{Guard, ResponseBody},
     connect::Upstream,
     connection::Client,
+    egress,
     hop::{Begin, Hop},
     relay::{Span, copy, reach},
     request::{connect_timeout, source},
@@ -30,8 +32,11 @@ use crate::{
 /// Whether a request opens a tunnel, and not a WebSocket (RFC 8441 4).
 pub(crate) fn is_wanted(client: &Client, parts: &Parts) -> bool {
     parts.method == Method::CONNECT
-        && client.worker.limits.connect == Connect::Services
-        && client.inlet.destination == Destination::Entry
+        && match client.inlet.destination {
+            Destination::Entry => client.worker.limits.connect == Connect::Services,
+            Destination::Egress => true,
+            Destination::Gateway { .. } | Destination::ServicePort { .. } => false,
+        }
         && parts.extensions.get::<Protocol>().is_none()
 }
 
@@ -57,6 +62,10 @@ pub(crate) async fn answer(
         count(&client.worker.stats.n_keys_ignored);
     }
     let verdict = verdict(&client, &parts, &authority);
+    let verdict = match egress::leaves(&client, &verdict) {
+        true => egress::find(verdict, &authority).await,
+        false => verdict,
+    };
     let cluster = client.worker.clusters.of(&verdict);
     let caller = client.inlet.caller.as_ref();
     let stays_at = client.worker.affinities.choose(&verdict, (caller, client.peer.ip()));

@@ -385,7 +385,7 @@ impl Verdict {
         Self { reason: Reason::Redirected, outcome, ..self }
     }
 
-    fn refused(self, reason: Reason, asked: &str) -> Self {
+    pub(crate) fn refused(self, reason: Reason, asked: &str) -> Self {
         let status = reason.refusal_status().expect("the reason is one of a refusal");
         Self { reason, outcome: Outcome::Refuse { status, asked: asked.into() }, ..self }
     }

@@ -28,6 +28,7 @@ mod host_map;
 mod inject;
 mod map;
 mod named;
+mod outside;
 mod percent;
 pub mod policy;
 mod question;
@@ -58,6 +59,7 @@ pub use gateway_port::PortTakes;
 pub use host::preview_host;
 pub use inject::inject_key;
 pub use named::Named;
+pub use outside::is_outside;
 pub use question::{Caller, Question, QuestionError};
 pub use rule_spec::{
     DestinationRuleSpec, GatewaySpec, PortPolicies, RuleSpecs, ServerHost, ServerSpec, Serves, SubsetSpec,

@@ -136,6 +136,12 @@ pub enum Reason {
     Misdirected,
     /// Refused: the rule names a Service, a port or a subset that is not there.
     UnknownDestination,
+    /// Nothing here has the host, and the caller may go outside.
+    Outside,
+    /// Refused: it would go outside, and the host's name has no address.
+    UnresolvedHost,
+    /// Refused: it would go outside, and the host's addresses mean this machine alone.
+    NotOutside,
     /// Answered: the rule sends the client elsewhere.
     Redirected,
     /// Answered: the rule has the response in it.
@@ -283,6 +289,13 @@ impl Verdict {
                 )
             }
             Reason::UnknownDestination => format!("{rule} sends it to `{asked}`, which is not there"),
+            Reason::Outside => "outside: no service and no rule has the host".to_owned(),
+            Reason::UnresolvedHost => {
+                format!("no service and no rule has the host `{asked}`, and the name has no address outside")
+            }
+            Reason::NotOutside => {
+                format!("the addresses of `{asked}` mean this machine alone, where no private pod leads")
+            }
             Reason::Redirected => format!("{rule} sends the client to `{asked}`"),
             Reason::Responded => format!("{rule} has the response in it"),
         }
@@ -310,6 +323,9 @@ impl Reason {
             Self::NoRoute => "no-route",
             Self::Misdirected => "misdirected",
             Self::UnknownDestination => "unknown-destination",
+            Self::Outside => "outside",
+            Self::UnresolvedHost => "unresolved-host",
+            Self::NotOutside => "not-outside",
             Self::Redirected => "redirected",
             Self::Responded => "responded",
         }
@@ -327,8 +343,13 @@ impl Reason {
             | Self::NotForked
             | Self::UnknownKey
             | Self::ForkNotReadyFellBack
+            | Self::Outside
             | Self::Redirected
             | Self::Responded => None,
+            // As a proxy says it whose next server cannot be found (RFC 9110, section 15.6.3).
+            Self::UnresolvedHost => Some(502),
+            // RFC 9110, section 15.5.4.
+            Self::NotOutside => Some(403),
             // An unknown cluster is 503 in Envoy (`cluster_not_found_response_code`).
             Self::ForkNotReady | Self::NoReadyEndpoints | Self::UnknownDestination => Some(503),
             // RFC 9110, section 15.5.20.
@@ -378,6 +399,10 @@ impl std::fmt::Display for Version {
 
 impl std::fmt::Display for ServicePort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}:{}", self.namespace, self.name, self.port)
+        match &*self.namespace {
+            // A host outside.
+            "" => write!(f, "{}:{}", self.name, self.port),
+            namespace => write!(f, "{namespace}/{}:{}", self.name, self.port),
+        }
     }
 }

@@ -62,7 +62,7 @@ pub use interface::{
 pub use process::ProcessRuntime;
 pub use runtimes::{RuntimeKind, Runtimes, RuntimesEvents};
 pub use service_network::{
-    Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
+    Egress, Scope, ServedService, ServiceId, ServiceNetwork, ServiceSocket, Transport, WantedService,
 };
 pub use session::{OutputStream, Session, Stdin, Streams, TerminalSize};
 pub use start_error::StartError;

@@ -35,7 +35,7 @@ mod terminal;
 mod wiring;
 
 pub use environment::{INHERITED, inherited};
-pub use private::PRIVATE_NETWORK;
+pub use private::{PRIVATE_NETWORK, private_networks_allowed};
 pub use reap::{Reaped, ReapedBy};
 pub use registry::OpenError;
 pub use runtime::{ProcessConfig, ProcessRuntime};

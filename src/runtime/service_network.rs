@@ -3,9 +3,11 @@
 
 pub(crate) mod serving;
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::future::ready;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -23,6 +25,11 @@ pub trait ServiceNetwork: Send + Sync + 'static {
         network: &'a str,
         wanted: Vec<WantedService>,
     ) -> BoxFuture<'a, Result<Vec<ServedService>, NetworkError>>;
+
+    /// The way out of a network whose pods have no other; asked after each [`ServiceNetwork::serve`].
+    fn egress<'a>(&'a self, _network: &'a str) -> BoxFuture<'a, Result<Option<Egress>, NetworkError>> {
+        ready(Ok(None)).boxed()
+    }
 
     /// No pod needs Services on this network any more.
     fn leave<'a>(&'a self, network: &'a str) -> BoxFuture<'a, ()>;
@@ -80,6 +87,15 @@ pub struct ServedService {
     pub opened: Vec<(u16, ServiceSocket)>,
     /// The ports that could not be opened, with the reason.
     pub failed: Vec<(u16, String)>,
+}
+
+/// A way out of a network.
+#[derive(Debug)]
+pub struct Egress {
+    /// Where pods ask for what is outside.
+    pub address: SocketAddrV4,
+    /// The listener, where it was opened just now, which takes the place of an earlier one.
+    pub opened: Option<TcpListener>,
 }
 
 /// A listener of a Service's port.

@@ -40,6 +40,8 @@ const ALL: &[(&str, Need, Case)] = cases![
     Namespaces disk::st_9_a_read_only_file_system_is_refused,
     Namespaces user::ap_16_a_privileged_port_is_refused_with_what_helps,
     Networks private::two_pods_have_one_port_and_services_have_their_names,
+    Networks private::a_private_pod_has_one_way_out_and_sees_volumes_where_there_is_a_place,
+    Networks private::the_demo_runs_in_private_networks,
     Networks private::a_request_goes_through_private_pods_and_each_caller_is_known,
     Networks private::private_pods_are_there_again_after_a_kill,
     Networks private::a_pod_whose_network_is_lost_starts_again,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::api::is_condition;
 use crate::harness::manifests::{sample, script};
-use crate::harness::{Api, Spur, until};
+use crate::harness::{Api, Data, Spur, command, until};
 
 /// The same with an annotation on its pods.
 fn private(mut object: Value) -> Value {
@@ -79,7 +79,7 @@ pub(crate) async fn two_pods_have_one_port_and_services_have_their_names() {
         "asks",
         "cat /etc/hosts; env | sort; for url in http://pricing http://pricing.default.svc.cluster.local \
          http://$PRICING_SERVICE_HOST $PRICING_URL; do curl -sSf -m 10 $url/health; echo \" of $url\"; done; \
-         curl -sS -m 10 http://192.0.2.1/ 2>&1; true",
+         curl --noproxy '*' -sS -m 10 http://192.0.2.1/ 2>&1; true",
     ));
     asks["spec"]["hostAliases"] = json!([{"ip": "10.0.0.1", "hostnames": ["an-alias"]}]);
     api.create_all(&[asks]).await;
@@ -105,6 +105,70 @@ pub(crate) async fn two_pods_have_one_port_and_services_have_their_names() {
     let told = api.events_of("asks").await;
     assert!(told.iter().all(|(reason, _)| reason != "NotSupported"), "{told:?}");
     spur.end().await;
+}
+
+/// The one way out leads where a Service is, later ones too, and to no program of this machine; a volume
+/// lies over what is there, and what is not there is told.
+pub(crate) async fn a_private_pod_has_one_way_out_and_sees_volumes_where_there_is_a_place() {
+    let spur = Spur::up().start().await;
+    let api = spur.api();
+    let outside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let of_machine = outside.local_addr().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let place_path = place.path().to_str().unwrap().to_owned();
+    let settings = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"greeting": "hello"},
+    });
+    let mut asks = private(script(
+        "asks",
+        &format!(
+            "echo proxy=$https_proxy without=$NO_PROXY; cat {place_path}/greeting; echo; \
+             echo x > {place_path}/greeting; \
+             curl -sS -m 10 -o /dev/null -w 'resolved %{{http_code}}\n' http://nobody.invalid/; \
+             curl -sS -m 10 -x $http_proxy --noproxy '' http://{of_machine}/; echo; \
+             curl -sS -m 10 -x $http_proxy --retry 50 --retry-delay 1 --retry-all-errors -f \
+                 http://pricing.default/health; echo ' of pricing'",
+        ),
+    ));
+    asks["spec"]["volumes"] = json!([{"name": "settings", "configMap": {"name": "settings"}}]);
+    asks["spec"]["containers"][0]["volumeMounts"] = json!([
+        {"name": "settings", "mountPath": place_path, "readOnly": true},
+        {"name": "settings", "mountPath": "/nowhere/here"},
+    ]);
+    api.create_all(&[settings, asks]).await;
+    api.until(("pods", "asks"), "running", |pod| pod["status"]["phase"] == "Running").await;
+    // Services that come later are not in its `no_proxy`.
+    api.create_all(&sample("pricing", "pricing", &[]).into_iter().map(private).collect::<Vec<_>>()).await;
+    let is_over = |pod: &Value| matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    let asked = api.until(("pods", "asks"), "over", is_over).await;
+    let log = api.logs("asks", "").await.ok().text();
+    assert_eq!(asked["status"]["phase"], "Succeeded", "{log}");
+    for wanted in [
+        "proxy=http://10.211.0.1:3128 without=localhost,127.0.0.1,",
+        "hello\n",
+        "Read-only file system",
+        "resolved 502",
+        "hint: run the pod on the shared network",
+        " of pricing",
+    ] {
+        assert!(log.contains(wanted), "`{wanted}` is not in\n{log}");
+    }
+    assert!(std::fs::read_dir(place.path()).unwrap().next().is_none(), "nothing is written outside");
+    let told = api.events_of("asks").await;
+    assert!(
+        told.iter().any(|(reason, message)| reason == "NotSupported" && message.contains("/nowhere/here")),
+        "{told:?}"
+    );
+    spur.end().await;
+}
+
+/// The same picture as with shared processes.
+pub(crate) async fn the_demo_runs_in_private_networks() {
+    let home = Data::new();
+    let mut demo = command::spur(home.home());
+    demo.args(["demo", "--exit", "--network", "private"]);
+    let output = command::run(demo).await.ok();
+    output.prints(&["without a key", "◆pricing v2-cheaper", "pricing v1", "12.00 EUR", "10.80 EUR"]);
 }
 
 /// The data plane reaches private pods, and knows who calls from inside; probes are answered, and a

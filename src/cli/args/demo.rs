@@ -10,6 +10,7 @@ Examples:
   spur demo
   spur demo --exit                see it and be done
   spur demo --runtime docker      the same with containers, of an image made of this program
+  spur demo --network private     the same with processes that have networks of their own (Linux)
   spur demo --keep                keep the directory with objects and logs";
 
 /// `spur demo …`
@@ -22,6 +23,9 @@ pub struct DemoArgs {
     /// What runs the shop
     #[arg(long, value_name = "RUNTIME", default_value = "process")]
     pub runtime: DemoRuntime,
+    /// The network of its processes; containers have one of their own anyway
+    #[arg(long, value_name = "NETWORK", default_value = "shared")]
+    pub network: DemoNetwork,
     /// Keep the temporary directory
     #[arg(long)]
     pub keep: bool,
@@ -34,6 +38,15 @@ pub enum DemoRuntime {
     Process,
     /// Docker.
     Docker,
+}
+
+/// The network of the demo's processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DemoNetwork {
+    /// This machine's own.
+    Shared,
+    /// One for each pod.
+    Private,
 }
 
 // === impl DemoRuntime ===

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use spur_api::labels;
 
-use crate::args::DemoRuntime;
+use crate::args::{DemoNetwork, DemoRuntime};
 use crate::manifest::{self, Manifest};
 
 /// `fixtures/demo/*.yaml`; a test holds the list complete.
@@ -24,6 +25,9 @@ const CONTAINER: &str = "/spec/template/spec/containers/0";
 const SELF_IMAGE: &str = "spur.dev/self";
 const SELF_PROGRAM: &str = "/spur";
 
+/// What is said of a workload's pods.
+const POD_METADATA: &str = "/spec/template/metadata";
+
 /// What the shop's services run: this executable, whatever it is called, and not another `spur` in
 /// `PATH`.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +43,7 @@ const SANDBOX: (&str, &str) = ("sandbox.yaml", include_str!("../../../fixtures/d
 ///
 /// # Errors
 /// When a fixture is no manifest, which tests exclude.
-pub(super) fn shop(namespace: &str, program: &Program<'_>) -> Result<Vec<Manifest>> {
+pub(super) fn shop(namespace: &str, program: &Program<'_>, network: DemoNetwork) -> Result<Vec<Manifest>> {
     let mut all = Vec::new();
     for (name, text) in SHOP {
         all.extend(manifest::parse(name, text)?);
@@ -51,6 +55,11 @@ pub(super) fn shop(namespace: &str, program: &Program<'_>) -> Result<Vec<Manifes
                 container["command"][0] = json!(SELF_PROGRAM);
                 container["image"] = json!(SELF_IMAGE);
             }
+        }
+    }
+    if network == DemoNetwork::Private {
+        for metadata in all.iter_mut().filter_map(|manifest| manifest.object.pointer_mut(POD_METADATA)) {
+            metadata["annotations"][labels::NETWORK] = json!("private");
         }
     }
     super::placed(all, namespace)
@@ -81,6 +90,8 @@ impl<'a> Program<'a> {
 mod tests {
     use super::*;
 
+    const NETWORK: &str = "/spec/template/metadata/annotations/spur.dev~1network";
+
     #[test]
     fn every_fixture_of_the_demo_is_embedded_and_is_a_manifest() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/demo");
@@ -94,7 +105,8 @@ mod tests {
         embedded.sort_unstable();
         assert_eq!(names, embedded);
         let check = |program: Program<'_>, wanted: (&str, serde_json::Value)| {
-            let shop = shop("default", &program).unwrap();
+            let shop = shop("default", &program, DemoNetwork::Shared).unwrap();
+            assert!(shop.iter().all(|manifest| manifest.object.pointer(NETWORK).is_none()));
             let containers = shop.iter().filter_map(|manifest| manifest.object.pointer(CONTAINER));
             let programs: Vec<_> =
                 containers.map(|one| (one["command"][0].clone(), one["image"].clone())).collect();
@@ -102,6 +114,9 @@ mod tests {
         };
         check(Program::At(Path::new("/x/spur-1.2")), ("/x/spur-1.2", json!(null)));
         check(Program::InImage, ("/spur", json!("spur.dev/self")));
+        let private = shop("default", &Program::InImage, DemoNetwork::Private).unwrap();
+        let networks = private.iter().filter_map(|manifest| manifest.object.pointer(NETWORK));
+        assert_eq!(networks.collect::<Vec<_>>(), vec!["private"; 5]);
         assert_eq!(sandbox("default").unwrap().kind.kind, "Sandbox");
     }
 }

@@ -55,6 +55,8 @@ pub(super) enum Asks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Support {
     Works,
+    /// It is obeyed as far as the words go, which follow "works ".
+    Partly(&'static str),
     /// One event says so.
     LeftOut,
     /// Nothing is started; with the next step for whoever wrote it.

@@ -82,6 +82,9 @@ impl Expected {
                 | Reason::NoRoute
                 | Reason::Misdirected
                 | Reason::UnknownDestination
+                | Reason::Outside
+                | Reason::UnresolvedHost
+                | Reason::NotOutside
                 | Reason::Redirected
                 | Reason::Responded => false,
             })

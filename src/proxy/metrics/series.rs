@@ -97,7 +97,11 @@ impl Key {
         let (host, name, service_namespace) = service.as_deref().map_or_else(
             || (unknown(), unknown(), unknown()),
             |port| {
-                let host = spur_route::service_host(&port.namespace, &port.name);
+                let host = match &*port.namespace {
+                    // A host outside.
+                    "" => port.name.to_string(),
+                    namespace => spur_route::service_host(namespace, &port.name),
+                };
                 (host, port.name.to_string(), port.namespace.to_string())
             },
         );

@@ -4,6 +4,7 @@
 //!   network(pod) ─► start the holder (`spur __pod hold`) ─► Dial: the pod's address
 //!   start, exec  ─► Entrance ─► Program `spur __pod enter … -- the program`
 //!   serve(pod)   ─► Serving: Services' addresses at the holder
+//!   egress(pod)  ─► a listener at the holder's own address, the only way out
 //!   the holder ends unasked ─► the pod's processes are killed, and start again in another network
 //! ```
 //!
@@ -16,7 +17,7 @@ mod allowed;
 mod start;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::FutureExt;
@@ -26,15 +27,18 @@ use spur_net::Dial;
 use tokio::sync::{OnceCell, watch};
 use tokio_util::task::TaskTracker;
 
+use self::addresses::EGRESS;
 use self::start::Network;
 use super::cookie::Cookie;
+use crate::causes::with_causes;
 use crate::container::{ContainerPlan, MountSource, PodId};
 use crate::interface::NetworkError;
 use crate::service_network::serving::Serving;
-use crate::service_network::{Scope, ServedService, ServiceId, ServiceNetwork, WantedService};
+use crate::service_network::{Egress, Scope, ServedService, ServiceId, ServiceNetwork, WantedService};
 
 pub(super) use self::addresses::HOST;
 pub use self::addresses::PRIVATE_NETWORK;
+pub use self::allowed::private_networks_allowed;
 pub(super) use self::start::THIS_PROGRAM;
 
 /// All private networks of a runtime.
@@ -63,6 +67,8 @@ struct Private {
 struct Inside {
     network: Option<Network>,
     serving: Serving,
+    /// Whether the way out of this network has been opened.
+    has_egress: bool,
     /// The pod is gone: nothing is made for it any more.
     is_over: bool,
 }
@@ -83,7 +89,7 @@ impl PrivateNetworks {
 
     /// Whether there can be any; tried once, since only root can change the answer.
     pub(super) async fn allowed(&self) -> Result<(), Arc<str>> {
-        self.allowed.get_or_init(allowed::try_out).await.clone()
+        self.allowed.get_or_init(private_networks_allowed).await.clone()
     }
 
     /// The pod's address, with a network that has it.
@@ -133,6 +139,7 @@ impl PrivateNetworks {
         if inside.network.as_ref().is_none_or(Network::has_ended) {
             inside.network = None;
             inside.serving.is_anew();
+            inside.has_egress = false;
             let cookie = Cookie::of_pod(&self.runtime_id, &private.pod.uid);
             let network = start::start(private.address, cookie, (self.lost_tx.clone(), &self.tasks)).await?;
             self.dial.insert(private.address, network.way());
@@ -183,6 +190,17 @@ impl PrivateNetworks {
         }
         Ok(all)
     }
+
+    async fn try_egress(&self, private: &Private) -> Result<Option<TcpListener>, String> {
+        let mut inside = private.inside.lock().await;
+        let holder = self.up(private, &mut inside).await?.holder().clone();
+        if inside.has_egress {
+            return Ok(None);
+        }
+        let listener = holder.listen("egress", EGRESS).await.map_err(|error| with_causes(&error))?;
+        inside.has_egress = true;
+        Ok(Some(listener))
+    }
 }
 
 impl ServiceNetwork for PrivateNetworks {
@@ -202,6 +220,16 @@ impl ServiceNetwork for PrivateNetworks {
             };
             let served = self.try_serve(&private, wanted).await;
             served.map_err(|found| NetworkError { pod: private.pod.to_string(), found })
+        }
+        .boxed()
+    }
+
+    fn egress<'a>(&'a self, network: &'a str) -> BoxFuture<'a, Result<Option<Egress>, NetworkError>> {
+        async move {
+            let Some(private) = self.known(network) else { return Ok(None) };
+            let opened = self.try_egress(&private).await;
+            let opened = opened.map_err(|found| NetworkError { pod: private.pod.to_string(), found })?;
+            Ok(Some(Egress { address: EGRESS, opened }))
         }
         .boxed()
     }

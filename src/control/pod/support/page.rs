@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Asks, CAPABILITIES, Support};
+use super::{Asks, CAPABILITIES, Capability, Support};
 
 /// What stands above the table.
 const HEAD: &str = "\
@@ -14,25 +14,29 @@ Made from the table that refuses and leaves out (`src/control/pod/support/table.
 
 A pod runs as **processes** or on **Docker**: as its annotation `spur.dev/runtime` says (`process`, `docker`), else as
 `spur up --runtime` says; `auto`, the default, is Docker where an engine answers and every container names an
-image, and processes otherwise. A pod stays where it has been.
+image, and processes otherwise. A pod stays where it has been. Processes share this
+machine's network, or, on Linux where users may make namespaces, are **private** by the annotation
+`spur.dev/network: private`: in a network of the pod's own, with real ports and Services' names. Where that is not
+allowed the pod shares the machine's, and an event says which setting forbids it.
 
-| | processes | Docker |
-|---|---|---|
-| a container is | a process group of this machine, of its `command` | a container of its `image` |
-| address | 127.0.0.1; each declared port gets a free one, told as `PORT`, `PORT_<NAME>` and in the annotation `spur.dev/ports` | its own, with its real ports |
-| a Service is reached at | `<SVC>_URL`, `<SVC>_SERVICE_HOST` and `_PORT` | its name, of any namespace, at its real ports; the variables, too |
-| the API is reached at | the kubeconfig | `https://kubernetes.default.svc`, with the account's token mounted |
-| volumes | made, and found below `SPUR_VOLUMES`; claims are not supported | mounted; claims are volumes of the engine |
-| `kill -9` of Spur | ends them with the next start | they go on and are taken over |
-| pod security | your own rights | `baseline`, unless the namespace's label `pod-security.kubernetes.io/enforce` says otherwise |
-| ready without a probe | when the port speaks its protocol (Redis, PostgreSQL, MySQL, MongoDB, RabbitMQ, NATS, Kafka, HTTP, gRPC; told by image, port name or both); `spur.dev/readiness: none` turns it off | the same |
+| | processes | private processes | Docker |
+|---|---|---|---|
+| a container is | a process group of this machine, of its `command` | the same | a container of its `image` |
+| address | 127.0.0.1; each declared port gets a free one, told as `PORT`, `PORT_<NAME>` and in the annotation `spur.dev/ports` | its own, with its real ports; nobody but Spur reaches it | its own, with its real ports |
+| a Service is reached at | `<SVC>_URL`, `<SVC>_SERVICE_HOST` and `_PORT` | its name, of any namespace, at its cluster address and real ports; the variables, too | its name, of any namespace, at its real ports; the variables, too |
+| outside is reached | as by you | through the HTTP proxy that `http_proxy` and `https_proxy` name; this machine's own loopback is not | as by any container |
+| the API is reached at | the kubeconfig | `https://kubernetes.default.svc` | `https://kubernetes.default.svc`, with the account's token mounted |
+| volumes | made, and found below `SPUR_VOLUMES`; claims are not supported | the same, and mounted where the path is there on this machine | mounted; claims are volumes of the engine |
+| `kill -9` of Spur | ends them with the next start | the same | they go on and are taken over |
+| pod security | your own rights | the same | `baseline`, unless the namespace's label `pod-security.kubernetes.io/enforce` says otherwise |
+| ready without a probe | when the port speaks its protocol (Redis, PostgreSQL, MySQL, MongoDB, RabbitMQ, NATS, Kafka, HTTP, gRPC; told by image, port name or both); `spur.dev/readiness: none` turns it off | the same | the same |
 
 *works*: as in Kubernetes. *left out*: the pod runs without it, and an event says so. *refused*: the pod is not
-started, and its state names the field and the next step. What is not in the table works on both, or nothing acts
+started, and its state names the field and the next step. What is not in the table works everywhere, or nothing acts
 on it on one machine.
 
-| field | processes | Docker |
-|---|---|---|
+| field | processes | private processes | Docker |
+|---|---|---|---|
 ";
 
 fn page() -> String {
@@ -42,8 +46,9 @@ fn page() -> String {
             Asks::OfPod(_) => "spec.",
             Asks::OfContainer(_) => "containers[].",
         };
-        let (process, docker) = (shown(capability.process), shown(capability.docker));
-        writeln!(page, "| `{prefix}{}` | {process} | {docker} |", capability.field).expect("a text grows");
+        let Capability { field, is_asked: _, process, private, docker } = capability;
+        let [process, private, docker] = [process, private, docker].map(|support| shown(*support));
+        writeln!(page, "| `{prefix}{field}` | {process} | {private} | {docker} |").expect("a text grows");
     }
     page
 }
@@ -51,6 +56,7 @@ fn page() -> String {
 fn shown(support: Support) -> String {
     match support {
         Support::Works => "works".to_owned(),
+        Support::Partly(how) => format!("works {how}"),
         Support::LeftOut => "left out".to_owned(),
         Support::Refused(next) => format!("refused; {next}"),
     }

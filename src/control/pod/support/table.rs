@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Container, EnvVarSource, LifecycleHandler, Probe, SecurityContext};
 
-use super::Support::{LeftOut, Refused, Works};
+use super::Support::{LeftOut, Partly, Refused, Works};
 use super::{Asks, Capability};
 
 const fn of_pod(
@@ -66,7 +66,10 @@ pub(in crate::pod) const CAPABILITIES: [Capability; 34] = [
     of_pod("hostname", |spec| spec.hostname.is_some(), LeftOut, Works),
     of_pod("subdomain", |spec| spec.subdomain.is_some(), LeftOut, LeftOut),
     of_pod("resources", |spec| spec.resources.is_some(), LeftOut, LeftOut),
-    of_container("volumeMounts", has_mounts, LeftOut, Works),
+    but_private(
+        of_container("volumeMounts", has_mounts, LeftOut, Works),
+        Partly("where the path is there on this machine"),
+    ),
     of_container("volumeDevices", |container| some(container.volume_devices.as_ref()), TAKE_AWAY, TAKE_AWAY),
     of_container("image", |container| some_text(container.image.as_ref()), Works, Works),
     of_container(

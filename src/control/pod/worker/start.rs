@@ -18,6 +18,7 @@ use super::super::LOOPBACK;
 use super::super::api_address::{self, ApiAddress};
 use super::super::bounds;
 use super::super::container::{Due, RETRY};
+use super::super::egress;
 use super::super::environment::{self, ConfigError, Sources, Variables};
 use super::super::links::{self, Link, Way};
 use super::super::listeners::{ListenError, PodListeners};
@@ -249,9 +250,13 @@ impl Worker {
         let variables =
             environment::variables(spec, &self.given(spec, &surroundings.links), &sources, &self.place())?;
         let mut mounts = self.own_mounts();
-        if self.kind == RuntimeKind::Docker {
-            mounts.extend(self.volume_mounts(spec, &variables).await?);
-            mounts.extend(self.last_words_mount(spec, &mounts).await?);
+        match self.support_place() {
+            support::Place::Docker => {
+                mounts.extend(self.volume_mounts(spec, &variables).await?);
+                mounts.extend(self.last_words_mount(spec, &mounts).await?);
+            }
+            support::Place::Private => mounts.extend(self.mounts_over_something(spec, &variables).await?),
+            support::Place::Process => {}
         }
         let none = PodSpec::default();
         let of_pod = self.pod.spec.as_ref().unwrap_or(&none);
@@ -313,6 +318,11 @@ impl Worker {
             given.extend(self.of_this_machine());
             let dir = self.volumes_dir().map(|dir| dir.display().to_string());
             given.extend(dir.map(|dir| ("SPUR_VOLUMES".to_owned(), dir)));
+        }
+        if let Some(ways) = &self.ways
+            && let Some(egress) = ways.egress
+        {
+            given.extend(egress::variables(egress, &self.id.namespace, &ways.addresses));
         }
         if let Some(address) = self.api_address() {
             given.extend(api_address::variables(&address));

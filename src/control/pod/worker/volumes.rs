@@ -191,6 +191,26 @@ impl Worker {
         Ok(all)
     }
 
+    /// The same for a process that sees this machine's files: nothing is made for it there, so that only
+    /// what is there already can be covered. What cannot be shown is told.
+    pub(super) async fn mounts_over_something(
+        &self,
+        spec: &Spec,
+        variables: &Variables,
+    ) -> Result<Vec<Mount>, NoMount> {
+        let (shown, hidden): (Vec<_>, Vec<_>) =
+            self.volume_mounts(spec, variables).await?.into_iter().partition(covers_something);
+        for Mount { path, .. } in hidden {
+            let path = path.display();
+            let message = format!(
+                "container `{}` does not see a volume at `{path}`, which is not there on this machine; next: make it, or read the volume below $SPUR_VOLUMES",
+                spec.name
+            );
+            self.shared.notices.pod(&self.pod, EventType::Warning, support::REASON, message);
+        }
+        Ok(shown)
+    }
+
     /// The directory that has a directory for each volume, as `SPUR_VOLUMES` tells processes.
     pub(super) fn volumes_dir(&self) -> Option<PathBuf> {
         let place = self.volumes.places.values().find(|place| is_of_pod(place, &self.id.uid));
@@ -207,6 +227,15 @@ pub(super) enum NoMount {
     Bind(#[from] SetUpError),
     #[error("subPath `{sub_path}` of volume `{volume}`, which is a claim, is not supported")]
     SubPathOfClaim { volume: String, sub_path: String },
+}
+
+/// Whether there is a file where a file is to be seen, or a directory for a directory.
+fn covers_something(mount: &Mount) -> bool {
+    let MountSource::Path(source) = &mount.source else { return false };
+    match (std::fs::metadata(source), std::fs::metadata(&mount.path)) {
+        (Ok(source), Ok(target)) => source.is_dir() == target.is_dir(),
+        _ => false,
+    }
 }
 
 /// Whether a place is one of the pod's own volumes, and no path of the machine's.

@@ -5,6 +5,7 @@ mod harness;
 
 mod access_log;
 mod affinity;
+mod egress;
 mod explained;
 mod faults;
 

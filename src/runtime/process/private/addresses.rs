@@ -6,14 +6,18 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// Addresses of pods. Beside 10.213.0.0/16, which the Docker runtime takes, and outside of what
+/// Addresses of pods. Beside 10.212.0.0/14, which the Docker runtime takes, and outside of what
 /// Kubernetes' tools take by default: Services' 10.96.0.0/12, kind's 10.244.0.0/16, k3s' 10.42.0.0/15.
 pub const PRIVATE_NETWORK: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 211, 0, 0), 16);
 
 /// The machine's address in each of them.
 pub(in crate::process) const HOST: Ipv4Addr = Ipv4Addr::new(10, 211, 0, 1);
+
+/// Where each of them leads outside, at the port that such proxies have by custom (Squid's
+/// `http_port`).
+pub(super) const EGRESS: SocketAddrV4 = SocketAddrV4::new(HOST, 3128);
 
 /// The range of Services' addresses, as the server gives them out (`cluster_addresses`).
 const CLUSTER: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 96, 0, 0), 16);

@@ -17,8 +17,14 @@ const SETTINGS: [(&str, &str, &str); 3] = [
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
 ];
 
-/// Makes a network for nobody; the reason why that cannot be has the next step.
-pub(super) async fn try_out() -> Result<(), Arc<str>> {
+/// Whether pods may have networks of their own here: one is made, for nobody.
+///
+/// # Errors
+/// Why not, for people: what failed, the setting that forbids it, and after `; next: ` what to do.
+pub async fn private_networks_allowed() -> Result<(), Arc<str>> {
+    if !cfg!(target_os = "linux") {
+        return Err("this system has no namespaces, which only Linux has".into());
+    }
     let nobody = Pod { address: PRIVATE_NETWORK.0, host: HOST, services: SERVICES.to_vec() };
     let tried = tokio::time::timeout(ANSWERS_WITHIN, command(&PodCommand::Try(nobody)).output()).await;
     let why = match tried {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use spur_istio::Spec;
-use spur_net::{Caller, Callers, Destination, Inlet, bind_loopback};
+use spur_net::{Caller, Callers, Destination, Dial, Inlet, bind_loopback};
 use spur_proxy::{AccessLog, Config, Drained, Handle, Proxy};
 use spur_route::{
     CredentialSpec, DatagramPortSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, RoutingTable, RuleSpecs,
@@ -27,6 +27,7 @@ pub(crate) struct Plan {
     workers: Option<usize>,
     change: Option<fn(&mut Config)>,
     access_log: Option<AccessLog>,
+    dial: Dial,
 }
 
 /// A running proxy.
@@ -228,6 +229,12 @@ impl Plan {
         self
     }
 
+    /// How addresses are reached.
+    pub(crate) fn dial(mut self, dial: Dial) -> Self {
+        self.dial = dial;
+        self
+    }
+
     pub(crate) fn table(&self, revision: u64) -> RoutingTable {
         let (sandboxes, rules) = (self.sandboxes.clone(), self.rules.clone().into());
         RoutingTable::of(revision, Specs { sandboxes, rules, ..Specs::of_services(self.services.clone()) })
@@ -240,6 +247,7 @@ impl Plan {
             change(&mut config);
         }
         config.access_log = self.access_log;
+        config.dial = self.dial;
         let handle = Proxy::start(config).unwrap();
         let entry_closed = CancellationToken::new();
         let entry = open(&handle, None, Destination::Entry, &entry_closed).await;
@@ -262,6 +270,11 @@ impl World {
         let destination =
             Destination::ServicePort { namespace: NAMESPACE.into(), service: service.into(), port: PORT };
         open(&self.handle, caller, destination, &CancellationToken::new()).await
+    }
+
+    /// The way out of a pod's network.
+    pub(crate) async fn egress(&self, caller: Caller) -> SocketAddr {
+        open(&self.handle, Some(caller), Destination::Egress, &CancellationToken::new()).await
     }
 
     /// A listener for a port of gateways.
