@@ -76,7 +76,7 @@ pub(crate) async fn holder() {
 
 /// A daemon of the test's own is stopped and started while requests go on.
 pub(crate) async fn daemon() {
-    let mut daemon = Daemon::start();
+    let mut daemon = Daemon::start(&[]);
     let spur = crate::harness::Spur::up()
         .flags(&["--runtime", "docker"])
         .env("DOCKER_HOST", &daemon.host())
@@ -97,30 +97,86 @@ pub(crate) async fn daemon() {
     drop(daemon);
 }
 
+/// Where containers outlive their daemon, no request notices that it restarts.
+pub(crate) async fn live_restore() {
+    let mut daemon = Daemon::start(&["--live-restore"]);
+    let spur = crate::harness::Spur::up()
+        .flags(&["--runtime", "docker"])
+        .env("DOCKER_HOST", &daemon.host())
+        .start()
+        .await;
+    let api = spur.api();
+    api.create_all(&sample("dummy", "dummy", &[])).await;
+    spur.until_routed("dummy").await;
+    let ids = async || {
+        let pods = api.pods_of("app=dummy").await;
+        pods.iter()
+            .map(|pod| pod["status"]["containerStatuses"][0]["containerID"].clone())
+            .collect::<Vec<_>>()
+    };
+    let before = ids().await;
+    let is_over = std::cell::Cell::new(false);
+    let ask = async {
+        let (mut n_asked, mut failed) = (0, Vec::new());
+        while !is_over.get() {
+            n_asked += 1;
+            match spur.service("dummy").get("/health").try_send().await {
+                Ok(answer) if answer.status == 200 => {}
+                Ok(answer) => failed.push(answer.text()),
+                Err(error) => failed.push(error),
+            }
+        }
+        (n_asked, failed)
+    };
+    let restart = async {
+        let restarted = tokio::task::spawn_blocking(move || {
+            daemon.stop();
+            daemon.again();
+            daemon
+        });
+        let daemon = restarted.await.unwrap();
+        // What is made now is made by the daemon that came back.
+        api.patch("deployments", "dummy", &serde_json::json!({"spec": {"replicas": 2}})).await.ok();
+        api.until(("deployments", "dummy"), "ready", |one| one["status"]["readyReplicas"] == 2).await;
+        is_over.set(true);
+        daemon
+    };
+    let ((n_asked, failed), daemon) = tokio::join!(ask, restart);
+    assert!(failed.is_empty() && n_asked > 10, "{} of {n_asked} failed: {failed:?}", failed.len());
+    assert!(ids().await.contains(&before[0]), "the same container");
+    spur.end().await;
+    drop(daemon);
+}
+
 /// A Docker daemon with nothing in it.
 struct Daemon {
     dir: tempfile::TempDir,
     bridge: Bridge,
+    flags: &'static [&'static str],
     child: std::process::Child,
 }
 
 // === impl Daemon ===
 
 impl Daemon {
-    fn start() -> Self {
+    fn start(flags: &'static [&'static str]) -> Self {
         let dir = tempfile::Builder::new().prefix("spur-dockerd-").tempdir_in("/tmp").unwrap();
         let bridge = Bridge::new();
-        let child = Self::spawn(dir.path(), bridge.name());
-        let daemon = Self { dir, bridge, child };
+        let child = Self::spawn(dir.path(), bridge.name(), flags);
+        let daemon = Self { dir, bridge, flags, child };
         daemon.wait();
         daemon
     }
 
-    fn spawn(dir: &std::path::Path, bridge: &str) -> std::process::Child {
+    fn spawn(dir: &std::path::Path, bridge: &str, flags: &[&str]) -> std::process::Child {
         let mut command = std::process::Command::new("dockerd");
         command.arg("--host").arg(format!("unix://{}", dir.join("sock").display()));
         command.arg("--data-root").arg(dir.join("data")).arg("--exec-root").arg(dir.join("exec"));
-        command.arg("--pidfile").arg(dir.join("pid")).args(["--iptables=false", "--bridge", bridge]);
+        command
+            .arg("--pidfile")
+            .arg(dir.join("pid"))
+            .args(["--iptables=false", "--bridge", bridge])
+            .args(flags);
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
         command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap()
     }
@@ -150,7 +206,7 @@ impl Daemon {
     }
 
     fn again(&mut self) {
-        self.child = Self::spawn(self.dir.path(), self.bridge.name());
+        self.child = Self::spawn(self.dir.path(), self.bridge.name(), self.flags);
         self.wait();
     }
 }

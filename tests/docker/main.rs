@@ -6,6 +6,7 @@
 //! | `lives` | `kill -9` and take-over, a holder that dies, a daemon that restarts |
 //! | `environments` | two at once; `ps`, `down`, `clean`, and who cleans up after a dead owner |
 //! | `pods` | volumes, init containers, crash loops, images that are not there, what is not allowed |
+//! | `services` | node ports, load balancers, headless, external names, datagrams |
 //! | `builds` | images from a Dockerfile, and what the doctor says |
 //! | `streams` | `kubectl logs`, `exec`, `attach`, `cp` |
 //!
@@ -25,6 +26,7 @@ mod builds;
 mod environments;
 mod lives;
 mod pods;
+mod services;
 mod shop;
 mod streams;
 mod world;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         docker.trial("sb_3_containers_outlive_a_spur_that_is_killed", lives::taken_over),
         docker.trial("a_holder_that_dies_is_made_anew", lives::holder),
         dockerd.trial("sb_2_a_daemon_that_restarts_gets_its_pods_back", lives::daemon),
+        dockerd.trial("where_containers_outlive_their_daemon_no_request_fails", lives::live_restore),
         docker.trial("two_environments_of_one_project_run_at_once", environments::two),
         docker.trial("an_environment_is_shown_and_taken_down", environments::down),
         docker.trial("what_a_dead_owner_leaves_is_removed", environments::reaped),
@@ -55,6 +58,10 @@ fn main() -> ExitCode {
         docker.trial("sb_4_an_image_that_is_not_there_is_tried_again_later", pods::images),
         docker.trial("sb_5_a_container_that_keeps_failing_waits_longer_each_time", pods::crash_loop),
         docker.trial("sb_10_what_reaches_out_of_a_container_is_refused", pods::security),
+        docker.trial("hooks_run_and_last_words_are_kept", pods::hooks),
+        docker.trial("services_of_every_type_are_reached", services::types),
+        docker.trial("pods_of_a_headless_service_have_names_of_their_own", services::headless),
+        docker.trial("datagrams_go_by_name_and_by_node_port", services::datagrams),
         docker.trial("an_image_is_built_from_a_dockerfile", builds::build),
         docker.trial("ctrl_c_ends_a_build", builds::interrupted),
         docker.trial("the_doctor_says_what_works", builds::doctor),

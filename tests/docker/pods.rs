@@ -63,6 +63,40 @@ pub(crate) async fn volumes() {
     assert!(volumes.starts_with("spur_default_kept_"), "{volumes}");
 }
 
+/// What a container does when it begins and ends, and the last it says.
+pub(crate) async fn hooks() {
+    let world = World::up().await;
+    let api = world.spur().api();
+    let exec = |script: &str| json!({"exec": {"command": ["sh", "-c", script]}});
+    let mut main = shell(
+        "main",
+        "trap 'echo stopped after $(cat /shared/begun) and $(cat /shared/ended) > /dev/termination-log; exit 3' TERM; \
+         while true; do sleep 0.1; done",
+    );
+    main["lifecycle"] = json!({"postStart": exec("echo postStart > /shared/begun"), "preStop": exec("echo preStop > /shared/ended")});
+    main["volumeMounts"] = json!([{"name": "shared", "mountPath": "/shared"}]);
+    let mut hooked = pod("hooked", &[main]);
+    hooked["spec"]["volumes"] = json!([{"name": "shared", "emptyDir": {}}]);
+    hooked["spec"]["terminationGracePeriodSeconds"] = json!(20);
+    hooked["metadata"]["finalizers"] = json!(["spur.dev/test"]);
+    let mut talks = pod("talks", &[shell("main", "echo the last line; exit 4")]);
+    talks["spec"]["containers"][0]["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
+    api.create_all(&[hooked, talks]).await;
+    let message = |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["terminated"].clone();
+    let talked = api.until(("pods", "talks"), "over", |pod| pod["status"]["phase"] == "Failed").await;
+    assert_eq!(
+        (&message(&talked)["exitCode"], &message(&talked)["message"]),
+        (&json!(4), &json!("the last line\n"))
+    );
+    api.until_condition(("pods", "hooked"), "Ready").await;
+    api.delete("pods", "hooked").await.ok();
+    let ended = api.until(("pods", "hooked"), "over", |pod| message(pod).is_object()).await;
+    assert_eq!(message(&ended)["exitCode"], 3, "{:#}", ended["status"]);
+    assert_eq!(message(&ended)["message"], "stopped after postStart and preStop\n");
+    api.patch("pods", "hooked", &json!({"metadata": {"finalizers": null}})).await.ok();
+    api.until_gone("pods", "hooked").await;
+}
+
 pub(crate) async fn several() {
     let world = World::up().await;
     let api = world.spur().api();

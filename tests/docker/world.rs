@@ -26,6 +26,10 @@ fn make_image() -> String {
     for name in ["sh", "cat", "echo", "sleep", "nc", "tar", "id", "ls", "printf", "seq", "hostname"] {
         std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
     }
+    let cc = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docker/udp.c");
+    let compiled = Command::new(cc).args(["-O1", "-static", "-o"]).arg(bin.join("udp")).arg(source).status();
+    assert!(compiled.unwrap().success());
     let mut tar = Command::new("tar");
     let mut tar = tar.arg("-C").arg(root.path()).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
     let name = "spur-test/busybox:e2e".to_owned();

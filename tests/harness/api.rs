@@ -13,7 +13,7 @@ pub(crate) struct Api {
 }
 
 /// Where each kind lives: kind, group and version, plural.
-const KINDS: [(&str, &str, &str); 17] = [
+const KINDS: [(&str, &str, &str); 18] = [
     ("Namespace", "v1", "namespaces"),
     ("Pod", "v1", "pods"),
     ("Service", "v1", "services"),
@@ -25,6 +25,7 @@ const KINDS: [(&str, &str, &str); 17] = [
     ("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
     ("Deployment", "apps/v1", "deployments"),
     ("ReplicaSet", "apps/v1", "replicasets"),
+    ("StatefulSet", "apps/v1", "statefulsets"),
     ("Sandbox", "spur.dev/v1alpha1", "sandboxes"),
     ("DestinationRule", "networking.istio.io/v1", "destinationrules"),
     ("Gateway", "networking.istio.io/v1", "gateways"),

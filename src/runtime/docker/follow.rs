@@ -23,7 +23,7 @@ use crate::container::{StdinMode, StdioPlan};
 /// How long to wait before the daemon is asked again, to begin with and at most: it is back within
 /// a few seconds of a restart, and its absence costs a connection attempt each time.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// Containers looked at at once, when all are: one that the daemon holds up holds up no other.
 const LOOKS_AT_ONCE: usize = 8;
