@@ -3,7 +3,10 @@
 //! Source: <https://kubernetes.io/docs/concepts/security/pod-security-standards/>; names and words of the
 //! checks: `pod-security-admission/policy/check_*.go`. On Docker nothing above `baseline` is given unless
 //! the pod's namespace says so by its label, where Kubernetes leaves every namespace `privileged`: here
-//! containers share a developer's own machine.
+//! containers share a developer's own machine. The checks are `baseline`'s and `restricted`'s.
+
+mod baseline;
+mod restricted;
 
 use k8s_openapi::api::core::v1::{Container, Namespace, PodSpec, SecurityContext};
 use kube::ResourceExt;
@@ -21,24 +24,6 @@ pub(super) enum Level {
     /// Everything.
     Privileged,
 }
-
-/// Capabilities that are the engine's usual ones (`check_capabilities_baseline.go`).
-const BASELINE_CAPABILITIES: [&str; 14] = [
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-    "NET_RAW",
-];
 
 // === impl Level ===
 
@@ -65,8 +50,8 @@ impl Level {
 pub(super) fn violation(spec: &PodSpec, level: Level) -> Option<String> {
     let faults = match level {
         Level::Privileged => return None,
-        Level::Baseline => baseline(spec),
-        Level::Restricted => [baseline(spec), restricted(spec)].concat(),
+        Level::Baseline => baseline::faults(spec),
+        Level::Restricted => [baseline::faults(spec), restricted::faults(spec)].concat(),
     };
     if faults.is_empty() {
         return None;
@@ -75,102 +60,6 @@ pub(super) fn violation(spec: &PodSpec, level: Level) -> Option<String> {
     Some(format!(
         "violates PodSecurity \"{level}:latest\": {faults}; next: ask for less, or allow more by the label `{ENFORCE}: privileged` on the namespace"
     ))
-}
-
-fn baseline(spec: &PodSpec) -> Vec<String> {
-    let mut faults = Vec::new();
-    let host = [(spec.host_network, "hostNetwork"), (spec.host_pid, "hostPID"), (spec.host_ipc, "hostIPC")];
-    let host: Vec<String> = host
-        .into_iter()
-        .filter(|(is_set, _)| *is_set == Some(true))
-        .map(|(_, name)| format!("{name}=true"))
-        .collect();
-    if !host.is_empty() {
-        faults.push(format!("host namespaces ({})", host.join(", ")));
-    }
-    let paths = spec.volumes.iter().flatten().filter(|volume| volume.host_path.is_some());
-    let paths: Vec<String> = paths.map(|volume| format!("\"{}\"", volume.name)).collect();
-    if !paths.is_empty() {
-        faults.push(format!("hostPath volumes ({} {})", plural("volume", paths.len()), paths.join(", ")));
-    }
-    of_containers(
-        &mut faults,
-        spec,
-        "privileged",
-        "must not set securityContext.privileged=true",
-        |container| context(container).and_then(|context| context.privileged) == Some(true),
-    );
-    let adds_too_much = |container: &Container| {
-        let added = context(container).and_then(|context| context.capabilities.as_ref()?.add.as_ref());
-        added
-            .into_iter()
-            .flatten()
-            .any(|name| !BASELINE_CAPABILITIES.contains(&name.trim_start_matches("CAP_")))
-    };
-    of_containers(
-        &mut faults,
-        spec,
-        "non-default capabilities",
-        "must not include capabilities beyond the usual ones in securityContext.capabilities.add",
-        adds_too_much,
-    );
-    of_containers(&mut faults, spec, "hostPort", "must not use hostPorts", |container| {
-        container.ports.iter().flatten().any(|port| port.host_port.is_some_and(|port| port != 0))
-    });
-    of_containers(
-        &mut faults,
-        spec,
-        "procMount",
-        "must not set securityContext.procMount to \"Unmasked\"",
-        |container| context(container).and_then(|context| context.proc_mount.as_deref()) == Some("Unmasked"),
-    );
-    let is_unconfined = |container: &Container| {
-        let own = context(container).and_then(|context| context.seccomp_profile.as_ref());
-        let of_pod = spec.security_context.as_ref().and_then(|context| context.seccomp_profile.as_ref());
-        own.or(of_pod).is_some_and(|profile| profile.type_ == "Unconfined")
-    };
-    of_containers(
-        &mut faults,
-        spec,
-        "seccompProfile",
-        "must not set securityContext.seccompProfile.type to \"Unconfined\"",
-        is_unconfined,
-    );
-    faults
-}
-
-fn restricted(spec: &PodSpec) -> Vec<String> {
-    let mut faults = Vec::new();
-    let of_pod = spec.security_context.as_ref();
-    of_containers(
-        &mut faults,
-        spec,
-        "allowPrivilegeEscalation != false",
-        "must set securityContext.allowPrivilegeEscalation=false",
-        |container| context(container).and_then(|context| context.allow_privilege_escalation) != Some(false),
-    );
-    let drops_all = |container: &Container| {
-        let dropped = context(container).and_then(|context| context.capabilities.as_ref()?.drop.as_ref());
-        dropped.into_iter().flatten().any(|name| name == "ALL")
-    };
-    of_containers(
-        &mut faults,
-        spec,
-        "unrestricted capabilities",
-        "must set securityContext.capabilities.drop=[\"ALL\"]",
-        |container| !drops_all(container),
-    );
-    of_containers(
-        &mut faults,
-        spec,
-        "runAsNonRoot != true",
-        "must set securityContext.runAsNonRoot=true",
-        |container| {
-            let own = context(container).and_then(|context| context.run_as_non_root);
-            own.or(of_pod.and_then(|context| context.run_as_non_root)) != Some(true)
-        },
-    );
-    faults
 }
 
 /// One fault for all containers that have it.
@@ -240,6 +129,24 @@ mod tests {
         );
         check(json!({}), json!({"ports": [{"containerPort": 1, "hostPort": 1}]}), "hostPort");
         check(json!({}), context(json!({"procMount": "Unmasked"})), "procMount");
+        check(json!({}), context(json!({"capabilities": {"add": ["NET_RAW"]}})), "non-default capabilities");
+        let sysctls = json!([{"name": "net.core.somaxconn", "value": "1"}, {"name": "kernel.shm_rmid_forced", "value": "1"}]);
+        check(context(json!({"sysctls": sysctls})), json!({}), "forbidden sysctls (net.core.somaxconn)");
+        check(
+            context(json!({"seLinuxOptions": {"type": "spc_t"}})),
+            json!({}),
+            "seLinuxOptions (pod must not set a type of SELinux beyond the usual ones, a user or a role)",
+        );
+        check(
+            json!({}),
+            context(json!({"appArmorProfile": {"type": "Unconfined"}})),
+            "forbidden AppArmor profile (container \"a\" must not set AppArmor profile type to \"Unconfined\")",
+        );
+        check(
+            json!({}),
+            json!({"livenessProbe": {"tcpSocket": {"port": 1, "host": "example.com"}}}),
+            "hostProbesAndHostLifecycle (container \"a\" must not set `host` of a probe or a hook)",
+        );
         check(
             json!({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}),
             json!({}),
@@ -256,7 +163,35 @@ mod tests {
         let careful = json!({"securityContext": {
             "runAsNonRoot": true, "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
         }});
-        assert_eq!(violated(json!({}), careful, Level::Restricted), None);
+        let found = violated(json!({}), careful.clone(), Level::Restricted).unwrap();
+        assert!(found.contains("seccompProfile (pod or container \"a\" must set"), "{found}");
+        let profile = json!({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}});
+        assert_eq!(violated(profile, careful, Level::Restricted), None);
+    }
+
+    #[test]
+    fn restricted_wants_less_of_everything() {
+        let check = |pod: Value, container: Value, wanted: &str| {
+            let found = violated(pod, container, Level::Restricted).expect(wanted);
+            assert!(found.contains(wanted), "{found}");
+        };
+        let context = |fields: Value| json!({"securityContext": fields});
+        check(
+            json!({"volumes": [{"name": "n", "nfs": {"server": "s", "path": "/"}}]}),
+            json!({}),
+            "restricted volume types (volume \"n\" uses restricted volume type \"nfs\")",
+        );
+        check(context(json!({"runAsUser": 0})), json!({}), "runAsUser=0 (pod must not set runAsUser=0)");
+        check(
+            json!({}),
+            context(json!({"runAsUser": 0})),
+            "runAsUser=0 (container \"a\" must not set runAsUser=0)",
+        );
+        check(
+            json!({}),
+            context(json!({"capabilities": {"drop": ["ALL"], "add": ["CHOWN"]}})),
+            "unrestricted capabilities (container \"a\" must not include capabilities other than \"NET_BIND_SERVICE\"",
+        );
     }
 
     #[test]
