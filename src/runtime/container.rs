@@ -85,8 +85,13 @@ pub struct Mount {
 pub enum MountSource {
     /// A file or directory of this machine.
     Path(PathBuf),
-    /// A volume of the runtime's own that outlives pods, by its name.
-    Volume(String),
+    /// A volume of the runtime's own that outlives pods.
+    Volume {
+        /// Its name.
+        name: String,
+        /// Whom it is given to (`fsGroup`).
+        group: Option<u32>,
+    },
 }
 
 /// What a container may use; `None`: as much as there is.

@@ -25,6 +25,7 @@ mod create;
 mod end;
 mod engine;
 mod follow;
+mod group;
 mod holder;
 mod image;
 mod inspected;

@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         docker.trial("sb_4_an_image_that_is_not_there_is_tried_again_later", pods::images),
         docker.trial("sb_5_a_container_that_keeps_failing_waits_longer_each_time", pods::crash_loop),
         docker.trial("sb_10_what_reaches_out_of_a_container_is_refused", pods::security),
+        docker.trial("a_claim_belongs_to_the_pods_group", pods::claims_of_a_group),
         docker.trial("hooks_run_and_last_words_are_kept", pods::hooks),
         docker.trial("services_of_every_type_are_reached", services::types),
         docker.trial("pods_of_a_headless_service_have_names_of_their_own", services::headless),

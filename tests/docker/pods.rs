@@ -63,6 +63,35 @@ pub(crate) async fn volumes() {
     assert!(volumes.starts_with("spur_default_kept_"), "{volumes}");
 }
 
+/// A claim belongs to the pod's group, so that a user who is not root keeps its data there; the one before
+/// is found again.
+pub(crate) async fn claims_of_a_group() {
+    let world = World::up().await;
+    let api = world.spur().api();
+    for (name, wanted) in [("first", "0:3000\n"), ("second", "0:3000\nfirst\n1001:3000\n")] {
+        let owner = |path: &str| {
+            format!("ls -nd {path} | while read mode n user group rest; do echo $user:$group; done")
+        };
+        let script = format!(
+            "{}; [ ! -e /data/by ] || {{ cat /data/by; {}; }}; echo {name} > /data/by",
+            owner("/data"),
+            owner("/data/by"),
+        );
+        let mut main = shell("main", &script);
+        main["volumeMounts"] = json!([{"name": "kept", "mountPath": "/data"}]);
+        main["securityContext"] = json!({"readOnlyRootFilesystem": true});
+        let mut pod = pod(name, &[main]);
+        pod["spec"]["volumes"] = json!([{"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}}]);
+        pod["spec"]["securityContext"] = json!({"runAsUser": 1001, "runAsGroup": 1001, "fsGroup": 3000});
+        api.create(&pod).await.ok();
+        let is_over = |pod: &Value| matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        api.until(("pods", name), "over", is_over).await;
+        assert_eq!(api.logs(name, "").await.ok().text(), wanted, "{name}");
+    }
+    let left = world.containers("{{.Names}}");
+    assert!(left.iter().all(|name| name.starts_with("spur_")), "{left:?}");
+}
+
 /// What a container does when it begins and ends, and the last it says.
 pub(crate) async fn hooks() {
     let world = World::up().await;

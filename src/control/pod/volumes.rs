@@ -17,6 +17,8 @@ mod ownership;
 mod projected;
 mod unsupported;
 
+pub(super) use ownership::group;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -116,7 +116,7 @@ fn mount((environment, owned): (&Environment, &Owned), mount: &Mount) -> DockerM
     };
     match source {
         MountSource::Path(path) => of(MountType::BIND, path.to_string_lossy().into_owned()),
-        MountSource::Volume(name) => DockerMount {
+        MountSource::Volume { name, group: _ } => DockerMount {
             volume_options: Some(MountVolumeOptions {
                 labels: Some(environment.network_labels(&owned.pod.namespace)),
                 ..MountVolumeOptions::default()

@@ -85,6 +85,7 @@ impl Shared {
         };
         let id = self.create(&owned, (plan, image, &joined)).await?;
         self.ours.world.learn(&owned, (&id, plan.stdio), ContainerState::creating());
+        self.give_to_group(&id, (&pod.namespace, plan, image)).await?;
         self.run(&owned, (&id, plan)).await?;
         for stale in self.ours.world.stale(pod, &plan.name) {
             if let Err(error) = self.delete(&stale).await {

@@ -253,7 +253,7 @@ fn shown(plan: &ContainerPlan) -> Vec<Shown> {
             is_read_only: mount.is_read_only,
         }),
         // Containers' volumes are an engine's.
-        MountSource::Volume(_) => None,
+        MountSource::Volume { .. } => None,
     });
     shown.collect()
 }

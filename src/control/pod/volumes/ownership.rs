@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use super::super::support::containers;
 
 /// The group of the pod's volumes (`securityContext.fsGroup`).
-pub(super) fn group(pod: &Pod) -> Option<u32> {
+pub(in crate::pod) fn group(pod: &Pod) -> Option<u32> {
     let context = pod.spec.as_ref()?.security_context.as_ref()?;
     u32::try_from(context.fs_group?).ok()
 }

@@ -183,7 +183,7 @@ impl Worker {
             }
             let claim = &self.volumes.claims[&mount.volume];
             all.push(Mount {
-                source: MountSource::Volume(claim.name.clone()),
+                source: MountSource::Volume { name: claim.name.clone(), group: volumes::group(&self.pod) },
                 path: PathBuf::from(mount.mount_path),
                 is_read_only: mount.is_read_only || claim.is_read_only,
             });
