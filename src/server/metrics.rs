@@ -54,13 +54,21 @@ pub(crate) async fn read(request: &Request) -> Outcome {
             Ok(item) => items.push(item),
             // As metrics-server does.
             Err(Missing::NoRate | Missing::Unread(StatsError::NotRunning { .. })) => {}
-            Err(Missing::Unread(error)) => left_out.push(format!("left out: {error}")),
+            Err(Missing::Unread(error)) => left_out.push(error),
         }
     }
-    left_out.dedup();
     let mut answer = answer::ok(&list::in_form(form, request, json!({}), items));
-    answer::warn(&mut answer, &left_out);
+    answer::warn(&mut answer, warning(&left_out).as_slice());
     Ok(answer)
+}
+
+/// Says how many are missing, and why.
+fn warning(left_out: &[StatsError]) -> Option<String> {
+    match left_out {
+        [] => None,
+        [one] => Some(format!("1 is left out: {one}")),
+        [one, ..] => Some(format!("{} are left out: {one}, and others likewise", left_out.len())),
+    }
 }
 
 /// What these pods or nodes use, in their order. All are measured together: they wait once.
