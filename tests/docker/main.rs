@@ -6,6 +6,7 @@
 //! | `lives` | `kill -9` and take-over, a holder that dies, a daemon that restarts |
 //! | `environments` | two at once; `ps`, `down`, `clean`, and who cleans up after a dead owner |
 //! | `pods` | volumes, init containers, crash loops, images that are not there, what is not allowed |
+//! | `crowds` | many pods at once, deleted while they are made, names that are taken, registries that hang |
 //! | `builds` | images from a Dockerfile, and what the doctor says |
 //! | `streams` | `kubectl logs`, `exec`, `attach`, `cp` |
 //!
@@ -22,6 +23,7 @@ mod harness;
 mod needs;
 
 mod builds;
+mod crowds;
 mod environments;
 mod lives;
 mod pods;
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
         docker.trial("init_containers_come_first_and_containers_share_a_network", pods::several),
         docker.trial("sb_4_an_image_that_is_not_there_is_tried_again_later", pods::images),
         docker.trial("sb_5_a_container_that_keeps_failing_waits_longer_each_time", pods::crash_loop),
+        docker.trial("sb_9_many_pods_at_once_come_and_go", crowds::many),
+        docker.trial("sb_9_pods_that_are_deleted_while_they_are_made_leave_nothing", crowds::deleted),
+        docker.trial("sb_9_names_are_told_apart_however_long_they_are", crowds::names),
+        docker.trial("sb_9_a_registry_that_hangs_holds_up_nobody", crowds::stuck),
         docker.trial("sb_10_what_reaches_out_of_a_container_is_refused", pods::security),
         docker.trial("an_image_is_built_from_a_dockerfile", builds::build),
         docker.trial("ctrl_c_ends_a_build", builds::interrupted),
