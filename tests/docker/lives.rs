@@ -1,8 +1,6 @@
 //! What outlives what: containers Spur, pods the holder, everything the daemon.
 
-use std::time::Duration;
-
-use crate::bridge::Bridge;
+use crate::daemon::Daemon;
 use crate::harness::until;
 use crate::world::{World, docker, sample};
 
@@ -95,77 +93,4 @@ pub(crate) async fn daemon() {
     assert!(n_restarts >= 1, "{n_restarts}");
     spur.end().await;
     drop(daemon);
-}
-
-/// A Docker daemon with nothing in it.
-struct Daemon {
-    dir: tempfile::TempDir,
-    bridge: Bridge,
-    child: std::process::Child,
-}
-
-// === impl Daemon ===
-
-impl Daemon {
-    fn start() -> Self {
-        let dir = tempfile::Builder::new().prefix("spur-dockerd-").tempdir_in("/tmp").unwrap();
-        let bridge = Bridge::new();
-        let child = Self::spawn(dir.path(), bridge.name());
-        let daemon = Self { dir, bridge, child };
-        daemon.wait();
-        daemon
-    }
-
-    fn spawn(dir: &std::path::Path, bridge: &str) -> std::process::Child {
-        let mut command = std::process::Command::new("dockerd");
-        command.arg("--host").arg(format!("unix://{}", dir.join("sock").display()));
-        command.arg("--data-root").arg(dir.join("data")).arg("--exec-root").arg(dir.join("exec"));
-        command.arg("--pidfile").arg(dir.join("pid")).args(["--iptables=false", "--bridge", bridge]);
-        let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
-        command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap()
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.dir.path().join("sock").display())
-    }
-
-    fn wait(&self) {
-        let host = self.host();
-        for _ in 0..600 {
-            let asked =
-                std::process::Command::new("docker").args(["--host", &host, "version"]).output().unwrap();
-            if asked.status.success() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-        panic!("the daemon does not answer: {log}");
-    }
-
-    fn stop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn again(&mut self) {
-        self.child = Self::spawn(self.dir.path(), self.bridge.name());
-        self.wait();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let host = self.host();
-        let listed = std::process::Command::new("docker").args(["--host", &host, "ps", "-aq"]).output();
-        let listed =
-            listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        for id in listed.lines() {
-            let _ = std::process::Command::new("docker").args(["--host", &host, "rm", "-f", id]).output();
-        }
-        let _ =
-            std::process::Command::new("docker").args(["--host", &host, "network", "prune", "-f"]).output();
-        self.stop();
-    }
 }

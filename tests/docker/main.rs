@@ -7,6 +7,7 @@
 //! | `environments` | two at once; `ps`, `down`, `clean`, and who cleans up after a dead owner |
 //! | `pods` | volumes, init containers, crash loops, images that are not there, what is not allowed |
 //! | `crowds` | many pods at once, deleted while they are made, names that are taken, registries that hang |
+//! | `disk` | what an engine without space says, and that it goes on when there is some |
 //! | `builds` | images from a Dockerfile, and what the doctor says |
 //! | `streams` | `kubectl logs`, `exec`, `attach`, `cp` |
 //!
@@ -24,6 +25,8 @@ mod needs;
 
 mod builds;
 mod crowds;
+mod daemon;
+mod disk;
 mod environments;
 mod lives;
 mod pods;
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         docker.trial("sb_9_pods_that_are_deleted_while_they_are_made_leave_nothing", crowds::deleted),
         docker.trial("sb_9_names_are_told_apart_however_long_they_are", crowds::names),
         docker.trial("sb_9_a_registry_that_hangs_holds_up_nobody", crowds::stuck),
+        dockerd.trial("sb_13_a_full_disk_is_said_and_left_behind", disk::full),
         docker.trial("sb_10_what_reaches_out_of_a_container_is_refused", pods::security),
         docker.trial("an_image_is_built_from_a_dockerfile", builds::build),
         docker.trial("ctrl_c_ends_a_build", builds::interrupted),
