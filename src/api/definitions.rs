@@ -110,6 +110,7 @@ fn build() -> Map<String, Value> {
     generator.subschema_for::<SandboxStatus>();
     let mut definitions = finished(generator);
     definitions.insert("dev.spur.v1alpha1.Sandbox".to_owned(), sandbox());
+    add_metrics(&mut definitions);
     definitions
 }
 
@@ -267,6 +268,51 @@ fn sandbox() -> Value {
         },
         "required": ["spec"],
     })
+}
+
+/// k8s-openapi has none of the group that metrics-server serves.
+///
+/// Source: `metrics/pkg/apis/metrics/v1beta1/types.go`.
+fn add_metrics(definitions: &mut Map<String, Value>) {
+    const PREFIX: &str = "io.k8s.metrics.pkg.apis.metrics.v1beta1";
+    const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let usage = json!({
+        "type": "object", "additionalProperties": reference(QUANTITY),
+        "description": "`cpu`, the mean over the window, and `memory`, the working set at the timestamp.",
+    });
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let metrics = |of: &str, field: &str, value: &Value| {
+        json!({
+            "description": format!("What a {of} uses."),
+            "type": "object",
+            "properties": {
+                "apiVersion": text("metrics.k8s.io/v1beta1."),
+                "kind": text(""),
+                "metadata": {"allOf": [reference(OBJECT_META)]},
+                "timestamp": {
+                    "allOf": [reference("io.k8s.apimachinery.pkg.apis.meta.v1.Time")],
+                    "description": "When it was read, the end of the window.",
+                },
+                "window": text("Over how long the use of CPU was counted, such as `15.2s`."),
+                field: value,
+            },
+            "required": ["timestamp", "window", field],
+        })
+    };
+    let containers = json!({
+        "type": "array", "items": reference(&format!("{PREFIX}.ContainerMetrics")),
+        "description": "What each container uses that runs.",
+    });
+    let container = json!({
+        "description": "What a container uses.",
+        "type": "object",
+        "properties": {"name": text("The container's name in its pod."), "usage": usage},
+        "required": ["name", "usage"],
+    });
+    definitions.insert(format!("{PREFIX}.ContainerMetrics"), container);
+    definitions.insert(format!("{PREFIX}.PodMetrics"), metrics("pod", "containers", &containers));
+    definitions.insert(format!("{PREFIX}.NodeMetrics"), metrics("node", "usage", &usage));
 }
 
 fn annotate(definitions: &mut Map<String, Value>) {

@@ -17,6 +17,7 @@ pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
 pub mod job;
+pub mod metrics;
 pub mod namespace;
 pub mod network_policy;
 pub mod networking;

@@ -227,6 +227,8 @@ pub static REGISTRY: &[Kind] = &[
     kinds::reviews::SELF_SUBJECT_ACCESS_REVIEW,
     kinds::reviews::LOCAL_SUBJECT_ACCESS_REVIEW,
     kinds::reviews::SELF_SUBJECT_RULES_REVIEW,
+    kinds::metrics::POD,
+    kinds::metrics::NODE,
     kinds::sandbox::KIND,
 ];
 
@@ -255,7 +257,9 @@ pub fn by_word(word: &str) -> Option<&'static Kind> {
         None => (word.as_str(), None),
     };
     REGISTRY.iter().find(|kind| {
-        let is_named = kind.plural == name || kind.singular == name || kind.short_names.contains(&name);
+        // Some have no singular.
+        let is_singular = kind.singular == name && !name.is_empty();
+        let is_named = kind.plural == name || is_singular || kind.short_names.contains(&name);
         is_named && group.is_none_or(|group| kind.group == group)
     })
 }
@@ -521,11 +525,17 @@ mod tests {
     fn each_kind_is_found_by_every_word_people_use() {
         for kind in REGISTRY {
             let words = [kind.plural, kind.singular].into_iter().chain(kind.short_names.iter().copied());
-            for word in words {
+            for word in words.filter(|word| !word.is_empty()) {
                 let found = by_word(&format!("{word}.{}", kind.group)).or_else(|| by_word(word));
                 assert!(found.is_some_and(|found| found.kind == kind.kind), "{word}");
             }
         }
+    }
+
+    #[test]
+    fn no_word_means_no_kind() {
+        assert!(by_word("").is_none());
+        assert!(by_word("pod").is_some_and(|kind| kind.kind == "Pod"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //!  runtime   trait Runtime ──► start, end ──► create (what to make) ──► engine ──► the daemon
 //!  follow    the daemon's events ──► inspected (what became of it) ──► world ──► events, list, state
-//!  logs, session                                       read straight from the daemon
+//!  logs, session, usage                                read straight from the daemon
 //! ```
 //!
 //! The daemon keeps containers while Spur is gone: they carry labels (`owned`) by which the next
@@ -40,6 +40,7 @@ mod session;
 mod start;
 mod subnet;
 mod transport;
+mod usage;
 mod world;
 
 pub use address::EngineAddress;

@@ -21,6 +21,7 @@ use crate::interface::{
 };
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
+use crate::stats::{Stats, StatsError};
 
 pub use session::SessionScript;
 
@@ -36,6 +37,15 @@ pub struct FakeRuntime {
 
 /// How a scripted command in a container answers; gets the container's name and the command.
 pub type ExecScript = Box<dyn Fn(&str, &[String]) -> Result<ExecOutput, ExecError> + Send>;
+
+/// What a container uses while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FakeUsage {
+    /// Thousandths of a core, all the time since its start.
+    pub cpu_millis: u32,
+    /// Bytes.
+    pub memory_bytes: u64,
+}
 
 struct Shared {
     /// Guards the whole script and world; held for a few lines, never across an await.
@@ -53,6 +63,8 @@ struct World {
     /// Pod, container and grace of each, in order.
     stops: Vec<(PodId, String, Duration)>,
     without_network: HashSet<PodId>,
+    /// By pod and container; the others use nothing.
+    usages: HashMap<(PodId, String), FakeUsage>,
     last_pid: u32,
 }
 
@@ -146,6 +158,24 @@ impl FakeRuntime {
         let world = self.world();
         let of_pod = world.stops.iter().filter(|(of, ..)| of == pod);
         of_pod.map(|(_, container, grace)| (container.clone(), *grace)).collect()
+    }
+
+    /// What a container uses from its start on; without it that is nothing.
+    pub fn uses(&self, pod: &PodId, container: &str, usage: FakeUsage) {
+        self.world().usages.insert((pod.clone(), container.to_owned()), usage);
+    }
+
+    fn stats_now(&self, pod: &PodId, container: &str) -> Result<Stats, StatsError> {
+        let world = self.world();
+        let key = (pod.clone(), container.to_owned());
+        let state = world.containers.get(&key).map(|f| &f.state);
+        let Some(ContainerState::Running { started_at, .. }) = state else {
+            return Err(StatsError::NotRunning { pod: pod.to_string(), container: container.into() });
+        };
+        let at = SystemTime::now();
+        let FakeUsage { cpu_millis, memory_bytes } = world.usages.get(&key).copied().unwrap_or_default();
+        let cpu = at.duration_since(*started_at).unwrap_or_default() * cpu_millis / 1000;
+        Ok(Stats { at, cpu, memory_bytes })
     }
 
     fn end(&self, pod: &PodId, container: &str, exit_code: i32, signal: Option<i32>) {
@@ -328,6 +358,10 @@ impl Runtime for FakeRuntime {
         async move { self.logs_now(pod, container, options) }.boxed()
     }
 
+    fn stats<'a>(&'a self, of: &'a [(PodId, String)]) -> BoxFuture<'a, Vec<Result<Stats, StatsError>>> {
+        async move { of.iter().map(|(pod, container)| self.stats_now(pod, container)).collect() }.boxed()
+    }
+
     fn exec<'a>(
         &'a self,
         pod: &'a PodId,
@@ -447,6 +481,22 @@ mod tests {
         let session = fake.attach(&pod, "a", Streams::OUTPUT).await.unwrap();
         fake.exit(&pod, "a", 3);
         assert_eq!(session.exit.await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_container_uses_what_the_test_says_while_it_runs() {
+        let (fake, pod) = (FakeRuntime::new(), PodId::new("ns", "p", "u"));
+        let of = [(pod.clone(), "a".to_owned())];
+        let not_running = StatsError::NotRunning { pod: "ns/p".into(), container: "a".into() };
+        assert_eq!(fake.stats(&of).await, [Err(not_running.clone())]);
+        fake.uses(&pod, "a", FakeUsage { cpu_millis: 500, memory_bytes: 4096 });
+        fake.start(&pod, plan("a")).await.unwrap();
+        let stats = fake.stats(&of).await.remove(0).unwrap();
+        let Some(ContainerState::Running { started_at, .. }) = fake.state(&pod, "a") else { panic!() };
+        assert_eq!(stats.cpu, stats.at.duration_since(started_at).unwrap() / 2);
+        assert_eq!(stats.memory_bytes, 4096);
+        fake.exit(&pod, "a", 0);
+        assert_eq!(fake.stats(&of).await, [Err(not_running)]);
     }
 
     #[tokio::test]

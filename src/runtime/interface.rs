@@ -17,6 +17,7 @@ use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEven
 use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
+use crate::stats::{Stats, StatsError};
 
 /// What runs a pod. What a method says by itself is true of processes on the machine's own network.
 ///
@@ -108,6 +109,10 @@ pub trait Runtime: Send + Sync + 'static {
         container: &'a str,
         options: LogOptions,
     ) -> BoxFuture<'a, Result<LogStream, LogError>>;
+
+    /// What running containers use, each in its place of the answer. Together, since one look at the
+    /// machine's processes does for all of them.
+    fn stats<'a>(&'a self, of: &'a [(PodId, String)]) -> BoxFuture<'a, Vec<Result<Stats, StatsError>>>;
 
     /// Runs a command in the container's environment and directory and waits for its end,
     /// at most `timeout`; what is left of it then is killed, where the runtime can (Docker cannot).

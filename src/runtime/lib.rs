@@ -6,6 +6,7 @@
 //!     │                                                        └── FakeRuntime      scripted, for controller tests
 //!     └── events (a change) + list (the truth) ◄──────────────────┘
 //!  server ── logs / exec_session / attach ──► streams of both
+//!         └─ stats ──► what running containers use, read when it is asked for
 //!
 //!  ProcessRuntime:  dir/pods/<uid>/<container>/record.json       who runs, to be found again after kill -9
 //!                                             /<attempt>/<n>.log  stdout and stderr in CRI format, bounded
@@ -24,6 +25,7 @@
 //! | a command whose client has gone | is ended | reads the end of its input, and runs on |
 //! | a command that takes too long | is killed | runs on |
 //! | `OOMKilled` | not told apart from another SIGKILL: there is no cgroup to ask | told |
+//! | what a container uses | the sum over its processes, on Linux | its cgroup's |
 //! | bounds and rights | Spur's own | as `resources.limits` and `securityContext` say |
 //! | network | `shared`: the machine's own; ports come from the caller; on Linux also `private`: one for each pod that asks, with an address and real ports | one for each namespace; an address and real ports for each pod |
 //!
@@ -38,9 +40,11 @@ mod runtimes;
 mod service_network;
 mod session;
 mod start_error;
+mod stats;
 
 pub mod docker;
 pub mod fake;
+pub mod machine;
 pub mod ports;
 pub mod probe;
 pub mod process;
@@ -53,7 +57,7 @@ pub use container::{
     Bounds, ContainerPlan, ContainerState, Listed, Mount, MountSource, PodId, PullPolicy, RuntimeEvent,
     Security, Started, StdinMode, StdioPlan, reason,
 };
-pub use fake::FakeRuntime;
+pub use fake::{FakeRuntime, FakeUsage};
 pub use image::{Fetched, ImageAsk, ImageError, ImageNews, ImageNewsSender, RegistryCredential};
 pub use interface::{
     AskedNetwork, ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork,
@@ -66,3 +70,4 @@ pub use service_network::{
 };
 pub use session::{OutputStream, Session, Stdin, Streams, TerminalSize};
 pub use start_error::StartError;
+pub use stats::{Stats, StatsError};

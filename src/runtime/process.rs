@@ -29,9 +29,12 @@ mod record;
 mod registry;
 mod runtime;
 mod session;
+#[cfg(target_os = "linux")]
+mod stat;
 mod stdin;
 mod supervise;
 mod terminal;
+mod usage;
 mod wiring;
 
 pub use environment::{INHERITED, inherited};
@@ -39,3 +42,5 @@ pub use private::{PRIVATE_NETWORK, private_networks_allowed};
 pub use reap::{Reaped, ReapedBy};
 pub use registry::OpenError;
 pub use runtime::{ProcessConfig, ProcessRuntime};
+#[cfg(target_os = "linux")]
+pub(crate) use stat::of_ticks;

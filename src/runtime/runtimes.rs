@@ -8,6 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::container::{Listed, PodId, RuntimeEvent};
 use crate::interface::Runtime;
+use crate::stats::{Stats, StatsError};
 
 /// Which runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,27 @@ impl Runtimes {
     #[must_use]
     pub fn list(&self) -> Vec<Listed> {
         self.all().flat_map(|runtime| runtime.list()).collect()
+    }
+
+    /// What running containers use, each in its place of the answer, whichever runtime has it.
+    pub async fn stats(&self, of: &[(PodId, String)]) -> Vec<Result<Stats, StatsError>> {
+        let holding = of.iter().map(|(pod, container)| self.holding(pod, container));
+        let holding: Vec<&Arc<dyn Runtime>> = holding.collect();
+        let mut found: Vec<Option<Result<Stats, StatsError>>> = vec![None; of.len()];
+        let asked = self.all().map(async |runtime| {
+            let places = (0..of.len()).filter(|place| Arc::ptr_eq(holding[*place], runtime));
+            let places: Vec<usize> = places.collect();
+            let asked: Vec<_> = places.iter().map(|place| of[*place].clone()).collect();
+            let stats = if asked.is_empty() { Vec::new() } else { runtime.stats(&asked).await };
+            places.into_iter().zip(stats)
+        });
+        for (place, stats) in futures::future::join_all(asked).await.into_iter().flatten() {
+            found[place] = Some(stats);
+        }
+        let not_running = |(pod, container): &(PodId, String)| {
+            Err(StatsError::NotRunning { pod: pod.to_string(), container: container.clone() })
+        };
+        of.iter().zip(found).map(|(one, found)| found.unwrap_or_else(|| not_running(one))).collect()
     }
 
     /// Every change of every runtime from now on.

@@ -104,6 +104,14 @@ pub enum StartError {
         /// What it said.
         found: String,
     },
+    /// The engine's disk is full, which is nothing of the container's: it is tried again.
+    #[error("container `{container}`: {found}")]
+    NoSpace {
+        /// The container's name.
+        container: String,
+        /// What the engine said.
+        found: String,
+    },
     /// A name that cannot be a file name, a variable or an argument.
     #[error("{what} {value:?} cannot be used: {found}")]
     Invalid {
@@ -179,6 +187,7 @@ impl StartError {
             Self::AlreadyRunning { .. }
             | Self::Withdrawn { .. }
             | Self::Network(_)
+            | Self::NoSpace { .. }
             | Self::Prepare { .. } => reason::CREATE_CONTAINER_ERROR,
         }
     }
@@ -220,6 +229,10 @@ impl StartError {
                 Some("the limit of processes is reached: see `ulimit -u`".into())
             }
             Self::NoImage { .. } => Some("set `image`, or run the pod as processes".into()),
+            Self::NoSpace { .. } => Some(
+                "the engine's disk is full: `docker system df` shows what has it; pods that are deleted give theirs back"
+                    .into(),
+            ),
             Self::NoSuchImage { .. } => Some("build it, or load it into the engine (`docker load`)".into()),
             Self::Spawn { .. }
             | Self::Engine { .. }

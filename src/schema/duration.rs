@@ -31,6 +31,25 @@ pub fn parse(text: &str) -> Option<Duration> {
     if text.is_empty() { None } else { Duration::try_from_secs_f64(nanoseconds / 1e9).ok() }
 }
 
+/// A duration as Go prints it, in whole milliseconds: `1.5s`, `1m0.25s`, `2h0m3s`.
+///
+/// Follows `time.Duration.String`, <https://pkg.go.dev/time#Duration.String>.
+#[must_use]
+pub fn text(duration: Duration) -> String {
+    let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
+    if seconds == 0 {
+        return if millis == 0 { "0s".to_owned() } else { format!("{millis}ms") };
+    }
+    let fraction = format!(".{millis:03}");
+    let fraction = if millis == 0 { "" } else { fraction.trim_end_matches('0') };
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}{fraction}s"),
+        (0, _) => format!("{minutes}m{rest}{fraction}s"),
+        _ => format!("{hours}h{minutes}m{rest}{fraction}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +70,23 @@ mod tests {
             assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
         }
         assert_eq!(parse("1us1ns"), Some(Duration::from_nanos(1001)));
+    }
+
+    #[test]
+    fn what_is_printed_is_read_again() {
+        for (millis, wanted) in [
+            (0, "0s"),
+            (7, "7ms"),
+            (1000, "1s"),
+            (1500, "1.5s"),
+            (15_067, "15.067s"),
+            (60_250, "1m0.25s"),
+            (7_203_000, "2h0m3s"),
+        ] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(text(duration), wanted);
+            assert_eq!(parse(wanted), Some(duration), "{wanted}");
+        }
     }
 
     #[test]

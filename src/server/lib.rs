@@ -33,6 +33,7 @@ mod in_flight;
 mod incoming;
 mod kinds;
 mod logs;
+mod metrics;
 mod namespaces;
 mod negotiate;
 mod node_ports;

@@ -59,8 +59,13 @@ pub(crate) fn find(
 
 /// All objects of a kind that can be read, in the order of their keys.
 pub(crate) fn all(store: &Store, kind: &Served) -> Result<Vec<Value>, ReadError> {
-    let everything = ListRange { namespace: None, after: None, limit: None, at: None };
-    let listed = store.list(&kind.resource(), everything)?;
+    all_in(store, kind, None)
+}
+
+/// The same of one namespace; `None` for all.
+pub(crate) fn all_in(store: &Store, kind: &Served, namespace: Option<&str>) -> Result<Vec<Value>, ReadError> {
+    let range = ListRange { namespace, after: None, limit: None, at: None };
+    let listed = store.list(&kind.resource(), range)?;
     let found = listed.items.iter().filter_map(|stored| found(kind, stored).ok());
     Ok(found.map(|found| found.value).collect())
 }

@@ -19,8 +19,8 @@ use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
-    attributes, body, component_status, custom_definitions, discovery, explain, health, logs, oidc, openapi,
-    reviews, scale, streams, token_request, traces, unread,
+    attributes, body, component_status, custom_definitions, discovery, explain, health, logs, metrics, oidc,
+    openapi, reviews, scale, streams, token_request, traces, unread,
 };
 
 /// The API server. Cheap to clone.
@@ -248,6 +248,7 @@ fn verb(request: &Request) -> BoxFuture<'_, Outcome> {
     let is_watch = request.query.is_watch;
     match (request.method.as_str(), request.target.name.is_some(), request.target.subresource) {
         ("GET", true, None) if request.target.is_watch => watch_one(request).boxed(),
+        ("GET", ..) if request.kind().group() == "metrics.k8s.io" => metrics::read(request).boxed(),
         ("GET", ..) if request.kind().life() == Life::Observed => {
             ready(component_status::read(request)).boxed()
         }

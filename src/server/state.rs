@@ -17,6 +17,7 @@ use crate::cluster_addresses::ClusterAddresses;
 use crate::custom_definitions;
 use crate::in_flight::InFlight;
 use crate::kinds::Kinds;
+use crate::metrics::Sampler;
 use crate::node_ports::NodePorts;
 
 /// What the server is built from.
@@ -58,6 +59,7 @@ struct Shared {
     /// What is served now.
     kinds: ArcSwap<Kinds>,
     in_flight: InFlight,
+    metrics: Sampler,
     is_ending: AtomicBool,
 }
 
@@ -77,6 +79,7 @@ impl State {
             node_ports: NodePorts::default(),
             kinds,
             in_flight: InFlight::new(),
+            metrics: Sampler::default(),
             is_ending: AtomicBool::new(false),
         }))
     }
@@ -120,6 +123,11 @@ impl State {
     /// The slots of requests that come over the network.
     pub(crate) fn in_flight(&self) -> &InFlight {
         &self.0.in_flight
+    }
+
+    /// What containers and the machine have used lately.
+    pub(crate) fn metrics(&self) -> &Sampler {
+        &self.0.metrics
     }
 
     /// What is served now.

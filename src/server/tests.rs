@@ -15,6 +15,7 @@ mod in_flight;
 mod kinds;
 mod kube_rs;
 mod lists;
+mod metrics;
 mod patches;
 mod pods;
 mod protobuf;

@@ -1,8 +1,6 @@
 //! What outlives what: containers Spur, pods the holder, everything the daemon.
 
-use std::time::Duration;
-
-use crate::bridge::Bridge;
+use crate::daemon::Daemon;
 use crate::harness::until;
 use crate::world::{World, docker, sample};
 
@@ -76,7 +74,7 @@ pub(crate) async fn holder() {
 
 /// A daemon of the test's own is stopped and started while requests go on.
 pub(crate) async fn daemon() {
-    let mut daemon = Daemon::start(&[]);
+    let mut daemon = Daemon::start();
     let spur = crate::harness::Spur::up()
         .flags(&["--runtime", "docker"])
         .env("DOCKER_HOST", &daemon.host())
@@ -99,7 +97,7 @@ pub(crate) async fn daemon() {
 
 /// Where containers outlive their daemon, no request notices that it restarts.
 pub(crate) async fn live_restore() {
-    let mut daemon = Daemon::start(&["--live-restore"]);
+    let mut daemon = Daemon::start_with(&["--live-restore"]);
     let spur = crate::harness::Spur::up()
         .flags(&["--runtime", "docker"])
         .env("DOCKER_HOST", &daemon.host())
@@ -146,82 +144,4 @@ pub(crate) async fn live_restore() {
     assert!(ids().await.contains(&before[0]), "the same container");
     spur.end().await;
     drop(daemon);
-}
-
-/// A Docker daemon with nothing in it.
-struct Daemon {
-    dir: tempfile::TempDir,
-    bridge: Bridge,
-    flags: &'static [&'static str],
-    child: std::process::Child,
-}
-
-// === impl Daemon ===
-
-impl Daemon {
-    fn start(flags: &'static [&'static str]) -> Self {
-        let dir = tempfile::Builder::new().prefix("spur-dockerd-").tempdir_in("/tmp").unwrap();
-        let bridge = Bridge::new();
-        let child = Self::spawn(dir.path(), bridge.name(), flags);
-        let daemon = Self { dir, bridge, flags, child };
-        daemon.wait();
-        daemon
-    }
-
-    fn spawn(dir: &std::path::Path, bridge: &str, flags: &[&str]) -> std::process::Child {
-        let mut command = std::process::Command::new("dockerd");
-        command.arg("--host").arg(format!("unix://{}", dir.join("sock").display()));
-        command.arg("--data-root").arg(dir.join("data")).arg("--exec-root").arg(dir.join("exec"));
-        command
-            .arg("--pidfile")
-            .arg(dir.join("pid"))
-            .args(["--iptables=false", "--bridge", bridge])
-            .args(flags);
-        let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
-        command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap()
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.dir.path().join("sock").display())
-    }
-
-    fn wait(&self) {
-        let host = self.host();
-        for _ in 0..600 {
-            let asked =
-                std::process::Command::new("docker").args(["--host", &host, "version"]).output().unwrap();
-            if asked.status.success() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-        panic!("the daemon does not answer: {log}");
-    }
-
-    fn stop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn again(&mut self) {
-        self.child = Self::spawn(self.dir.path(), self.bridge.name(), self.flags);
-        self.wait();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let host = self.host();
-        let listed = std::process::Command::new("docker").args(["--host", &host, "ps", "-aq"]).output();
-        let listed =
-            listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        for id in listed.lines() {
-            let _ = std::process::Command::new("docker").args(["--host", &host, "rm", "-f", id]).output();
-        }
-        let _ =
-            std::process::Command::new("docker").args(["--host", &host, "network", "prune", "-f"]).output();
-        self.stop();
-    }
 }

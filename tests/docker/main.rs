@@ -7,6 +7,8 @@
 //! | `environments` | two at once; `ps`, `down`, `clean`, and who cleans up after a dead owner |
 //! | `pods` | volumes, init containers, crash loops, images that are not there, what is not allowed |
 //! | `services` | node ports, load balancers, headless, external names, datagrams |
+//! | `crowds` | many pods at once, deleted while they are made, names that are taken, registries that hang |
+//! | `disk` | what an engine without space says, and that it goes on when there is some |
 //! | `builds` | images from a Dockerfile, and what the doctor says |
 //! | `streams` | `kubectl logs`, `exec`, `attach`, `cp` |
 //!
@@ -23,6 +25,9 @@ mod harness;
 mod needs;
 
 mod builds;
+mod crowds;
+mod daemon;
+mod disk;
 mod environments;
 mod lives;
 mod pods;
@@ -57,6 +62,11 @@ fn main() -> ExitCode {
         docker.trial("init_containers_come_first_and_containers_share_a_network", pods::several),
         docker.trial("sb_4_an_image_that_is_not_there_is_tried_again_later", pods::images),
         docker.trial("sb_5_a_container_that_keeps_failing_waits_longer_each_time", pods::crash_loop),
+        docker.trial("sb_9_many_pods_at_once_come_and_go", crowds::many),
+        docker.trial("sb_9_pods_that_are_deleted_while_they_are_made_leave_nothing", crowds::deleted),
+        docker.trial("sb_9_names_are_told_apart_however_long_they_are", crowds::names),
+        docker.trial("sb_9_a_registry_that_hangs_holds_up_nobody", crowds::stuck),
+        dockerd.trial("sb_13_a_full_disk_is_said_and_left_behind", disk::full),
         docker.trial("sb_10_what_reaches_out_of_a_container_is_refused", pods::security),
         docker.trial("a_claim_belongs_to_the_pods_group", pods::claims_of_a_group),
         docker.trial("hooks_run_and_last_words_are_kept", pods::hooks),

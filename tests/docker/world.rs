@@ -18,6 +18,11 @@ const BUSYBOX: &str = "/bin/busybox";
 pub(crate) static BUSYBOX_IMAGE: LazyLock<String> = LazyLock::new(make_image);
 
 fn make_image() -> String {
+    image_at(None)
+}
+
+/// The image on an engine, the usual one or another.
+pub(crate) fn image_at(host: Option<&str>) -> String {
     let root = tempfile::tempdir().unwrap();
     let bin = root.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
@@ -34,6 +39,7 @@ fn make_image() -> String {
     let mut tar = tar.arg("-C").arg(root.path()).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
     let name = "spur-test/busybox:e2e".to_owned();
     let mut import = Command::new("docker");
+    import.args(host.map(|host| ["--host", host]).into_iter().flatten());
     let imported = import.args(["import", "-", &name]).stdin(tar.stdout.take().unwrap()).output().unwrap();
     assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
     assert!(tar.wait().unwrap().success());

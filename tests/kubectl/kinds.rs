@@ -75,7 +75,11 @@ const TABLES: &[(&str, &str, &[&str])] = &[
     ("volumeattachments/att", "NAME ATTACHER PV NODE ATTACHED AGE", &["pv1", "false"]),
     ("vac/gold", "NAME DRIVERNAME AGE", &["disk.example.com"]),
     ("csr/ann", "NAME AGE SIGNERNAME REQUESTOR REQUESTEDDURATION CONDITION", &["24h", "Pending"]),
-    ("apiservices/v1beta1.metrics.k8s.io", "NAME SERVICE AVAILABLE AGE", &["kube-system/metrics-server"]),
+    (
+        "apiservices/v1beta1.custom.metrics.k8s.io",
+        "NAME SERVICE AVAILABLE AGE",
+        &["kube-system/metrics-adapter"],
+    ),
     ("validatingwebhookconfigurations/check", "NAME WEBHOOKS AGE", &[]),
     ("mutatingwebhookconfigurations/change", "NAME WEBHOOKS AGE", &[]),
     ("validatingadmissionpolicies/small", "NAME VALIDATIONS PARAMKIND AGE", &["<unset>"]),

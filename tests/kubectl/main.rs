@@ -17,6 +17,7 @@ mod commands;
 mod kinds;
 mod kubectl;
 mod streams;
+mod top;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ use crate::needs::Need;
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     let need = Need::new("kubectl", kubectl::absent());
-    let all = cases::ALL.iter().chain(streams::ALL).chain(commands::ALL);
+    let all = cases::ALL.iter().chain(streams::ALL).chain(top::ALL).chain(commands::ALL);
     let trials = all.map(|(name, case)| need.trial(name, case)).collect();
     libtest_mimic::run(&args, trials).exit_code()
 }

@@ -15,7 +15,7 @@ definitions (`src/api/bundled.rs`) by `SPUR_WRITE=1 cargo test -p spur-api --tes
 
 All have `create`, `get`, `list`, `watch`, `update`, `patch` (also server-side apply), `delete` and,
 namespaces apart, `deletecollection`; what the server answers and never keeps has `create` alone, and
-component statuses `get` and `list`. Where nothing acts on a kind its objects are stored, checked, filled in and served as Kubernetes does it, and that is all: nothing comes of them.
+component statuses and metrics `get` and `list`. Where nothing acts on a kind its objects are stored, checked, filled in and served as Kubernetes does it, and that is all: nothing comes of them.
 
 | kind | API | scope | short | subresources | acted on by |
 |---|---|---|---|---|---|

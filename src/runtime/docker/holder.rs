@@ -96,6 +96,12 @@ impl Holders {
         Ok(all)
     }
 
+    /// Where its socket is, by this machine's address on the network: a path of a socket has little
+    /// room, and a namespace's name may take two thirds of it.
+    fn folder(&self, network: &Network) -> PathBuf {
+        self.dir.join(network.subnet.gateway().to_string())
+    }
+
     /// The holder that answers; where there is none it is started.
     async fn holder(&self, namespace: &str, network: &Network, held: &mut Held) -> Result<Holder, String> {
         if let Some(holder) = &held.holder {
@@ -104,13 +110,13 @@ impl Holders {
             }
             held.holder = None;
             // The engine may not have noticed yet: what does not answer at once has gone.
-            let socket = short(&self.dir.join(namespace))?.join(SOCKET);
+            let socket = short(&self.folder(network))?.join(SOCKET);
             if Holder::connect(&socket, interface(network)).await.is_err() {
                 self.remove(&self.ours.environment.holder(namespace)).await?;
             }
         }
         held.serving.is_anew();
-        let folder = self.dir.join(namespace);
+        let folder = self.folder(network);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|error| format!("make `{}`: {error}", folder.display()))?;
         let name = self.ours.environment.holder(namespace);

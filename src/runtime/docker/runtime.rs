@@ -23,8 +23,9 @@ use super::owned::Environment;
 use super::pod_network::POD;
 use super::pull;
 use super::session::Failure;
+use super::usage::Asked;
 use super::world::{Known, World};
-use super::{logs, session};
+use super::{logs, session, usage};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::image::{Fetched, ImageAsk, ImageError, ImageNewsSender};
 use crate::interface::{
@@ -34,6 +35,7 @@ use crate::interface::{
 use crate::service_network::ServiceNetwork;
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
+use crate::stats::{Stats, StatsError};
 
 /// Runs containers on a Docker engine.
 ///
@@ -284,6 +286,15 @@ impl Runtime for DockerRuntime {
             Ok(logs::open(&self.shared.ours.engine, &id, &options))
         }
         .boxed()
+    }
+
+    fn stats<'a>(&'a self, of: &'a [(PodId, String)]) -> BoxFuture<'a, Vec<Result<Stats, StatsError>>> {
+        let ask = |(pod, container): &(PodId, String)| {
+            let known = self.shared.ours.world.find(pod, container);
+            let id = known.filter(|known| known.state().is_running()).map(|known| known.id);
+            Asked { pod: pod.clone(), container: container.clone(), id }
+        };
+        usage::of_all(&self.shared.ours.engine, of.iter().map(ask).collect()).boxed()
     }
 
     fn exec<'a>(

@@ -236,5 +236,10 @@ fn failed(error: &Error, plan: &ContainerPlan) -> StartError {
 }
 
 pub(super) fn refused(found: String, plan: &ContainerPlan) -> StartError {
-    StartError::Engine { container: plan.name.clone(), found }
+    let container = plan.name.clone();
+    // The daemon gives no other sign than the system's words (`ENOSPC` of Go's `syscall`).
+    match found.contains("no space left on device") {
+        true => StartError::NoSpace { container, found },
+        false => StartError::Engine { container, found },
+    }
 }

@@ -148,6 +148,18 @@ impl Container {
         self.live().group.is_some()
     }
 
+    /// The number of its group, as long as it is that.
+    pub(super) fn group(&self) -> Option<u32> {
+        self.live().group.map(|group| group.as_raw_nonzero().get().unsigned_abs())
+    }
+
+    /// The same, and which attempt it is.
+    pub(super) fn running_group(&self) -> Option<(u32, u32)> {
+        let live = self.live();
+        let group = live.group.map(|group| group.as_raw_nonzero().get().unsigned_abs());
+        group.zip(live.attempt)
+    }
+
     // --- Starting: `begin`, then `has_started` or `has_failed`.
 
     /// Claims the container for one start and gives the attempt's number.

@@ -36,10 +36,10 @@ impl Cookie {
         Self(format!("{runtime}/"))
     }
 
-    /// Whether this is a part of `whole`, or the same.
+    /// Whether what a process carries is this, or a part of it.
     #[cfg(target_os = "linux")]
-    fn is_within(value: &[u8], whole: &Self) -> bool {
-        value.starts_with(whole.0.as_bytes())
+    pub(super) fn holds(&self, carried: &[u8]) -> bool {
+        carried.starts_with(self.0.as_bytes())
     }
 }
 
@@ -73,8 +73,9 @@ pub(super) fn kill_all(_whole: &Cookie) -> std::collections::BTreeSet<u32> {
     std::collections::BTreeSet::new()
 }
 
+/// The numbers of all processes.
 #[cfg(target_os = "linux")]
-fn pids() -> impl Iterator<Item = u32> {
+pub(super) fn pids() -> impl Iterator<Item = u32> {
     std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -99,15 +100,16 @@ fn kill_if_within(pid: u32, whole: &Cookie) -> bool {
     carries(pid, whole) && pidfd_send_signal(fd, Signal::KILL).is_ok()
 }
 
-/// Processes of others cannot be read, and a zombie's environment is empty.
 #[cfg(target_os = "linux")]
 fn carries(pid: u32, whole: &Cookie) -> bool {
-    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else {
-        return false;
-    };
-    environ.split(|b| *b == 0).any(|var| {
-        var.strip_prefix(NAME.as_bytes())
-            .and_then(|rest| rest.strip_prefix(b"="))
-            .is_some_and(|value| Cookie::is_within(value, whole))
-    })
+    carried(pid).is_some_and(|value| whole.holds(&value))
+}
+
+/// The cookie that a process carries. Processes of others cannot be read, and a zombie's environment
+/// is empty.
+#[cfg(target_os = "linux")]
+pub(super) fn carried(pid: u32) -> Option<Vec<u8>> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut vars = environ.split(|b| *b == 0);
+    vars.find_map(|var| Some(var.strip_prefix(NAME.as_bytes())?.strip_prefix(b"=")?.to_vec()))
 }

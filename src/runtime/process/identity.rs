@@ -3,6 +3,9 @@
 
 use rustix::process::Pid;
 
+#[cfg(target_os = "linux")]
+use super::stat::Stat;
+
 /// What tells a process from every other one that had or will have its number: on Linux
 /// the boot and the clock tick in which it began, elsewhere the second.
 pub(super) type Mark = String;
@@ -18,8 +21,7 @@ pub(super) struct Seen {
 /// Looks at a process; `None` if there is none of that number.
 #[cfg(target_os = "linux")]
 pub(super) fn look(pid: Pid) -> Option<Seen> {
-    let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    let (state, start_ticks) = parse_stat(&stat)?;
+    let Stat { state, start_ticks, .. } = Stat::read(pid.as_raw_nonzero().get().unsigned_abs())?;
     // Ticks count from the machine's start.
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(Seen { mark: format!("{} {start_ticks}", boot.trim()), is_zombie: matches!(state, 'Z' | 'X') })
@@ -39,31 +41,9 @@ pub(super) fn look(pid: Pid) -> Option<Seen> {
     Some(Seen { mark: start.trim().to_owned(), is_zombie: state.starts_with('Z') })
 }
 
-/// Fields 3 (state) and 22 (starttime) of `/proc/PID/stat`,
-/// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>. Field 2 is the program's
-/// name in parentheses and may itself hold anything, so fields count from the last `)`.
-#[cfg(target_os = "linux")]
-fn parse_stat(stat: &[u8]) -> Option<(char, u64)> {
-    let end = stat.iter().rposition(|b| *b == b')')?;
-    let fields = std::str::from_utf8(&stat[end + 1..]).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    // State was field 3; 18 are between it and field 22.
-    let start_ticks = fields.nth(18)?.parse().ok()?;
-    Some((state, start_ticks))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_name_may_hold_anything() {
-        let stat = b"12 (a) R 1 \xff) S 1 12 12 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4242 1 1";
-        assert_eq!(parse_stat(stat), Some(('S', 4242)));
-        assert_eq!(parse_stat(b"12 (a) S 1"), None);
-    }
 
     #[test]
     fn a_process_keeps_its_mark_and_ends_as_a_zombie() {

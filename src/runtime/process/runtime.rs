@@ -19,7 +19,8 @@ use super::cookie::Cookie;
 use super::private::{HOST, PrivateNetworks};
 use super::reap::{Reaped, reap};
 use super::registry::{OpenError, Registry, is_file_name};
-use super::{attach, exec, session, supervise};
+use super::usage::Asked;
+use super::{attach, exec, session, supervise, usage};
 use crate::container::{ContainerPlan, ContainerState, Listed, PodId, RuntimeEvent, Started};
 use crate::interface::{
     AskedNetwork, ExecError, ExecOutput, LogError, LogOptions, LogStream, NetworkError, PodNetwork,
@@ -28,6 +29,7 @@ use crate::interface::{
 use crate::service_network::ServiceNetwork;
 use crate::session::{Session, Streams};
 use crate::start_error::StartError;
+use crate::stats::{Stats, StatsError};
 
 /// Runs containers as groups of local processes.
 ///
@@ -334,6 +336,32 @@ impl Runtime for ProcessRuntime {
             let (dir, progress_rx) = found.log(options.previous)?;
             let opened = crate::log::open(dir, progress_rx, options).await;
             opened.map_err(|source| LogError::Read { container: container.into(), source })
+        }
+        .boxed()
+    }
+
+    fn stats<'a>(&'a self, of: &'a [(PodId, String)]) -> BoxFuture<'a, Vec<Result<Stats, StatsError>>> {
+        let not_running = |(pod, container): &(PodId, String)| {
+            Err(StatsError::NotRunning { pod: pod.to_string(), container: container.clone() })
+        };
+        let known = of.iter().map(|(pod, container)| self.shared.find(pod, container));
+        let known: Vec<Option<Arc<Container>>> = known.collect();
+        let ask = |container: &Arc<Container>| Asked {
+            running: container
+                .running_group()
+                .map(|(group, attempt)| (group, self.shared.cookie(container, attempt))),
+            container: container.clone(),
+        };
+        let asked: Vec<Asked> = known.iter().flatten().map(ask).collect();
+        async move {
+            // An error means that the process is shutting down.
+            let found = tokio::task::spawn_blocking(move || usage::of_all(&asked)).await;
+            let mut found = found.unwrap_or_default().into_iter();
+            let each = of
+                .iter()
+                .zip(known)
+                .map(|(one, known)| known.and_then(|_| found.next()).unwrap_or_else(|| not_running(one)));
+            each.collect()
         }
         .boxed()
     }

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 
 /// The groups of a cluster with their priorities (`groupPriorityMinimum`), in their order.
-const GROUPS: [(&str, i64); 19] = [
+const GROUPS: [(&str, i64); 20] = [
     ("apiregistration.k8s.io", 20_000),
     ("", 18_000),
     ("apps", 17_800),
@@ -27,6 +27,8 @@ const GROUPS: [(&str, i64); 19] = [
     ("coordination.k8s.io", 16_500),
     ("node.k8s.io", 16_300),
     ("discovery.k8s.io", 16_200),
+    // As metrics-server's own manifest has it, so that `pods` are pods.
+    ("metrics.k8s.io", 100),
 ];
 
 /// The priority of groups that definitions bring (`pkg/controlplane/controller/crdregistration`).
@@ -44,6 +46,7 @@ pub(crate) fn of_version(group: &str, version: &str) -> i64 {
     match (group, version) {
         ("", _) => 1,
         ("autoscaling", "v2") => 30,
+        ("metrics.k8s.io", _) => 100,
         _ if known(group).is_some() => 15,
         _ => OTHER_VERSION,
     }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use spur_runtime::{
     AskedNetwork, ContainerPlan, ContainerState, ExecError, ExecOutput, FakeRuntime, Listed, LogError,
     LogOptions, LogStream, NetworkError, PodId, PodNetwork, RemoveError, Runtime, RuntimeEvent, Session,
-    StartError, Started, StopError, Streams,
+    StartError, Started, Stats, StatsError, StopError, Streams,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -104,6 +104,10 @@ impl Runtime for Held {
         options: LogOptions,
     ) -> BoxFuture<'a, Result<LogStream, LogError>> {
         self.fake.logs(pod, container, options)
+    }
+
+    fn stats<'a>(&'a self, of: &'a [(PodId, String)]) -> BoxFuture<'a, Vec<Result<Stats, StatsError>>> {
+        self.fake.stats(of)
     }
 
     fn exec<'a>(

@@ -19,6 +19,7 @@ mod logs;
 mod network;
 mod security;
 mod start;
+mod stats;
 mod tls;
 
 use libtest_mimic::{Arguments, Trial};
@@ -61,6 +62,7 @@ fn main() {
         docker.trial("containers_of_one_pod_share_a_network_that_outlives_each", network::several),
         docker.trial("a_pod_whose_network_is_lost_says_so_and_gets_it_back", network::lost),
         docker.trial("services_have_addresses_that_are_kept", network::services),
+        docker.trial("what_a_container_uses_is_what_its_cgroup_says", stats::cgroup),
         docker.trial("sb_6_who_wants_more_memory_than_it_may_is_oom_killed", security::memory),
         docker.trial("sb_10_rights_are_those_that_were_asked_for", security::rights),
         docker.trial("sb_3_containers_outlive_spur_and_are_taken_over", adopt::taken_over),

@@ -10,4 +10,6 @@ mod logs;
 mod restart;
 mod sessions;
 mod start;
+#[cfg(target_os = "linux")]
+mod stats;
 mod stop;

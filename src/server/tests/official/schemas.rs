@@ -17,8 +17,9 @@ const MERGING: [&str; 5] = [
     "x-kubernetes-patch-merge-key",
 ];
 
-/// Our own kinds, and the bundled ones of others, are in no official document.
-const NOT_KUBERNETES: [&str; 3] = ["dev.spur.", "io.istio.", "io.k8s.networking.gateway."];
+/// Our own kinds, the bundled ones of others, and those that metrics-server serves are in no official
+/// document.
+const NOT_KUBERNETES: [&str; 4] = ["dev.spur.", "io.istio.", "io.k8s.networking.gateway.", "io.k8s.metrics."];
 
 pub(crate) fn compare(served: &Served, official: &Documents) -> Comparison {
     assert!(official.n_documents > 40, "the folder holds every group version");
