@@ -14,6 +14,7 @@
 //! others: deciding (`route`), sending (`proxy`), and serving answers over
 //! HTTP (`server`).
 
+pub mod filter;
 pub mod sanitize;
 
 mod collector;
@@ -28,6 +29,7 @@ mod text;
 mod trace;
 
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
+pub use filter::{Filter, FilterError};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
 pub use redact::redact_target;

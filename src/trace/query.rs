@@ -3,7 +3,9 @@
 //! Finding it is left to `store`.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use crate::filter::Filter;
 use crate::trace::Trace;
 
 /// Which traces are wanted.
@@ -11,6 +13,8 @@ use crate::trace::Trace;
 pub struct Query {
     /// Only those with a hop that carries this key.
     pub key: Option<Arc<str>>,
+    /// Only those that fit it; `None`: all.
+    pub filter: Option<Arc<Filter>>,
     /// At most so many, the newest.
     pub limit: usize,
     /// Only those published after this number.
@@ -64,12 +68,13 @@ pub struct Counts {
 impl Default for Query {
     /// The last 100 finished traces, whatever their key: a few screens.
     fn default() -> Self {
-        Self { key: None, limit: 100, since_seq: None, in_flight: InFlight::Without }
+        Self { key: None, filter: None, limit: 100, since_seq: None, in_flight: InFlight::Without }
     }
 }
 
 impl Query {
     pub(crate) fn wants(&self, trace: &Trace) -> bool {
-        self.key.as_deref().is_none_or(|key| trace.has_key(key))
+        let has_key = self.key.as_deref().is_none_or(|key| trace.has_key(key));
+        has_key && self.filter.as_ref().is_none_or(|filter| filter.matches(&trace.at(SystemTime::now())))
     }
 }

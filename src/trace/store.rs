@@ -320,6 +320,7 @@ impl Entry {
                 .and_then(|ended| ended.duration_since(started).ok())
                 .unwrap_or(Duration::ZERO),
             key: hops.iter().find_map(|hop| Some(hop.start.decision.key.as_ref()?.value.clone())),
+            mark: None,
             n_dropped_hops: self.n_dropped_hops,
             hops,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use spur_trace::{CollectorGone, Limits, Query, Ring, TraceReader, Update, collector};
+use spur_trace::{CollectorGone, Filter, Limits, Query, Ring, TraceReader, Update, collector};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -82,6 +82,24 @@ async fn a_follower_of_a_key_gets_no_others() {
     running.push(0, &hop(1, "a", 0, 5).in_trace(1));
     running.push(0, &hop(1, "a", 0, 5).in_trace(2).key("pr-421"));
     assert_eq!(seq(follow.next().await), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_takes_the_newest_that_fit_and_is_followed() {
+    let running = run(two_rings());
+    let filter = Some(std::sync::Arc::new(Filter::parse("{status:5xx}").unwrap()));
+    let query = Query { filter, limit: 2, ..Query::default() };
+    let mut follow = running.reader.follow(query.clone()).await.unwrap();
+    for trace in 1..=8 {
+        let hop = hop(1, "a", 0, 5).in_trace(trace);
+        running.push(0, &if trace % 2 == 0 { hop.status(503) } else { hop });
+    }
+    for expected in [2, 4, 6, 8] {
+        assert_eq!(seq(follow.next().await), expected);
+    }
+    let answer = running.reader.query(query).await.unwrap();
+    assert_eq!(answer.traces.iter().map(|trace| trace.seq).collect::<Vec<_>>(), [6, 8]);
+    assert_eq!((answer.last_seq, answer.counts.n_traces), (8, 8));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod collecting;
+mod filtering;
 mod joining;
 mod keeping;
 mod paths;

@@ -143,6 +143,11 @@ impl Hop {
         self.key("pr-421")
     }
 
+    pub(crate) fn path(mut self, path: &'static str) -> Self {
+        self.start.target = Some(PathAndQuery::from_static(path));
+        self
+    }
+
     pub(crate) fn fell_back(mut self) -> Self {
         self.start.decision.fell_back = true;
         self.start.decision.reason = Reason::ForkNotReadyFellBack;
