@@ -1,11 +1,13 @@
 //! Our own paths beside the Kubernetes API: `/spur/v1/traces` and `/spur/v1/status`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
 use serde_json::{Value, json};
 use spur_api::Status;
-use spur_trace::{Follow, InFlight, Query, TraceReader, Update};
+use spur_trace::{Filter, Follow, InFlight, Query, TraceReader, Update};
 
 use crate::answer::{self, Outcome};
 use crate::state::State;
@@ -13,9 +15,9 @@ use crate::state::State;
 /// Most traces in one answer: what the store keeps at most by default.
 const LIMIT_MAX: usize = 10_000;
 
-/// Finished traces as JSON lines: `limit`, `key`, `since`, `follow`, `inFlight`.
+/// Finished traces as JSON lines: `limit`, `key`, `filter`, `since`, `follow`, `inFlight`.
 pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
-    let mut wanted = Query { key: None, limit: LIMIT_MAX, since_seq: None, in_flight: InFlight::Without };
+    let mut wanted = Query { limit: LIMIT_MAX, ..Query::default() };
     let mut is_follow = false;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let number = || {
@@ -25,6 +27,7 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
         };
         match &*name {
             "key" if !value.is_empty() => wanted.key = Some((&*value).into()),
+            "filter" => wanted.filter = Some(Arc::new(filter(&value)?)),
             "limit" => wanted.limit = usize::try_from(number()?).unwrap_or(LIMIT_MAX).min(LIMIT_MAX),
             "since" => wanted.since_seq = Some(number()?),
             "follow" => is_follow = value != "false",
@@ -33,6 +36,12 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
         }
     }
     if is_follow { follow(state, wanted).await } else { page(&state.traces, wanted).await }
+}
+
+fn filter(text: &str) -> Result<Filter, Status> {
+    Filter::parse(text).map_err(|error| {
+        Status::bad_request(format!("query parameter `filter` is wrong\n{}", error.drawn(text)))
+    })
 }
 
 /// Facts of this environment and what was counted.
