@@ -55,7 +55,9 @@ pub(crate) async fn status(state: &State) -> Outcome {
         "traces".to_owned(),
         json!({
             "kept": counts.n_traces,
+            "keptApart": counts.n_kept_apart,
             "evicted": counts.n_evicted_traces,
+            "evictedApart": counts.n_evicted_apart,
             "records": counts.n_records,
             "lostRecords": counts.n_lost_records,
         }),

@@ -7,13 +7,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spur_route::TraceId;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregate::{Summary, Window};
 use crate::query::{Answer, Counts, InFlight, Query};
 use crate::ring::Ring;
-use crate::store::{Limits, TraceStore};
+use crate::store::{Limits, Marked, TraceStore};
 use crate::trace::Trace;
 
 /// Between two sweeps while records come: short enough to look live, long
@@ -78,9 +80,10 @@ pub enum Update {
 pub struct CollectorGone;
 
 #[derive(Debug)]
-struct Question {
-    query: Query,
-    answer_tx: oneshot::Sender<Answer>,
+enum Question {
+    Traces(Query, oneshot::Sender<Answer>),
+    Summary(Window, oneshot::Sender<Summary>),
+    Mark(TraceId, Option<Arc<str>>, oneshot::Sender<bool>),
 }
 
 /// A collector over these rings, to be [`run`](Collector::run), and the way to ask it.
@@ -136,12 +139,25 @@ impl Collector {
         n_records
     }
 
-    fn answer(&self, question: Question) {
-        let Question { query, answer_tx } = question;
-        let mut answer = self.store.query(&query);
-        answer.counts.n_lost_records = self.n_lost_records();
-        // That the asker has gone is not an error.
-        let _ = answer_tx.send(answer);
+    /// That the asker has gone is not an error.
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Traces(query, answer_tx) => {
+                let mut answer = self.store.query(&query);
+                answer.counts.n_lost_records = self.n_lost_records();
+                let _ = answer_tx.send(answer);
+            }
+            Question::Summary(window, answer_tx) => {
+                let _ = answer_tx.send(self.store.aggregates().summary(window));
+            }
+            Question::Mark(trace_id, mark, answer_tx) => {
+                let marked = self.store.mark(trace_id, mark);
+                let _ = answer_tx.send(marked.is_some());
+                if let Some(Marked::Again(trace)) = marked {
+                    let _ = self.live_tx.send(trace);
+                }
+            }
+        }
     }
 
     fn n_lost_records(&self) -> u64 {
@@ -159,10 +175,10 @@ impl TraceReader {
     /// [`CollectorGone`] once the collector has stopped.
     pub async fn query(&self, query: Query) -> Result<Answer, CollectorGone> {
         if query.filter.is_none() {
-            return self.ask(query).await;
+            return self.ask(|answer_tx| Question::Traces(query, answer_tx)).await;
         }
         let all = Query { key: None, filter: None, limit: usize::MAX, ..query.clone() };
-        let answer = self.ask(all).await?;
+        let answer = self.ask(|answer_tx| Question::Traces(all, answer_tx)).await?;
         let mut traces = Vec::new();
         for some in answer.traces.rchunks(FILTERED_AT_ONCE) {
             let wanted = some.iter().rev().filter(|trace| query.wants(trace)).cloned();
@@ -176,10 +192,29 @@ impl TraceReader {
         Ok(Answer { traces, ..answer })
     }
 
-    async fn ask(&self, query: Query) -> Result<Answer, CollectorGone> {
+    /// Exact counts of some seconds.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn summary(&self, window: Window) -> Result<Summary, CollectorGone> {
+        self.ask(|answer_tx| Question::Summary(window, answer_tx)).await
+    }
+
+    /// Sets or takes off the mark of a trace, and says whether there is such a trace. Followers
+    /// get it again.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn mark(&self, trace_id: TraceId, mark: Option<Arc<str>>) -> Result<bool, CollectorGone> {
+        self.ask(|answer_tx| Question::Mark(trace_id, mark, answer_tx)).await
+    }
+
+    async fn ask<A>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<A>) -> Question,
+    ) -> Result<A, CollectorGone> {
         let (answer_tx, answer_rx) = oneshot::channel();
-        let question = Question { query, answer_tx };
-        self.queries_tx.send(question).await.map_err(|_| CollectorGone)?;
+        self.queries_tx.send(question(answer_tx)).await.map_err(|_| CollectorGone)?;
         answer_rx.await.map_err(|_| CollectorGone)
     }
 
@@ -188,8 +223,7 @@ impl TraceReader {
     /// # Errors
     /// [`CollectorGone`] once the collector has stopped.
     pub async fn counts(&self) -> Result<Counts, CollectorGone> {
-        let query = Query { limit: 0, ..Query::default() };
-        Ok(self.query(query).await?.counts)
+        Ok(self.query(Query { limit: 0, ..Query::default() }).await?.counts)
     }
 
     /// The finished traces that the query names, and then every further one,

@@ -17,23 +17,32 @@
 pub mod filter;
 pub mod sanitize;
 
+mod aggregate;
 mod collector;
+mod durations;
 mod join;
+mod keep;
 mod path;
 mod query;
 mod record;
 mod redact;
 mod ring;
+mod series;
+mod slow;
 mod store;
 mod text;
 mod trace;
 
+pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
+pub use durations::Durations;
 pub use filter::{Filter, FilterError};
+pub use keep::KeptFor;
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
 pub use redact::redact_target;
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;
-pub use store::{Limits, TraceStore};
+pub use series::{By, Edge, Place, RuleName, Series, SeriesParts};
+pub use store::{Limits, Marked, TraceStore};
 pub use trace::{Hop, JoinedBy, Trace};

@@ -46,17 +46,30 @@ pub struct Answer {
     pub counts: Counts,
 }
 
-/// What a store saw, keeps and dropped.
+/// What a store saw, keeps and dropped. Nothing is missing in it:
+/// - records: what the rings produced = `n_records` + `n_lost_records` + what is in the rings;
+/// - traces: `n_started_traces` = `n_traces` + `n_evicted_traces`;
+/// - hops: `n_hops` = those of the traces that are kept + `n_dropped_hops` + `n_evicted_hops`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records taken in.
     pub n_records: u64,
     /// Records overwritten in the rings before they were read.
     pub n_lost_records: u64,
+    /// Hops that began.
+    pub n_hops: u64,
+    /// Traces that began; one that comes back after it was dropped begins again.
+    pub n_started_traces: u64,
     /// Traces kept now.
     pub n_traces: u64,
+    /// Those of them that are worth looking at, in a ring of their own.
+    pub n_kept_apart: u64,
     /// Traces dropped for newer ones.
     pub n_evicted_traces: u64,
+    /// Those of them that were worth looking at.
+    pub n_evicted_apart: u64,
+    /// Hops of the traces that were dropped.
+    pub n_evicted_hops: u64,
     /// Hops dropped because their trace has too many.
     pub n_dropped_hops: u64,
     /// Ends and progress whose start never came: it was lost, or its trace dropped.

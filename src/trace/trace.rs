@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use spur_route::{Endpoint, SpanId, TraceId, Version};
 
+use crate::keep::KeptFor;
 use crate::record::{HopEnd, HopProgress, HopStart};
 use crate::text;
 
@@ -29,6 +30,9 @@ pub struct Trace {
     pub duration: Duration,
     /// The key of the earliest hop that has one.
     pub key: Option<Arc<str>>,
+    /// Why it is worth looking at, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<KeptFor>,
     /// What somebody marked it with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Arc<str>>,

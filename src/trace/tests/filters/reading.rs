@@ -57,7 +57,7 @@ fn one_field_of_the_language_is_what_it_says() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn what_is_written_is_read_as_the_same(expr in tree()) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use spur_trace::{CollectorGone, Filter, Limits, Query, Ring, TraceReader, Update, collector};
+use spur_trace::{By, CollectorGone, Filter, Limits, Query, Ring, TraceReader, Update, Window, collector};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -100,6 +100,20 @@ async fn a_filter_takes_the_newest_that_fit_and_is_followed() {
     let answer = running.reader.query(query).await.unwrap();
     assert_eq!(answer.traces.iter().map(|trace| trace.seq).collect::<Vec<_>>(), [6, 8]);
     assert_eq!((answer.last_seq, answer.counts.n_traces), (8, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_are_asked_for_and_marks_are_followed() {
+    let running = run(two_rings());
+    let mut follow = running.reader.follow(Query::default()).await.unwrap();
+    running.push(0, &hop(1, "a", 0, 5));
+    let Some(Update::Trace(trace)) = follow.next().await else { panic!("wanted a trace") };
+    assert!(running.reader.mark(trace.trace_id, Some("odd".into())).await.unwrap());
+    let Some(Update::Trace(marked)) = follow.next().await else { panic!("wanted it again") };
+    assert_eq!((marked.seq, marked.mark.as_deref()), (2, Some("odd")));
+    let window = Window { from: 0, to: u64::MAX, by: By::Edge };
+    let summary = running.reader.summary(window).await.unwrap();
+    assert_eq!((summary.rows.len(), summary.rows[0].1.n), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
