@@ -18,11 +18,13 @@ pub mod filter;
 pub mod sanitize;
 
 mod aggregate;
+mod carried;
 mod collector;
 mod durations;
 mod join;
 mod keep;
 mod path;
+mod propagation;
 mod query;
 mod record;
 mod redact;
@@ -34,10 +36,12 @@ mod text;
 mod trace;
 
 pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
+pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
 pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;
+pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationReport};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
 pub use redact::redact_target;

@@ -259,6 +259,7 @@ impl TraceStore {
             parent: None,
             joined_by: JoinedBy::Root,
             lost_key: None,
+            key_came_by: None,
             start: Arc::from(start),
             progress: None,
             end: None,

@@ -51,6 +51,9 @@ pub struct Hop {
     pub joined_by: JoinedBy,
     /// The key that the caller got earlier in this trace, where it sent none on.
     pub lost_key: Option<Arc<str>>,
+    /// The hop that brought its caller a key, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_came_by: Option<SpanId>,
     /// How it began.
     #[serde(flatten)]
     pub start: Arc<HopStart>,

@@ -9,4 +9,5 @@ mod joining;
 mod keeping;
 mod keeping_apart;
 mod paths;
+mod propagating;
 mod world;
