@@ -25,7 +25,7 @@ const LINES: &str = "application/x-ndjson";
 /// One line of `/spur/v1/traces`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Told {
+pub(crate) enum Told {
     /// The reader was too slow: so many traces went by.
     Lost { lost: u64 },
     /// A finished trace.
@@ -76,11 +76,11 @@ pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console
 
 /// Which requests are asked for.
 #[derive(Default)]
-struct Wanted<'a> {
-    key: Option<&'a str>,
-    filter: Option<&'a str>,
-    limit: Option<&'a str>,
-    is_followed: bool,
+pub(crate) struct Wanted<'a> {
+    pub(crate) key: Option<&'a str>,
+    pub(crate) filter: Option<&'a str>,
+    pub(crate) limit: Option<&'a str>,
+    pub(crate) is_followed: bool,
 }
 
 /// A filter that cannot be read is the user's mistake, and told before anybody is asked.
@@ -89,7 +89,8 @@ fn checked(text: &str) -> Result<(), Failure> {
     Filter::parse(text).map(|_| ()).map_err(told)
 }
 
-async fn lines(client: &Client, wanted: Wanted<'_>) -> Result<Lines> {
+/// The lines of `/spur/v1/traces`.
+pub(crate) async fn lines(client: &Client, wanted: Wanted<'_>) -> Result<Lines> {
     let Wanted { key, filter, limit, is_followed } = wanted;
     let follow = is_followed.then_some("true");
     let query = kinds::query(&[("key", key), ("filter", filter), ("limit", limit), ("follow", follow)]);
