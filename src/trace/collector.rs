@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aggregate::{Summary, Window};
 use crate::query::{Answer, Counts, InFlight, Query};
 use crate::ring::Ring;
+use crate::sample::Sampler;
 use crate::store::{Limits, Marked, TraceStore};
 use crate::trace::Trace;
 
@@ -63,6 +64,7 @@ pub struct Follow {
     backlog: std::vec::IntoIter<Arc<Trace>>,
     last_seq: u64,
     live_rx: broadcast::Receiver<Arc<Trace>>,
+    sampler: Option<Sampler>,
 }
 
 /// What a subscription brings.
@@ -72,6 +74,8 @@ pub enum Update {
     Trace(Arc<Trace>),
     /// The reader was too slow: so many traces, of any key, went by.
     Lost(u64),
+    /// So many ordinary traces were over its budget ([`Follow::sampled`]).
+    Sampled(u64),
 }
 
 /// The collector has stopped.
@@ -237,13 +241,27 @@ impl TraceReader {
         // and is left out by its number.
         let live_rx = self.live.upgrade().ok_or(CollectorGone)?.subscribe();
         let answer = self.query(query.clone()).await?;
-        Ok(Follow { query, backlog: answer.traces.into_iter(), last_seq: answer.last_seq, live_rx })
+        Ok(Follow {
+            query,
+            backlog: answer.traces.into_iter(),
+            last_seq: answer.last_seq,
+            live_rx,
+            sampler: None,
+        })
     }
 }
 
 // === impl Follow ===
 
 impl Follow {
+    /// Tells of so many ordinary traces a second at most, of the first of each route in it, and
+    /// of all that are worth looking at. What was told, sampled and lost together is everything
+    /// that fits the query, and what of the lost does not.
+    #[must_use]
+    pub fn sampled(self, max_per_second: usize) -> Self {
+        Self { sampler: Some(Sampler::new(max_per_second, Instant::now())), ..self }
+    }
+
     /// The next trace or loss; `None` once the collector has stopped. May be
     /// dropped while it waits without losing anything.
     pub async fn next(&mut self) -> Option<Update> {
@@ -251,13 +269,41 @@ impl Follow {
             return Some(Update::Trace(trace));
         }
         loop {
-            match self.live_rx.recv().await {
+            let due = self.sampler.as_ref().and_then(Sampler::due);
+            let received = tokio::select! {
+                // What is due is told before what comes after it.
+                biased;
+                () = until(due) => return Some(Update::Sampled(self.take_skipped())),
+                received = self.live_rx.recv() => received,
+            };
+            match received {
                 Ok(trace) if trace.seq <= self.last_seq => {}
-                Ok(trace) if self.query.wants(&trace) => return Some(Update::Trace(trace)),
+                Ok(trace) if self.query.wants(&trace) => {
+                    let admits = |sampler: &mut Sampler| sampler.admits(&trace, Instant::now());
+                    if self.sampler.as_mut().is_none_or(admits) {
+                        return Some(Update::Trace(trace));
+                    }
+                }
                 Ok(_) => {}
                 Err(broadcast::error::RecvError::Lagged(n)) => return Some(Update::Lost(n)),
-                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(broadcast::error::RecvError::Closed) => {
+                    // The last second is told, too.
+                    let n_skipped = self.take_skipped();
+                    return (n_skipped > 0).then_some(Update::Sampled(n_skipped));
+                }
             }
         }
+    }
+
+    fn take_skipped(&mut self) -> u64 {
+        self.sampler.as_mut().map_or(0, Sampler::take_skipped)
+    }
+}
+
+/// Waits for a time, and where there is none for ever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -29,6 +29,7 @@ mod query;
 mod record;
 mod redact;
 mod ring;
+mod sample;
 mod series;
 mod slow;
 mod store;

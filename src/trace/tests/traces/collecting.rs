@@ -117,6 +117,55 @@ async fn counts_are_asked_for_and_marks_are_followed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_follower_with_a_budget_gets_the_first_of_all_and_all_worth_looking_at() {
+    let running = run(two_rings());
+    let follow = running.reader.follow(Query::default()).await.unwrap();
+    let mut follow = follow.sampled(3);
+    for trace in 1..=20 {
+        let hop = hop(1, if trace == 15 { "quiet" } else { "busy" }, 0, 5).in_trace(trace);
+        running.push(0, &if trace % 10 == 0 { hop.status(500) } else { hop });
+    }
+    let mut told = Vec::new();
+    let n_sampled = loop {
+        match follow.next().await.unwrap() {
+            Update::Trace(trace) => told.push(trace.seq),
+            Update::Sampled(n) => break n,
+            Update::Lost(n) => panic!("{n} lost"),
+        }
+    };
+    assert_eq!((told, n_sampled), (vec![1, 2, 3, 10, 15, 20], 14));
+    running.push(0, &hop(1, "busy", 0, 5).in_trace(21));
+    assert_eq!(seq(follow.next().await), 21, "another second");
+    running.stop.cancel();
+    assert_eq!(follow.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_sampled_and_lost_is_everything() {
+    let running = run(vec![Arc::new(Ring::new(8_192))]);
+    let follow = running.reader.follow(Query::default()).await.unwrap();
+    let mut follow = follow.sampled(100);
+    for trace in 1..=3_000 {
+        running.push(0, &hop(1, "a", 0, 5).in_trace(trace));
+    }
+    while running.reader.query(Query::default()).await.unwrap().last_seq < 3_000 {
+        tokio::time::advance(std::time::Duration::from_millis(10)).await;
+    }
+    running.stop.cancel();
+    running.task.await.unwrap();
+    let (mut n_told, mut n_sampled, mut n_lost) = (0, 0, 0);
+    while let Some(update) = follow.next().await {
+        match update {
+            Update::Trace(_) => n_told += 1,
+            Update::Sampled(n) => n_sampled += n,
+            Update::Lost(n) => n_lost += n,
+        }
+    }
+    assert_eq!(n_told + n_sampled + n_lost, 3_000);
+    assert!(n_told >= 100 && n_sampled > 0 && n_lost > 0, "{n_told} {n_sampled} {n_lost}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_follower_is_told_how_many_it_lost() {
     let ring = Arc::new(Ring::new(8_192));
     let running = run(vec![ring]);
