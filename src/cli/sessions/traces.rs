@@ -7,9 +7,13 @@ use super::world::World;
 use crate::client::ApiError;
 
 fn request(world: &World, target: &str, status: u16) {
+    request_at(world, "2026-11-20T22:14:49.123000Z", (target, status));
+}
+
+fn request_at(world: &World, started: &str, (target, status): (&str, u16)) {
     let start = json!({
         "trace_id": format!("{:032x}", rand::random::<u128>() | 1), "span_id": "b7ad6b7169203331",
-        "incoming_parent_id": null, "started": "2026-11-20T22:14:49.123000Z", "source": null,
+        "incoming_parent_id": null, "started": started, "source": null,
         "decision": {
             "table_revision": 1,
             "service": {"namespace": "default", "name": "frontend", "port": 80, "wire": "http1"},
@@ -87,4 +91,23 @@ async fn a_wrong_filter_is_pointed_at() {
     dur>200
         ^^^ `200` is not what `dur` holds: wanted a duration such as `200ms`, `1.5s` or `2m`
     ");
+}
+
+#[tokio::test]
+async fn seconds_are_summed_up() {
+    let world = World::start().await;
+    let now = jiff::Timestamp::now().to_string();
+    for status in [200, 200, 500] {
+        request_at(&world, &now, ("/api/cart", status));
+    }
+    while crate::trace::last(&world.client, 10).await.unwrap().len() < 3 {}
+    let summary = world.client.get("/spur/v1/traces/summary?last=900&by=edge-key").await.unwrap();
+    let frontend = json!({"namespace": "default", "name": "frontend"});
+    let edge = json!({"from": null, "to": frontend});
+    let counts = json!({
+        "edge": edge, "key": "k3x9", "n": 3, "n_failed": 1, "p50_us": 4223, "p95_us": 4223, "p99_us": 4223,
+    });
+    assert_eq!(summary["rows"], json!([counts]));
+    let refused = world.client.get("/spur/v1/traces/summary?by=x").await.unwrap_err();
+    assert!(matches!(refused, ApiError::Status(status) if status.code == 400));
 }
