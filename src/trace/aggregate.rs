@@ -107,7 +107,7 @@ struct Second {
 impl Default for AggregateLimits {
     /// A quarter of an hour can be gone back in the terminal. 1,024 series are 30 services that
     /// call each other with ten keys. 16 MiB hold that quarter for 20 busy series (900 s × 20 ×
-    /// about 100 buckets of 8 bytes, measured nowhere yet).
+    /// about 100 buckets of 8 bytes; reckoned, not measured).
     fn default() -> Self {
         Self { max_seconds: 15 * 60, max_series: 1_024, max_bytes: 16 << 20 }
     }

@@ -13,10 +13,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregate::{Summary, Window};
+use crate::limits::Limits;
 use crate::query::{Answer, Counts, InFlight, Query};
 use crate::ring::Ring;
 use crate::sample::Sampler;
-use crate::store::{Limits, Marked, TraceStore};
+use crate::store::{Marked, TraceStore};
 use crate::trace::Trace;
 
 /// Between two sweeps while records come: short enough to look live, long

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use spur_route::TraceId;
 
-use crate::store::Limits;
+use crate::limits::Limits;
 
 /// Why a trace is worth looking at; of several reasons the last one here counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -10,9 +10,11 @@
 //! ```
 //!
 //! Workers push refcounted facts, never text; text is made by whoever reads.
-//! Everything is bounded, and everything dropped is counted. It leaves to
-//! others: deciding (`route`), sending (`proxy`), and serving answers over
-//! HTTP (`server`).
+//! Everything is bounded, and everything dropped is counted. Traces worth
+//! looking at have a ring of their own (`keep`); seconds are counted exactly
+//! (`aggregate`); a [`filter`] says which traces are wanted; `propagation`
+//! says which services lose keys. It leaves to others: deciding (`route`),
+//! sending (`proxy`), and serving answers over HTTP (`server`).
 
 pub mod filter;
 pub mod sanitize;
@@ -21,8 +23,10 @@ mod aggregate;
 mod carried;
 mod collector;
 mod durations;
+mod entry;
 mod join;
 mod keep;
+mod limits;
 mod path;
 mod propagation;
 mod query;
@@ -42,6 +46,7 @@ pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, colle
 pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;
+pub use limits::Limits;
 pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationReport};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
@@ -49,5 +54,5 @@ pub use redact::redact_target;
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;
 pub use series::{By, Edge, Place, RuleName, Series, SeriesParts};
-pub use store::{Limits, Marked, TraceStore};
+pub use store::{Marked, TraceStore};
 pub use trace::{Hop, JoinedBy, Trace};

@@ -8,37 +8,18 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use spur_route::TraceId;
 
-use crate::aggregate::{AggregateLimits, Aggregates};
-use crate::join::join;
+use crate::aggregate::Aggregates;
+use crate::entry::Entry;
 use crate::keep::{KeptFor, Shelves};
+use crate::limits::Limits;
 use crate::query::{Answer, Counts, InFlight, Query};
 use crate::record::{HopEnd, HopId, HopProgress, HopStart, Record};
 use crate::series::Edge;
 use crate::slow::Usual;
 use crate::trace::{Hop, JoinedBy, Trace};
-
-/// How much is kept; what is beyond goes, oldest trace first, and is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Ordinary traces, in flight ones included.
-    pub max_traces: usize,
-    /// Bytes that their hops take, names shared with the routing table not counted.
-    pub max_bytes: usize,
-    /// Traces that are worth looking at ([`KeptFor`]), in flight ones included.
-    pub max_kept_traces: usize,
-    /// Bytes that their hops take, likewise.
-    pub max_kept_bytes: usize,
-    /// Hops of one trace; further ones are dropped.
-    pub max_hops_per_trace: usize,
-    /// Ends that came before their start; the oldest go.
-    pub max_early_ends: usize,
-    /// What is kept of counts by the second.
-    pub aggregates: AggregateLimits,
-}
 
 /// What became of a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,41 +48,6 @@ pub struct TraceStore {
     last_seq: u64,
     last_evicted_seq: u64,
     counts: Counts,
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    /// Of its first record.
-    number: u64,
-    kept_for: Option<KeptFor>,
-    mark: Option<Arc<str>>,
-    hops: Vec<Hop>,
-    n_open: usize,
-    n_dropped_hops: u64,
-    n_bytes: usize,
-    touched_in_sweep: u64,
-    is_settling: bool,
-    published: Option<Arc<Trace>>,
-}
-
-// === impl Limits ===
-
-impl Default for Limits {
-    /// 10,000 traces are what Aspire keeps, and hours of a developer's clicks; as
-    /// many again are worth looking at. 40 and 24 MiB keep `spur` within its
-    /// memory budget where traces are large. A trace of 1,000 hops is a loop or a load test. 4,096 early ends are one
-    /// sweep's worth at 400,000 hops per second.
-    fn default() -> Self {
-        Self {
-            max_traces: 10_000,
-            max_bytes: 40 << 20,
-            max_kept_traces: 10_000,
-            max_kept_bytes: 24 << 20,
-            max_hops_per_trace: 1_000,
-            max_early_ends: 4_096,
-            aggregates: AggregateLimits::default(),
-        }
-    }
 }
 
 // === impl TraceStore ===
@@ -398,50 +344,5 @@ impl TraceStore {
                 self.last_evicted_seq = self.last_evicted_seq.max(published.seq);
             }
         }
-    }
-}
-
-// === impl Entry ===
-
-impl Entry {
-    /// Whether what was published of it, if anything was, is not all.
-    fn is_in_flight(&self) -> bool {
-        self.n_open > 0 || self.is_settling
-    }
-
-    fn snapshot(&self, trace_id: TraceId, seq: u64) -> Trace {
-        let mut hops = self.hops.clone();
-        join(&mut hops);
-        let started = hops.first().map_or(SystemTime::UNIX_EPOCH, |hop| hop.start.started);
-        let ended = hops.iter().filter_map(|hop| {
-            let end = hop.end.as_ref()?;
-            Some(hop.start.started + end.duration)
-        });
-        Trace {
-            seq,
-            trace_id,
-            is_finished: self.n_open == 0,
-            started,
-            duration: ended
-                .max()
-                .and_then(|ended| ended.duration_since(started).ok())
-                .unwrap_or(Duration::ZERO),
-            key: hops.iter().find_map(|hop| Some(hop.start.decision.key.as_ref()?.value.clone())),
-            kept_for: self.kept_for,
-            mark: self.mark.clone(),
-            n_dropped_hops: self.n_dropped_hops,
-            hops,
-        }
-    }
-}
-
-// === impl HopStart ===
-
-impl HopStart {
-    /// What a hop takes: itself twice (kept, and in the published trace, whose
-    /// start and end it shares), its end, and the path, which nothing else holds.
-    fn n_bytes(&self) -> usize {
-        let target = self.target.as_ref().map_or(0, |t| t.as_str().len());
-        size_of::<Hop>() * 2 + size_of::<HopStart>() + size_of::<HopEnd>() + target
     }
 }

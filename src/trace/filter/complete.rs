@@ -96,7 +96,10 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::filter::Filter;
 
     fn check(text: &str, offset: usize, expected: &[&str]) {
         let live = |field: &Field| match field {
@@ -131,5 +134,23 @@ mod tests {
         check("path:", 5, &["\"/a b\""]);
         check("path:\"/a ", 5, &["\"/a b\""]);
         check("nothing:", 0, &[]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_typed_is_completed_in_its_place(text in "[a-z:>!(){}\"& ü.]{0,20}", cursor in 0_usize..24) {
+            let found = complete(&text, cursor, &|_| vec!["a b".to_owned(), "ü\"".to_owned()]);
+            prop_assert!(found.offset <= cursor);
+            prop_assert!(text.is_char_boundary(found.offset));
+        }
+
+        #[test]
+        fn a_value_that_is_offered_is_one(value in any::<String>()) {
+            let found = complete("svc:", 4, &|_| vec![value.clone()]);
+            let filter = Filter::parse(&format!("svc:{}", found.candidates[0])).unwrap();
+            prop_assert_eq!(filter, Filter::parse(&format!("svc:{}", quoted(&value))).unwrap());
+        }
     }
 }
