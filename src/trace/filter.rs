@@ -31,6 +31,7 @@ mod error;
 mod eval;
 mod field;
 mod lex;
+mod live;
 mod of_trace;
 mod parse;
 mod print;
@@ -44,6 +45,7 @@ pub use complete::{Completion, complete};
 pub use error::FilterError;
 pub use eval::{Fields, Part, Value};
 pub use field::{Field, FieldFacts, HopClass, Kind};
+pub use live::live_values;
 pub use of_trace::TraceAt;
 pub use tree::{Compare, Expr, Pattern, Term, Test, TextTest};
 

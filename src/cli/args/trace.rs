@@ -24,7 +24,7 @@ pub struct TraceArgs {
     /// Only requests with this routing key
     #[arg(short, long, value_name = "KEY")]
     pub key: Option<String>,
-    /// Only requests that fit: `status:5xx`, `dur>200ms`, `hop:fork`, `svc:a >> svc:b`, words
+    /// Only requests that fit: `status:5xx`, `dur>200ms`, `hop:fork`, `svc:a >> svc:b`, words (docs/filters.md)
     #[arg(long, value_name = "FILTER")]
     pub filter: Option<String>,
     /// Print only so many of the last ones [default: 20; with -o json all]

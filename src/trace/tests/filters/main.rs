@@ -4,5 +4,6 @@
 
 mod errors;
 mod meaning;
+mod page;
 mod reading;
 mod trees;

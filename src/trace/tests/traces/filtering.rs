@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use spur_route::Reason;
+use spur_trace::filter::{Field, live_values};
 use spur_trace::{Filter, HopError, Trace};
 
 use crate::world::{Hop, hop, trace};
@@ -65,6 +66,15 @@ fn a_trace_is_matched_as_its_request_and_by_its_way() {
             ("svc:db >> svc:frontend", false),
         ],
     );
+}
+
+#[test]
+fn live_values_come_most_frequent_first() {
+    let traces = [trace(&shop()), trace(&[hop(1, "db", 0, 5).path("/ping")])];
+    let values = |field: &Field| live_values(field, traces.iter().map(|it| &**it));
+    assert_eq!(values(&Field::Svc), ["db", "frontend", "pricing"]);
+    assert_eq!(values(&Field::Path), ["/checkout?n=1", "/ping"]);
+    assert_eq!(values(&Field::Status), [""; 0]);
 }
 
 #[test]
