@@ -24,6 +24,7 @@ mod status;
 mod test;
 mod trace;
 mod up;
+mod verify;
 mod version;
 mod wait;
 
@@ -55,6 +56,7 @@ pub use status::StatusArgs;
 pub use test::TestArgs;
 pub use trace::{TraceArgs, TraceOutput};
 pub use up::{RuntimeChoice, ServicePortsChoice, UpArgs, UpOutput};
+pub use verify::{PropagationArgs, VerifyArgs, VerifyCommand};
 pub use version::VersionArgs;
 pub use wait::WaitArgs;
 
@@ -162,6 +164,8 @@ pub enum ClientCommand {
     Explain(ExplainArgs),
     /// Check rules against what is expected of them
     Rules(RulesArgs),
+    /// Check that services hand routing keys on
+    Verify(VerifyArgs),
     /// Print the kubeconfig for kubectl and others
     Kubeconfig(KubeconfigArgs),
     /// Print a completion script for a shell

@@ -6,4 +6,5 @@ mod objects;
 mod runs;
 mod sandboxes;
 mod traces;
+mod verify;
 mod world;

@@ -6,12 +6,12 @@ pub(crate) mod made;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use spur_trace::Trace;
+use spur_trace::{Filter, FilterError, Trace};
 
 use crate::args::{TraceArgs, TraceOutput};
 use crate::client::Client;
 use crate::console::Console;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::kinds;
 use crate::lines::Lines;
@@ -25,7 +25,7 @@ const LINES: &str = "application/x-ndjson";
 /// One line of `/spur/v1/traces`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Told {
+pub(crate) enum Told {
     /// The reader was too slow: so many traces went by.
     Lost { lost: u64 },
     /// A finished trace.
@@ -34,13 +34,17 @@ enum Told {
 
 /// Runs `spur trace`.
 pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console) -> Result<Exit> {
-    let TraceArgs { follow, key, limit, output } = args;
+    let TraceArgs { follow, key, filter, limit, output } = args;
+    if let Some(text) = filter {
+        checked(text)?;
+    }
     let limit = limit.map(|limit| limit.to_string());
     let limit = match output {
         None => Some(limit.as_deref().unwrap_or(LIMIT_DEFAULT)),
         Some(TraceOutput::Json) => limit.as_deref(),
     };
-    let mut lines = lines(client, key.as_deref(), limit, *follow).await?;
+    let wanted = Wanted { key: key.as_deref(), filter: filter.as_deref(), limit, is_followed: *follow };
+    let mut lines = lines(client, wanted).await?;
     let mut n_told = 0_u64;
     while let Some(line) = lines.next().await? {
         n_told += 1;
@@ -62,6 +66,7 @@ pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console
         let is_off = Facts::read(client).await?.text("tracing") == Some("off");
         console.talk(&match key {
             _ if is_off => "No requests are recorded: `spur up` was started with `--tracing off`.".to_owned(),
+            _ if filter.is_some() => "No finished requests fit the filter.".to_owned(),
             Some(key) => format!("No finished requests with the key `{key}`."),
             None => "No requests yet; send one through the entry that `spur status` shows.".to_owned(),
         });
@@ -69,9 +74,26 @@ pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console
     Ok(Exit::Success)
 }
 
-async fn lines(client: &Client, key: Option<&str>, limit: Option<&str>, is_followed: bool) -> Result<Lines> {
+/// Which requests are asked for.
+#[derive(Default)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) key: Option<&'a str>,
+    pub(crate) filter: Option<&'a str>,
+    pub(crate) limit: Option<&'a str>,
+    pub(crate) is_followed: bool,
+}
+
+/// A filter that cannot be read is the user's mistake, and told before anybody is asked.
+fn checked(text: &str) -> Result<(), Failure> {
+    let told = |error: FilterError| Failure::usage(format!("the filter is wrong\n{}", error.drawn(text)));
+    Filter::parse(text).map(|_| ()).map_err(told)
+}
+
+/// The lines of `/spur/v1/traces`.
+pub(crate) async fn lines(client: &Client, wanted: Wanted<'_>) -> Result<Lines> {
+    let Wanted { key, filter, limit, is_followed } = wanted;
     let follow = is_followed.then_some("true");
-    let query = kinds::query(&[("key", key), ("limit", limit), ("follow", follow)]);
+    let query = kinds::query(&[("key", key), ("filter", filter), ("limit", limit), ("follow", follow)]);
     Ok(client.lines(&format!("/spur/v1/traces{query}"), LINES).await?)
 }
 
@@ -80,7 +102,7 @@ async fn lines(client: &Client, key: Option<&str>, limit: Option<&str>, is_follo
 /// # Errors
 /// When the server does not answer, or with something else.
 pub(crate) async fn last(client: &Client, limit: u32) -> Result<Vec<Trace>> {
-    let mut lines = lines(client, None, Some(&limit.to_string()), false).await?;
+    let mut lines = lines(client, Wanted { limit: Some(&limit.to_string()), ..Wanted::default() }).await?;
     let mut traces = Vec::new();
     while let Some(line) = lines.next().await? {
         traces.push(serde_json::from_slice(&line).context("failed to read a trace")?);

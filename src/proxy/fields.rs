@@ -4,12 +4,14 @@
 //! searched for thirty: an eighth of its instructions.
 
 use http::{HeaderMap, HeaderName};
+use spur_trace::{Carried, KeyHeader};
 
 /// A field that is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Field {
     Accept,
+    Baggage,
     ContentType,
     GrpcStatus,
     GrpcTimeout,
@@ -17,8 +19,10 @@ pub(crate) enum Field {
     Http2Settings,
     KeepAlive,
     ProxyConnection,
+    SpurKey,
     Te,
     Traceparent,
+    Tracestate,
     TransferEncoding,
     Upgrade,
     XForwardedFor,
@@ -41,6 +45,16 @@ impl Fields {
         Self(bits.fold(0, |all, bits| all | bits))
     }
 
+    /// Those that can hold a key.
+    pub(crate) fn carried(self) -> Carried {
+        let all = [
+            (Field::Baggage, KeyHeader::Baggage),
+            (Field::Tracestate, KeyHeader::Tracestate),
+            (Field::SpurKey, KeyHeader::SpurKey),
+        ];
+        all.into_iter().filter(|(field, _)| self.has(*field)).map(|(_, header)| header).collect()
+    }
+
     pub(crate) fn has(self, field: Field) -> bool {
         self.0 & bit(field) != 0
     }
@@ -54,6 +68,7 @@ fn bits(name: &HeaderName) -> u32 {
     let name = name.as_str();
     match name {
         "accept" => bit(Field::Accept),
+        "baggage" => bit(Field::Baggage),
         "connection" => bit(Field::Connection),
         "content-type" => bit(Field::ContentType),
         "grpc-status" => bit(Field::GrpcStatus),
@@ -61,8 +76,10 @@ fn bits(name: &HeaderName) -> u32 {
         "http2-settings" => bit(Field::Http2Settings),
         "keep-alive" => bit(Field::KeepAlive),
         "proxy-connection" => bit(Field::ProxyConnection),
+        "spur-key" => bit(Field::SpurKey),
         "te" => bit(Field::Te),
         "traceparent" => bit(Field::Traceparent),
+        "tracestate" => bit(Field::Tracestate),
         "transfer-encoding" => bit(Field::TransferEncoding),
         "upgrade" => bit(Field::Upgrade),
         "x-forwarded-for" => bit(Field::XForwardedFor),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Method, Version, uri::PathAndQuery};
 use spur_net::{Busy, Caller};
 use spur_route::{Endpoint, SpanId, TraceId, TraceParent, Verdict};
-use spur_trace::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
+use spur_trace::{Carried, Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
 use tokio::time::Instant;
 
 use crate::{
@@ -65,6 +65,8 @@ pub(crate) struct Begin<'a> {
     pub(crate) method: &'a Method,
     pub(crate) target: Option<&'a PathAndQuery>,
     pub(crate) version: Version,
+    /// Which headers that can hold a key came.
+    pub(crate) carried: Carried,
     pub(crate) busy: Option<Busy>,
     /// Where an access log is written.
     pub(crate) asked: Option<Asked>,
@@ -75,7 +77,8 @@ pub(crate) struct Begin<'a> {
 impl Hop {
     /// Begins a hop and writes its start record.
     pub(crate) fn begin(worker: &Rc<Worker>, begin: Begin<'_>) -> Rc<Self> {
-        let Begin { verdict, endpoint, caller, incoming, method, target, version, busy, asked } = begin;
+        let Begin { verdict, endpoint, caller, incoming, method, target, version, carried, busy, asked } =
+            begin;
         let id = HopId {
             trace_id: incoming.map_or_else(new_trace_id, |incoming| incoming.trace_id),
             span_id: new_span_id(),
@@ -92,6 +95,7 @@ impl Hop {
                 method: method.clone(),
                 target: target.map(copied),
                 http_version: version,
+                carried,
             })
         };
         let logged = asked.map(|asked| Box::new(Begun { asked, start: Some(*start()) }));

@@ -16,7 +16,7 @@ use std::{
 use http::{Method, Version};
 use spur_net::Alpn;
 use spur_route::{Endpoint, Outcome, Verdict};
-use spur_trace::HopError;
+use spur_trace::{Carried, HopError};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
     time::{Instant, sleep_until},
@@ -65,6 +65,7 @@ pub(crate) async fn relay<S>(
             target: None,
             // No HTTP at all; the method and the missing target say so.
             version: Version::HTTP_11,
+            carried: Carried::default(),
             busy: None,
             asked: worker.access_log.is_some().then(|| Asked::of_connection(peer)),
         },

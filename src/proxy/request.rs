@@ -189,6 +189,7 @@ fn decided(
             method: &parts.method,
             target: Some(&clean.target),
             version: parts.version,
+            carried: fields.carried(),
             busy: Some(busy),
             asked,
         },

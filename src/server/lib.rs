@@ -55,6 +55,7 @@ mod streams;
 mod structural;
 mod table;
 mod token_request;
+mod trace_summary;
 mod traces;
 mod unread;
 mod verbs;

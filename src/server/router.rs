@@ -20,7 +20,7 @@ use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
     attributes, body, component_status, custom_definitions, discovery, explain, health, logs, metrics, oidc,
-    openapi, reviews, scale, streams, token_request, traces, unread,
+    openapi, reviews, scale, streams, token_request, trace_summary, traces, unread,
 };
 
 /// The API server. Cheap to clone.
@@ -155,6 +155,7 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
         ["openapi", "v3", rest @ ..] => openapi::document(&state.kinds(), headers, &rest.join("/"), query),
         ["spur", "v1", "explain"] => explain::explain(state, query),
         ["spur", "v1", "traces"] => traces::traces(state, query).await,
+        ["spur", "v1", "traces", "summary"] => trace_summary::summary(state, query).await,
         ["spur", "v1", "status"] => traces::status(state).await,
         [] => Ok(roots()),
         _ => return None,
@@ -179,6 +180,7 @@ fn roots() -> Answer {
         "/spur/v1/explain",
         "/spur/v1/status",
         "/spur/v1/traces",
+        "/spur/v1/traces/summary",
         "/version",
     ];
     answer::json(StatusCode::OK, &serde_json::json!({"paths": paths}))

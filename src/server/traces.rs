@@ -1,11 +1,13 @@
 //! Our own paths beside the Kubernetes API: `/spur/v1/traces` and `/spur/v1/status`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
 use serde_json::{Value, json};
 use spur_api::Status;
-use spur_trace::{Follow, InFlight, Query, TraceReader, Update};
+use spur_trace::{Filter, Follow, InFlight, Query, TraceReader, Update};
 
 use crate::answer::{self, Outcome};
 use crate::state::State;
@@ -13,10 +15,12 @@ use crate::state::State;
 /// Most traces in one answer: what the store keeps at most by default.
 const LIMIT_MAX: usize = 10_000;
 
-/// Finished traces as JSON lines: `limit`, `key`, `since`, `follow`, `inFlight`.
+/// Finished traces as JSON lines: `limit`, `key`, `filter`, `since`, `follow`, `inFlight`, and for
+/// followers `maxPerSecond`, beyond which ordinary ones are told as `{"sampled": N}`.
 pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
-    let mut wanted = Query { key: None, limit: LIMIT_MAX, since_seq: None, in_flight: InFlight::Without };
+    let mut wanted = Query { limit: LIMIT_MAX, ..Query::default() };
     let mut is_follow = false;
+    let mut max_per_second = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let number = || {
             value.parse::<u64>().map_err(|_| {
@@ -25,14 +29,22 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
         };
         match &*name {
             "key" if !value.is_empty() => wanted.key = Some((&*value).into()),
+            "filter" => wanted.filter = Some(Arc::new(filter(&value)?)),
             "limit" => wanted.limit = usize::try_from(number()?).unwrap_or(LIMIT_MAX).min(LIMIT_MAX),
             "since" => wanted.since_seq = Some(number()?),
+            "maxPerSecond" => max_per_second = Some(usize::try_from(number()?).unwrap_or(usize::MAX)),
             "follow" => is_follow = value != "false",
             "inFlight" if value != "false" => wanted.in_flight = InFlight::With,
             _ => {}
         }
     }
-    if is_follow { follow(state, wanted).await } else { page(&state.traces, wanted).await }
+    if is_follow { follow(state, wanted, max_per_second).await } else { page(&state.traces, wanted).await }
+}
+
+fn filter(text: &str) -> Result<Filter, Status> {
+    Filter::parse(text).map_err(|error| {
+        Status::bad_request(format!("query parameter `filter` is wrong\n{}", error.drawn(text)))
+    })
 }
 
 /// Facts of this environment and what was counted.
@@ -46,7 +58,9 @@ pub(crate) async fn status(state: &State) -> Outcome {
         "traces".to_owned(),
         json!({
             "kept": counts.n_traces,
+            "keptApart": counts.n_kept_apart,
             "evicted": counts.n_evicted_traces,
+            "evictedApart": counts.n_evicted_apart,
             "records": counts.n_records,
             "lostRecords": counts.n_lost_records,
         }),
@@ -63,8 +77,12 @@ async fn page(traces: &TraceReader, query: Query) -> Outcome {
     Ok(answer::typed(StatusCode::OK, "application/x-ndjson", body))
 }
 
-async fn follow(state: &State, query: Query) -> Outcome {
+async fn follow(state: &State, query: Query, max_per_second: Option<usize>) -> Outcome {
     let follow = state.traces.follow(query).await.map_err(|error| Status::internal(error.to_string()))?;
+    let follow = match max_per_second {
+        Some(max) => follow.sampled(max),
+        None => follow,
+    };
     let draining = state.draining.clone();
     let lines = stream::unfold((follow, draining), |(mut follow, draining)| async move {
         let line = next_line(&mut follow, &draining).await?;
@@ -81,6 +99,7 @@ async fn next_line(follow: &mut Follow, draining: &tokio_util::sync::Cancellatio
     Some(match update {
         Update::Trace(trace) => line(&*trace),
         Update::Lost(n_traces) => line(&json!({"lost": n_traces})),
+        Update::Sampled(n_traces) => line(&json!({"sampled": n_traces})),
     })
 }
 

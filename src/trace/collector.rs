@@ -7,13 +7,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spur_route::TraceId;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregate::{Summary, Window};
+use crate::limits::Limits;
 use crate::query::{Answer, Counts, InFlight, Query};
 use crate::ring::Ring;
-use crate::store::{Limits, TraceStore};
+use crate::sample::Sampler;
+use crate::store::{Marked, TraceStore};
 use crate::trace::Trace;
 
 /// Between two sweeps while records come: short enough to look live, long
@@ -32,6 +36,9 @@ const QUERIES_MAX: usize = 64;
 /// Published traces that a follower may be behind; a terminal drawing 15
 /// frames a second falls behind only above 15,000 traces a second.
 const LIVE_MAX: usize = 1_024;
+
+/// Traces that are filtered before others get their turn: about a millisecond of hops by the tens.
+const FILTERED_AT_ONCE: usize = 256;
 
 /// Empties rings into a store until it is told to stop.
 #[derive(Debug)]
@@ -58,6 +65,7 @@ pub struct Follow {
     backlog: std::vec::IntoIter<Arc<Trace>>,
     last_seq: u64,
     live_rx: broadcast::Receiver<Arc<Trace>>,
+    sampler: Option<Sampler>,
 }
 
 /// What a subscription brings.
@@ -67,6 +75,8 @@ pub enum Update {
     Trace(Arc<Trace>),
     /// The reader was too slow: so many traces, of any key, went by.
     Lost(u64),
+    /// So many ordinary traces were over its budget ([`Follow::sampled`]).
+    Sampled(u64),
 }
 
 /// The collector has stopped.
@@ -75,9 +85,10 @@ pub enum Update {
 pub struct CollectorGone;
 
 #[derive(Debug)]
-struct Question {
-    query: Query,
-    answer_tx: oneshot::Sender<Answer>,
+enum Question {
+    Traces(Query, oneshot::Sender<Answer>),
+    Summary(Window, oneshot::Sender<Summary>),
+    Mark(TraceId, Option<Arc<str>>, oneshot::Sender<bool>),
 }
 
 /// A collector over these rings, to be [`run`](Collector::run), and the way to ask it.
@@ -133,12 +144,25 @@ impl Collector {
         n_records
     }
 
-    fn answer(&self, question: Question) {
-        let Question { query, answer_tx } = question;
-        let mut answer = self.store.query(&query);
-        answer.counts.n_lost_records = self.n_lost_records();
-        // That the asker has gone is not an error.
-        let _ = answer_tx.send(answer);
+    /// That the asker has gone is not an error.
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Traces(query, answer_tx) => {
+                let mut answer = self.store.query(&query);
+                answer.counts.n_lost_records = self.n_lost_records();
+                let _ = answer_tx.send(answer);
+            }
+            Question::Summary(window, answer_tx) => {
+                let _ = answer_tx.send(self.store.aggregates().summary(window));
+            }
+            Question::Mark(trace_id, mark, answer_tx) => {
+                let marked = self.store.mark(trace_id, mark);
+                let _ = answer_tx.send(marked.is_some());
+                if let Some(Marked::Again(trace)) = marked {
+                    let _ = self.live_tx.send(trace);
+                }
+            }
+        }
     }
 
     fn n_lost_records(&self) -> u64 {
@@ -149,14 +173,53 @@ impl Collector {
 // === impl TraceReader ===
 
 impl TraceReader {
-    /// The traces that are there now.
+    /// The traces that are there now. A filter is asked here, by whoever wants to know, and not
+    /// by the collector, whose rings fill up meanwhile.
     ///
     /// # Errors
     /// [`CollectorGone`] once the collector has stopped.
     pub async fn query(&self, query: Query) -> Result<Answer, CollectorGone> {
+        if query.filter.is_none() {
+            return self.ask(|answer_tx| Question::Traces(query, answer_tx)).await;
+        }
+        let all = Query { key: None, filter: None, limit: usize::MAX, ..query.clone() };
+        let answer = self.ask(|answer_tx| Question::Traces(all, answer_tx)).await?;
+        let mut traces = Vec::new();
+        for some in answer.traces.rchunks(FILTERED_AT_ONCE) {
+            let wanted = some.iter().rev().filter(|trace| query.wants(trace)).cloned();
+            traces.extend(wanted.take(query.limit.saturating_sub(traces.len())));
+            if traces.len() >= query.limit {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        traces.reverse();
+        Ok(Answer { traces, ..answer })
+    }
+
+    /// Exact counts of some seconds.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn summary(&self, window: Window) -> Result<Summary, CollectorGone> {
+        self.ask(|answer_tx| Question::Summary(window, answer_tx)).await
+    }
+
+    /// Sets or takes off the mark of a trace, and says whether there is such a trace. Followers
+    /// get it again.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn mark(&self, trace_id: TraceId, mark: Option<Arc<str>>) -> Result<bool, CollectorGone> {
+        self.ask(|answer_tx| Question::Mark(trace_id, mark, answer_tx)).await
+    }
+
+    async fn ask<A>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<A>) -> Question,
+    ) -> Result<A, CollectorGone> {
         let (answer_tx, answer_rx) = oneshot::channel();
-        let question = Question { query, answer_tx };
-        self.queries_tx.send(question).await.map_err(|_| CollectorGone)?;
+        self.queries_tx.send(question(answer_tx)).await.map_err(|_| CollectorGone)?;
         answer_rx.await.map_err(|_| CollectorGone)
     }
 
@@ -165,8 +228,7 @@ impl TraceReader {
     /// # Errors
     /// [`CollectorGone`] once the collector has stopped.
     pub async fn counts(&self) -> Result<Counts, CollectorGone> {
-        let query = Query { limit: 0, ..Query::default() };
-        Ok(self.query(query).await?.counts)
+        Ok(self.query(Query { limit: 0, ..Query::default() }).await?.counts)
     }
 
     /// The finished traces that the query names, and then every further one,
@@ -180,13 +242,27 @@ impl TraceReader {
         // and is left out by its number.
         let live_rx = self.live.upgrade().ok_or(CollectorGone)?.subscribe();
         let answer = self.query(query.clone()).await?;
-        Ok(Follow { query, backlog: answer.traces.into_iter(), last_seq: answer.last_seq, live_rx })
+        Ok(Follow {
+            query,
+            backlog: answer.traces.into_iter(),
+            last_seq: answer.last_seq,
+            live_rx,
+            sampler: None,
+        })
     }
 }
 
 // === impl Follow ===
 
 impl Follow {
+    /// Tells of so many ordinary traces a second at most, of the first of each route in it, and
+    /// of all that are worth looking at. What was told, sampled and lost together is everything
+    /// that fits the query, and what of the lost does not.
+    #[must_use]
+    pub fn sampled(self, max_per_second: usize) -> Self {
+        Self { sampler: Some(Sampler::new(max_per_second, Instant::now())), ..self }
+    }
+
     /// The next trace or loss; `None` once the collector has stopped. May be
     /// dropped while it waits without losing anything.
     pub async fn next(&mut self) -> Option<Update> {
@@ -194,13 +270,41 @@ impl Follow {
             return Some(Update::Trace(trace));
         }
         loop {
-            match self.live_rx.recv().await {
+            let due = self.sampler.as_ref().and_then(Sampler::due);
+            let received = tokio::select! {
+                // What is due is told before what comes after it.
+                biased;
+                () = until(due) => return Some(Update::Sampled(self.take_skipped())),
+                received = self.live_rx.recv() => received,
+            };
+            match received {
                 Ok(trace) if trace.seq <= self.last_seq => {}
-                Ok(trace) if self.query.wants(&trace) => return Some(Update::Trace(trace)),
+                Ok(trace) if self.query.wants(&trace) => {
+                    let admits = |sampler: &mut Sampler| sampler.admits(&trace, Instant::now());
+                    if self.sampler.as_mut().is_none_or(admits) {
+                        return Some(Update::Trace(trace));
+                    }
+                }
                 Ok(_) => {}
                 Err(broadcast::error::RecvError::Lagged(n)) => return Some(Update::Lost(n)),
-                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(broadcast::error::RecvError::Closed) => {
+                    // The last second is told, too.
+                    let n_skipped = self.take_skipped();
+                    return (n_skipped > 0).then_some(Update::Sampled(n_skipped));
+                }
             }
         }
+    }
+
+    fn take_skipped(&mut self) -> u64 {
+        self.sampler.as_mut().map_or(0, Sampler::take_skipped)
+    }
+}
+
+/// Waits for a time, and where there is none for ever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

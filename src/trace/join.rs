@@ -5,7 +5,6 @@
 //! the service starts spans of its own, by who was calling at that time.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use spur_route::SpanId;
@@ -13,16 +12,23 @@ use spur_route::SpanId;
 use crate::record::HopSource;
 use crate::trace::{Hop, JoinedBy};
 
-/// Sorts the hops of one trace by start, and fills in `parent`, `joined_by` and `lost_key`.
+/// Sorts the hops of one trace by start, and fills in `parent`, `joined_by`, `key_came_by` and
+/// `lost_key`.
 pub(crate) fn join(hops: &mut [Hop]) {
     hops.sort_by_key(|hop| (hop.start.started, hop.start.id.span_id));
     let parents = parents(hops);
-    let lost: Vec<_> = (0..hops.len()).map(|idx| lost_key(hops, &parents, idx)).collect();
+    let came_by: Vec<_> = (0..hops.len()).map(|idx| came_by(hops, &parents, idx)).collect();
     let spans: Vec<_> = hops.iter().map(|hop| hop.start.id.span_id).collect();
-    for ((hop, (parent, joined_by)), lost) in hops.iter_mut().zip(parents).zip(lost) {
+    let keys: Vec<_> =
+        hops.iter().map(|hop| hop.start.decision.key.as_ref().map(|it| it.value.clone())).collect();
+    for ((hop, (parent, joined_by)), came_by) in hops.iter_mut().zip(parents).zip(came_by) {
         hop.parent = parent.map(|idx| spans[idx]);
         hop.joined_by = joined_by;
-        hop.lost_key = lost;
+        hop.key_came_by = came_by.map(|idx| spans[idx]);
+        hop.lost_key = match hop.key() {
+            Some(_) => None,
+            None => came_by.and_then(|idx| keys[idx].clone()),
+        };
     }
 }
 
@@ -93,23 +99,19 @@ fn break_cycles(parents: &mut [Parent]) {
     }
 }
 
-/// The key that this hop's caller got and did not hand on.
+/// The hop that brought this one's caller a key.
 ///
-/// Where the parent is certain, its key is the one; it may have come without
-/// one because a service before it lost it. Otherwise any earlier hop to the
+/// Where the parent is certain, it is the one; it may have come without a key
+/// because a service before it lost it. Otherwise any earlier hop to the
 /// caller with a key counts.
-fn lost_key(hops: &[Hop], parents: &[Parent], idx: usize) -> Option<Arc<str>> {
-    let hop = &hops[idx];
-    if hop.key().is_some() {
-        return None;
-    }
-    let source = hop.start.source.as_ref()?;
-    let got = match parents[idx] {
-        (Some(parent), JoinedBy::Span | JoinedBy::Caller) => Some(&hops[parent]),
-        (_, JoinedBy::OneOfSeveral | JoinedBy::Root) | (None, _) => {
-            hops[..idx].iter().rev().find(|other| other.key().is_some() && leads_to(other, source))
+fn came_by(hops: &[Hop], parents: &[Parent], idx: usize) -> Option<usize> {
+    let source = hops[idx].start.source.as_ref()?;
+    match parents[idx] {
+        (Some(parent), JoinedBy::Span | JoinedBy::Caller) => {
+            Some(parent).filter(|it| hops[*it].key().is_some())
         }
-    };
-    let key = got?.start.decision.key.as_ref()?;
-    Some(key.value.clone())
+        (_, JoinedBy::OneOfSeveral | JoinedBy::Root) | (None, _) => {
+            (0..idx).rev().find(|other| hops[*other].key().is_some() && leads_to(&hops[*other], source))
+        }
+    }
 }

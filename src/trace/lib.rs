@@ -10,28 +10,49 @@
 //! ```
 //!
 //! Workers push refcounted facts, never text; text is made by whoever reads.
-//! Everything is bounded, and everything dropped is counted. It leaves to
-//! others: deciding (`route`), sending (`proxy`), and serving answers over
-//! HTTP (`server`).
+//! Everything is bounded, and everything dropped is counted. Traces worth
+//! looking at have a ring of their own (`keep`); seconds are counted exactly
+//! (`aggregate`); a [`filter`] says which traces are wanted; `propagation`
+//! says which services lose keys. It leaves to others: deciding (`route`),
+//! sending (`proxy`), and serving answers over HTTP (`server`).
 
+pub mod filter;
 pub mod sanitize;
 
+mod aggregate;
+mod carried;
 mod collector;
+mod durations;
+mod entry;
 mod join;
+mod keep;
+mod limits;
 mod path;
+mod propagation;
 mod query;
 mod record;
 mod redact;
 mod ring;
+mod sample;
+mod series;
+mod slow;
 mod store;
 mod text;
 mod trace;
 
+pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
+pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
+pub use durations::Durations;
+pub use filter::{Filter, FilterError};
+pub use keep::KeptFor;
+pub use limits::Limits;
+pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationReport};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
 pub use redact::redact_target;
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;
-pub use store::{Limits, TraceStore};
+pub use series::{By, Edge, Place, RuleName, Series, SeriesParts};
+pub use store::{Marked, TraceStore};
 pub use trace::{Hop, JoinedBy, Trace};

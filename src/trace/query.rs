@@ -3,7 +3,9 @@
 //! Finding it is left to `store`.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use crate::filter::Filter;
 use crate::trace::Trace;
 
 /// Which traces are wanted.
@@ -11,6 +13,8 @@ use crate::trace::Trace;
 pub struct Query {
     /// Only those with a hop that carries this key.
     pub key: Option<Arc<str>>,
+    /// Only those that fit it; `None`: all.
+    pub filter: Option<Arc<Filter>>,
     /// At most so many, the newest.
     pub limit: usize,
     /// Only those published after this number.
@@ -42,17 +46,30 @@ pub struct Answer {
     pub counts: Counts,
 }
 
-/// What a store saw, keeps and dropped.
+/// What a store saw, keeps and dropped. Nothing is missing in it:
+/// - records: what the rings produced = `n_records` + `n_lost_records` + what is in the rings;
+/// - traces: `n_started_traces` = `n_traces` + `n_evicted_traces`;
+/// - hops: `n_hops` = those of the traces that are kept + `n_dropped_hops` + `n_evicted_hops`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records taken in.
     pub n_records: u64,
     /// Records overwritten in the rings before they were read.
     pub n_lost_records: u64,
+    /// Hops that began.
+    pub n_hops: u64,
+    /// Traces that began; one that comes back after it was dropped begins again.
+    pub n_started_traces: u64,
     /// Traces kept now.
     pub n_traces: u64,
+    /// Those of them that are worth looking at, in a ring of their own.
+    pub n_kept_apart: u64,
     /// Traces dropped for newer ones.
     pub n_evicted_traces: u64,
+    /// Those of them that were worth looking at.
+    pub n_evicted_apart: u64,
+    /// Hops of the traces that were dropped.
+    pub n_evicted_hops: u64,
     /// Hops dropped because their trace has too many.
     pub n_dropped_hops: u64,
     /// Ends and progress whose start never came: it was lost, or its trace dropped.
@@ -64,12 +81,13 @@ pub struct Counts {
 impl Default for Query {
     /// The last 100 finished traces, whatever their key: a few screens.
     fn default() -> Self {
-        Self { key: None, limit: 100, since_seq: None, in_flight: InFlight::Without }
+        Self { key: None, filter: None, limit: 100, since_seq: None, in_flight: InFlight::Without }
     }
 }
 
 impl Query {
     pub(crate) fn wants(&self, trace: &Trace) -> bool {
-        self.key.as_deref().is_none_or(|key| trace.has_key(key))
+        let has_key = self.key.as_deref().is_none_or(|key| trace.has_key(key));
+        has_key && self.filter.as_ref().is_none_or(|filter| filter.matches(&trace.at(SystemTime::now())))
     }
 }

@@ -14,6 +14,7 @@ use spur_route::{
     Endpoint, Outcome, Reason, RoutingKey, Rule, ServicePort, Share, SpanId, TraceId, Verdict, Version,
 };
 
+use crate::carried::Carried;
 use crate::text;
 
 /// One entry of a [`Ring`](crate::Ring).
@@ -62,6 +63,9 @@ pub struct HopStart {
     /// The HTTP version of the incoming request.
     #[serde(with = "text::http_version")]
     pub http_version: HttpVersion,
+    /// Which headers that can hold a key it has.
+    #[serde(default, skip_serializing_if = "Carried::is_none")]
+    pub carried: Carried,
 }
 
 /// The calling workload.
@@ -96,6 +100,9 @@ pub struct Decision {
     pub version: Version,
     /// The key and its carrier.
     pub key: Option<RoutingKey>,
+    /// Whether the proxy writes the key into the forwarded request's headers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_injected: bool,
     /// How many carriers hold another key.
     pub n_disagreeing: u8,
     /// How many carriers hold something that cannot be a key.
@@ -240,8 +247,7 @@ impl From<&Verdict> for Decision {
             n_disagreeing,
             n_malformed,
             fell_back,
-            // Follows from the carrier.
-            wants_injection: _,
+            wants_injection,
             reason,
             outcome,
             // Follow from the rule.
@@ -257,6 +263,7 @@ impl From<&Verdict> for Decision {
             share: *share,
             version: version.clone(),
             key: key.clone(),
+            is_injected: *wants_injection,
             n_disagreeing: *n_disagreeing,
             n_malformed: *n_malformed,
             fell_back: *fell_back,

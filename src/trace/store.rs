@@ -3,30 +3,31 @@
 //! Records go in, a finished trace comes out once nothing of it is open and
 //! one more sweep over all rings has brought nothing new for it: a child's
 //! start may wait in one ring while its parent's end is read from another.
-//! Rings and readers are left to `collector`.
+//! Rings and readers are left to `collector`, and what goes where there is no
+//! room to `keep`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use spur_route::TraceId;
 
-use crate::join::join;
+use crate::aggregate::Aggregates;
+use crate::entry::Entry;
+use crate::keep::{KeptFor, Shelves};
+use crate::limits::Limits;
 use crate::query::{Answer, Counts, InFlight, Query};
 use crate::record::{HopEnd, HopId, HopProgress, HopStart, Record};
+use crate::series::Edge;
+use crate::slow::Usual;
 use crate::trace::{Hop, JoinedBy, Trace};
 
-/// How much is kept; what is beyond goes, oldest trace first, and is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Traces, in flight ones included.
-    pub max_traces: usize,
-    /// Bytes that the hops take, names shared with the routing table not counted.
-    pub max_bytes: usize,
-    /// Hops of one trace; further ones are dropped.
-    pub max_hops_per_trace: usize,
-    /// Ends that came before their start; the oldest go.
-    pub max_early_ends: usize,
+/// What became of a mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marked {
+    /// The trace is not finished, and will be published with it.
+    InFlight,
+    /// It was published anew.
+    Again(Arc<Trace>),
 }
 
 /// The traces, by id.
@@ -34,8 +35,10 @@ pub struct Limits {
 pub struct TraceStore {
     limits: Limits,
     traces: HashMap<TraceId, Entry>,
-    /// By first record, oldest first.
-    order: VecDeque<TraceId>,
+    shelves: Shelves,
+    aggregates: Aggregates,
+    usual: Usual,
+    n_started: u64,
     published: BTreeMap<u64, TraceId>,
     /// Traces in which nothing is open, until the next sweep.
     settling: Vec<TraceId>,
@@ -44,31 +47,7 @@ pub struct TraceStore {
     sweep: u64,
     last_seq: u64,
     last_evicted_seq: u64,
-    n_bytes: usize,
     counts: Counts,
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    hops: Vec<Hop>,
-    n_open: usize,
-    n_dropped_hops: u64,
-    n_bytes: usize,
-    touched_in_sweep: u64,
-    is_settling: bool,
-    published: Option<Arc<Trace>>,
-}
-
-// === impl Limits ===
-
-impl Default for Limits {
-    /// 10,000 traces are what Aspire keeps, and hours of a developer's clicks;
-    /// 64 MiB keep `spur` within its memory budget where traces are large. A
-    /// trace of 1,000 hops is a loop or a load test. 4,096 early ends are one
-    /// sweep's worth at 400,000 hops per second.
-    fn default() -> Self {
-        Self { max_traces: 10_000, max_bytes: 64 << 20, max_hops_per_trace: 1_000, max_early_ends: 4_096 }
-    }
 }
 
 // === impl TraceStore ===
@@ -80,7 +59,10 @@ impl TraceStore {
         Self {
             limits,
             traces: HashMap::new(),
-            order: VecDeque::new(),
+            shelves: Shelves::default(),
+            aggregates: Aggregates::new(limits.aggregates),
+            usual: Usual::default(),
+            n_started: 0,
             published: BTreeMap::new(),
             settling: Vec::new(),
             early_ends: HashMap::new(),
@@ -88,7 +70,6 @@ impl TraceStore {
             sweep: 0,
             last_seq: 0,
             last_evicted_seq: 0,
-            n_bytes: 0,
             counts: Counts::default(),
         }
     }
@@ -123,6 +104,7 @@ impl TraceStore {
                 published.push(self.publish(trace_id));
             }
         }
+        self.evict();
         published
     }
 
@@ -159,16 +141,44 @@ impl TraceStore {
     /// What the store saw and dropped. Losses in rings are the collector's to add.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts { n_traces: self.traces.len() as u64, ..self.counts }
+        Counts {
+            n_started_traces: self.n_started,
+            n_traces: self.traces.len() as u64,
+            n_kept_apart: self.shelves.n_apart() as u64,
+            ..self.counts
+        }
+    }
+
+    /// Exact counts by the second.
+    #[must_use]
+    pub fn aggregates(&self) -> &Aggregates {
+        &self.aggregates
+    }
+
+    /// Sets or takes off the mark of a trace, which is published anew where it was before. `None`
+    /// where there is no such trace.
+    pub fn mark(&mut self, trace_id: TraceId, mark: Option<Arc<str>>) -> Option<Marked> {
+        let entry = self.traces.get_mut(&trace_id)?;
+        entry.mark = mark;
+        let is_marked = entry.mark.is_some();
+        let published = entry.published.is_some();
+        if is_marked {
+            self.keep(trace_id, KeptFor::Mark);
+        }
+        let marked = match published {
+            true => Marked::Again(self.publish(trace_id)),
+            false => Marked::InFlight,
+        };
+        self.evict();
+        Some(marked)
     }
 
     /// The latest of those in flight, newest first.
     fn in_flight(&self, query: &Query) -> Vec<Arc<Trace>> {
-        self.order
-            .iter()
-            .rev()
-            .filter_map(|trace_id| Some((trace_id, self.traces.get(trace_id)?)))
-            .filter(|(_, entry)| entry.is_in_flight())
+        let mut entries: Vec<_> = self.traces.iter().filter(|(_, entry)| entry.is_in_flight()).collect();
+        entries.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.number));
+        entries
+            .into_iter()
             .map(|(trace_id, entry)| entry.snapshot(*trace_id, 0))
             .filter(|trace| query.wants(trace))
             .take(query.limit)
@@ -178,6 +188,7 @@ impl TraceStore {
 
     fn start(&mut self, start: Box<HopStart>) {
         let id = start.id;
+        self.counts.n_hops += 1;
         let early = self.take_early(id);
         let max_hops = self.limits.max_hops_per_trace;
         let sweep = self.sweep;
@@ -185,13 +196,16 @@ impl TraceStore {
         if entry.hops.len() >= max_hops {
             entry.n_dropped_hops += 1;
             self.counts.n_dropped_hops += 1;
+            self.counts.n_unmatched += u64::from(early.is_some());
             return;
         }
         let n_bytes = start.n_bytes();
+        let has_key = start.decision.key.is_some();
         entry.hops.push(Hop {
             parent: None,
             joined_by: JoinedBy::Root,
             lost_key: None,
+            key_came_by: None,
             start: Arc::from(start),
             progress: None,
             end: None,
@@ -199,11 +213,15 @@ impl TraceStore {
         entry.touched_in_sweep = sweep;
         entry.n_open += 1;
         entry.n_bytes += n_bytes;
-        self.n_bytes += n_bytes;
-        if let Some(end) = early {
-            self.end(id, end);
+        let kept_for = entry.kept_for;
+        self.shelves.grow(kept_for, n_bytes);
+        if has_key {
+            self.keep(id.trace_id, KeptFor::Key);
         }
-        self.evict();
+        match early {
+            Some(end) => self.end(id, end),
+            None => self.evict(),
+        }
     }
 
     fn progress(&mut self, id: HopId, progress: HopProgress) {
@@ -220,6 +238,8 @@ impl TraceStore {
         };
         hop.progress = None;
         hop.end = Some(Arc::from(end));
+        let hop = hop.clone();
+        self.ended(id.trace_id, &hop);
         let sweep = self.sweep;
         let entry = self.entry(id.trace_id);
         entry.touched_in_sweep = sweep;
@@ -228,13 +248,42 @@ impl TraceStore {
             entry.is_settling = true;
             self.settling.push(id.trace_id);
         }
+        // Last: it may be this trace that goes.
+        self.evict();
+    }
+
+    /// Counts a hop that has ended, and keeps its trace where it is worth it.
+    fn ended(&mut self, trace_id: TraceId, hop: &Hop) {
+        let Some(end) = &hop.end else { return };
+        self.aggregates.record(hop);
+        let ended = hop.start.started + end.duration;
+        let is_slow = self.usual.is_slow(Edge::of(hop), ended, end.duration);
+        if is_slow {
+            self.keep(trace_id, KeptFor::Slow);
+        }
+        if hop.is_failed() {
+            self.keep(trace_id, KeptFor::Failed);
+        }
+    }
+
+    /// Puts a trace on a better shelf, if this reason is better than what it has.
+    fn keep(&mut self, trace_id: TraceId, reason: KeptFor) {
+        let Some(entry) = self.traces.get_mut(&trace_id) else { return };
+        if entry.kept_for >= Some(reason) {
+            return;
+        }
+        self.shelves.take(entry.kept_for, entry.number, entry.n_bytes);
+        entry.kept_for = Some(reason);
+        self.shelves.put(entry.kept_for, (entry.number, trace_id), entry.n_bytes);
     }
 
     fn entry(&mut self, trace_id: TraceId) -> &mut Entry {
-        let order = &mut self.order;
+        let (shelves, n_started) = (&mut self.shelves, &mut self.n_started);
         self.traces.entry(trace_id).or_insert_with(|| {
-            order.push_back(trace_id);
-            Entry::default()
+            let number = *n_started;
+            *n_started += 1;
+            shelves.put(None, (number, trace_id), 0);
+            Entry { number, ..Entry::default() }
         })
     }
 
@@ -268,8 +317,14 @@ impl TraceStore {
 
     fn publish(&mut self, trace_id: TraceId) -> Arc<Trace> {
         self.last_seq += 1;
-        let entry = self.traces.get_mut(&trace_id).expect("a trace is published while it is kept");
-        let trace = Arc::new(entry.snapshot(trace_id, self.last_seq));
+        let entry = self.traces.get(&trace_id).expect("a trace is published while it is kept");
+        let mut trace = entry.snapshot(trace_id, self.last_seq);
+        if trace.lost_key_hops().next().is_some() {
+            self.keep(trace_id, KeptFor::LostKey);
+        }
+        let entry = self.traces.get_mut(&trace_id).expect("it is there still");
+        trace.kept_for = entry.kept_for;
+        let trace = Arc::new(trace);
         if let Some(earlier) = entry.published.replace(trace.clone()) {
             self.published.remove(&earlier.seq);
         }
@@ -277,62 +332,17 @@ impl TraceStore {
         trace
     }
 
-    /// The newest trace stays, whatever its size.
     fn evict(&mut self) {
-        while self.order.len() > 1
-            && (self.order.len() > self.limits.max_traces || self.n_bytes > self.limits.max_bytes)
-        {
-            let oldest = self.order.pop_front().and_then(|id| self.traces.remove(&id));
-            let entry = oldest.expect("every id in the order has its trace");
-            self.n_bytes -= entry.n_bytes;
+        while let Some(trace_id) = self.shelves.excess(&self.limits) {
+            let entry = self.traces.remove(&trace_id).expect("what is on a shelf is kept");
+            self.shelves.take(entry.kept_for, entry.number, entry.n_bytes);
             self.counts.n_evicted_traces += 1;
+            self.counts.n_evicted_apart += u64::from(entry.kept_for.is_some());
+            self.counts.n_evicted_hops += entry.hops.len() as u64;
             if let Some(published) = entry.published {
                 self.published.remove(&published.seq);
                 self.last_evicted_seq = self.last_evicted_seq.max(published.seq);
             }
         }
-    }
-}
-
-// === impl Entry ===
-
-impl Entry {
-    /// Whether what was published of it, if anything was, is not all.
-    fn is_in_flight(&self) -> bool {
-        self.n_open > 0 || self.is_settling
-    }
-
-    fn snapshot(&self, trace_id: TraceId, seq: u64) -> Trace {
-        let mut hops = self.hops.clone();
-        join(&mut hops);
-        let started = hops.first().map_or(SystemTime::UNIX_EPOCH, |hop| hop.start.started);
-        let ended = hops.iter().filter_map(|hop| {
-            let end = hop.end.as_ref()?;
-            Some(hop.start.started + end.duration)
-        });
-        Trace {
-            seq,
-            trace_id,
-            is_finished: self.n_open == 0,
-            started,
-            duration: ended
-                .max()
-                .and_then(|ended| ended.duration_since(started).ok())
-                .unwrap_or(Duration::ZERO),
-            key: hops.iter().find_map(|hop| Some(hop.start.decision.key.as_ref()?.value.clone())),
-            n_dropped_hops: self.n_dropped_hops,
-            hops,
-        }
-    }
-}
-
-// === impl HopStart ===
-
-impl HopStart {
-    /// What a hop takes: itself twice (kept, and in the published trace, whose
-    /// start and end it shares), its end, and the path, which nothing else holds.
-    fn n_bytes(&self) -> usize {
-        let target = self.target.as_ref().map_or(0, |t| t.as_str().len());
-        size_of::<Hop>() * 2 + size_of::<HopStart>() + size_of::<HopEnd>() + target
     }
 }

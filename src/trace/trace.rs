@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use spur_route::{Endpoint, SpanId, TraceId, Version};
 
+use crate::keep::KeptFor;
 use crate::record::{HopEnd, HopProgress, HopStart};
 use crate::text;
 
@@ -29,6 +30,12 @@ pub struct Trace {
     pub duration: Duration,
     /// The key of the earliest hop that has one.
     pub key: Option<Arc<str>>,
+    /// Why it is worth looking at, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<KeptFor>,
+    /// What somebody marked it with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Arc<str>>,
     /// Hops that were not kept, because the trace has too many.
     pub n_dropped_hops: u64,
     /// The hops by their start; a parent may stand after its child only where clocks disagree.
@@ -44,6 +51,9 @@ pub struct Hop {
     pub joined_by: JoinedBy,
     /// The key that the caller got earlier in this trace, where it sent none on.
     pub lost_key: Option<Arc<str>>,
+    /// The hop that brought its caller a key, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_came_by: Option<SpanId>,
     /// How it began.
     #[serde(flatten)]
     pub start: Arc<HopStart>,
@@ -84,6 +94,12 @@ impl Trace {
         self.hops.iter().any(Hop::is_failed)
     }
 
+    /// The request that everything else followed from: the first that nobody in the trace led to.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Hop> {
+        self.hops.iter().find(|hop| hop.parent.is_none()).or(self.hops.first())
+    }
+
     /// The hops that went on without the key that their caller got.
     pub fn lost_key_hops(&self) -> impl Iterator<Item = &Hop> {
         self.hops.iter().filter(|hop| hop.lost_key.is_some())
@@ -114,6 +130,20 @@ impl Hop {
     #[must_use]
     pub fn is_forked(&self) -> bool {
         matches!(self.start.decision.version, Version::Sandbox(_))
+    }
+
+    /// Who sent it: a workload, or `gw` where it came from outside.
+    #[must_use]
+    pub fn caller(&self) -> &str {
+        self.start.source.as_ref().map_or("gw", |source| &source.workload)
+    }
+
+    /// Whether the baseline served it, or should have; what was refused before there was a version
+    /// to choose went nowhere.
+    #[must_use]
+    pub fn is_to_baseline(&self) -> bool {
+        let decision = &self.start.decision;
+        decision.version == Version::Baseline && (decision.asked.is_none() || decision.service.is_some())
     }
 
     /// Where it went, as far as is known.

@@ -11,7 +11,7 @@ const TARGET_MAX_CHARS: usize = 48;
 
 /// `22:14:49.123Z GET    /api/cart   200   12.3ms  gw ▸ frontend ▸ ◆pricing`, safe to print.
 pub(super) fn of(trace: &Trace, paint: Paint) -> String {
-    let Some(first) = first(trace) else {
+    let Some(first) = trace.entry() else {
         return paint.dim("(a trace without hops)");
     };
     let time = jiff::Timestamp::try_from(trace.started).unwrap_or(jiff::Timestamp::MAX);
@@ -23,11 +23,6 @@ pub(super) fn of(trace: &Trace, paint: Paint) -> String {
     let duration = duration(trace.duration);
     let way = way(&trace.path(), paint);
     format!("{} {method:<6} {target:<24} {painted} {duration:>8}  {way}", paint.dim(time))
-}
-
-/// The request that everything else followed from.
-fn first(trace: &Trace) -> Option<&Hop> {
-    trace.hops.iter().find(|hop| hop.parent.is_none()).or(trace.hops.first())
 }
 
 fn target(hop: &Hop) -> String {

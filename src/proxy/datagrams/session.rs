@@ -12,7 +12,7 @@ use http::{Method, Version};
 use rustix::{io::Errno, net::SendFlags};
 use spur_net::Caller;
 use spur_route::{Endpoint, Verdict};
-use spur_trace::HopError;
+use spur_trace::{Carried, HopError};
 use tokio::{
     io::Interest,
     net::UdpSocket,
@@ -65,6 +65,7 @@ impl Session {
                 target: None,
                 // No HTTP at all; the method and the missing target say so.
                 version: Version::HTTP_11,
+                carried: Carried::default(),
                 busy: None,
                 asked: worker.access_log.is_some().then(|| Asked::of_connection(peer)),
             },

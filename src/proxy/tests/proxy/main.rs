@@ -19,6 +19,7 @@ mod interim;
 mod gateway_tls;
 mod keys;
 mod lifecycle;
+mod lost_keys;
 mod passthrough;
 mod records;
 mod requests;

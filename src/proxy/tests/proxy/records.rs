@@ -8,7 +8,7 @@ use http::{Method, Response, Version as HttpVersion};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use spur_route::{Carrier, Reason, Version};
-use spur_trace::Record;
+use spur_trace::{KeyHeader, Record};
 
 use crate::harness::{Upstream, caller, eventually, never, world};
 
@@ -19,8 +19,11 @@ async fn a_hop_is_told_whole() {
     let world = world().service("pricing", &[&pricing]).fork("pr-1", "pricing", &fork).start().await;
     let inlet = world.inlet(Some(caller("cart", None)), "pricing").await;
     let client = crate::harness::Client::new(inlet, "pricing").header("spur-key", "pr-1");
-    client.body("order").get("/quote?id=1").await;
+    client.header("tracestate", "vendor=1").body("order").get("/quote?id=1").await;
     let (start, end) = world.only_hop().await;
+    let carried: Vec<KeyHeader> = start.carried.iter().collect();
+    assert_eq!(carried, [KeyHeader::Tracestate, KeyHeader::SpurKey]);
+    assert!(start.decision.is_injected, "services hand `tracestate` on, which has no key");
     assert_eq!((start.method, start.http_version), (Method::POST, HttpVersion::HTTP_11));
     assert_eq!(start.target.unwrap(), "/quote?id=1");
     let source = start.source.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use spur_trace::{CollectorGone, Limits, Query, Ring, TraceReader, Update, collector};
+use spur_trace::{By, CollectorGone, Filter, Limits, Query, Ring, TraceReader, Update, Window, collector};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -82,6 +82,87 @@ async fn a_follower_of_a_key_gets_no_others() {
     running.push(0, &hop(1, "a", 0, 5).in_trace(1));
     running.push(0, &hop(1, "a", 0, 5).in_trace(2).key("pr-421"));
     assert_eq!(seq(follow.next().await), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_takes_the_newest_that_fit_and_is_followed() {
+    let running = run(two_rings());
+    let filter = Some(std::sync::Arc::new(Filter::parse("{status:5xx}").unwrap()));
+    let query = Query { filter, limit: 2, ..Query::default() };
+    let mut follow = running.reader.follow(query.clone()).await.unwrap();
+    for trace in 1..=8 {
+        let hop = hop(1, "a", 0, 5).in_trace(trace);
+        running.push(0, &if trace % 2 == 0 { hop.status(503) } else { hop });
+    }
+    for expected in [2, 4, 6, 8] {
+        assert_eq!(seq(follow.next().await), expected);
+    }
+    let answer = running.reader.query(query).await.unwrap();
+    assert_eq!(answer.traces.iter().map(|trace| trace.seq).collect::<Vec<_>>(), [6, 8]);
+    assert_eq!((answer.last_seq, answer.counts.n_traces), (8, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_are_asked_for_and_marks_are_followed() {
+    let running = run(two_rings());
+    let mut follow = running.reader.follow(Query::default()).await.unwrap();
+    running.push(0, &hop(1, "a", 0, 5));
+    let Some(Update::Trace(trace)) = follow.next().await else { panic!("wanted a trace") };
+    assert!(running.reader.mark(trace.trace_id, Some("odd".into())).await.unwrap());
+    let Some(Update::Trace(marked)) = follow.next().await else { panic!("wanted it again") };
+    assert_eq!((marked.seq, marked.mark.as_deref()), (2, Some("odd")));
+    let window = Window { from: 0, to: u64::MAX, by: By::Edge };
+    let summary = running.reader.summary(window).await.unwrap();
+    assert_eq!((summary.rows.len(), summary.rows[0].1.n), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_with_a_budget_gets_the_first_of_all_and_all_worth_looking_at() {
+    let running = run(two_rings());
+    let follow = running.reader.follow(Query::default()).await.unwrap();
+    let mut follow = follow.sampled(3);
+    for trace in 1..=20 {
+        let hop = hop(1, if trace == 15 { "quiet" } else { "busy" }, 0, 5).in_trace(trace);
+        running.push(0, &if trace % 10 == 0 { hop.status(500) } else { hop });
+    }
+    let mut told = Vec::new();
+    let n_sampled = loop {
+        match follow.next().await.unwrap() {
+            Update::Trace(trace) => told.push(trace.seq),
+            Update::Sampled(n) => break n,
+            Update::Lost(n) => panic!("{n} lost"),
+        }
+    };
+    assert_eq!((told, n_sampled), (vec![1, 2, 3, 10, 15, 20], 14));
+    running.push(0, &hop(1, "busy", 0, 5).in_trace(21));
+    assert_eq!(seq(follow.next().await), 21, "another second");
+    running.stop.cancel();
+    assert_eq!(follow.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_sampled_and_lost_is_everything() {
+    let running = run(vec![Arc::new(Ring::new(8_192))]);
+    let follow = running.reader.follow(Query::default()).await.unwrap();
+    let mut follow = follow.sampled(100);
+    for trace in 1..=3_000 {
+        running.push(0, &hop(1, "a", 0, 5).in_trace(trace));
+    }
+    while running.reader.query(Query::default()).await.unwrap().last_seq < 3_000 {
+        tokio::time::advance(std::time::Duration::from_millis(10)).await;
+    }
+    running.stop.cancel();
+    running.task.await.unwrap();
+    let (mut n_told, mut n_sampled, mut n_lost) = (0, 0, 0);
+    while let Some(update) = follow.next().await {
+        match update {
+            Update::Trace(_) => n_told += 1,
+            Update::Sampled(n) => n_sampled += n,
+            Update::Lost(n) => n_lost += n,
+        }
+    }
+    assert_eq!(n_told + n_sampled + n_lost, 3_000);
+    assert!(n_told >= 100 && n_sampled > 0 && n_lost > 0, "{n_told} {n_sampled} {n_lost}");
 }
 
 #[tokio::test(start_paused = true)]

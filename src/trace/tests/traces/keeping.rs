@@ -100,7 +100,7 @@ fn a_query_takes_the_newest_of_a_key_since_a_number() {
     }
     let ask = |key: Option<&str>, limit, since_seq| {
         let key = key.map(Arc::from);
-        let answer = store.query(&Query { key, limit, since_seq, in_flight: InFlight::With });
+        let answer = store.query(&Query { key, filter: None, limit, since_seq, in_flight: InFlight::With });
         assert_eq!(answer.last_seq, 6);
         assert!(!answer.has_gap);
         ids(&answer.traces)

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod collecting;
+mod counting;
+mod filtering;
 mod joining;
 mod keeping;
+mod keeping_apart;
 mod paths;
+mod propagating;
 mod world;

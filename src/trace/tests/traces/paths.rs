@@ -103,6 +103,7 @@ fn a_trace_in_json_is_one_flat_object_per_hop_and_is_read_back() {
       "started": "2026-11-20T12:00:00.000000Z",
       "duration_us": 50000,
       "key": "pr-421",
+      "kept_for": "key",
       "n_dropped_hops": 0,
       "hops": [
         {
@@ -158,6 +159,7 @@ fn a_trace_in_json_is_one_flat_object_per_hop_and_is_read_back() {
           "parent": "0000000000000001",
           "joined_by": "span",
           "lost_key": null,
+          "key_came_by": "0000000000000001",
           "trace_id": "00000000000000000000000000000001",
           "span_id": "0000000000000002",
           "incoming_parent_id": "0000000000000001",

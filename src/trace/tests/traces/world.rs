@@ -9,7 +9,10 @@ use http::{Method, Version as HttpVersion};
 use spur_route::{
     Carrier, Endpoint, Reason, RoutingKey, SandboxRef, ServicePort, SpanId, TraceId, Version, Wire,
 };
-use spur_trace::{Decision, HopEnd, HopError, HopId, HopSource, HopStart, Limits, Record, Trace, TraceStore};
+use spur_trace::{
+    Carried, Decision, HopEnd, HopError, HopId, HopSource, HopStart, KeyHeader, Limits, Record, Trace,
+    TraceStore,
+};
 
 /// A hop being written. By default it comes from outside, takes the baseline, and answers 200.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ pub(crate) fn hop(span: u64, service: &str, from_ms: u64, to_ms: u64) -> Hop {
                 share: None,
                 version: Version::Baseline,
                 key: None,
+                is_injected: false,
                 n_disagreeing: 0,
                 n_malformed: 0,
                 fell_back: false,
@@ -50,6 +54,7 @@ pub(crate) fn hop(span: u64, service: &str, from_ms: u64, to_ms: u64) -> Hop {
             method: Method::GET,
             target: Some(PathAndQuery::from_static("/")),
             http_version: HttpVersion::HTTP_11,
+            carried: Carried::default(),
         },
         end: Some(HopEnd {
             duration: Duration::from_millis(to_ms - from_ms),
@@ -141,6 +146,23 @@ impl Hop {
             end.served_by = self.start.endpoint.clone();
         }
         self.key("pr-421")
+    }
+
+    /// With this carrier of its key, which the proxy writes into all headers.
+    pub(crate) fn injected(mut self, key: &str, carrier: Carrier) -> Self {
+        self.start.decision.key = Some(RoutingKey { value: key.into(), carrier });
+        self.start.decision.is_injected = true;
+        self
+    }
+
+    pub(crate) fn carrying(mut self, header: KeyHeader) -> Self {
+        self.start.carried = self.start.carried.with(header);
+        self
+    }
+
+    pub(crate) fn path(mut self, path: &'static str) -> Self {
+        self.start.target = Some(PathAndQuery::from_static(path));
+        self
     }
 
     pub(crate) fn fell_back(mut self) -> Self {

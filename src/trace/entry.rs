@@ -1,0 +1,72 @@
+//! A trace as the store has it: its hops as they came, and what it has told of them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use spur_route::TraceId;
+
+use crate::join::join;
+use crate::keep::KeptFor;
+use crate::record::{HopEnd, HopStart};
+use crate::trace::{Hop, Trace};
+
+/// A trace that is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    /// Of its first record.
+    pub(crate) number: u64,
+    pub(crate) kept_for: Option<KeptFor>,
+    pub(crate) mark: Option<Arc<str>>,
+    pub(crate) hops: Vec<Hop>,
+    pub(crate) n_open: usize,
+    pub(crate) n_dropped_hops: u64,
+    pub(crate) n_bytes: usize,
+    pub(crate) touched_in_sweep: u64,
+    pub(crate) is_settling: bool,
+    pub(crate) published: Option<Arc<Trace>>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Whether what was published of it, if anything was, is not all.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.n_open > 0 || self.is_settling
+    }
+
+    pub(crate) fn snapshot(&self, trace_id: TraceId, seq: u64) -> Trace {
+        let mut hops = self.hops.clone();
+        join(&mut hops);
+        let started = hops.first().map_or(SystemTime::UNIX_EPOCH, |hop| hop.start.started);
+        let ended = hops.iter().filter_map(|hop| {
+            let end = hop.end.as_ref()?;
+            Some(hop.start.started + end.duration)
+        });
+        Trace {
+            seq,
+            trace_id,
+            is_finished: self.n_open == 0,
+            started,
+            duration: ended
+                .max()
+                .and_then(|ended| ended.duration_since(started).ok())
+                .unwrap_or(Duration::ZERO),
+            key: hops.iter().find_map(|hop| Some(hop.start.decision.key.as_ref()?.value.clone())),
+            kept_for: self.kept_for,
+            mark: self.mark.clone(),
+            n_dropped_hops: self.n_dropped_hops,
+            hops,
+        }
+    }
+}
+
+// === impl HopStart ===
+
+impl HopStart {
+    /// What a hop takes: itself twice (kept, and in the published trace, whose
+    /// start and end it shares), its end, and the path, which nothing else holds.
+    pub(crate) fn n_bytes(&self) -> usize {
+        let target = self.target.as_ref().map_or(0, |t| t.as_str().len());
+        size_of::<Hop>() * 2 + size_of::<HopStart>() + size_of::<HopEnd>() + target
+    }
+}
