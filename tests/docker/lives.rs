@@ -1,7 +1,7 @@
 //! What outlives what: containers Spur, pods the holder, everything the daemon.
 
 use crate::daemon::Daemon;
-use crate::harness::until;
+use crate::harness::{Spur, until};
 use crate::world::{World, docker, sample};
 
 /// Ten containers go on while Spur is dead, and are taken over as they are.
@@ -75,14 +75,8 @@ pub(crate) async fn holder() {
 /// A daemon of the test's own is stopped and started while requests go on.
 pub(crate) async fn daemon() {
     let mut daemon = Daemon::start();
-    let spur = crate::harness::Spur::up()
-        .flags(&["--runtime", "docker"])
-        .env("DOCKER_HOST", &daemon.host())
-        .start()
-        .await;
+    let spur = dummy_on(&daemon).await;
     let api = spur.api();
-    api.create_all(&sample("dummy", "dummy", &[])).await;
-    spur.until_routed("dummy").await;
     daemon.stop();
     daemon.again();
     // Its containers ended with it, and are restarted as their policy says.
@@ -98,14 +92,8 @@ pub(crate) async fn daemon() {
 /// Where containers outlive their daemon, no request notices that it restarts.
 pub(crate) async fn live_restore() {
     let mut daemon = Daemon::start_with(&["--live-restore"]);
-    let spur = crate::harness::Spur::up()
-        .flags(&["--runtime", "docker"])
-        .env("DOCKER_HOST", &daemon.host())
-        .start()
-        .await;
+    let spur = dummy_on(&daemon).await;
     let api = spur.api();
-    api.create_all(&sample("dummy", "dummy", &[])).await;
-    spur.until_routed("dummy").await;
     let ids = async || {
         let pods = api.pods_of("app=dummy").await;
         pods.iter()
@@ -144,4 +132,13 @@ pub(crate) async fn live_restore() {
     assert!(ids().await.contains(&before[0]), "the same container");
     spur.end().await;
     drop(daemon);
+}
+
+/// A Spur with one Service, on an engine of the test's own.
+async fn dummy_on(daemon: &Daemon) -> Spur {
+    let up = Spur::up().flags(&["--runtime", "docker"]).env("DOCKER_HOST", &daemon.host());
+    let spur = up.start().await;
+    spur.api().create_all(&sample("dummy", "dummy", &[])).await;
+    spur.until_routed("dummy").await;
+    spur
 }

@@ -5,21 +5,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in what tests share")]
 
+#[path = "shared/patience.rs"]
+mod patience;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use patience::{LONG, wait_for};
 use rustix::process::{Pid, test_kill_process};
 use spur_net::Dial;
 use spur_runtime::ports::PortAllocator;
 use spur_runtime::process::{OpenError, ProcessConfig, Reaped, ReapedBy};
 use spur_runtime::{ContainerPlan, ContainerState, LogOptions, PodId, ProcessRuntime, Runtime};
-
-/// Far above what anything here takes, so that only a fault reaches it.
-const LONG: Duration = Duration::from_secs(20);
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -302,12 +302,4 @@ fn began(pid: &str) -> String {
 fn block_on(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.unwrap().block_on(work);
-}
-
-async fn wait_for(what: &str, is_so: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "waited {LONG:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -4,6 +4,8 @@
 
 #[path = "../../../../tests/harness/needs.rs"]
 mod needs;
+#[path = "../shared/patience.rs"]
+mod patience;
 mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use futures::TryStreamExt;
 use rustix::process::Pid;
@@ -15,8 +14,7 @@ use spur_runtime::{AskedNetwork, ContainerPlan, LogOptions, PodId, PodNetwork, P
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Far above what anything here takes, so that only a fault reaches it.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) use super::patience::{LONG, wait_for};
 
 pub(crate) struct World {
     pub(crate) runtime: ProcessRuntime,
@@ -31,17 +29,6 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 pub(crate) fn pod(name: &str) -> PodId {
     PodId::new("shop", name, &format!("uid-of-{name}"))
-}
-
-/// Looks until it is so, at most [`LONG`].
-pub(crate) async fn wait_for(what: &str, is_so: impl AsyncFn() -> bool) {
-    let look = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let done = tokio::time::timeout(LONG, look).await;
-    assert!(done.is_ok(), "waited {LONG:?} for {what}");
 }
 
 // === impl World ===

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, also in what tests share")]
 
+#[path = "../shared/patience.rs"]
+mod patience;
 mod world;
 
 mod attach;

@@ -2,7 +2,6 @@
 //! over and over.
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -14,8 +13,7 @@ use spur_runtime::{
 };
 use tempfile::TempDir;
 
-/// Far above what anything here takes, so that only a fault reaches it.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) use crate::patience::{LONG, wait_for};
 
 pub(crate) struct World {
     pub(crate) runtime: ProcessRuntime,
@@ -51,17 +49,6 @@ fn is_zombie(pid: &str) -> bool {
     let ps = std::process::Command::new("ps").args(["-o", "stat=", "-p", pid.trim()]).output().unwrap();
     let state = String::from_utf8_lossy(&ps.stdout).into_owned();
     state.is_empty() || state.starts_with('Z')
-}
-
-/// Looks until it is so, at most [`LONG`].
-pub(crate) async fn wait_for(what: &str, is_so: impl AsyncFn() -> bool) {
-    let look = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let done = tokio::time::timeout(LONG, look).await;
-    assert!(done.is_ok(), "waited {LONG:?} for {what}");
 }
 
 impl World {
