@@ -134,7 +134,7 @@ pub(super) fn route(hop: &Hop, theme: &Theme) -> (String, Style) {
 impl Columns {
     fn of(width: u16) -> Self {
         let (own, bar_share, route) = match width {
-            110.. => (7, 40, 22),
+            110.. => (7, 34, 20),
             80.. => (0, 28, 16),
             60.. => (0, 30, 0),
             _ => (0, 0, 0),

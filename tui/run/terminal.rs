@@ -17,6 +17,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 use tokio::sync::Notify;
 
 use crate::draw;
@@ -113,7 +114,10 @@ impl Terminal {
         self.is_ours = true;
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
-        self.inner.clear()
+        // All cells are written anew. `clear` would ask the terminal where its cursor is, and
+        // the answer would go to whoever waits for keys.
+        let size = self.inner.size()?;
+        self.inner.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Gives it back as it was.
