@@ -7,6 +7,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossterm::clipboard::CopyToClipboard;
@@ -31,6 +32,10 @@ const FRAME_BYTES: usize = 16 << 10;
 /// Told when a task or thread of this process panics while the terminal is ours.
 static PANICKED: Notify = Notify::const_new();
 
+/// Whether the terminal is ours now. There is one per process, and leaving it twice would put the
+/// cursor back to where it was, over the message of a panic.
+static IS_OURS: AtomicBool = AtomicBool::new(false);
+
 type PanicHook = dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync;
 
 /// See above.
@@ -38,7 +43,6 @@ pub(super) struct Terminal {
     inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     /// Guards the hook that was there before, until it is put back.
     hook_before: Arc<Mutex<Option<Box<PanicHook>>>>,
-    is_ours: bool,
 }
 
 /// Waits for a panic anywhere in the process.
@@ -99,11 +103,8 @@ impl Terminal {
             crossterm::style::force_color_output(true);
         }
         let backend = CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, io::stdout()));
-        let mut terminal = Self {
-            inner: ratatui::Terminal::new(backend)?,
-            hook_before: Arc::new(Mutex::new(None)),
-            is_ours: false,
-        };
+        let mut terminal =
+            Self { inner: ratatui::Terminal::new(backend)?, hook_before: Arc::new(Mutex::new(None)) };
         terminal.set_hook();
         terminal.enter_again()?;
         Ok(terminal)
@@ -111,7 +112,7 @@ impl Terminal {
 
     /// Takes it again, after a stop.
     pub(super) fn enter_again(&mut self) -> io::Result<()> {
-        self.is_ours = true;
+        IS_OURS.store(true, Ordering::Release);
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
         // All cells are written anew. `clear` would ask the terminal where its cursor is, and
@@ -122,9 +123,7 @@ impl Terminal {
 
     /// Gives it back as it was.
     pub(super) fn leave(&mut self) {
-        if std::mem::take(&mut self.is_ours) {
-            restore();
-        }
+        restore();
     }
 
     pub(super) fn size(&self) -> io::Result<(u16, u16)> {
@@ -134,6 +133,10 @@ impl Terminal {
 
     /// Draws a frame; the terminal shows it whole, where it knows how to.
     pub(super) fn draw(&mut self, state: &State) -> io::Result<()> {
+        if !IS_OURS.load(Ordering::Acquire) {
+            // After a panic elsewhere, until the loop hears of it.
+            return Ok(());
+        }
         queue!(self.inner.backend_mut(), BeginSynchronizedUpdate)?;
         self.inner.draw(|frame| draw::draw(state, frame))?;
         queue!(self.inner.backend_mut(), EndSynchronizedUpdate)?;
@@ -173,8 +176,11 @@ impl Drop for Terminal {
     }
 }
 
-/// Undoes everything that was done to the terminal. Nobody can be told where that fails.
+/// Undoes everything that was done to the terminal, once. Nobody can be told where that fails.
 fn restore() {
+    if !IS_OURS.swap(false, Ordering::AcqRel) {
+        return;
+    }
     let _ = execute!(
         io::stdout(),
         EndSynchronizedUpdate,
