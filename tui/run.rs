@@ -2,6 +2,7 @@
 
 mod api;
 mod feeds;
+mod hangup;
 mod lines;
 mod script;
 mod session;
@@ -62,6 +63,7 @@ pub enum Ended {
 /// When the terminal cannot be used.
 pub async fn open(settings: Settings) -> Result<Ended> {
     let mut signals = Signals::catch().context("failed to catch signals")?;
+    hangup::watch().context("failed to start a thread")?;
     let mut terminal = Terminal::enter(settings.theme).context("failed to take the terminal")?;
     let ended = run(settings, &mut signals, &mut terminal).await;
     terminal.leave();

@@ -177,7 +177,7 @@ impl Drop for Terminal {
 }
 
 /// Undoes everything that was done to the terminal, once. Nobody can be told where that fails.
-fn restore() {
+pub(super) fn restore() {
     if !IS_OURS.swap(false, Ordering::AcqRel) {
         return;
     }
