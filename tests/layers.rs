@@ -37,21 +37,29 @@ const LAYERS: &[(&str, &[&str])] = &[
         "spur-control",
         &["spur-sdk", "spur-api", "spur-compile", "spur-istio", "spur-route", "spur-runtime", "spur-net"],
     ),
-    ("spur-cli", &["spur-sdk", "spur-api", "spur-compile", "spur-route", "spur-trace"]),
+    ("spur-tui", &["spur-api", "spur-route", "spur-trace"]),
+    ("spur-cli", &["spur-sdk", "spur-api", "spur-compile", "spur-route", "spur-trace", "spur-tui"]),
     ("sample-services", &["spur-sdk"]),
 ];
 
 /// Crates from outside that only one of ours may know.
-const OWNED: &[(&str, &str)] = &[("redb", "spur-store"), ("axum", "spur-server"), ("rustix", "spur-runtime")];
+const OWNED: &[(&str, &str)] = &[
+    ("redb", "spur-store"),
+    ("axum", "spur-server"),
+    ("rustix", "spur-runtime"),
+    ("ratatui", "spur-tui"),
+    ("crossterm", "spur-tui"),
+];
 
 /// Who else may use an owned crate, and why: samples are axum services of their
 /// own, the store asks for free space, the command line ends the process group
-/// of the command that `spur test` runs, the holder passes descriptors, and the proxy sends datagrams
-/// without waiting.
+/// of the command that `spur test` runs, the terminal interface stops itself on Ctrl-Z, the holder
+/// passes descriptors, and the proxy sends datagrams without waiting.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("axum", "sample-services"),
     ("rustix", "spur-store"),
     ("rustix", "spur-cli"),
+    ("rustix", "spur-tui"),
     ("rustix", "spur-holder"),
     ("rustix", "spur-proxy"),
 ];

@@ -23,6 +23,7 @@ mod sandbox;
 mod status;
 mod test;
 mod trace;
+mod ui;
 mod up;
 mod verify;
 mod version;
@@ -55,6 +56,7 @@ pub use sandbox::{
 pub use status::StatusArgs;
 pub use test::TestArgs;
 pub use trace::{TraceArgs, TraceOutput};
+pub use ui::{Theme, UiArgs};
 pub use up::{RuntimeChoice, ServicePortsChoice, UpArgs, UpOutput};
 pub use verify::{PropagationArgs, VerifyArgs, VerifyCommand};
 pub use version::VersionArgs;
@@ -160,6 +162,8 @@ pub enum ClientCommand {
     Sandbox(SandboxArgs),
     /// Show finished requests and the way they took
     Trace(TraceArgs),
+    /// Watch requests, sandboxes, events and logs on the terminal
+    Ui(UiArgs),
     /// Show where a request would go, and why
     Explain(ExplainArgs),
     /// Check rules against what is expected of them

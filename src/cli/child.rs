@@ -92,7 +92,7 @@ pub(crate) fn tail(log: &Path, n_lines: usize) -> String {
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(n_lines)..];
     let shown: Vec<String> =
-        last.iter().map(|line| format!("  {}", crate::logs::for_terminal(line))).collect();
+        last.iter().map(|line| format!("  {}", spur_trace::sanitize::log_line_for_terminal(line))).collect();
     shown.join("\n")
 }
 

@@ -75,6 +75,11 @@ impl Client {
         &self.url
     }
 
+    /// The client below, for who makes requests of their own.
+    pub(crate) fn kube(&self) -> &kube::Client {
+        &self.kube
+    }
+
     /// The namespace that is meant where none is named.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace

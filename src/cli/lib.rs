@@ -32,6 +32,7 @@ mod sandbox;
 mod status;
 mod test;
 mod trace;
+mod ui;
 mod verify;
 mod version;
 mod wait;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use spur_api::selector::LabelSelector;
 use spur_api::{Kind, meta, registry};
-use spur_trace::sanitize::sanitize_bytes_for_terminal;
+use spur_trace::sanitize::log_line_for_terminal;
 
 use crate::args::LogsArgs;
 use crate::client::Client;
@@ -43,42 +43,13 @@ pub(crate) async fn run(args: &LogsArgs, client: &Client, console: &mut Console)
     let mut lines = client.lines(&path, TEXT).await?;
     while let Some(mut line) = lines.next().await? {
         if console.is_data_terminal() {
-            console.line(&for_terminal(&line))?;
+            console.line(&log_line_for_terminal(&line))?;
         } else {
             line.push(b'\n');
             console.bytes(&line)?;
         }
     }
     Ok(Exit::Success)
-}
-
-/// A line as a terminal may show it: colours are dropped, since a colour can
-/// hide text; anything else that a terminal obeys is shown as an escape.
-pub(crate) fn for_terminal(line: &[u8]) -> String {
-    /// A tab in a log stands for some space, not for a column.
-    const TAB: &[u8] = b"    ";
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut plain = Vec::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((first, after)) = rest.split_first() {
-        if let Some(after) = after_colour(rest) {
-            rest = after;
-            continue;
-        }
-        match first {
-            b'\t' => plain.extend_from_slice(TAB),
-            byte => plain.push(*byte),
-        }
-        rest = after;
-    }
-    sanitize_bytes_for_terminal(&plain).into_owned()
-}
-
-/// What follows a "select graphic rendition" (ECMA-48, section 8.3.117), where the text begins with one.
-fn after_colour(text: &[u8]) -> Option<&[u8]> {
-    let parameters = text.strip_prefix(b"\x1b[")?;
-    let end = parameters.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b':'))?;
-    (parameters[end] == b'm').then(|| &parameters[end + 1..])
 }
 
 /// The pod that is meant: by its name, or one of a workload's.
@@ -141,24 +112,4 @@ fn default_container(pod: &Value, console: &mut Console) -> String {
         console.talk(&format!("Defaulted container \"{first}\" out of: {}", names.join(", ")));
     }
     first.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(line: &[u8], expected: &str) {
-        assert_eq!(for_terminal(line), expected);
-    }
-
-    #[test]
-    fn colours_are_dropped_and_the_rest_is_shown() {
-        check(b"\x1b[1;32mINFO\x1b[0m started\r", "INFO started");
-        check(b"a\tb", "a    b");
-        check(b"\x1b]0;title\x07", "\\x1b]0;title\\x07");
-        check(b"\x1b[2Jgone", "\\x1b[2Jgone");
-        check(b"\x1b[31", "\\x1b[31");
-        check(b"\xff", "\\xff");
-    }
 }

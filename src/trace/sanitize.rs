@@ -39,6 +39,36 @@ pub fn sanitize_bytes_for_terminal(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// A line as a terminal may show it: colours are dropped, since a colour can
+/// hide text; anything else that a terminal obeys is shown as an escape.
+#[must_use]
+pub fn log_line_for_terminal(line: &[u8]) -> String {
+    /// A tab in a log stands for some space, not for a column.
+    const TAB: &[u8] = b"    ";
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let mut plain = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(after) = after_colour(rest) {
+            rest = after;
+            continue;
+        }
+        match first {
+            b'\t' => plain.extend_from_slice(TAB),
+            byte => plain.push(*byte),
+        }
+        rest = after;
+    }
+    sanitize_bytes_for_terminal(&plain).into_owned()
+}
+
+/// What follows a "select graphic rendition" (ECMA-48, section 8.3.117), where the text begins with one.
+fn after_colour(text: &[u8]) -> Option<&[u8]> {
+    let parameters = text.strip_prefix(b"\x1b[")?;
+    let end = parameters.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b':'))?;
+    (parameters[end] == b'm').then(|| &parameters[end + 1..])
+}
+
 fn show(character: char, shown: &mut String) {
     match character {
         '\n' => shown.push_str("\\n"),
@@ -114,6 +144,17 @@ mod tests {
     fn bytes_that_are_not_utf8_are_shown() {
         assert_eq!(sanitize_bytes_for_terminal(b"a\x9b31m\xff"), "a\\x9b31m\\xff");
         assert_eq!(sanitize_bytes_for_terminal("ok ◆".as_bytes()), "ok ◆");
+    }
+
+    #[test]
+    fn of_log_lines_colours_are_dropped_and_the_rest_is_shown() {
+        let line = |line: &[u8], expected| assert_eq!(log_line_for_terminal(line), expected);
+        line(b"\x1b[1;32mINFO\x1b[0m started\r", "INFO started");
+        line(b"a\tb", "a    b");
+        line(b"\x1b]0;title\x07", "\\x1b]0;title\\x07");
+        line(b"\x1b[2Jgone", "\\x1b[2Jgone");
+        line(b"\x1b[31", "\\x1b[31");
+        line(b"\xff", "\\xff");
     }
 
     #[test]

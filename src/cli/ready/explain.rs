@@ -198,7 +198,7 @@ async fn last_lines(client: &Client, pod: &Value, container: &str) -> Vec<String
         let Ok(mut lines) = client.lines(&path, "*/*").await else { continue };
         let mut last = Vec::new();
         while let Ok(Some(line)) = lines.next().await {
-            last.push(logs::for_terminal(&line));
+            last.push(spur_trace::sanitize::log_line_for_terminal(&line));
         }
         if !last.is_empty() {
             return last;

@@ -104,7 +104,7 @@ async fn follow(
         return;
     };
     while let Ok(Some(line)) = lines.next().await {
-        let line = format!("    {pod} | {}", logs::for_terminal(&line));
+        let line = format!("    {pod} | {}", spur_trace::sanitize::log_line_for_terminal(&line));
         if lines_tx.send(line).await.is_err() {
             return;
         }

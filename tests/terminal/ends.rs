@@ -1,0 +1,91 @@
+//! However it ends, the terminal is as it was before.
+
+use libtest_mimic::Trial;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Spur, until};
+use crate::needs::Need;
+use crate::tmux::Terminal;
+
+pub(crate) fn trials(tmux: &Need) -> Vec<Trial> {
+    vec![
+        tmux.trial("every_end_restores_the_terminal", every_end_restores_the_terminal),
+        tmux.trial("it_stops_as_a_job_and_goes_on", it_stops_as_a_job_and_goes_on),
+        tmux.trial("a_terminal_that_goes_away_ends_it", a_terminal_that_goes_away_ends_it),
+    ]
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+/// What ends it, by what is done to its process, and what the shell then says.
+type End<'a> = (&'a str, &'a dyn Fn(u32), &'a str);
+
+async fn every_end_restores_the_terminal() {
+    let spur = Spur::up().start().await;
+    let terminal = Terminal::open(&spur, (120, 30)).await;
+    let before = terminal.settings("before").await;
+    let ends: [End<'_>; 4] = [
+        ("q", &|_| terminal.press(&["q"]), "code 0"),
+        ("ctrl-c", &|_| terminal.press(&["C-c"]), "code 0"),
+        ("SIGTERM", &|pid| signal(pid, Signal::TERM), "code 143"),
+        ("SIGINT", &|pid| signal(pid, Signal::INT), "code 130"),
+    ];
+    for (name, end, code) in ends {
+        terminal.ui("", "").await;
+        assert!(terminal.is_alternate(), "{name}");
+        end(terminal.pid().await);
+        terminal.until(code).await;
+        assert!(!terminal.is_alternate(), "{name}");
+        assert_eq!(terminal.settings(name).await, before, "{name}");
+    }
+    spur.end().await;
+}
+
+async fn it_stops_as_a_job_and_goes_on() {
+    let spur = Spur::up().start().await;
+    let terminal = Terminal::open(&spur, (120, 30)).await;
+    let before = terminal.settings("before").await;
+    terminal.ui("", "").await;
+    terminal.press(&["4"]);
+    terminal.until("[4 Sandboxes]").await;
+    terminal.press(&["C-z"]);
+    terminal.until("Stopped").await;
+    assert!(!terminal.is_alternate());
+    assert_eq!(terminal.settings("stopped").await, before);
+    terminal.run("fg");
+    // All of it is there again, and keys are.
+    terminal.until("[4 Sandboxes]").await;
+    terminal.press(&["1"]);
+    terminal.until("[1 Live]").await;
+    // From outside the same.
+    signal(terminal.pid().await, Signal::TSTP);
+    terminal.until("Stopped").await;
+    terminal.run("clear; fg");
+    terminal.until("[1 Live]").await;
+    terminal.press(&["q"]);
+    until(
+        "the screen is the shell's",
+        async || if terminal.is_alternate() { Err("not yet") } else { Ok(()) },
+    )
+    .await;
+    assert_eq!(terminal.settings("after").await, before);
+    spur.end().await;
+}
+
+async fn a_terminal_that_goes_away_ends_it() {
+    let spur = Spur::up().start().await;
+    // Where nobody is told by a signal, too; and often, since who hears of it first is chance.
+    for before in ["", "trap '' HUP;", "", "", "trap '' HUP;"] {
+        let terminal = Terminal::open(&spur, (120, 30)).await;
+        terminal.ui(before, "").await;
+        let process = format!("/proc/{}", terminal.pid().await);
+        drop(terminal);
+        until("the process has ended", async || {
+            if std::path::Path::new(&process).exists() { Err("it still runs") } else { Ok(()) }
+        })
+        .await;
+    }
+    spur.end().await;
+}

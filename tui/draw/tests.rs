@@ -1,0 +1,294 @@
+//! Screens as text at many sizes, their styles where they matter, and no panic whatever happens.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::TerminalOptions;
+use ratatui::Viewport;
+use ratatui::backend::CrosstermBackend;
+use ratatui::style::Modifier;
+
+use super::*;
+use crate::event::{Event, LogSource, Told, Watched};
+use crate::keys::{BINDINGS, Key};
+use crate::made::{at, hop, trace, unfinished, world};
+use crate::run::text as text_of;
+use crate::state::ThemeName;
+
+const SIZES: [(u16, u16); 5] = [(160, 40), (120, 30), (80, 24), (50, 20), (40, 10)];
+
+fn press(state: &mut State, keys: &str) {
+    for key in keys.split_whitespace() {
+        state.update(Event::Key(key.parse().unwrap()));
+    }
+}
+
+fn painted(state: &mut State, (width, height): (u16, u16)) -> Buffer {
+    state.update(Event::Size(width, height));
+    let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+    paint(state, buf.area, &mut buf);
+    buf
+}
+
+/// Compares a screen, reached by keys, with what it was, at every size.
+#[track_caller]
+fn check(name: &str, keys: &str) {
+    let mut state = world();
+    press(&mut state, keys);
+    if name == "logs" {
+        let source = LogSource { namespace: "shop".into(), pod: "front-1".into(), container: "main".into() };
+        for line in
+            ["listening on 8080", "GET /checkout 503 in 842 ms because the payment was refused by upstream"]
+        {
+            state.update(Event::Told(Told::LogLine(source.clone(), line.to_owned())));
+        }
+        state.update(Event::Told(Told::LogEnded(source, "(the log ends here)".to_owned())));
+    }
+    for (width, height) in SIZES {
+        let text = text_of(&painted(&mut state, (width, height)));
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
+    }
+}
+
+#[test]
+fn live() {
+    check("live", "up up up");
+}
+
+#[test]
+fn trace_screen() {
+    check("trace", "g down enter down down");
+}
+
+#[test]
+fn why() {
+    check("why", "g down enter down down w");
+}
+
+#[test]
+fn topology() {
+    check("topology", "3 down");
+}
+
+#[test]
+fn sandboxes() {
+    check("sandboxes", "4 down");
+}
+
+#[test]
+fn logs() {
+    check("logs", "6 enter");
+}
+
+#[test]
+fn events() {
+    check("events", "8");
+}
+
+#[test]
+fn help() {
+    check("help", "?");
+}
+
+#[test]
+fn palette() {
+    check("palette", ": t o");
+}
+
+#[test]
+fn note() {
+    check("note", "4 enter");
+}
+
+#[test]
+fn losses_and_faults_are_said_in_words() {
+    let mut state = world();
+    press(&mut state, "space");
+    state.update(Event::Told(Told::Missed(2140)));
+    state.update(Event::Told(Told::Disconnected("connection refused".to_owned())));
+    let text = text_of(&painted(&mut state, (120, 30)));
+    assert!(text.contains("LOST 2 140 (slow ui 2140, rings 0)"), "{text}");
+    assert!(text.contains("❚❚ paused +0"), "{text}");
+    assert!(text.contains("connection refused; trying again"), "{text}");
+}
+
+#[test]
+fn nothing_from_outside_reaches_the_terminal_as_it_is() {
+    let mut state = world();
+    press(&mut state, "4");
+    let evil = serde_json::json!({
+        "metadata": {"uid": "e", "name": "\u{1b}]0;x\u{7}", "namespace": "n"}, "spec": {"forks": [{"of": {"name": "\u{9b}2J"}}]},
+        "status": {"routingKey": "\u{202e}k"},
+    });
+    state.update(Event::Told(Told::Listed(Watched::Sandboxes, vec![evil])));
+    for keys in ["1", "2", "4", "enter"] {
+        press(&mut state, keys);
+        let text = text_of(&painted(&mut state, (120, 30)));
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text:?}");
+    }
+}
+
+#[test]
+fn the_selected_row_is_reversed_and_failures_are_red_and_marked() {
+    let mut state = world();
+    press(&mut state, "g");
+    let buf = painted(&mut state, (120, 30));
+    let row = |y: u16| (0..120).map(move |x| (x, y));
+    assert!(row(3).all(|at| buf[at].modifier.contains(Modifier::REVERSED)));
+    assert!(row(4).all(|at| !buf[at].modifier.contains(Modifier::REVERSED)));
+    assert_eq!(buf[(0, 3)].symbol(), "▶");
+    let failed = row(4).find(|at| buf[*at].symbol() == "✗").expect("a mark");
+    assert_eq!(buf[failed].fg, ratatui::style::Color::Red);
+}
+
+/// With NO_COLOR no colour is written, and the selection is there all the same
+/// (Byron/dua-cli#238: crossterm writes a reset after it).
+#[test]
+fn without_colours_bytes_have_none_and_keep_the_selection() {
+    crossterm::style::force_color_output(true);
+    let mut state = world();
+    state.theme = ThemeName::Mono;
+    press(&mut state, "g");
+    state.update(Event::Size(80, 24));
+    let mut bytes = Vec::new();
+    let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, 80, 24)) };
+    let mut terminal = Terminal::with_options(CrosstermBackend::new(&mut bytes), options).unwrap();
+    terminal.draw(|frame| draw(&state, frame)).unwrap();
+    drop(terminal);
+    let written = String::from_utf8(bytes).unwrap();
+    let sequences: Vec<(&str, &str)> = written
+        .split("\x1b[")
+        .skip(1)
+        .filter_map(|rest| {
+            rest.split_once('m').filter(|(codes, _)| codes.chars().all(|c| c.is_ascii_digit() || c == ';'))
+        })
+        .collect();
+    for (codes, _) in &sequences {
+        for code in codes.split(';').map(|code| code.parse::<u8>().unwrap_or(0)) {
+            let is_colour = matches!(code, 30..=38 | 40..=48 | 90..=107);
+            assert!(!is_colour, "{codes}");
+        }
+    }
+    let reverse = sequences.iter().position(|(codes, _)| *codes == "7").expect("a selection");
+    let after = sequences[reverse..].iter().find(|(_, text)| !text.is_empty()).unwrap();
+    assert_eq!(after.0, "7", "text follows the reverse at once: {after:?}");
+    assert!(after.1.starts_with('▶'), "{after:?}");
+}
+
+#[test]
+fn no_size_is_too_small() {
+    let mut state = world();
+    for screen in ["1", "2", "3", "4", "6", "8", "?", ":"] {
+        press(&mut state, screen);
+        for width in 0..45 {
+            for height in 0..14 {
+                painted(&mut state, (width, height));
+            }
+        }
+    }
+}
+
+/// Numbers that look random and are the same each time (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % sides
+    }
+}
+
+fn any_event(dice: &mut Dice, n: u32) -> Event {
+    let any_trace = |dice: &mut Dice| {
+        let id = dice.roll(300) as u32 + 1;
+        let n_hops = dice.roll(6);
+        let hops = (0..n_hops).map(|place| match place {
+            0 => hop("gw", "front").after(u64::from(n) * 1_000),
+            _ => hop("front", "cart").fork("pr-1").status(500 + place as u16).under(dice.roll(place), 500),
+        });
+        (id, hops.collect::<Vec<_>>())
+    };
+    let source = LogSource { namespace: "shop".into(), pod: "front-1".into(), container: "main".into() };
+    match dice.roll(20) {
+        0 => {
+            let (id, hops) = any_trace(dice);
+            Event::Told(Told::Trace(trace(id, hops)))
+        }
+        1 => {
+            let (id, hops) = any_trace(dice);
+            let hops = hops.into_iter().map(|hop| if dice.roll(2) == 0 { hop.open() } else { hop }).collect();
+            Event::Told(Told::InFlight(vec![unfinished(id, hops)]))
+        }
+        2 => Event::Told(Told::LogLine(source, "x".repeat(dice.roll(300)))),
+        3 => {
+            let uid = dice.roll(30).to_string();
+            let object = serde_json::json!({"metadata": {"uid": uid, "name": uid}});
+            let watched = [Watched::Sandboxes, Watched::Events, Watched::Pods][dice.roll(3)];
+            match dice.roll(3) {
+                0 => Event::Told(Told::Gone(watched, object)),
+                _ => Event::Told(Told::There(watched, object)),
+            }
+        }
+        4 => Event::Time(at(10 + u64::from(n) / 100)),
+        5 | 6 => Event::Size(dice.roll(180) as u16, dice.roll(50) as u16),
+        7 => Event::Key(Key::Char(char::from(32 + dice.roll(95) as u8))),
+        _ => {
+            let keys = BINDINGS[dice.roll(BINDINGS.len())].keys;
+            Event::Key(keys[dice.roll(keys.len())])
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_random_events_do_no_harm() {
+    let mut dice = Dice(0x5EED_0F5B_0C4D_1234);
+    let mut state = world();
+    for n in 0..10_000 {
+        state.update(any_event(&mut dice, n));
+        let (n_shown, n_kept) = state.counts();
+        assert!(n_shown <= n_kept, "step {n}");
+        // Each frame costs a millisecond without optimisation; every third keeps this short.
+        if n % 3 == 0 {
+            let mut buf = Buffer::empty(Rect::new(0, 0, state.size.0, state.size.1));
+            let cursor = paint(&state, buf.area, &mut buf);
+            assert!(cursor.is_none_or(|cursor| buf.area.contains(cursor)), "step {n}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_target_fits_any_width(target in "/[^#\u{0}-\u{20}\u{7f}]{0,300}", width in 0u16..200) {
+        let mut state = world();
+        if let Ok(target) = target.parse::<http::uri::PathAndQuery>() {
+            state.update(Event::Told(Told::Trace(trace(70, vec![hop("gw", "front").target(target.as_str())]))));
+        }
+        let text = text_of(&painted(&mut state, (width, 24)));
+        use unicode_width::UnicodeWidthStr;
+        prop_assert!(text.lines().all(|line| line.width() <= width.into()));
+    }
+}
+
+/// A list of any length costs what is visible (ratatui#1004: a table of 10,000 rows takes 45 ms).
+#[test]
+fn only_what_is_visible_is_drawn() {
+    let mut few = world();
+    let mut many = world();
+    (100..5_100)
+        .for_each(|id| drop(many.update(Event::Told(Told::Trace(trace(id, vec![hop("gw", "front")]))))));
+    let time = |state: &mut State| {
+        let start = std::time::Instant::now();
+        for _ in 0..20 {
+            painted(state, (120, 30));
+        }
+        start.elapsed()
+    };
+    let (few, many) = (time(&mut few), time(&mut many));
+    // A thousand times the rows; ten times the time would be noise of a busy machine.
+    assert!(many < few * 10 + Duration::from_millis(50), "{few:?} {many:?}");
+}

@@ -1,0 +1,27 @@
+//! The terminal interface: a client of the API that shows what happens while it happens.
+//!
+//! ```text
+//!  keys ────────┐                        ┌──► draw ──► a frame (windowed, pure)
+//!  sizes ───────┼─► Event ─► State ──────┤
+//!  API streams ─┤   (one queue, keys     └──► Actions ─► run: API streams, clipboard,
+//!  a clock ─────┘    first)                               suspend, quit
+//! ```
+//!
+//! `state` knows no drawing and does nothing, `draw` changes nothing, `run`
+//! decides nothing. It leaves to others: what a trace is (`spur-trace`), which
+//! server is meant and what the environment says (`spur-cli`).
+
+mod event;
+mod keys;
+
+mod state;
+
+mod draw;
+
+mod run;
+
+#[cfg(test)]
+mod made;
+
+pub use run::{Ended, Script, Settings, open, run_script, size};
+pub use state::ThemeName;

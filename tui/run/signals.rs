@@ -1,0 +1,65 @@
+//! Signals: an end that restores the terminal, and stopping as a job.
+
+use std::io;
+
+use rustix::process::{Signal as Number, getpid, kill_process};
+use tokio::signal::unix::{self, SignalKind, signal};
+
+/// What was signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// SIGINT; Ctrl-C is a key here.
+    Interrupt,
+    /// SIGTERM or SIGHUP.
+    Terminate,
+    /// SIGTSTP.
+    Stop,
+    /// SIGCONT.
+    Continue,
+}
+
+/// The signals that have come.
+pub(super) struct Signals {
+    interrupts: unix::Signal,
+    terminations: unix::Signal,
+    hangups: unix::Signal,
+    stops: unix::Signal,
+    continues: unix::Signal,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    /// From here on they no longer do by themselves what they do.
+    ///
+    /// # Errors
+    /// When the handlers cannot be set.
+    pub(super) fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupts: signal(SignalKind::interrupt())?,
+            terminations: signal(SignalKind::terminate())?,
+            hangups: signal(SignalKind::hangup())?,
+            stops: signal(SignalKind::from_raw(Number::TSTP.as_raw()))?,
+            continues: signal(SignalKind::from_raw(Number::CONT.as_raw()))?,
+        })
+    }
+
+    /// The next one. May be dropped while it waits without losing one.
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupts.recv() => Signal::Interrupt,
+            _ = self.terminations.recv() => Signal::Terminate,
+            _ = self.hangups.recv() => Signal::Terminate,
+            _ = self.stops.recv() => Signal::Stop,
+            _ = self.continues.recv() => Signal::Continue,
+        }
+    }
+}
+
+/// Stops this process until SIGCONT, as SIGTSTP would if nobody caught it.
+///
+/// # Errors
+/// When the system does not allow it.
+pub(super) fn stop_self() -> io::Result<()> {
+    Ok(kill_process(getpid(), Number::STOP)?)
+}

@@ -1,0 +1,108 @@
+//! The log that is followed: its newest lines.
+
+use std::collections::VecDeque;
+
+use super::cursor::Rows;
+use super::filter::Filter;
+use crate::event::LogSource;
+
+/// Most lines that are kept: twenty screens and more; `spur logs` has them all.
+const LINES_MAX: usize = 2_000;
+
+/// Longer lines are cut: some programs write a megabyte of JSON on one
+/// (lazydocker#221 froze on 90,000 characters).
+pub(crate) const LINE_MAX_BYTES: usize = 8 << 10;
+
+/// See above.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) source: Option<LogSource>,
+    lines: VecDeque<String>,
+    /// The number of the first line that is kept; they are counted from 0.
+    first: u64,
+    filter: Filter,
+    /// The numbers of those that the filter wants.
+    shown: VecDeque<u64>,
+    /// How it ended, if it has.
+    pub(crate) ended: Option<String>,
+}
+
+// === impl Log ===
+
+impl Log {
+    /// Begins with another one.
+    pub(crate) fn follow(&mut self, source: LogSource) {
+        *self = Self { source: Some(source), filter: std::mem::take(&mut self.filter), ..Self::default() };
+    }
+
+    pub(crate) fn push(&mut self, mut line: String) {
+        if line.len() > LINE_MAX_BYTES {
+            let end = (0..=LINE_MAX_BYTES).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+            line.truncate(end);
+            line.push('…');
+        }
+        let number = self.first + self.lines.len() as u64;
+        if self.filter.wants_text(&line) {
+            self.shown.push_back(number);
+        }
+        self.lines.push_back(line);
+        if self.lines.len() > LINES_MAX {
+            self.lines.pop_front();
+            if self.shown.front() == Some(&self.first) {
+                self.shown.pop_front();
+            }
+            self.first += 1;
+        }
+    }
+
+    pub(crate) fn set_filter(&mut self, filter: Filter) {
+        let numbered = (self.first..).zip(&self.lines);
+        self.shown = numbered.filter(|(_, line)| filter.wants_text(line)).map(|(number, _)| number).collect();
+        self.filter = filter;
+    }
+
+    pub(crate) fn row(&self, idx: usize) -> Option<&str> {
+        let number = self.shown.get(idx)?;
+        self.lines.get(usize::try_from(number - self.first).ok()?).map(String::as_str)
+    }
+
+    pub(crate) fn n_kept(&self) -> usize {
+        self.lines.len()
+    }
+}
+
+impl Rows for Log {
+    type Id = u64;
+
+    fn n_rows(&self) -> usize {
+        self.shown.len()
+    }
+
+    fn id_at(&self, idx: usize) -> Option<u64> {
+        self.shown.get(idx).copied()
+    }
+
+    fn idx_of(&self, id: &u64) -> Option<usize> {
+        self.shown.binary_search(id).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_lines_go_and_long_ones_are_cut() {
+        let mut log = Log::default();
+        log.set_filter(Filter::read("7"));
+        for n in 0..=LINES_MAX {
+            log.push(format!("line {n}"));
+        }
+        assert_eq!((log.n_kept(), log.row(0)), (LINES_MAX, Some("line 7")));
+        log.set_filter(Filter::default());
+        assert_eq!((log.n_rows(), log.row(0)), (LINES_MAX, Some("line 1")));
+        log.push("ü".repeat(LINE_MAX_BYTES));
+        let last = log.row(log.n_rows() - 1).unwrap();
+        assert!(last.len() <= LINE_MAX_BYTES + 3 && last.ends_with('…'), "{}", last.len());
+    }
+}
