@@ -2,8 +2,8 @@
 
 use libtest_mimic::Trial;
 
-use crate::harness::Spur;
 use crate::harness::manifests::cheaper;
+use crate::harness::{Spur, until};
 use crate::needs::Need;
 use crate::tmux::Terminal;
 
@@ -66,6 +66,18 @@ async fn sandboxes_events_logs_and_edges_are_seen() {
     terminal.press(&["3"]);
     terminal.until("◆pricing (cheaper)").await;
     terminal.press(&["6"]);
+    // Which pod came first is chance: from the top to the one that is meant.
+    terminal.until("cheaper-pricing-").await;
+    terminal.press(&["Up", "Up", "Up", "Up", "Up", "Up"]);
+    let at_top = until("the first pod is selected", async || {
+        let screen = terminal.screen();
+        let first = screen.lines().skip_while(|line| !line.contains("┌ pods")).nth(1).unwrap_or_default();
+        if first.starts_with("│▶") { Ok(first.to_owned()) } else { Err(screen) }
+    })
+    .await;
+    if !at_top.contains("checkout-") {
+        terminal.press(&["Down"]);
+    }
     terminal.until("▶ checkout-").await;
     terminal.press(&["Enter"]);
     terminal.until("GET /checkout 200").await;
