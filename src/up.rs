@@ -88,7 +88,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         runtime,
         service_ports,
         output,
-        no_ui: _, // There is no terminal interface yet.
+        no_ui: _, // The interface is `spur ui`, a process of its own; nothing opens it from here.
         workers,
         limit,
         tracing,

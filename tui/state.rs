@@ -8,6 +8,7 @@ pub(crate) mod filter;
 pub(crate) mod log;
 pub(crate) mod objects;
 pub(crate) mod palette;
+pub(crate) mod stats;
 pub(crate) mod topology;
 pub(crate) mod trace_view;
 pub(crate) mod traces;
@@ -32,9 +33,10 @@ use cursor::Cursor;
 use log::Log;
 use objects::Objects;
 use palette::Palette;
+use stats::{Counts, Stats};
 use topology::{EdgeId, Topology};
 use trace_view::TraceView;
-use traces::{Stats, Traces};
+use traces::Traces;
 
 /// Everything that can be seen, and what is needed to go on.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ pub(crate) struct State {
     pub(crate) paused: Option<Box<Paused>>,
     /// Traces that the server could not tell us of, because we were too slow.
     pub(crate) n_missed: u64,
+    counted: Counts,
     pub(crate) stats: Stats,
     pub(crate) live: Cursor<TraceId>,
     pub(crate) trace: TraceView,
@@ -178,6 +181,7 @@ impl State {
             traces: Traces::default(),
             paused: None,
             n_missed: 0,
+            counted: Counts::default(),
             stats: Stats::default(),
             live: Cursor::following(),
             trace: TraceView::default(),
@@ -267,7 +271,7 @@ impl State {
 
     fn time(&mut self, now: SystemTime) {
         self.now = now;
-        let stats = self.traces.stats(now);
+        let stats = self.counted.stats(now);
         self.is_dirty |= self.stats != stats;
         self.stats = stats;
         match self.screen {
@@ -283,7 +287,7 @@ impl State {
         if self.paused.is_some() {
             return;
         }
-        let topology = topology::topology(self.traces.newest_first(), self.now);
+        let topology = topology::topology(self.traces.newest_first(), self.now, self.traces.complete_since());
         self.is_dirty |= topology != self.topology;
         self.topology = topology;
     }

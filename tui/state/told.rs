@@ -28,7 +28,10 @@ impl State {
             }
             Told::Trace(trace) => {
                 self.trace.renew(&trace, self.paused.is_some());
-                let is_new = self.traces.put(trace);
+                let is_new = self.traces.put(trace.clone());
+                if is_new {
+                    self.counted.count(&trace);
+                }
                 if let Some(paused) = &mut self.paused {
                     paused.n_arrived += u64::from(is_new);
                 }

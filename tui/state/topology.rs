@@ -50,9 +50,15 @@ struct Calls {
     durations: Vec<Duration>,
 }
 
-/// The edges of the hops that began in the window; traces come newest first.
-pub(crate) fn topology<'a>(traces: impl Iterator<Item = &'a Arc<Trace>>, now: SystemTime) -> Topology {
-    let since = now - WINDOW;
+/// The edges of the hops that began in the window, or since all traces are
+/// kept, where that is later; traces come newest first.
+pub(crate) fn topology<'a>(
+    traces: impl Iterator<Item = &'a Arc<Trace>>,
+    now: SystemTime,
+    complete_since: Option<SystemTime>,
+) -> Topology {
+    let since = complete_since.unwrap_or(now - WINDOW).max(now - WINDOW);
+    let seconds = now.duration_since(since).unwrap_or_default().as_secs_f64().max(1.0);
     let mut all: HashMap<EdgeId, Calls> = HashMap::new();
     for hop in traces.flat_map(|trace| &trace.hops).filter(|hop| hop.start.started >= since) {
         let from = hop.start.source.as_ref().map_or("gw", |source| &source.workload).to_owned();
@@ -69,12 +75,12 @@ pub(crate) fn topology<'a>(traces: impl Iterator<Item = &'a Arc<Trace>>, now: Sy
         calls.n_lost_key += usize::from(hop.lost_key.is_some());
         calls.durations.extend(hop.end.as_ref().map(|end| end.duration));
     }
-    let mut edges: Vec<Edge> = all.into_iter().map(|(id, calls)| edge(id, calls)).collect();
+    let mut edges: Vec<Edge> = all.into_iter().map(|(id, calls)| edge(id, calls, seconds)).collect();
     edges.sort_by(|one, other| one.id.cmp(&other.id));
     Topology { edges }
 }
 
-fn edge(id: EdgeId, mut calls: Calls) -> Edge {
+fn edge(id: EdgeId, mut calls: Calls, seconds: f64) -> Edge {
     calls.durations.sort_unstable();
     Edge {
         id,
@@ -83,7 +89,7 @@ fn edge(id: EdgeId, mut calls: Calls) -> Edge {
         n_calls: calls.durations.len(),
         n_failed: calls.n_failed,
         n_lost_key: calls.n_lost_key,
-        per_second: calls.durations.len() as f64 / WINDOW.as_secs_f64(),
+        per_second: calls.durations.len() as f64 / seconds,
         p50: quantile(&calls.durations, 0.5),
         p95: quantile(&calls.durations, 0.95),
     }
@@ -130,7 +136,7 @@ mod tests {
             ]
         };
         let traces = [trace(1, one()), trace(2, one())];
-        let found = topology(traces.iter(), at(30));
+        let found = topology(traces.iter(), at(30), None);
         let shown: Vec<_> = found
             .edges
             .iter()
@@ -154,6 +160,9 @@ mod tests {
                 ("gw", "front", false, 2, 0, ms(4200)),
             ]
         );
-        assert_eq!(topology(traces.iter(), at(90)), Topology::default());
+        assert_eq!(topology(traces.iter(), at(90), None), Topology::default());
+        // Two calls in the four seconds of which all are kept.
+        let found = topology(traces.iter(), at(4), Some(at(0)));
+        assert_eq!(found.edges[0].per_second, 0.5);
     }
 }

@@ -20,9 +20,6 @@ const TRACES_MAX: usize = 5_000;
 /// Most hops in them; a hop is about 0.7 KB, so that all stay under 50 MB.
 const HOPS_MAX: usize = 60_000;
 
-/// What the figures at the bottom are of.
-const STATS_OF: Duration = Duration::from_secs(10);
-
 /// See above.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traces {
@@ -37,16 +34,6 @@ pub(crate) struct Traces {
     shown: VecDeque<u64>,
     /// The places of those in flight that are wanted.
     shown_in_flight: Vec<usize>,
-}
-
-/// Figures of the last seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Stats {
-    pub(crate) per_second: f64,
-    /// From 0 to 1.
-    pub(crate) failed: f64,
-    pub(crate) p50: Duration,
-    pub(crate) p95: Duration,
 }
 
 // === impl Traces ===
@@ -128,29 +115,9 @@ impl Traces {
         self.shown.iter().rev().filter_map(|number| self.at(*number))
     }
 
-    /// Figures of all requests that began in the last seconds.
-    pub(crate) fn stats(&self, now: SystemTime) -> Stats {
-        let since = now - STATS_OF;
-        // Those that take long were begun before others that are published already: one that
-        // is too old does not end the search, a hundred do.
-        let mut n_older = 0;
-        let recent = self.kept.iter().rev().take_while(|trace| {
-            n_older += usize::from(trace.started < since);
-            n_older < 100
-        });
-        let recent: Vec<&Arc<Trace>> = recent.filter(|trace| trace.started >= since).collect();
-        if recent.is_empty() {
-            return Stats::default();
-        }
-        let n_failed = recent.iter().filter(|trace| trace.is_failed()).count();
-        let mut durations: Vec<Duration> = recent.iter().map(|trace| trace.duration).collect();
-        durations.sort_unstable();
-        Stats {
-            per_second: recent.len() as f64 / STATS_OF.as_secs_f64(),
-            failed: n_failed as f64 / recent.len() as f64,
-            p50: quantile(&durations, 0.5),
-            p95: quantile(&durations, 0.95),
-        }
+    /// Since when all are kept; `None` where none was dropped yet.
+    pub(crate) fn complete_since(&self) -> Option<SystemTime> {
+        (self.first > 0).then(|| self.kept.front().map(|oldest| oldest.started)).flatten()
     }
 
     fn at(&self, number: u64) -> Option<&Arc<Trace>> {
@@ -217,7 +184,7 @@ pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made::{at, hop, trace, unfinished};
+    use crate::made::{hop, trace, unfinished};
 
     fn ids(traces: &Traces) -> Vec<TraceId> {
         (0..traces.n_rows()).filter_map(|idx| traces.id_at(idx)).collect()
@@ -276,18 +243,5 @@ mod tests {
         traces.set_in_flight(vec![unfinished(2, vec![hop("gw", "slow").open()])]);
         assert!(traces.row(1).unwrap().is_finished);
         assert_eq!(traces.n_rows(), 2);
-    }
-
-    #[test]
-    fn figures_are_of_the_last_seconds() {
-        let mut traces = Traces::default();
-        for n in 1..=20 {
-            let status = if n <= 5 { 503 } else { 200 };
-            traces.put(trace(n, vec![hop("gw", "front").lasting(n * 1000).status(status)]));
-        }
-        let stats = traces.stats(at(5));
-        assert_eq!((stats.per_second, stats.failed), (2.0, 0.25));
-        assert_eq!((stats.p50, stats.p95), (Duration::from_millis(10), Duration::from_millis(19)));
-        assert_eq!(traces.stats(at(60)), Stats::default());
     }
 }
