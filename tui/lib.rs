@@ -13,6 +13,7 @@
 
 mod event;
 mod keys;
+mod lines;
 
 mod state;
 
@@ -23,5 +24,6 @@ mod run;
 #[cfg(test)]
 mod made;
 
+pub use lines::Lines;
 pub use run::{Ended, Script, Settings, open, run_script, size};
 pub use state::ThemeName;

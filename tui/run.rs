@@ -3,7 +3,6 @@
 mod api;
 mod feeds;
 mod hangup;
-mod lines;
 mod script;
 mod session;
 mod signals;

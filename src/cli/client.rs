@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use serde_json::Value;
 
-use crate::lines::Lines;
+use spur_tui::Lines;
 
 /// Largest answer that is read whole: a page of 500 objects of 1 MiB would be
 /// 500 MiB and no terminal's business; lists come in pages.

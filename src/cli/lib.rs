@@ -42,7 +42,6 @@ mod client;
 mod connect;
 mod facts;
 mod kinds;
-mod lines;
 mod manifest;
 mod ready;
 mod signals;

@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::kinds;
-use crate::lines::Lines;
+use spur_tui::Lines;
 
 /// Lines that fit a screen.
 const LIMIT_DEFAULT: &str = "20";

@@ -13,10 +13,10 @@ use crate::args::{PropagationArgs, VerifyArgs, VerifyCommand};
 use crate::client::Client;
 use crate::console::{Console, Paint};
 use crate::error::{Exit, Failure};
-use crate::lines::Lines;
 use crate::render;
 use crate::table::Aligned;
 use crate::trace::{self, Told, Wanted};
+use spur_tui::Lines;
 
 /// What was judged, and what went by unseen.
 struct Seen {

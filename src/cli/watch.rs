@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::client::{ApiError, Client, Status};
-use crate::lines::Lines;
+use spur_tui::Lines;
 
 /// A watch that has begun.
 pub(crate) struct Watch {

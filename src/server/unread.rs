@@ -16,6 +16,7 @@ use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
+use spur_net::Peer;
 
 use crate::answer::Answer;
 
@@ -40,7 +41,9 @@ pub(crate) async fn answer<F>(request: Request<Body>, handler: impl FnOnce(Reque
 where
     F: Future<Output = Answer>,
 {
-    if request.version() >= Version::HTTP_2 || request.body().is_end_stream() {
+    // Who asks in process has no connection, and its next request comes whatever is left.
+    let has_connection = request.extensions().get::<Peer>().is_some();
+    if !has_connection || request.version() >= Version::HTTP_2 || request.body().is_end_stream() {
         return handler(request).await;
     }
     // Reading on would have hyper ask for what the client holds back.

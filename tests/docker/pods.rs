@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::api::is_over;
 use crate::harness::until;
 use crate::world::{BUSYBOX_IMAGE, World, pod, shell};
 
@@ -84,7 +85,6 @@ pub(crate) async fn claims_of_a_group() {
         pod["spec"]["volumes"] = json!([{"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}}]);
         pod["spec"]["securityContext"] = json!({"runAsUser": 1001, "runAsGroup": 1001, "fsGroup": 3000});
         api.create(&pod).await.ok();
-        let is_over = |pod: &Value| matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         api.until(("pods", name), "over", is_over).await;
         assert_eq!(api.logs(name, "").await.ok().text(), wanted, "{name}");
     }

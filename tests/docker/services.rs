@@ -3,38 +3,27 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{Api, until};
+use crate::harness::api::is_over;
+use crate::harness::{Api, Site, until};
 use crate::world::{World, ask, pod, sample, shell};
 
 /// What a pod that runs this script has said when it is over.
 async fn said(api: &Api, name: &str, script: &str) -> String {
     api.create(&pod(name, &[shell("main", script)])).await.ok();
-    let is_over = |pod: &Value| matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     api.until(("pods", name), "over", is_over).await;
     api.logs(name, "").await.ok().text()
 }
 
 /// Answers at a port of this machine.
 async fn until_healthy(port: u64) {
+    let site = Site::of(&format!("http://localhost:{port}"));
     until(&format!("port {port} answers"), async || {
-        let answer = health(port).await?;
-        if answer.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(answer) }
+        let answer = site.get("/health").try_send().await?;
+        if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
     })
     .await;
-}
-
-async fn health(port: u64) -> Result<String, String> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let port = u16::try_from(port).unwrap();
-    let connected = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
-    let mut stream = connected.map_err(|error| error.to_string())?;
-    let head = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.map_err(|error| error.to_string())?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.map_err(|error| error.to_string())?;
-    Ok(text)
 }
 
 /// NodePort and LoadBalancer at ports of this machine, ExternalName as another name.

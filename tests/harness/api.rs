@@ -156,6 +156,11 @@ impl Api {
     }
 }
 
+/// Whether a pod has ended, one way or the other.
+pub(crate) fn is_over(pod: &Value) -> bool {
+    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
 /// Whether a condition has this status.
 pub(crate) fn is_condition(object: &Value, condition: &str, status: &str) -> bool {
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::api::is_condition;
+use crate::harness::api::{is_condition, is_over};
 use crate::harness::manifests::{sample, script};
 use crate::harness::{Api, Data, Spur, command, until};
 
@@ -83,11 +83,7 @@ pub(crate) async fn two_pods_have_one_port_and_services_have_their_names() {
     ));
     asks["spec"]["hostAliases"] = json!([{"ip": "10.0.0.1", "hostnames": ["an-alias"]}]);
     api.create_all(&[asks]).await;
-    let asked = api
-        .until(("pods", "asks"), "over", |pod| {
-            matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
-        })
-        .await;
+    let asked = api.until(("pods", "asks"), "over", is_over).await;
     let log = api.logs("asks", "").await.ok().text();
     assert_eq!(asked["status"]["phase"], "Succeeded", "{log}");
     for line in [
@@ -139,7 +135,6 @@ pub(crate) async fn a_private_pod_has_one_way_out_and_sees_volumes_where_there_i
     api.until(("pods", "asks"), "running", |pod| pod["status"]["phase"] == "Running").await;
     // Services that come later are not in its `no_proxy`.
     api.create_all(&sample("pricing", "pricing", &[]).into_iter().map(private).collect::<Vec<_>>()).await;
-    let is_over = |pod: &Value| matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     let asked = api.until(("pods", "asks"), "over", is_over).await;
     let log = api.logs("asks", "").await.ok().text();
     assert_eq!(asked["status"]["phase"], "Succeeded", "{log}");

@@ -2,8 +2,9 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use spur_trace::short_duration;
 
-use super::text::{count, duration, put, put_right};
+use super::text::{count, put, put_right};
 use super::theme::Theme;
 use crate::keys::Screen;
 use crate::state::{Link, State};
@@ -92,5 +93,5 @@ pub(super) fn figures(state: &State) -> String {
     if stats.per_second == 0.0 || state.size.0 < NAMES_FROM {
         return rate;
     }
-    format!("{rate}  p50 {} p95 {}", duration(stats.p50), duration(stats.p95))
+    format!("{rate}  p50 {} p95 {}", short_duration(stats.p50), short_duration(stats.p95))
 }

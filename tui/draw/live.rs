@@ -5,9 +5,9 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Widget};
-use spur_trace::{Hop, Trace};
+use spur_trace::{Hop, Trace, short_duration};
 
-use super::text::{age, duration, put, put_right, time};
+use super::text::{age, put, put_right, time};
 use super::theme::Theme;
 use super::{trace as trace_screen, why};
 use crate::state::cursor::{Rows, first_visible};
@@ -138,7 +138,7 @@ pub(super) fn title(trace: &Trace, width: u16) -> String {
         let target = hop.start.target.as_ref().map_or("", |target| target.as_str());
         format!(" ─ {} {target} ─ {}", hop.start.method, status(hop))
     });
-    let text = format!("{}…{}{request} ─ {}", &id[..4], &id[28..], duration(trace.duration));
+    let text = format!("{}…{}{request} ─ {}", &id[..4], &id[28..], short_duration(trace.duration));
     format!(" {} ", super::text::fit(&text, usize::from(width).saturating_sub(6)))
 }
 
@@ -215,7 +215,7 @@ impl Columns {
         } else {
             state.now.duration_since(trace.started).unwrap_or_default()
         };
-        put_right(buf, cell(area, *duration_at), duration_at.1, 0, &duration(took), theme.plain);
+        put_right(buf, cell(area, *duration_at), duration_at.1, 0, &short_duration(took), theme.plain);
         let target = entry.start.target.as_ref().map_or("", |target| target.as_str());
         put(buf, cell(area, *path), 0, 0, target, theme.plain);
         if key.1 > 0 {

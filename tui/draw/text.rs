@@ -53,17 +53,6 @@ pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
-/// Three digits at most: `0.4ms`, `12.3ms`, `431ms`, `2.1s`, `75s`.
-pub(super) fn duration(duration: Duration) -> String {
-    let ms = duration.as_secs_f64() * 1000.0;
-    match ms {
-        ..99.95 => format!("{ms:.1}ms"),
-        ..999.5 => format!("{ms:.0}ms"),
-        ..9_950.0 => format!("{:.1}s", ms / 1000.0),
-        _ => format!("{:.0}s", ms / 1000.0),
-    }
-}
-
 /// `12s`, `3m`, `2h`, `5d`.
 pub(super) fn age(age: Duration) -> String {
     match age.as_secs() {

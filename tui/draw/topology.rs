@@ -2,9 +2,10 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use spur_trace::short_duration;
 
 use super::live::cell;
-use super::text::{duration, put, put_right};
+use super::text::{put, put_right};
 use super::theme::Theme;
 use crate::state::State;
 use crate::state::cursor::{Rows, first_visible};
@@ -68,8 +69,8 @@ fn figure(edge: &Edge, title: &str) -> String {
         "REQ/S" if edge.per_second < 1.0 => format!("{:.2}", edge.per_second),
         "REQ/S" => format!("{:.1}", edge.per_second),
         "ERR%" => format!("{:.1}", failed * 100.0),
-        "P50" => duration(edge.p50),
-        "P95" => duration(edge.p95),
+        "P50" => short_duration(edge.p50),
+        "P95" => short_duration(edge.p95),
         _ => edge.n_lost_key.to_string(),
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use spur_trace::{Hop, Trace};
+use spur_trace::{Hop, Trace, short_duration};
 
 use super::live::{cell, status, title};
-use super::text::{duration, put, put_right};
+use super::text::{put, put_right};
 use super::theme::Theme;
 use super::why;
 use crate::state::State;
@@ -165,9 +165,9 @@ impl Columns {
         put_right(buf, cell(area, self.own), self.own.1, 0, "SELF", theme.dim);
         put_right(buf, cell(area, self.total), self.total.1, 0, "TOTAL", theme.dim);
         let bar = cell(area, self.bar);
-        let column = put(buf, bar, 0, 0, &duration(from), theme.dim);
+        let column = put(buf, bar, 0, 0, &short_duration(from), theme.dim);
         if column + 8 < bar.width {
-            put_right(buf, bar, bar.width, 0, &duration(to), theme.dim);
+            put_right(buf, bar, bar.width, 0, &short_duration(to), theme.dim);
         }
         put(buf, cell(area, self.route), 0, 0, "ROUTE", theme.dim);
     }
@@ -193,8 +193,8 @@ impl Columns {
         let target = hop.start.target.as_ref().map_or("", |target| target.as_str());
         put(buf, name, column + 1, 0, &format!("{} {target}", hop.start.method), theme.dim);
         put(buf, cell(area, self.status), 0, 0, &status(hop), style);
-        put_right(buf, cell(area, self.own), self.own.1, 0, &duration(row.own), theme.plain);
-        put_right(buf, cell(area, self.total), self.total.1, 0, &duration(row.total), theme.plain);
+        put_right(buf, cell(area, self.own), self.own.1, 0, &short_duration(row.own), theme.plain);
+        put_right(buf, cell(area, self.total), self.total.1, 0, &short_duration(row.total), theme.plain);
         bar(hop, row, in_view, style, cell(area, self.bar), buf);
         put(buf, cell(area, self.route), 0, 0, &route, style);
     }

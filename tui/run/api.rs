@@ -5,8 +5,8 @@ use http::Request;
 use serde_json::Value;
 use spur_api::registry;
 
-use super::lines::Lines;
 use crate::event::{LogSource, Watched};
+use crate::lines::Lines;
 
 /// Published traces from now on, after the last ones: a few screens.
 pub(super) const TRACES: &str = "/spur/v1/traces?follow=true&limit=500";

@@ -1,6 +1,8 @@
-//! A response body as lines that arrive over time: watches, logs, traces.
+//! A response body as lines that arrive over time: watches, logs, traces. The command line reads them
+//! by this, too.
 
-use anyhow::bail;
+use std::io;
+
 use futures::io::{AsyncBufRead, AsyncBufReadExt};
 
 /// Longest line. An object is at most 3 MiB in the store and a watch event adds
@@ -8,7 +10,7 @@ use futures::io::{AsyncBufRead, AsyncBufReadExt};
 const LINE_MAX_BYTES: usize = 12 << 20;
 
 /// The lines of a body, as they come.
-pub(crate) struct Lines {
+pub struct Lines {
     body: Box<dyn AsyncBufRead + Send + Unpin>,
     /// The part of a line that has come so far; at most [`LINE_MAX_BYTES`].
     partial: Vec<u8>,
@@ -17,7 +19,9 @@ pub(crate) struct Lines {
 // === impl Lines ===
 
 impl Lines {
-    pub(crate) fn new(body: impl AsyncBufRead + Send + 'static) -> Self {
+    /// The lines of a body.
+    #[must_use]
+    pub fn new(body: impl AsyncBufRead + Send + 'static) -> Self {
         Self { body: Box::new(Box::pin(body)), partial: Vec::new() }
     }
 
@@ -26,7 +30,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the body breaks off, or a line is longer than anything we send.
-    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+    pub async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             let chunk = self.body.fill_buf().await?;
             if chunk.is_empty() {
@@ -36,7 +40,8 @@ impl Lines {
             let end = chunk.iter().position(|byte| *byte == b'\n');
             let n_taken = end.unwrap_or(chunk.len());
             if self.partial.len() + n_taken > LINE_MAX_BYTES {
-                bail!("a line of the answer is longer than {LINE_MAX_BYTES} bytes");
+                let found = format!("a line of the answer is longer than {LINE_MAX_BYTES} bytes");
+                return Err(io::Error::other(found));
             }
             self.partial.extend_from_slice(&chunk[..n_taken]);
             self.body.consume_unpin(n_taken + usize::from(end.is_some()));
