@@ -33,7 +33,8 @@ async fn a_request_is_seen_opened_and_explained() {
     terminal.press(&["/"]);
     terminal.press(&["-l", "n=2 k-1"]);
     terminal.press(&["Enter"]);
-    let screen = terminal.until("1 shown").await;
+    // With the space: `51 shown` was on the screen before.
+    let screen = terminal.until(" 1 shown").await;
     assert!(!screen.contains("n=1"), "{screen}");
 
     terminal.press(&["Enter"]);
