@@ -20,6 +20,7 @@ pub mod filter;
 pub mod sanitize;
 
 mod aggregate;
+mod capture;
 mod carried;
 mod collector;
 mod durations;
@@ -42,6 +43,9 @@ mod text;
 mod trace;
 
 pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
+pub use capture::{
+    BODY_MAX_BYTES, Capture, CapturePolicy, Captured, CapturedBody, CapturedRequest, CapturedResponse,
+};
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
 pub use durations::Durations;
@@ -51,7 +55,7 @@ pub use limits::Limits;
 pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationReport};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
-pub use redact::redact_target;
+pub use redact::{Redaction, redact_target};
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;
 pub use series::{By, Edge, Place, RuleName, Series, SeriesParts};
