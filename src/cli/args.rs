@@ -7,6 +7,7 @@
 mod access_log;
 mod apply;
 mod build;
+mod capture;
 mod completion;
 mod delete;
 mod demo;
@@ -38,6 +39,7 @@ pub use crate::wait::Condition;
 pub use access_log::{AccessLogArgs, AccessLogEncoding};
 pub use apply::ApplyArgs;
 pub use build::BuildArgs;
+pub use capture::{CaptureArgs, CaptureChoice};
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};
 pub use demo::{DemoArgs, DemoNetwork, DemoRuntime};

@@ -16,6 +16,7 @@ use spur_route::{
     Ask, Outcome, Source, TraceId, TraceParent, Verdict, Wire, decide,
     policy::ConnectionPool,
     rules::{Retries, RetryPolicy},
+    strip_keys,
 };
 use spur_trace::HopError;
 use tokio::time::Instant;
@@ -136,7 +137,7 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
 
 /// Takes off what this client may not say.
 fn strip(client: &Client, parts: &mut Parts, fields: Fields) {
-    if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
+    if !client.is_trusted && strip_keys(&mut parts.headers) {
         count(&client.worker.stats.n_keys_ignored);
     }
     if client.inlet.caller.is_none() && fields.has(Field::Underscore) {

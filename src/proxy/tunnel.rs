@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use spur_net::{Busy, Connect, Destination};
-use spur_route::{Ask, Outcome, TraceParent, Verdict, decide};
+use spur_route::{Ask, Outcome, TraceParent, Verdict, decide, strip_keys};
 use spur_trace::HopError;
 
 use crate::{
@@ -59,7 +59,7 @@ pub(crate) async fn answer(
             return closing(respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy)));
         }
     };
-    if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
+    if !client.is_trusted && strip_keys(&mut parts.headers) {
         count(&client.worker.stats.n_keys_ignored);
     }
     let verdict = verdict(&client, &parts, &authority);

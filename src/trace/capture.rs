@@ -5,11 +5,13 @@
 //! in it as they came, because what is sent again needs them: [`Redaction`](crate::Redaction)
 //! takes them out for whoever reads.
 
+mod host;
 mod kept;
 mod message;
 mod octets;
 mod queue;
 
+pub use self::host::entry_host;
 pub use self::kept::Captured;
 pub(crate) use self::kept::Kept;
 pub use self::message::{Capture, CapturedBody, CapturedRequest, CapturedResponse};

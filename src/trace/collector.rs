@@ -89,6 +89,7 @@ pub struct CollectorGone;
 enum Question {
     Traces(Query, oneshot::Sender<Answer>),
     Summary(Window, oneshot::Sender<Summary>),
+    One(TraceId, oneshot::Sender<Option<Arc<Trace>>>),
     Captures(TraceId, oneshot::Sender<Vec<Arc<Capture>>>),
     Mark(TraceId, Option<Arc<str>>, oneshot::Sender<bool>),
 }
@@ -162,6 +163,9 @@ impl Collector {
             Question::Summary(window, answer_tx) => {
                 let _ = answer_tx.send(self.store.aggregates().summary(window));
             }
+            Question::One(trace_id, answer_tx) => {
+                let _ = answer_tx.send(self.store.one(trace_id));
+            }
             Question::Captures(trace_id, answer_tx) => {
                 let _ = answer_tx.send(self.store.captures(trace_id));
             }
@@ -226,6 +230,14 @@ impl TraceReader {
     /// [`CollectorGone`] once the collector has stopped.
     pub async fn mark(&self, trace_id: TraceId, mark: Option<Arc<str>>) -> Result<bool, CollectorGone> {
         self.ask(|answer_tx| Question::Mark(trace_id, mark, answer_tx)).await
+    }
+
+    /// One trace as it is now, finished or not; `None` where it is not kept.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn one(&self, trace_id: TraceId) -> Result<Option<Arc<Trace>>, CollectorGone> {
+        self.ask(|answer_tx| Question::One(trace_id, answer_tx)).await
     }
 
     /// What is kept of a trace's heads and bodies, in the order of its hops, secrets included.

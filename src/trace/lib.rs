@@ -16,6 +16,7 @@
 //! says which services lose keys. It leaves to others: deciding (`route`),
 //! sending (`proxy`), and serving answers over HTTP (`server`).
 
+pub mod export;
 pub mod filter;
 pub mod sanitize;
 
@@ -23,6 +24,7 @@ mod aggregate;
 mod capture;
 mod carried;
 mod collector;
+mod compare;
 mod durations;
 mod entry;
 mod join;
@@ -45,9 +47,11 @@ mod trace;
 pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
 pub use capture::{
     BODY_MAX_BYTES, Capture, CapturePolicy, Captured, CapturedBody, CapturedRequest, CapturedResponse,
+    entry_host,
 };
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
+pub use compare::{Difference, Noise, ResponsePart, compare};
 pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;

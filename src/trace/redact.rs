@@ -13,7 +13,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, SET
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::capture::Capture;
+use crate::capture::{Capture, CapturedResponse};
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "REDACTED";
@@ -147,18 +147,25 @@ impl Redaction {
         if let Cow::Owned(target) = self.target(request.target.as_str()) {
             request.target = PathAndQuery::try_from(target).unwrap_or(PathAndQuery::from_static("/"));
         }
-        let redact_body = |headers: &HeaderMap, bytes: &mut Vec<u8>| {
-            if let Cow::Owned(body) = self.body(headers.get(CONTENT_TYPE), bytes) {
-                *bytes = body;
-            }
-        };
-        redact_body(&request.headers, &mut request.body.bytes);
+        self.captured_body(&request.headers, &mut request.body.bytes);
         self.headers(&mut request.headers);
-        if let Some(response) = &mut told.response {
-            redact_body(&response.headers, &mut response.body.bytes);
-            self.headers(&mut response.headers);
-        }
+        told.response = told.response.as_ref().map(|response| self.response(response));
         told
+    }
+
+    /// A response without secrets.
+    #[must_use]
+    pub fn response(&self, response: &CapturedResponse) -> CapturedResponse {
+        let mut told = response.clone();
+        self.captured_body(&told.headers, &mut told.body.bytes);
+        self.headers(&mut told.headers);
+        told
+    }
+
+    fn captured_body(&self, headers: &HeaderMap, bytes: &mut Vec<u8>) {
+        if let Cow::Owned(body) = self.body(headers.get(CONTENT_TYPE), bytes) {
+            *bytes = body;
+        }
     }
 
     /// `a=b&c=d` without the values of secrets.

@@ -92,6 +92,14 @@ impl TraceStore {
         self.captures.insert(capture, self.limits.max_capture_bytes);
     }
 
+    /// One trace as it is now, finished or not.
+    #[must_use]
+    pub fn one(&self, trace_id: TraceId) -> Option<Arc<Trace>> {
+        let entry = self.traces.get(&trace_id)?;
+        let published = entry.published.clone().filter(|_| !entry.is_in_flight());
+        published.or_else(|| Some(Arc::new(entry.snapshot(trace_id, 0))))
+    }
+
     /// What is kept of a trace's heads and bodies, in the order of its hops.
     #[must_use]
     pub fn captures(&self, trace_id: TraceId) -> Vec<Arc<Capture>> {

@@ -58,6 +58,8 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().unwrap()),
             table: Arc::default(),
             traces,
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts,
             // Nothing routes here, so nobody is to wait for it.
             routes: watch::channel(i64::MAX.unsigned_abs()).1,

@@ -62,6 +62,8 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
         identity: Arc::new(Identity::generate().expect("random numbers")),
         table: Arc::default(),
         traces,
+        redaction: Arc::default(),
+        entry: ([127, 0, 0, 1], 0).into(),
         facts,
         routes: tokio::sync::watch::channel(0).1,
         ejected: std::sync::Arc::new(Vec::new),

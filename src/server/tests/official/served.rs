@@ -38,6 +38,8 @@ impl Served {
             runtimes: Runtimes::only(Arc::new(FakeRuntime::new())),
             table: Arc::default(),
             traces,
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts: watch::channel(Map::new()).1,
             routes: watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),

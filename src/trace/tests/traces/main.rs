@@ -4,6 +4,7 @@
 
 mod capturing;
 mod collecting;
+mod comparing;
 mod counting;
 mod filtering;
 mod joining;
