@@ -93,6 +93,8 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: table.clone(),
             traces,
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts,
             routes: routes_tx.subscribe(),
             ejected: Arc::new(Vec::new),

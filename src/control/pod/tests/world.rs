@@ -74,6 +74,8 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: Arc::default(),
             traces,
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             routes: tokio::sync::watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),
             facts: tokio::sync::watch::channel(serde_json::Map::new()).1,

@@ -53,6 +53,8 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: Arc::default(),
             traces,
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts,
             routes: watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),
