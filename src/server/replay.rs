@@ -132,7 +132,7 @@ fn unprocessable(why: String) -> Status {
 fn unconfirmed(hop: &Hop, capture: &Capture) -> Status {
     let (method, service) = (&capture.request.method, hop.name());
     let why = format!("{method} to `{service}` may change something: confirm it (isConfirmed, --yes)");
-    Status::new(409, "Conflict", why)
+    Status::new(409, "NotConfirmed", why)
 }
 
 fn told(target: &Target) -> Value {

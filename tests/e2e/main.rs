@@ -29,6 +29,7 @@
 mod harness;
 
 mod alone;
+mod captures;
 mod commands;
 mod demo;
 mod durability;
