@@ -3,10 +3,11 @@
 //! ```text
 //!  proxy worker ──Record──► Ring ─┐                              ┌─► TraceReader::query
 //!  proxy worker ──Record──► Ring ─┼─► Collector (one task) ──────┤   (a list, by key, since a seq)
-//!  proxy worker ──Record──► Ring ─┘   owns the TraceStore:       └─► TraceReader::follow
-//!               (never waits; the     joins hops by trace id,        (live; a slow reader is told
-//!                oldest is overwritten publishes finished traces      how many it lost)
-//!                and counted)
+//!  proxy worker ──Record──► Ring ─┤   owns the TraceStore:       └─► TraceReader::follow
+//!               (never waits; the │   joins hops by trace id,        (live; a slow reader is told
+//!                oldest is over-  │   publishes finished traces       how many it lost)
+//!                written, counted)│
+//!  application ──Span──► SpanSender (what there is no room for within a second is turned away)
 //! ```
 //!
 //! Workers push refcounted facts, never text; text is made by whoever reads.
@@ -20,6 +21,7 @@ pub mod filter;
 pub mod sanitize;
 
 mod aggregate;
+mod attributes;
 mod carried;
 mod collector;
 mod durations;
@@ -32,16 +34,21 @@ mod propagation;
 mod query;
 mod record;
 mod redact;
+mod resources;
 mod ring;
 mod sample;
 mod series;
 mod shown;
 mod slow;
+mod span;
+mod span_channel;
+mod span_tree;
 mod store;
 mod text;
 mod trace;
 
 pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
+pub use attributes::{AttributeValue, Attributes, Finite};
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
 pub use durations::Durations;
@@ -52,9 +59,12 @@ pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationRe
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
 pub use redact::redact_target;
+pub use resources::Resources;
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;
 pub use series::{By, Edge, Place, RuleName, Series, SeriesParts};
 pub use shown::short_duration;
+pub use span::{Resource, Scope, Span, SpanEvent, SpanKind, SpanLimits, SpanLink, SpanStatus};
+pub use span_channel::SpanSender;
 pub use store::{Marked, TraceStore};
 pub use trace::{Hop, JoinedBy, Trace};

@@ -10,4 +10,5 @@ mod keeping;
 mod keeping_apart;
 mod paths;
 mod propagating;
+mod spans;
 mod world;
