@@ -8,6 +8,7 @@ mod filtering;
 mod joining;
 mod keeping;
 mod keeping_apart;
+mod logging;
 mod paths;
 mod propagating;
 mod spans;
