@@ -54,6 +54,7 @@ pub(crate) async fn status(state: &State) -> Outcome {
     status.insert("revision".to_owned(), json!(state.store.revision().0));
     status.insert("routesRevision".to_owned(), json!(*state.routes.borrow()));
     status.insert("ejected".to_owned(), json!((state.ejected)()));
+    status.insert("telemetry".to_owned(), (state.telemetry)());
     status.insert(
         "traces".to_owned(),
         json!({
@@ -63,6 +64,9 @@ pub(crate) async fn status(state: &State) -> Outcome {
             "evictedApart": counts.n_evicted_apart,
             "records": counts.n_records,
             "lostRecords": counts.n_lost_records,
+            "spans": counts.n_spans,
+            "rejectedSpans": counts.n_rejected_spans,
+            "droppedSpans": counts.n_dropped_spans,
         }),
     );
     Ok(answer::ok(&Value::Object(status)))
