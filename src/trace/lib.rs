@@ -18,9 +18,11 @@
 //! sending (`proxy`), and serving answers over HTTP (`server`).
 
 pub mod filter;
+pub mod otlp_json;
 pub mod sanitize;
 
 mod aggregate;
+mod as_spans;
 mod attributes;
 mod carried;
 mod collector;
