@@ -6,6 +6,7 @@
 //!                  further counted)
 //! ```
 
+mod data;
 mod name;
 mod point;
 mod points;

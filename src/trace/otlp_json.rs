@@ -36,19 +36,19 @@ struct KeyValue {
 }
 
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 enum Value {
-    StringValue(String),
-    BoolValue(bool),
-    #[serde(serialize_with = "as_text")]
-    IntValue(i64),
-    DoubleValue(f64),
-    ArrayValue {
-        values: Vec<Value>,
-    },
-    KvlistValue {
-        values: Vec<KeyValue>,
-    },
+    #[serde(rename = "stringValue")]
+    Text(String),
+    #[serde(rename = "boolValue")]
+    Bool(bool),
+    #[serde(rename = "intValue", serialize_with = "as_text")]
+    Int(i64),
+    #[serde(rename = "doubleValue")]
+    Double(f64),
+    #[serde(rename = "arrayValue")]
+    List { values: Vec<Value> },
+    #[serde(rename = "kvlistValue")]
+    Map { values: Vec<KeyValue> },
 }
 
 fn as_text<T: ToString, S: Serializer>(number: &T, serializer: S) -> Result<S::Ok, S::Error> {
@@ -69,14 +69,12 @@ fn attributes(ours: &Attributes) -> Vec<KeyValue> {
 impl From<&AttributeValue> for Value {
     fn from(ours: &AttributeValue) -> Self {
         match ours {
-            AttributeValue::Bool(value) => Self::BoolValue(*value),
-            AttributeValue::Int(value) => Self::IntValue(*value),
-            AttributeValue::Double(value) => Self::DoubleValue(value.get()),
-            AttributeValue::Text(text) => Self::StringValue(text.to_string()),
-            AttributeValue::List(values) => {
-                Self::ArrayValue { values: values.iter().map(Self::from).collect() }
-            }
-            AttributeValue::Map(values) => Self::KvlistValue { values: attributes(values) },
+            AttributeValue::Bool(value) => Self::Bool(*value),
+            AttributeValue::Int(value) => Self::Int(*value),
+            AttributeValue::Double(value) => Self::Double(value.get()),
+            AttributeValue::Text(text) => Self::Text(text.to_string()),
+            AttributeValue::List(values) => Self::List { values: values.iter().map(Self::from).collect() },
+            AttributeValue::Map(values) => Self::Map { values: attributes(values) },
         }
     }
 }
@@ -85,7 +83,7 @@ impl From<&AttributeValue> for Value {
 
 impl From<&OurResource> for Resource {
     fn from(ours: &OurResource) -> Self {
-        let name = Value::StringValue(ours.service.to_string());
+        let name = Value::Text(ours.service.to_string());
         let mut all = vec![KeyValue { key: "service.name".to_owned(), value: name }];
         all.extend(attributes(&ours.resource));
         Self { attributes: all }

@@ -5,5 +5,6 @@
 mod grpc;
 mod http;
 mod metrics;
+mod queries;
 mod world;
 mod zipkin;

@@ -90,3 +90,18 @@ async fn two_services_are_two_series_of_one_name_and_two_kinds_are_not() {
     assert_eq!(answer["partialSuccess"]["rejectedDataPoints"], "1");
     assert_eq!(world.metrics.counts().n_turned_away, 1);
 }
+
+#[tokio::test]
+async fn what_was_reported_is_told_in_otlp() {
+    let world = World::start();
+    export(&world, "cart", json!([sum("orders", 3, 2)])).await;
+    export(&world, "mail", json!([sum("orders", 4, 2)])).await;
+    let data = world.get("/api/telemetry/metrics?resource=mail").await.json();
+    assert_eq!(data["resourceMetrics"].as_array().unwrap().len(), 1);
+    let metric = &data["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0];
+    assert_eq!((&metric["name"], &metric["sum"]["isMonotonic"]), (&json!("orders"), &json!(true)));
+    assert_eq!(metric["sum"]["dataPoints"][0]["asDouble"], 4.0);
+    // It is OTLP: what reads that reads it.
+    let again = world.post("/v1/metrics", "application/json", data.to_string()).await;
+    assert_eq!(again.json(), json!({}));
+}
