@@ -74,7 +74,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     proxy.inlets().send(inlet).await.context("the proxy ended at once")?;
     let stop_metrics = CancellationToken::new();
     let metrics = spur_net::bind(metrics_listen)?;
-    let metrics = scrape::serve(metrics, proxy.metrics(), stop_metrics.clone())?;
+    let metrics = scrape::serve(metrics, (proxy.metrics(), None), stop_metrics.clone())?;
     let _stops_metrics = stop_metrics.drop_guard();
     announce((entry, metrics), &gateways.ports().open, n_objects, output);
     tokio::select! {

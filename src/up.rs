@@ -16,6 +16,7 @@ use spur_cli::args::{
 };
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_control::{GatewayPorts, ServiceNetworkOf, ServicePorts, UsualRuntime};
+use spur_intake::{Intake, MetricStore};
 use spur_net::{Callers, Destination, Dial, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
@@ -25,7 +26,7 @@ use spur_runtime::volumes::Volumes;
 use spur_runtime::{Runtime, RuntimeKind, Runtimes};
 use spur_server::{Server, User};
 use spur_store::{Options, Store};
-use spur_trace::{CapturePolicy, Redaction};
+use spur_trace::{CapturePolicy, Logs, Redaction};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +89,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         port,
         entry_port,
         metrics_listen,
+        otlp_listen,
         runtime,
         service_ports,
         output,
@@ -116,6 +118,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
     let metrics = spur_net::bind(metrics_listen)?;
+    let otlp = spur_net::bind(otlp_listen)?;
     let access_log = crate::access_log::open(&access_log)?;
     let workers =
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
@@ -136,6 +139,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             api,
             entry,
             metrics,
+            otlp,
             workers,
             limits,
             api_limits,
@@ -279,6 +283,7 @@ struct Bound {
     api: TcpListener,
     entry: TcpListener,
     metrics: TcpListener,
+    otlp: TcpListener,
     workers: usize,
     limits: Limits,
     api_limits: Limits,
@@ -299,6 +304,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         api,
         entry,
         metrics,
+        otlp,
         workers,
         limits,
         api_limits,
@@ -336,14 +342,25 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
 
     let stop_collector = CancellationToken::new();
     let (collector, traces) = spur_trace::collector(proxy.rings().to_vec(), spur_trace::Limits::default());
+    let spans = collector.spans();
     let collector = tokio::spawn(collector.run(stop_collector.clone()));
 
     let stop_server = CancellationToken::new();
-    let metrics = scrape::serve(metrics, proxy.metrics(), stop_server.clone())?;
+    let (logs, reported) = (Logs::default(), MetricStore::default());
+    let metrics = scrape::serve(metrics, (proxy.metrics(), Some(reported.clone())), stop_server.clone())?;
+    let intake = Intake::new(spur_intake::Parts {
+        spans,
+        logs: logs.clone(),
+        metrics: reported.clone(),
+        traces: traces.clone(),
+        stop: stop_server.clone(),
+    });
+    let otlp = spur_intake::serve(otlp, intake.clone())?;
     let addresses = Addresses {
         api: format!("https://{api_address}"),
         entry: format!("http://{entry_address}"),
         metrics: format!("http://{metrics}/metrics"),
+        otlp: format!("http://{otlp}"),
         kubeconfig: data.join("kubeconfig"),
         data: data.to_owned(),
     };
@@ -371,6 +388,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         facts: facts_rx,
         routes,
         ejected: Arc::new(ejected(proxy.metrics())),
+        telemetry: Arc::new(telemetry(intake.clone(), logs, reported)),
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
@@ -399,6 +417,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         routes_tx,
         gateway_ports_rx: ports_rx,
         entry_port: entry_address.port(),
+        telemetry: Some(otlp),
         executable: config.environment.executable.clone(),
         search_path: config.pod_env.get("PATH").cloned().unwrap_or_default(),
         ports: Arc::new(PortAllocator::per_user(&config.environment.temp_dir)?),
@@ -454,6 +473,23 @@ fn ejected(metrics: spur_proxy::Metrics) -> impl Fn() -> Vec<Value> {
             })
         });
         told.collect()
+    }
+}
+
+/// What applications reported, as `/spur/v1/status` tells it; spans are counted with the traces.
+fn telemetry(intake: Intake, logs: Logs, metrics: MetricStore) -> impl Fn() -> Value {
+    move || {
+        let (taken, lines, points) = (intake.counts(), logs.counts(), metrics.counts());
+        json!({
+            "exports": taken.n_exports,
+            "refused": taken.n_refused,
+            "invalid": taken.n_invalid,
+            "logLines": lines.n_records,
+            "evictedLogLines": lines.n_evicted,
+            "series": points.n_series,
+            "points": points.n_points,
+            "turnedAwayPoints": points.n_turned_away,
+        })
     }
 }
 

@@ -11,6 +11,8 @@ use spur_trace::{Carried, KeyHeader};
 #[repr(u32)]
 pub(crate) enum Field {
     Accept,
+    /// `b3`, or the trace of B3's several headers.
+    B3,
     Baggage,
     ContentType,
     GrpcStatus,
@@ -69,6 +71,7 @@ fn bits(name: &HeaderName) -> u32 {
     let name = name.as_str();
     match name {
         "accept" => bit(Field::Accept),
+        "b3" | "x-b3-traceid" => bit(Field::B3),
         "baggage" => bit(Field::Baggage),
         "connection" => bit(Field::Connection),
         "content-type" => bit(Field::ContentType),

@@ -13,7 +13,7 @@ use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use spur_net::{Busy, Caller, Destination};
 use spur_route::{
-    Ask, Outcome, Source, TraceId, TraceParent, Verdict, Wire, decide,
+    Ask, Outcome, Source, TraceId, TraceParent, Verdict, Wire, b3, decide,
     policy::ConnectionPool,
     rules::{Retries, RetryPolicy},
     strip_keys,
@@ -145,6 +145,15 @@ fn strip(client: &Client, parts: &mut Parts, fields: Fields) {
     }
 }
 
+/// The trace that a request says it belongs to. Older services say so by B3.
+fn incoming(headers: &HeaderMap, fields: Fields) -> Option<TraceParent> {
+    match (fields.has(Field::Traceparent), fields.has(Field::B3)) {
+        (true, _) => TraceParent::from_headers(headers),
+        (false, true) => b3::from_headers(headers),
+        (false, false) => None,
+    }
+}
+
 /// A clean request, and how it is answered.
 type Asking = (Parts, Fields, Clean, Incoming);
 type How = (Shape, Option<OnUpgrade>, Busy);
@@ -180,8 +189,7 @@ fn decided(
         }
         None => Some(0),
     };
-    let traceparent = || TraceParent::from_headers(&parts.headers);
-    let incoming = fields.has(Field::Traceparent).then(traceparent).flatten();
+    let incoming = incoming(&parts.headers, fields);
     let host = || clean.host.as_ref().map(|host| host.as_str());
     let is_logged = client.worker.access_log.is_some();
     let asked = is_logged.then(|| Asked::of_request(client.peer, &parts, host()));

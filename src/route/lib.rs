@@ -14,6 +14,7 @@
 //! the specs come from (`control`), picking one of the named endpoints and
 //! sending (`proxy`), remembering (`trace`).
 
+pub mod b3;
 pub mod baggage;
 pub mod traceparent;
 pub mod tracestate;

@@ -45,6 +45,8 @@ pub struct Parts {
     /// The endpoints that get no requests now because they have failed too often, for
     /// `/spur/v1/status`.
     pub ejected: Arc<dyn Fn() -> Vec<Value> + Send + Sync>,
+    /// What applications reported and what of it was not taken, for `/spur/v1/status`.
+    pub telemetry: Arc<dyn Fn() -> Value + Send + Sync>,
     /// Cancelled when the server drains: watches and followed logs end then.
     pub draining: CancellationToken,
 }

@@ -87,7 +87,7 @@ pub(crate) fn id(text: &str) -> Result<TraceId, Status> {
 
 /// The trace with this id.
 pub(crate) async fn found(state: &State, trace_id: TraceId) -> Result<Arc<Trace>, Status> {
-    let trace = state.traces.one(trace_id).await.map_err(|error| Status::internal(error.to_string()))?;
+    let trace = state.traces.trace(trace_id).await.map_err(|error| Status::internal(error.to_string()))?;
     trace.ok_or_else(|| unknown(trace_id))
 }
 
@@ -102,6 +102,7 @@ pub(crate) async fn status(state: &State) -> Outcome {
     status.insert("revision".to_owned(), json!(state.store.revision().0));
     status.insert("routesRevision".to_owned(), json!(*state.routes.borrow()));
     status.insert("ejected".to_owned(), json!((state.ejected)()));
+    status.insert("telemetry".to_owned(), (state.telemetry)());
     status.insert(
         "traces".to_owned(),
         json!({
@@ -115,6 +116,9 @@ pub(crate) async fn status(state: &State) -> Outcome {
             "captureBytes": counts.n_capture_bytes,
             "evictedCaptures": counts.n_evicted_captures,
             "lostCaptures": counts.n_lost_captures,
+            "spans": counts.n_spans,
+            "rejectedSpans": counts.n_rejected_spans,
+            "droppedSpans": counts.n_dropped_spans,
         }),
     );
     Ok(answer::ok(&Value::Object(status)))

@@ -23,8 +23,9 @@
 //!
 //! `:` finds a part of a text whatever its case, `=` wants all of it as it is, `~` is a regular
 //! expression, and `field:*` asks whether there is a value at all. `replay`, `host` (except of
-//! requests that were refused), `req.…`, `res.…`, `attr.…` and `body` are in the language and
-//! nothing records them yet: they are absent. `level` and `msg` belong to log lines.
+//! requests that were refused), `req.…`, `res.…` and `body` are in the language and
+//! nothing records them yet: they are absent. `level` and `msg` belong to log lines. `attr.…` asks the spans that
+//! applications reported, inside `{…}` those that lie under the hop.
 
 mod complete;
 mod error;

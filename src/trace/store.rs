@@ -20,6 +20,7 @@ use crate::query::{Answer, Counts, InFlight, Query};
 use crate::record::{HopEnd, HopId, HopProgress, HopStart, Record};
 use crate::series::Edge;
 use crate::slow::Usual;
+use crate::span::Span;
 use crate::trace::{Hop, JoinedBy, Trace};
 
 /// What became of a mark.
@@ -92,19 +93,50 @@ impl TraceStore {
         self.captures.insert(capture, self.limits.max_capture_bytes);
     }
 
-    /// One trace as it is now, finished or not.
-    #[must_use]
-    pub fn one(&self, trace_id: TraceId) -> Option<Arc<Trace>> {
-        let entry = self.traces.get(&trace_id)?;
-        let published = entry.published.clone().filter(|_| !entry.is_in_flight());
-        published.or_else(|| Some(Arc::new(entry.snapshot(trace_id, 0))))
-    }
-
     /// What is kept of a trace's heads and bodies, in the order of its hops.
     #[must_use]
     pub fn captures(&self, trace_id: TraceId) -> Vec<Arc<Capture>> {
         let hops = self.traces.get(&trace_id).map_or(&[][..], |entry| &entry.hops);
         hops.iter().filter_map(|hop| self.captures.get(hop.start.id).cloned()).collect()
+    }
+
+    /// Takes in what an application reported. A trace that was published is so again; one of which
+    /// nothing is known yet begins with it.
+    pub fn apply_span(&mut self, span: Span) {
+        self.counts.n_spans += 1;
+        let trace_id = span.trace_id;
+        let (max_spans, sweep) = (self.limits.max_spans_per_trace, self.sweep);
+        let entry = self.entry(trace_id);
+        if entry.spans.iter().any(|known| known.is_again(&span)) {
+            self.counts.n_repeated_spans += 1;
+            return;
+        }
+        if entry.spans.len() >= max_spans {
+            entry.n_dropped_spans += 1;
+            self.counts.n_dropped_spans += 1;
+            return;
+        }
+        let n_bytes = span.n_bytes();
+        entry.spans.push(Arc::new(span));
+        entry.n_bytes += n_bytes;
+        entry.touched_in_sweep = sweep;
+        let settles = entry.n_open == 0 && !std::mem::replace(&mut entry.is_settling, true);
+        let kept_for = entry.kept_for;
+        self.shelves.grow(kept_for, n_bytes);
+        if settles {
+            self.settling.push(trace_id);
+        }
+        self.evict();
+    }
+
+    /// The trace of an id, as it is now.
+    #[must_use]
+    pub fn trace(&self, trace_id: TraceId) -> Option<Arc<Trace>> {
+        let entry = self.traces.get(&trace_id)?;
+        match &entry.published {
+            Some(published) if !entry.is_in_flight() => Some(published.clone()),
+            _ => Some(Arc::new(entry.snapshot(trace_id, 0))),
+        }
     }
 
     /// Every ring has been read once: publishes the traces that have settled,
@@ -370,6 +402,7 @@ impl TraceStore {
             self.counts.n_evicted_traces += 1;
             self.counts.n_evicted_apart += u64::from(entry.kept_for.is_some());
             self.counts.n_evicted_hops += entry.hops.len() as u64;
+            self.counts.n_evicted_spans += entry.spans.len() as u64;
             if let Some(published) = entry.published {
                 self.published.remove(&published.seq);
                 self.last_evicted_seq = self.last_evicted_seq.max(published.seq);

@@ -39,6 +39,10 @@ pub struct UpArgs {
     /// Address for Prometheus, at /metrics; a free port of this machine unless given
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
     pub metrics_listen: SocketAddr,
+    /// Address for telemetry of applications (OTLP over HTTP and gRPC, Zipkin) and queries of it
+    /// (Jaeger, Zipkin), without credentials; a free port of this machine unless given
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
+    pub otlp_listen: SocketAddr,
     /// What runs pods that do not say by the annotation spur.dev/runtime
     #[arg(long, value_name = "RUNTIME", default_value = "auto")]
     pub runtime: RuntimeChoice,

@@ -67,6 +67,7 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
         facts,
         routes: tokio::sync::watch::channel(0).1,
         ejected: std::sync::Arc::new(Vec::new),
+        telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
         draining,
     });
     World { router: server.acting_as(User::admin()), server, store }

@@ -78,6 +78,7 @@ impl World {
             entry: ([127, 0, 0, 1], 0).into(),
             routes: tokio::sync::watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),
+            telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
             facts: tokio::sync::watch::channel(serde_json::Map::new()).1,
             draining: CancellationToken::new(),
         });
@@ -141,6 +142,7 @@ impl World {
             table: self.table.clone(),
             routes_rx: self.routes_tx.subscribe(),
             ports: self.ports.clone(),
+            telemetry: Some(([127, 0, 0, 1], 4318).into()),
             executable: PathBuf::from("/opt/spur/bin/spur"),
             search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             stop: stop.clone(),

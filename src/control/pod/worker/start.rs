@@ -27,6 +27,7 @@ use super::super::ports::PodPorts;
 use super::super::probe::{Kind, Plan};
 use super::super::references::{self, References};
 use super::super::support;
+use super::super::telemetry;
 use super::Worker;
 use super::volumes::NoMount;
 use crate::events::EventType;
@@ -319,6 +320,10 @@ impl Worker {
             let dir = self.volumes_dir().map(|dir| dir.display().to_string());
             given.extend(dir.map(|dir| ("SPUR_VOLUMES".to_owned(), dir)));
         }
+        // The listener is on this machine's loopback, which networks of pods' own do not reach.
+        let is_on_loopback = self.kind == RuntimeKind::Process && self.ways.is_none();
+        let telemetry = self.shared.ctx.telemetry.filter(|_| is_on_loopback);
+        given.extend(telemetry::variables(&self.pod, telemetry));
         if let Some(ways) = &self.ways
             && let Some(egress) = ways.egress
         {

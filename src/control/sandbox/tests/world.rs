@@ -58,6 +58,7 @@ impl World {
             facts,
             routes: watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),
+            telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
             draining: stop.clone(),
         });
         let router = server.acting_as(spur_server::User::controller("spur"));

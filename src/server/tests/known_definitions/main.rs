@@ -102,6 +102,7 @@ impl Server {
                 facts: tokio::sync::watch::channel(Map::new()).1,
                 routes: tokio::sync::watch::channel(0).1,
                 ejected: std::sync::Arc::new(Vec::new),
+                telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
                 draining: CancellationToken::new(),
             })
             .acting_as(User::admin()),

@@ -43,6 +43,7 @@ impl Served {
             facts: watch::channel(Map::new()).1,
             routes: watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),
+            telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
             draining: CancellationToken::new(),
         });
         let router = server.acting_as(User::admin());

@@ -44,7 +44,7 @@ const BETWEEN: &str = "
 ";
 
 const AFTER: &str = "
-Nothing records `replay`, `body`, `req.…`, `res.…` and `attr.…` yet, and `host` only of requests that were refused: elsewhere they have no value. `level` and `msg` are of log lines.
+Nothing records `replay`, `body`, `req.…` and `res.…` yet, and `host` only of requests that were refused: elsewhere they have no value. `level` and `msg` are of log lines. `attr.…` asks the spans that applications reported, inside `{…}` those that lie under the hop.
 ";
 
 fn page() -> String {

@@ -1,0 +1,10 @@
+//! The intake from the outside: requests in, spans, lines and series out.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod grpc;
+mod http;
+mod metrics;
+mod queries;
+mod world;
+mod zipkin;
