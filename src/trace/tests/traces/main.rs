@@ -4,6 +4,7 @@
 
 mod collecting;
 mod counting;
+mod diffing;
 mod filtering;
 mod joining;
 mod keeping;
