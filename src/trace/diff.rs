@@ -92,6 +92,9 @@ struct Call {
     path: String,
 }
 
+/// What tells a hop from others, where that can be asked of it.
+type Told = dyn Fn(&Placed<'_>) -> Option<Call>;
+
 /// A hop in the order in which it is drawn.
 struct Placed<'a> {
     hop_idx: usize,
@@ -178,7 +181,7 @@ fn route(trace: &Trace) -> Option<Call> {
 fn aligned(a: &[Placed<'_>], b: &[Placed<'_>]) -> Vec<Option<usize>> {
     let mut partners: Vec<Option<usize>> = vec![None; a.len()];
     let mut is_taken = vec![false; b.len()];
-    let passes: [&dyn Fn(&Placed<'_>) -> Option<Call>; 3] = [
+    let passes: [&Told; 3] = [
         &|placed| Some(placed.call.clone()),
         &|placed| Some(Call { path: without_ids(&placed.call.path), ..placed.call.clone() }),
         &|placed| {
