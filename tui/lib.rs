@@ -12,8 +12,10 @@
 //! server is meant and what the environment says (`spur-cli`).
 
 mod event;
+mod keymap;
 mod keys;
 mod lines;
+mod query;
 
 mod state;
 
@@ -24,6 +26,7 @@ mod run;
 #[cfg(test)]
 mod made;
 
+pub use keymap::Keymap;
 pub use lines::Lines;
 pub use run::{Ended, Script, Settings, open, run_script, size};
 pub use state::ThemeName;

@@ -7,7 +7,8 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use spur_trace::{
-    CapturedRequest, CapturedResponse, Difference, Noise, compare, sanitize_for_terminal, short_duration,
+    CapturedRequest, CapturedResponse, Noise, ResponseDifference, compare, sanitize_for_terminal,
+    short_duration,
 };
 
 use crate::args::ReplayArgs;
@@ -115,7 +116,7 @@ struct Told<'a> {
     names: &'a [String],
     results: &'a [Sent],
     /// Of each target but the first.
-    differences: &'a [Vec<Difference>],
+    differences: &'a [Vec<ResponseDifference>],
 }
 
 // === impl Told ===
@@ -172,7 +173,7 @@ impl Told<'_> {
 /// What is different about two targets.
 fn different(
     (first, other): (&str, &str),
-    found: &[Difference],
+    found: &[ResponseDifference],
     with_noise: bool,
     paint: Paint,
 ) -> Vec<String> {
@@ -191,7 +192,7 @@ fn different(
         1 => format!("{first} and {other}: 1 difference{hidden}"),
         n => format!("{first} and {other}: {n} differences{hidden}"),
     }];
-    for Difference { part, left, right, is_noise } in told {
+    for ResponseDifference { part, left, right, is_noise } in told {
         let side = |side: &Option<String>| match side {
             Some(side) => sanitize_for_terminal(side).into_owned(),
             None => "–".to_owned(),

@@ -1,7 +1,9 @@
 //! `spur ui`: the terminal interface, or what stands for it where there is no terminal.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
-use spur_tui::{Ended, Script, Settings, ThemeName};
+use spur_tui::{Ended, Keymap, Script, Settings, ThemeName};
 
 use crate::args::{Theme, TraceArgs, TraceListArgs, UiArgs, WhichArgs};
 use crate::client::Client;
@@ -18,11 +20,14 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit> {
-    let UiArgs { plain, theme, script, size, dump } = args;
+    let UiArgs { plain, theme, ascii, keymap, script, size, dump } = args;
     let settings = Settings {
         client: client.kube().clone(),
         url: client.url().to_owned(),
         theme: theme_of(*theme, environment.wants_colour),
+        is_ascii: *ascii || environment.is_ascii,
+        keymap: keymap.as_deref().map_or_else(|| Ok(Keymap::default()), read_keymap)?,
+        saved_filters: Some(environment.state_dir.join("filters")),
     };
     if let Some(path) = script {
         let tried = || format!("failed to read script `{}`", path.display());
@@ -53,6 +58,12 @@ pub(crate) async fn run(
         Ended::ByInterrupt => Exit::Interrupted,
         Ended::ByTermination => Exit::Terminated,
     })
+}
+
+fn read_keymap(path: &Path) -> Result<Keymap> {
+    let tried = || format!("failed to read keymap `{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(tried)?;
+    Ok(text.parse().map_err(|error| Failure::usage(format!("keymap `{}`: {error}", path.display())))?)
 }
 
 fn theme_of(theme: Option<Theme>, wants_colour: bool) -> ThemeName {

@@ -33,7 +33,7 @@ pub enum ResponsePart {
 
 /// A part that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub struct ResponseDifference {
     /// Which.
     pub part: ResponsePart,
     /// How it is on the left; `None` where there is none.
@@ -55,7 +55,7 @@ const NEVER_COMPARED: [&str; 3] = ["date", "age", "content-length"];
 
 /// What differs, in the order status, headers, body, trailers.
 #[must_use]
-pub fn compare(left: &CapturedResponse, right: &CapturedResponse, noise: &Noise) -> Vec<Difference> {
+pub fn compare(left: &CapturedResponse, right: &CapturedResponse, noise: &Noise) -> Vec<ResponseDifference> {
     let mut found = Vec::new();
     if left.status != right.status {
         found.push((ResponsePart::Status, Some(left.status.to_string()), Some(right.status.to_string())));
@@ -65,7 +65,7 @@ pub fn compare(left: &CapturedResponse, right: &CapturedResponse, noise: &Noise)
     fields(&left.trailers, &right.trailers, ResponsePart::Trailer, &mut found);
     let told = |(part, left, right): Found| {
         let is_noise = noise.0.iter().any(|noisy| noisy.covers(&part));
-        Difference { part, left, right, is_noise }
+        ResponseDifference { part, left, right, is_noise }
     };
     found.into_iter().map(told).collect()
 }

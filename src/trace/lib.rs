@@ -29,6 +29,7 @@ mod capture;
 mod carried;
 mod collector;
 mod compare;
+mod diff;
 mod durations;
 mod entry;
 mod join;
@@ -61,7 +62,8 @@ pub use capture::{
 };
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
-pub use compare::{Difference, Noise, ResponsePart, compare};
+pub use compare::{Noise, ResponseDifference, ResponsePart, compare};
+pub use diff::{DiffRow, DiffSide, Difference, TraceDiff, baselines, diff};
 pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;

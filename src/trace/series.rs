@@ -76,6 +76,10 @@ pub enum By {
     Edge,
     /// Edges, and the keys on them.
     EdgeAndKey,
+    /// Edges, and who answered on them: forks apart from what they are forks of.
+    EdgeAndWorkload,
+    /// What came in at the entry, all of it as one; nothing else counts.
+    Entry,
     /// Rules.
     Rule,
     /// Rules, and who answered by them: the true shares of a split.
@@ -97,6 +101,25 @@ impl Series {
         })
     }
 
+    /// Whether it counts where these are told apart.
+    #[must_use]
+    pub fn counts_by(&self, by: By) -> bool {
+        match (by, self) {
+            (By::Entry, Self::Of(parts)) => parts.edge.as_ref().is_some_and(|edge| edge.from.is_none()),
+            (By::Entry, Self::Others) => false,
+            (
+                By::All
+                | By::Edge
+                | By::EdgeAndKey
+                | By::EdgeAndWorkload
+                | By::Rule
+                | By::RuleAndWorkload
+                | By::Key,
+                _,
+            ) => true,
+        }
+    }
+
     /// With only those parts that are told apart.
     #[must_use]
     pub fn by(&self, by: By) -> Self {
@@ -106,6 +129,8 @@ impl Series {
             By::All => SeriesParts { edge, workload, rule, key },
             By::Edge => SeriesParts { edge, ..SeriesParts::default() },
             By::EdgeAndKey => SeriesParts { edge, key, ..SeriesParts::default() },
+            By::EdgeAndWorkload => SeriesParts { edge, workload, ..SeriesParts::default() },
+            By::Entry => SeriesParts::default(),
             By::Rule => SeriesParts { rule, ..SeriesParts::default() },
             By::RuleAndWorkload => SeriesParts { rule, workload, ..SeriesParts::default() },
             By::Key => SeriesParts { key, ..SeriesParts::default() },

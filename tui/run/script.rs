@@ -65,11 +65,11 @@ pub async fn run_script(settings: Settings, script: &Script, (width, height): (u
         };
         for key in keys {
             if session.apply(Event::Key(key)).contains(&Action::Quit) {
-                return screen.shot(&session);
+                return screen.shot(&mut session);
             }
         }
     }
-    screen.shot(&session)
+    screen.shot(&mut session)
 }
 
 async fn wait(session: &mut Session, screen: &mut Screen, text: &str) -> Result<()> {
@@ -99,7 +99,10 @@ impl Screen {
         terminal.map(Self).map_err(|error| anyhow!("no screen of {width}x{height}: {error}"))
     }
 
-    fn shot(&mut self, session: &Session) -> Result<String> {
+    fn shot(&mut self, session: &mut Session) -> Result<String> {
+        while session.state.is_filtering() {
+            session.filter_on();
+        }
         self.0.draw(|frame| draw::draw(&session.state, frame)).map_err(|error| anyhow!("{error}"))?;
         Ok(text(self.0.backend().buffer()))
     }

@@ -195,6 +195,8 @@ fn environment(directory: &Path) -> Environment {
         kubeconfig: None,
         default_kubeconfig: directory.join("kubeconfig"),
         temp_dir: directory.to_owned(),
+        state_dir: directory.to_owned(),
+        is_ascii: false,
         wants_colour: false,
         is_stdin_terminal: false,
         is_stdout_terminal: false,

@@ -29,7 +29,7 @@ fn response(
 /// `part: left → right`, noise in brackets.
 fn told(left: &CapturedResponse, right: &CapturedResponse, noise: &Noise) -> Vec<String> {
     let side = |side: Option<String>| side.unwrap_or_else(|| "–".to_owned());
-    let line = |it: spur_trace::Difference| {
+    let line = |it: spur_trace::ResponseDifference| {
         let line = format!("{}: {} → {}", it.part, side(it.left), side(it.right));
         if it.is_noise { format!("({line})") } else { line }
     };

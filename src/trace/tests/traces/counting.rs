@@ -77,6 +77,18 @@ fn hops_are_counted_by_what_they_have_in_common() {
         "by pricing 2/0",
     ]
     "#);
+    insta::assert_debug_snapshot!(drawn(&aggregates, By::EdgeAndWorkload), @r#"
+    [
+        "gw → frontend by frontend 1/0",
+        "frontend → pricing by pr-421-pricing 1/1",
+        "frontend → pricing by pricing 2/0",
+    ]
+    "#);
+    insta::assert_debug_snapshot!(drawn(&aggregates, By::Entry), @r#"
+    [
+        " 1/0",
+    ]
+    "#);
     insta::assert_debug_snapshot!(drawn(&aggregates, By::Key), @r#"
     [
         " 2/0",

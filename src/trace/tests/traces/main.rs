@@ -6,6 +6,7 @@ mod capturing;
 mod collecting;
 mod comparing;
 mod counting;
+mod diffing;
 mod exporting;
 mod filtering;
 mod joining;
