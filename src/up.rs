@@ -383,6 +383,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         identity,
         table: table.clone(),
         traces,
+        logs: logs.clone(),
         redaction,
         entry: entry_address,
         facts: facts_rx,

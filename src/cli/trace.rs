@@ -27,7 +27,7 @@ use spur_tui::Lines;
 const LIMIT_DEFAULT: &str = "20";
 
 /// The media type of JSON lines.
-const LINES: &str = "application/x-ndjson";
+pub(crate) const LINES: &str = "application/x-ndjson";
 
 /// One line of `/spur/v1/traces`.
 #[derive(Deserialize)]
@@ -124,7 +124,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// A filter that cannot be read is the user's mistake, and told before anybody is asked.
-fn checked(text: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn checked(text: Option<&str>) -> Result<(), Failure> {
     let Some(text) = text else { return Ok(()) };
     let told = |error: FilterError| Failure::usage(format!("the filter is wrong\n{}", error.drawn(text)));
     Filter::parse(text).map(|_| ()).map_err(told)

@@ -63,6 +63,7 @@ mod traces;
 mod unread;
 mod verbs;
 mod versions;
+mod workload_logs;
 
 pub use access::{Identity, IdentityError, Secrets, User};
 pub use bootstrap::{BootstrapError, bootstrap, publish_address};

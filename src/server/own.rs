@@ -7,11 +7,17 @@ use spur_api::Status;
 
 use crate::answer::{self, Outcome};
 use crate::state::State;
-use crate::{body, captures, explain, replay, trace_summary, traces};
+use crate::{body, captures, explain, replay, trace_summary, traces, workload_logs};
 
 /// The paths that name no trace, for the list of all paths.
-pub(crate) const PATHS: [&str; 5] =
-    ["/spur/v1/explain", "/spur/v1/replay", "/spur/v1/status", "/spur/v1/traces", "/spur/v1/traces/summary"];
+pub(crate) const PATHS: [&str; 6] = [
+    "/spur/v1/explain",
+    "/spur/v1/logs",
+    "/spur/v1/replay",
+    "/spur/v1/status",
+    "/spur/v1/traces",
+    "/spur/v1/traces/summary",
+];
 
 /// Answers for what is below `/spur/v1`.
 pub(crate) async fn answer(state: &State, parts: &Parts, path: &[&str], body: Body) -> Outcome {
@@ -22,6 +28,7 @@ pub(crate) async fn answer(state: &State, parts: &Parts, path: &[&str], body: Bo
     }
     match path {
         ["explain"] => explain::explain(state, query),
+        ["logs"] => workload_logs::logs(state, query).await,
         ["replay"] => replay::replay(state, &body::read(body).await?).await,
         ["status"] => traces::status(state).await,
         ["traces"] => traces::traces(state, query).await,
@@ -37,7 +44,7 @@ pub(crate) async fn answer(state: &State, parts: &Parts, path: &[&str], body: Bo
 /// The methods that a path takes; `None` where there is no such path.
 fn methods(path: &[&str]) -> Option<&'static [&'static str]> {
     match path {
-        ["explain" | "status" | "traces"] | ["traces", _] | ["traces", _, "captures"] => {
+        ["explain" | "logs" | "status" | "traces"] | ["traces", _] | ["traces", _, "captures"] => {
             Some(&["GET", "HEAD"])
         }
         ["replay"] => Some(&["POST"]),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use spur_route::RoutingTable;
 use spur_runtime::Runtimes;
 use spur_store::Store;
-use spur_trace::{Redaction, TraceReader};
+use spur_trace::{Logs, Redaction, TraceReader};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,8 @@ pub struct Parts {
     pub table: Arc<ArcSwap<RoutingTable>>,
     /// Where traces come from.
     pub traces: TraceReader,
+    /// What applications report.
+    pub logs: Logs,
     /// What is taken out of what is told of requests.
     pub redaction: Arc<Redaction>,
     /// Where requests are sent again to.

@@ -26,11 +26,7 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
     let mut is_follow = false;
     let mut max_per_second = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let number = || {
-            value.parse::<u64>().map_err(|_| {
-                Status::bad_request(format!("query parameter `{name}`: `{value}` is no whole number"))
-            })
-        };
+        let number = || number(&name, &value);
         match &*name {
             "key" if !value.is_empty() => wanted.key = Some((&*value).into()),
             "filter" => wanted.filter = Some(Arc::new(filter(&value)?)),
@@ -45,7 +41,14 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
     if is_follow { follow(state, wanted, max_per_second).await } else { page(&state.traces, wanted).await }
 }
 
-fn filter(text: &str) -> Result<Filter, Status> {
+/// A number of a query.
+pub(crate) fn number(name: &str, value: &str) -> Result<u64, Status> {
+    let bad = || Status::bad_request(format!("query parameter `{name}`: `{value}` is no whole number"));
+    value.parse().map_err(|_| bad())
+}
+
+/// Reads a filter of a query.
+pub(crate) fn filter(text: &str) -> Result<Filter, Status> {
     Filter::parse(text).map_err(|error| {
         Status::bad_request(format!("query parameter `filter` is wrong\n{}", error.drawn(text)))
     })

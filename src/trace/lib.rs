@@ -68,7 +68,10 @@ pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;
 pub use limits::Limits;
-pub use logs::{LogAnswer, LogCounts, LogFollow, LogLimits, LogQuery, LogRecord, LogUpdate, Logs, Severity};
+pub use logs::{
+    InTrace, LINE_MAX_BYTES, LogAnswer, LogCounts, LogFollow, LogLimits, LogLine, LogQuery, LogRecord,
+    LogUpdate, Logs, Severity,
+};
 pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationReport};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};

@@ -47,3 +47,4 @@ mod samples;
 mod sandboxes;
 mod traces;
 mod traffic;
+mod workload_logs;

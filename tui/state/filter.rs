@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use spur_api::meta;
 use spur_trace::filter::{Compare, Expr, Field, Fields, Part, Term, Test, TextTest, Value as FieldValue};
-use spur_trace::{Filter, FilterError};
+use spur_trace::{Filter, FilterError, Severity};
 
 use super::line::Line;
 
@@ -266,7 +266,11 @@ impl Fields for ObjectFields<'_> {
         };
         match field {
             Field::Msg => passes(FieldValue::Text(&self.text)),
-            Field::Level => at("/type"),
+            Field::Level => {
+                let is_warning = meta::text(self.object, "/type") == "Warning";
+                let level = if is_warning { "warn" } else { "info" };
+                Severity::named(level).is_some_and(|level| passes(FieldValue::Number(level.number().into())))
+            }
             Field::Key => at("/status/routingKey"),
             Field::Sandbox => meta::at(self.object, "/spec/forks").is_some() && at("/metadata/name"),
             _ => false,

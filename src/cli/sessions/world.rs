@@ -58,6 +58,7 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().unwrap()),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
             redaction: std::sync::Arc::default(),
             entry: ([127, 0, 0, 1], 0).into(),
             facts,

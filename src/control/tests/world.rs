@@ -93,6 +93,7 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: table.clone(),
             traces,
+            logs: spur_trace::Logs::default(),
             redaction: std::sync::Arc::default(),
             entry: ([127, 0, 0, 1], 0).into(),
             facts,

@@ -62,6 +62,7 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
         identity: Arc::new(Identity::generate().expect("random numbers")),
         table: Arc::default(),
         traces,
+        logs: spur_trace::Logs::default(),
         redaction: Arc::default(),
         entry: ([127, 0, 0, 1], 0).into(),
         facts,

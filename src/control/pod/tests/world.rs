@@ -74,6 +74,7 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
             redaction: std::sync::Arc::default(),
             entry: ([127, 0, 0, 1], 0).into(),
             routes: tokio::sync::watch::channel(0).1,

@@ -53,6 +53,7 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
             redaction: std::sync::Arc::default(),
             entry: ([127, 0, 0, 1], 0).into(),
             facts,

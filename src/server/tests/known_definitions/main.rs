@@ -97,6 +97,7 @@ impl Server {
                 runtimes: Runtimes::only(Arc::new(FakeRuntime::new())),
                 table: Arc::default(),
                 traces,
+                logs: spur_trace::Logs::default(),
                 redaction: std::sync::Arc::default(),
                 entry: ([127, 0, 0, 1], 0).into(),
                 facts: tokio::sync::watch::channel(Map::new()).1,

@@ -38,6 +38,7 @@ impl Served {
             runtimes: Runtimes::only(Arc::new(FakeRuntime::new())),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
             redaction: std::sync::Arc::default(),
             entry: ([127, 0, 0, 1], 0).into(),
             facts: watch::channel(Map::new()).1,
