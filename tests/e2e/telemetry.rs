@@ -116,3 +116,36 @@ async fn a_pod_is_told_where_to_report() {
     }
     spur.end().await;
 }
+
+#[tokio::test]
+async fn finished_traces_are_sent_on_to_another_collector() {
+    // Another Spur is one.
+    let other = Spur::up().start().await;
+    let theirs = listener(&other).await;
+    let to = facts(&other).await["otlp"].as_str().unwrap().to_owned();
+    let spur = Spur::up().with("fixtures/demo/frontend.yaml").flags(&["--otlp-export", &to]).start().await;
+    spur.until_routed("frontend").await;
+    // Whose services are not there; a failure is a trace, too.
+    let ask = spur.service("frontend").get("/api/cart");
+    ask.header("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-01")).send().await;
+    let found = until("the trace is there", async || {
+        let found = theirs.get(&format!("/api/telemetry/traces?traceId={TRACE}")).send().await.ok().json();
+        let n_spans = found["resourceSpans"].as_array().map_or(0, Vec::len);
+        if n_spans > 0 { Ok(found) } else { Err(found.to_string()) }
+    })
+    .await;
+    assert!(found.to_string().contains("spur.reason"), "{found:#}");
+    let said = until("it is counted", async || {
+        let said = spur.run(&["status"]).await.ok().stdout;
+        if said.contains(&format!("spans to {to}\n")) { Ok(said) } else { Err(said) }
+    })
+    .await;
+    assert!(!said.contains("not delivered"), "{said}");
+    spur.end().await;
+    other.end().await;
+    let refused = Spur::up().flags(&["--otlp-export", "there"]).try_start().await.err().unwrap();
+    assert!(
+        refused.contains("`there` is no address of OTLP over HTTP") && refused.contains("hint:"),
+        "{refused}"
+    );
+}
