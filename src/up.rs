@@ -374,7 +374,11 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     facts.insert("tracing".to_owned(), json!(if tracing == Tracing::On { "on" } else { "off" }));
     let (facts_tx, facts_rx) = watch::channel(facts.clone());
     // At once, so that they share a transaction and its fsyncs.
-    tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
+    tokio::try_join!(
+        spur_server::bootstrap(&store),
+        spur_server::publish_address(&store, api_address),
+        spur_server::publish_telemetry(&store, otlp)
+    )?;
     let identity::Opened { identity, tls, admin } = identity;
     let docker_runtime = docker.clone().map(|docker| docker as Arc<dyn Runtime>);
     let runtimes = Runtimes::new(processes.clone(), docker_runtime);

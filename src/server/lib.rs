@@ -62,7 +62,7 @@ mod verbs;
 mod versions;
 
 pub use access::{Identity, IdentityError, Secrets, User};
-pub use bootstrap::{BootstrapError, bootstrap, publish_address};
+pub use bootstrap::{BootstrapError, bootstrap, publish_address, publish_telemetry};
 pub use router::Server;
 pub use state::{Parts, State};
 
