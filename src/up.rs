@@ -16,7 +16,7 @@ use spur_cli::args::{
 };
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_control::{GatewayPorts, ServiceNetworkOf, ServicePorts, UsualRuntime};
-use spur_intake::{Intake, MetricStore};
+use spur_intake::{ExportCounts, ExportProgress, ExportTarget, Exporter, Intake, MetricStore};
 use spur_net::{Callers, Destination, Dial, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
@@ -64,6 +64,7 @@ struct Running {
     control: JoinHandle<()>,
     server: JoinHandle<spur_net::Served>,
     collector: JoinHandle<()>,
+    exporter: Option<JoinHandle<()>>,
     /// What requests get to end.
     request_grace: Duration,
     log_writer: Option<AccessLogWriter>,
@@ -90,6 +91,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         entry_port,
         metrics_listen,
         otlp_listen,
+        otlp_export,
         runtime,
         service_ports,
         output,
@@ -103,6 +105,10 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         until_stdin_ends,
     } = args;
     check_supported(listen)?;
+    let export = otlp_export
+        .map(|url| url.parse::<ExportTarget>())
+        .transpose()
+        .context("failed to read --otlp-export")?;
     let usual = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
     let api_limits = limits(Limits { unread_timeout: Some(UNREAD_FOR), ..usual.clone() }, &limit)?;
     let limits = limits(usual, &limit)?;
@@ -140,6 +146,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             entry,
             metrics,
             otlp,
+            export,
             workers,
             limits,
             api_limits,
@@ -284,6 +291,8 @@ struct Bound {
     entry: TcpListener,
     metrics: TcpListener,
     otlp: TcpListener,
+    /// Where finished traces are sent on to.
+    export: Option<ExportTarget>,
     workers: usize,
     limits: Limits,
     api_limits: Limits,
@@ -305,6 +314,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         entry,
         metrics,
         otlp,
+        export,
         workers,
         limits,
         api_limits,
@@ -344,6 +354,10 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     let (collector, traces) = spur_trace::collector(proxy.rings().to_vec(), spur_trace::Limits::default());
     let spans = collector.spans();
     let collector = tokio::spawn(collector.run(stop_collector.clone()));
+    let exporter = export.map(|target| (target.to_string(), Exporter::new(target, traces.clone())));
+    let exported = exporter.as_ref().map(|(to, exporter)| (to.clone(), exporter.progress()));
+    // It ends with the collector.
+    let exporter = exporter.map(|(_, exporter)| tokio::spawn(exporter.run()));
 
     let stop_server = CancellationToken::new();
     let (logs, reported) = (Logs::default(), MetricStore::default());
@@ -373,7 +387,11 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     facts.insert("tracing".to_owned(), json!(if tracing == Tracing::On { "on" } else { "off" }));
     let (facts_tx, facts_rx) = watch::channel(facts.clone());
     // At once, so that they share a transaction and its fsyncs.
-    tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
+    tokio::try_join!(
+        spur_server::bootstrap(&store),
+        spur_server::publish_address(&store, api_address),
+        spur_server::publish_telemetry(&store, otlp)
+    )?;
     let identity::Opened { identity, tls, admin } = identity;
     let docker_runtime = docker.clone().map(|docker| docker as Arc<dyn Runtime>);
     let runtimes = Runtimes::new(processes.clone(), docker_runtime);
@@ -389,7 +407,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         facts: facts_rx,
         routes,
         ejected: Arc::new(ejected(proxy.metrics())),
-        telemetry: Arc::new(telemetry(intake.clone(), logs, reported)),
+        telemetry: Arc::new(telemetry(intake.clone(), (logs, reported), exported)),
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
@@ -438,6 +456,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         control,
         server: serving,
         collector,
+        exporter,
         request_grace,
         log_writer,
         addresses,
@@ -478,7 +497,11 @@ fn ejected(metrics: spur_proxy::Metrics) -> impl Fn() -> Vec<Value> {
 }
 
 /// What applications reported, as `/spur/v1/status` tells it; spans are counted with the traces.
-fn telemetry(intake: Intake, logs: Logs, metrics: MetricStore) -> impl Fn() -> Value {
+fn telemetry(
+    intake: Intake,
+    (logs, metrics): (Logs, MetricStore),
+    exported: Option<(String, ExportProgress)>,
+) -> impl Fn() -> Value {
     move || {
         let (taken, lines, points) = (intake.counts(), logs.counts(), metrics.counts());
         json!({
@@ -490,8 +513,23 @@ fn telemetry(intake: Intake, logs: Logs, metrics: MetricStore) -> impl Fn() -> V
             "series": points.n_series,
             "points": points.n_points,
             "turnedAwayPoints": points.n_turned_away,
+            "export": exported.as_ref().map(|(to, progress)| export(to, progress.counts())),
         })
     }
+}
+
+/// What was sent on.
+fn export(to: &str, counts: ExportCounts) -> Value {
+    let ExportCounts { n_spans, n_sent, n_rejected, n_failed, n_dropped, n_lost_traces } = counts;
+    json!({
+        "to": to,
+        "spans": n_spans,
+        "sent": n_sent,
+        "rejected": n_rejected,
+        "failed": n_failed,
+        "dropped": n_dropped,
+        "lostTraces": n_lost_traces,
+    })
 }
 
 /// Keeps `/spur/v1/status` up to date; ends with the controllers.
@@ -548,6 +586,7 @@ impl Running {
             control,
             server,
             collector,
+            exporter,
             request_grace,
             log_writer,
             addresses: _,
@@ -576,6 +615,9 @@ impl Running {
         tracing::info!("the server has ended");
         stop_collector.cancel();
         let _ = collector.await;
+        if let Some(exporter) = exporter {
+            let _ = exporter.await;
+        }
         let closed = tokio::task::spawn_blocking(move || store.close());
         let _ = closed.await;
     }

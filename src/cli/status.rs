@@ -89,7 +89,24 @@ fn lines(url: &str, facts: &Facts, pods: Count, sandboxes: Count) -> Vec<String>
     }
     lines.push(line("traces", &traces));
     lines.extend(reported(&facts.0).map(|text| line("reported", &text)));
+    lines.extend(exported(&facts.0).map(|text| line("exported", &text)));
     lines
+}
+
+/// What was sent on to a collector, if there is one, and what was not.
+fn exported(facts: &Value) -> Option<String> {
+    let export = facts.pointer("/telemetry/export").filter(|export| export.is_object())?;
+    let count = |path: &str| meta::number(export, path).unwrap_or(0);
+    let lost = [
+        ("rejected by it", count("/rejected")),
+        ("not delivered", count("/failed")),
+        ("too many", count("/dropped")),
+    ];
+    let mut text = format!("{} spans to {}", count("/sent"), meta::text(export, "/to"));
+    for (what, n) in lost.iter().filter(|(_, n)| *n > 0) {
+        text = format!("{text}, {n} {what}");
+    }
+    Some(text)
 }
 
 /// What applications reported, if anything, and what of it was lost.
@@ -139,7 +156,7 @@ mod tests {
     fn a_status_is_a_few_lines() {
         let facts = Facts(json!({
             "api": "http://127.0.0.1:7443", "entry": "http://127.0.0.1:8080", "data": "/data/spur",
-            "otlp": "http://127.0.0.1:4318", "telemetry": {"logLines": 7, "refused": 1},
+            "otlp": "http://127.0.0.1:4318", "telemetry": {"logLines": 7, "refused": 1, "export": {"to": "http://there:4318", "sent": 9, "failed": 2}},
             "traces": {"kept": 12, "evicted": 3, "lostRecords": 0, "spans": 40}, "gatewayPorts": [8443, 9000],
             "ejected": [{"service": "shop/cart:80", "address": "127.0.0.1:41001", "secondsLeft": 12}],
         }));
@@ -155,6 +172,7 @@ mod tests {
         sandboxes   none
         traces      12 kept, 3 evicted
         reported    40 spans, 7 log lines, 1 requests not read
+        exported    9 spans to http://there:4318, 2 not delivered
         ");
     }
 }

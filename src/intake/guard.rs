@@ -7,8 +7,15 @@
 use http::uri::Authority;
 use http::{HeaderMap, Uri, header};
 
-/// Names under which containers know the machine that they run on.
-const HOST_OF_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
+/// Names under which containers know the machine that they run on, and pods this listener; nobody
+/// can have them as names of the internet.
+const OF_CONTAINERS: [&str; 5] = [
+    "host.docker.internal",
+    "host.containers.internal",
+    "telemetry.kube-system",
+    "telemetry.kube-system.svc",
+    "telemetry.kube-system.svc.cluster.local",
+];
 
 /// Whether a request is for this machine by its own words. One that names no host is: only HTTP/1.0
 /// and hand-written ones do not.
@@ -30,7 +37,7 @@ fn is_ours(host: &str) -> bool {
         || host == "localhost"
         // RFC 6761, 6.3: these names are this machine's.
         || host.ends_with(".localhost")
-        || HOST_OF_CONTAINERS.contains(&&*host)
+        || OF_CONTAINERS.contains(&&*host)
 }
 
 #[cfg(test)]
@@ -46,6 +53,7 @@ mod tests {
             ("localhost", true),
             ("a.LOCALHOST:1", true),
             ("host.docker.internal:4318", true),
+            ("telemetry.kube-system.svc:4318", true),
             ("evil.example:4318", false),
             ("localhost.evil.example", false),
             ("a b", false),

@@ -16,6 +16,7 @@
 mod answer;
 mod body;
 mod counts;
+mod export;
 mod guard;
 mod metrics;
 mod otlp;
@@ -25,5 +26,6 @@ mod serve;
 mod zipkin;
 
 pub use counts::IntakeCounts;
+pub use export::{ExportCounts, ExportProgress, ExportTarget, Exporter, TargetError};
 pub use metrics::{MetricCounts, MetricLimits, MetricStore, Text};
 pub use serve::{Intake, Parts, serve};

@@ -66,7 +66,7 @@ mod versions;
 mod workload_logs;
 
 pub use access::{Identity, IdentityError, Secrets, User};
-pub use bootstrap::{BootstrapError, bootstrap, publish_address};
+pub use bootstrap::{BootstrapError, bootstrap, publish_address, publish_telemetry};
 pub use router::Server;
 pub use state::{Parts, State};
 

@@ -3,6 +3,8 @@
 //! ```text
 //!   python/*.py      the `kubernetes` package      SPUR_PYTHON        or python3
 //!   node/*.mjs       @kubernetes/client-node       SPUR_NODE_MODULES, a `node_modules` folder
+//!   opentelemetry-python/*.py   exporters of OTLP and Zipkin, read back; of the same python
+//!   opentelemetry-node/*.mjs    the same of the same folder
 //!   controller.rs    kube-rs: the example of sdk/rust
 //!   helm.rs          Helm 3, with a chart          SPUR_HELM          or helm
 //!   exports.rs       bash and curl; har-validator  SPUR_NODE_MODULES
@@ -10,8 +12,8 @@
 //!
 //! A script has one subject and is one test: it gets a Spur of its own by `KUBECONFIG`, and ends
 //! with 0 where everything was as a cluster does it. Every file of the folder is run. What is
-//! absent is told, and fails where `SPUR_REQUIRE` lists `python-client`, `node-client`, `helm` or
-//! `controller`; `.ci/run` installs the clients and shows how.
+//! absent is told, and fails where `SPUR_REQUIRE` lists `python-client`, `node-client`,
+//! `opentelemetry-python`, `opentelemetry-node`, `helm` or `controller`; `.ci/run` installs the clients and shows how.
 
 #![expect(clippy::unwrap_used, reason = "a test without the test harness")]
 
