@@ -6,7 +6,7 @@ use spur_api::meta;
 use super::cursor::Rows;
 use super::objects::Objects;
 use super::rates::Rates;
-use super::topology::{forks, topology};
+use super::topology::topology;
 use super::topology_view::Reach;
 use super::{Facts, Link, State};
 use crate::event::{Action, Ask, Told, Watched};
@@ -151,8 +151,7 @@ impl State {
 
     /// Makes the topology of what was answered; whether it is another one.
     pub(super) fn count_edges(&mut self) -> bool {
-        let forks = forks(self.sandboxes.all());
-        let mut topology = topology(&self.edges, &forks, self.traces.all_newest_first());
+        let mut topology = topology(&self.edges, self.traces.all_newest_first());
         if self.reach == Reach::Hide {
             topology.edges.retain(|edge| self.wants_edge(edge));
         }
@@ -172,10 +171,6 @@ impl State {
 
     /// Takes in that objects have changed; whether that may be seen.
     fn changed(&mut self, watched: Watched) -> bool {
-        // Which workloads are forks is said by Sandboxes.
-        if watched == Watched::Sandboxes && self.screen == Screen::Topology && self.paused.is_none() {
-            self.count_edges();
-        }
         if watched == Watched::VirtualServices {
             self.count_splits();
         }
@@ -184,7 +179,7 @@ impl State {
 
     fn shows(&self, watched: Watched) -> bool {
         match watched {
-            Watched::Sandboxes => matches!(self.screen, Screen::Sandboxes | Screen::Topology),
+            Watched::Sandboxes => self.screen == Screen::Sandboxes,
             Watched::Events => self.screen == Screen::Events,
             Watched::Pods => self.screen == Screen::Logs,
             Watched::VirtualServices => self.screen == Screen::Split,

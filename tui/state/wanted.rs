@@ -124,8 +124,7 @@ impl State {
             Screen::Logs => &[Watched::Pods],
             Screen::Topology => {
                 actions.extend(self.ask(Ask::Edges { ago_s: self.ago_s }));
-                // Which workloads are forks.
-                &[Watched::Sandboxes]
+                &[]
             }
             Screen::Split => {
                 actions.extend(self.ask(Ask::Shares));
