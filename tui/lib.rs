@@ -15,6 +15,7 @@ mod event;
 mod keymap;
 mod keys;
 mod lines;
+pub mod measure;
 mod query;
 
 mod state;

@@ -385,9 +385,10 @@ impl State {
     fn time(&mut self, now: SystemTime) -> Vec<Action> {
         self.now = now;
         self.traces.set_now(now);
-        let n_before = self.sampling.one_of();
+        // That nothing came is drawn as that nothing was left out.
+        let before = self.sampling.one_of().max(1);
         self.sampling.tick();
-        self.is_dirty |= self.sampling.one_of() != n_before;
+        self.is_dirty |= self.sampling.one_of().max(1) != before;
         if filter::asks_age(&self.applied.requests) {
             self.traces.set_filter(self.applied.requests.clone());
         }
