@@ -187,7 +187,7 @@ fn the_server_is_given_a_filter_when_it_is_whole() {
     press(&mut state, "/");
     type_text(&mut state, "svc:front status:");
     assert_eq!(press(&mut state, "enter"), []);
-    assert_eq!(state.counts(), (0, 5));
+    assert_eq!(state.counts(), (4, 5));
     type_text(&mut state, "503");
     assert_eq!(press(&mut state, "enter"), [Action::Subscribe("svc:front status=503".to_owned())]);
     assert_eq!(state.counts(), (1, 5));
