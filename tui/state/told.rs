@@ -8,7 +8,7 @@ use super::objects::Objects;
 use super::rates::Rates;
 use super::topology::topology;
 use super::topology_view::Reach;
-use super::{Facts, Link, State};
+use super::{Facts, Link, Overlay, State};
 use crate::event::{Action, Ask, Told, Watched};
 use crate::keys::Screen;
 
@@ -103,7 +103,7 @@ impl State {
             }
             Told::SavedFilters(filters) => {
                 self.saved_filters = filters;
-                false
+                matches!(self.overlay, Some(Overlay::SavedFilters(_)))
             }
             Told::Failed(why) => {
                 self.notice = Some(why);
