@@ -23,6 +23,7 @@ pub(crate) mod traces;
 pub(crate) mod waterfall;
 pub(crate) mod why;
 
+mod asking;
 mod cell;
 pub(crate) mod copied;
 mod filtering;
@@ -409,7 +410,11 @@ impl State {
 
     /// Asks the server, where it is there and has not been asked the same already.
     fn ask(&mut self, ask: Ask) -> Option<Action> {
-        (self.link == Link::Live && self.asked.insert(ask.clone())).then_some(Action::Ask(ask))
+        (self.is_connected() && self.asked.insert(ask.clone())).then_some(Action::Ask(ask))
+    }
+
+    fn is_connected(&self) -> bool {
+        self.link == Link::Live
     }
 
     /// How long ago a time of the API is.

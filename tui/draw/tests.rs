@@ -245,6 +245,7 @@ fn the_mouse_hits_what_is_seen() {
         ((120, 30), "4"),
         ((120, 30), "8"),
         ((120, 30), "6"),
+        ((120, 30), "1 g m down d"),
     ] {
         press(&mut state, keys);
         let buf = painted(&mut state, size);

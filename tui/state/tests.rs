@@ -442,6 +442,26 @@ fn recent_requests_are_asked_about_one_after_the_other() {
 }
 
 #[test]
+fn without_a_server_nothing_is_waited_for() {
+    let mut state = world();
+    tell(&mut state, Told::Disconnected("refused".to_owned()));
+    assert_eq!(press(&mut state, "7 L"), []);
+    assert!(!state.playground.is_waiting());
+    assert!(state.playground.answer_lines()[0].starts_with("no server answers"));
+    assert_eq!(press(&mut state, "D"), []);
+    assert_eq!(state.playground.recount, None);
+    press(&mut state, "1 g down d");
+    assert!(state.notice.as_ref().unwrap().ends_with("no server answers"), "{:?}", state.notice);
+    // One that goes away while it is asked leaves nothing open.
+    tell(&mut state, Told::Connected);
+    let [Action::Ask(ask)] = &press(&mut state, "7 D")[..] else { panic!() };
+    tell(&mut state, Told::Disconnected("refused".to_owned()));
+    tell(&mut state, Told::Answered(ask.clone(), Err("refused".to_owned())));
+    let recount = state.playground.recount.as_ref().unwrap();
+    assert!(recount.is_done() && recount.n_failed == 4, "{recount:?}");
+}
+
+#[test]
 fn the_topology_is_asked_for_every_second_and_back_in_time() {
     let mut state = world();
     let edges = |ago_s| Action::Ask(Ask::Edges { ago_s });

@@ -19,6 +19,9 @@ pub(crate) const WINDOW_SECONDS: u64 = 60;
 /// How far back the server can be asked: a quarter of an hour, less the window itself.
 pub(crate) const AGO_MAX_SECONDS: u64 = 15 * 60 - WINDOW_SECONDS;
 
+/// A time that every clock can hold: the year 9999.
+const SECONDS_MAX: u64 = 253_402_300_799;
+
 /// Calls of one version of a service by one workload.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Edge {
@@ -57,10 +60,14 @@ pub(crate) struct Topology {
 pub(crate) fn topology<'a>(summary: &Value, traces: impl Iterator<Item = &'a Arc<Trace>>) -> Topology {
     let rows = meta::list(summary, "/rows");
     let seconds = seconds(summary);
-    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(summary["from"].as_u64().unwrap_or(0));
+    let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    let second = |field: &str| summary[field].as_u64().unwrap_or(0);
+    let window = at(second("from").min(SECONDS_MAX))..at(second("to").saturating_add(1).min(SECONDS_MAX));
     let names = Names::of(rows);
     let mut lost: HashMap<(String, String), usize> = HashMap::new();
-    for hop in traces.flat_map(|trace| trace.lost_key_hops()).filter(|hop| hop.start.started >= since) {
+    for hop in
+        traces.flat_map(|trace| trace.lost_key_hops()).filter(|hop| window.contains(&hop.start.started))
+    {
         *lost.entry((hop.caller().to_owned(), hop.name().to_owned())).or_default() += 1;
     }
     let mut edges = BTreeMap::new();
