@@ -26,6 +26,8 @@ mod run;
 
 #[cfg(test)]
 mod made;
+#[cfg(test)]
+mod page;
 
 pub use keymap::Keymap;
 pub use lines::Lines;

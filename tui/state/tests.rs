@@ -387,7 +387,7 @@ fn a_weight_is_typed_and_zero_is_a_key() {
     assert_eq!(state.draft.as_ref().map(|draft| draft.weights.clone()), Some(vec![0, 100]));
     press(&mut state, "b");
     assert_eq!(state.draft.as_ref().map(|draft| draft.weights.clone()), Some(vec![50, 50]));
-    press(&mut state, "shift-right H L H H l");
+    press(&mut state, "shift-right shift-left shift-right shift-left shift-left l");
     assert_eq!(state.draft.as_ref().map(|draft| draft.weights.clone()), Some(vec![41, 59]));
     // As it was is no edit.
     press(&mut state, "= 9 0 enter");

@@ -122,12 +122,13 @@ impl State {
                 self.rates = rates;
                 (is_new, Vec::new())
             }
-            (Ask::Edges { ago_s }, Ok(summary)) if ago_s == self.ago_s && self.paused.is_none() => {
+            // While it is paused it is asked for by who steps through time, and otherwise not at all.
+            (Ask::Edges { ago_s }, Ok(summary)) if ago_s == self.ago_s => {
                 self.edges = summary;
                 (self.count_edges(), Vec::new())
             }
             (Ask::Shares, Ok(summary)) => {
-                let is_new = summary != self.shares && self.paused.is_none();
+                let is_new = summary != self.shares;
                 if is_new {
                     self.shares = summary;
                 }
