@@ -70,7 +70,8 @@ pub(crate) fn hit(state: &State, (column, row): (u16, u16)) -> Option<Hit> {
         Screen::Sandboxes => sandboxes::list(state, body)?,
         Screen::Events => events::list(state, body)?,
         Screen::Logs => logs::list(state, body)?,
-        Screen::Topology | Screen::Split | Screen::Rules | Screen::Diff => return None,
+        Screen::Diff => diff::list(state, body)?,
+        Screen::Topology | Screen::Split | Screen::Rules => return None,
     };
     let idx = first + usize::from(row.checked_sub(list.y)?);
     (list.contains(Position::new(column, row)) && idx < n_rows).then_some(Hit::Row(idx))

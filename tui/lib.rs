@@ -15,6 +15,7 @@ mod event;
 mod keymap;
 mod keys;
 mod lines;
+pub mod measure;
 mod query;
 
 mod state;
@@ -25,6 +26,8 @@ mod run;
 
 #[cfg(test)]
 mod made;
+#[cfg(test)]
+mod page;
 
 pub use keymap::Keymap;
 pub use lines::Lines;

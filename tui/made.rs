@@ -249,7 +249,7 @@ pub(crate) fn traces() -> Vec<Arc<Trace>> {
     ]
 }
 
-/// A row of `/spur/v1/traces/summary?by=edge-workload`, of calls of 4 ms.
+/// A row of `/spur/v1/traces/summary?by=edge-version`, of calls of 4 ms.
 pub(crate) fn edge_row(from: &str, to: &str, workload: &str, n: u64, n_failed: u64) -> Value {
     let place = |name: &str| json!({"namespace": "shop", "name": name});
     let from = if from == "gw" { Value::Null } else { place(from) };
@@ -259,19 +259,28 @@ pub(crate) fn edge_row(from: &str, to: &str, workload: &str, n: u64, n_failed: u
     })
 }
 
+/// The same for a fork of a service.
+pub(crate) fn fork_row(from: &str, (service, sandbox): (&str, &str), n: u64, n_failed: u64) -> Value {
+    let mut row = edge_row(from, service, service, n, n_failed);
+    row["sandbox"] = json!(sandbox);
+    row
+}
+
 /// Who called whom in the minute before 12:04:10.
 pub(crate) fn edges() -> Value {
+    let mut from_fork = fork_row("checkout", ("payments", "pr-421"), 180, 110);
+    from_fork["from_sandbox"] = json!("pr-421");
     let rows = vec![
         edge_row("gw", "front", "front", 24_720, 0),
         edge_row("front", "checkout", "checkout", 13_980, 56),
-        edge_row("front", "checkout", "pr-421-checkout", 180, 110),
+        fork_row("front", ("checkout", "pr-421"), 180, 110),
         edge_row("front", "cart", "cart", 10_680, 0),
         edge_row("front", "catalog", "catalog", 6_480, 0),
         edge_row("front", "catalog", "catalog-v2", 720, 0),
         edge_row("cart", "inventory", "inventory", 600, 0),
         edge_row("checkout", "inventory", "inventory", 30, 0),
         edge_row("checkout", "payments", "payments", 12_600, 240),
-        edge_row("pr-421-checkout", "payments", "pr-421-payments", 180, 110),
+        from_fork,
     ];
     json!({"from": 1_795_176_191, "to": 1_795_176_250, "rows": rows})
 }

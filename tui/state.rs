@@ -23,6 +23,7 @@ pub(crate) mod traces;
 pub(crate) mod waterfall;
 pub(crate) mod why;
 
+mod asking;
 mod cell;
 pub(crate) mod copied;
 mod filtering;
@@ -385,9 +386,10 @@ impl State {
     fn time(&mut self, now: SystemTime) -> Vec<Action> {
         self.now = now;
         self.traces.set_now(now);
-        let n_before = self.sampling.one_of();
+        // That nothing came is drawn as that nothing was left out.
+        let before = self.sampling.one_of().max(1);
         self.sampling.tick();
-        self.is_dirty |= self.sampling.one_of() != n_before;
+        self.is_dirty |= self.sampling.one_of().max(1) != before;
         if filter::asks_age(&self.applied.requests) {
             self.traces.set_filter(self.applied.requests.clone());
         }
@@ -408,7 +410,11 @@ impl State {
 
     /// Asks the server, where it is there and has not been asked the same already.
     fn ask(&mut self, ask: Ask) -> Option<Action> {
-        (self.link == Link::Live && self.asked.insert(ask.clone())).then_some(Action::Ask(ask))
+        (self.is_connected() && self.asked.insert(ask.clone())).then_some(Action::Ask(ask))
+    }
+
+    fn is_connected(&self) -> bool {
+        self.link == Link::Live
     }
 
     /// How long ago a time of the API is.

@@ -16,7 +16,7 @@ const LAST_DEFAULT_S: u64 = 60;
 const BY: [(&str, By); 8] = [
     ("edge", By::Edge),
     ("edge-key", By::EdgeAndKey),
-    ("edge-workload", By::EdgeAndWorkload),
+    ("edge-version", By::EdgeAndVersion),
     ("entry", By::Entry),
     ("rule", By::Rule),
     ("rule-workload", By::RuleAndWorkload),
@@ -94,14 +94,14 @@ mod tests {
     fn a_window_ends_now() {
         assert_eq!(window("", 1_000).unwrap(), Window { from: 941, to: 1_000, by: By::Edge });
         assert_eq!(window("last=1&by=key", 1_000).unwrap(), Window { from: 1_000, to: 1_000, by: By::Key });
-        let before = Window { from: 871, to: 930, by: By::EdgeAndWorkload };
-        assert_eq!(window("ago=70&by=edge-workload", 1_000).unwrap(), before);
+        let before = Window { from: 871, to: 930, by: By::EdgeAndVersion };
+        assert_eq!(window("ago=70&by=edge-version", 1_000).unwrap(), before);
         for (query, expected) in [
             ("last=0", "query parameter `last`: `0` is not 1 to 900 seconds"),
             ("last=901", "query parameter `last`: `901` is not 1 to 900 seconds"),
             (
                 "by=x",
-                "query parameter `by`: `x` is none of `edge`, `edge-key`, `edge-workload`, `entry`, `rule`, \
+                "query parameter `by`: `x` is none of `edge`, `edge-key`, `edge-version`, `entry`, `rule`, \
                  `rule-workload`, `key`, `all`",
             ),
         ] {

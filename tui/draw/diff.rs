@@ -33,17 +33,14 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
         format!(" {letter} {} {} · {what}", short(trace), time(trace.started))
     };
     let (a, b) = (side('A', &view.a, &view.a_is), side('B', &view.b, &view.b_is));
-    let n_header = if area.width >= 120 {
-        let column = put(buf, area, 0, 0, &a, theme.title);
-        put(buf, area, column + 3, 0, &b, theme.title);
-        1
-    } else {
-        put(buf, area, 0, 0, &a, theme.title);
-        put(buf, area, 0, 1, &b, theme.title);
-        2
+    let n_titles = n_titles(area.width);
+    let column = put(buf, area, 0, 0, &a, theme.title);
+    match n_titles {
+        1 => put(buf, area, column + 3, 0, &b, theme.title),
+        _ => put(buf, area, 0, 1, &b, theme.title),
     };
-    put(buf, area, 1, n_header, &summary(view), theme.plain);
-    let table = Rect { y: area.y + n_header + 1, height: area.height.saturating_sub(n_header + 2), ..area };
+    put(buf, area, 1, n_titles, &summary(view), theme.plain);
+    let table = table(area);
     let columns = Columns::of(area.width);
     for (place, title, is_right) in [
         (columns.name, "HOP", false),
@@ -71,6 +68,26 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     }
     let help = "n N next, previous difference · s swap · enter opens the trace";
     put(buf, area, 1, area.height.saturating_sub(1), help, theme.dim);
+}
+
+/// Rows of what both are.
+fn n_titles(width: u16) -> u16 {
+    if width >= 120 { 1 } else { 2 }
+}
+
+/// Between the titles and the help.
+fn table(area: Rect) -> Rect {
+    let n_above = n_titles(area.width) + 1;
+    Rect { y: area.y + n_above, height: area.height.saturating_sub(n_above + 1), ..area }
+}
+
+/// Where the rows are, which is the first of them, and how many there are.
+pub(super) fn list(state: &State, area: Rect) -> Option<(Rect, usize, usize)> {
+    let view = state.diff.as_ref()?;
+    let table = table(area);
+    let body = Rect { y: table.y + 1, height: table.height.saturating_sub(1), ..table };
+    let n_rows = view.diff.rows.len();
+    Some((body, first_visible(n_rows, view.idx, body.height.into()), n_rows))
 }
 
 /// What differs, counted.

@@ -94,6 +94,9 @@ fn rows(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let Some(trace) = listed.row(idx) else { break };
         let line = Rect { y: body.y + row, height: 1, ..body };
         columns.row(state, trace, theme, line, buf);
+        if state.marked.as_ref().is_some_and(|marked| marked.trace_id == trace.trace_id) {
+            put(buf, line, 1, 0, "m", theme.title);
+        }
         if idx == selected {
             put(buf, line, 0, 0, "▶", theme.plain);
             buf.set_style(line, theme.selected);

@@ -78,9 +78,9 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     }
     let help = match area.width {
         100.. => {
-            "←/→ 1 %  H/L ⇧←/⇧→ 10 %  = type  0 none  x all  b balance  enter apply (after a dry run)  esc discard  u undo"
+            "←/→ 1 %  ⇧←/⇧→ 10 %  = type  0 none  x all  b balance  enter apply (after a dry run)  esc discard  u undo"
         }
-        _ => "←/→ 1%  H/L 10%  = 0 x b  enter apply  esc  u undo",
+        _ => "←/→ 1%  ⇧ 10%  = 0 x b  enter apply  esc  u undo",
     };
     put(buf, area, 1, area.height.saturating_sub(1), help, theme.dim);
 }

@@ -145,6 +145,15 @@ fn diff() {
 }
 
 #[test]
+fn the_marked_request_has_its_letter() {
+    let mut state = world();
+    press(&mut state, "g m down");
+    assert_eq!(painted(&mut state, (80, 24))[(1, 3)].symbol(), "m");
+    press(&mut state, "up m");
+    assert_eq!(painted(&mut state, (80, 24))[(1, 3)].symbol(), " ");
+}
+
+#[test]
 fn diff_with_nothing() {
     let mut state = world();
     press(&mut state, "d");
@@ -245,6 +254,7 @@ fn the_mouse_hits_what_is_seen() {
         ((120, 30), "4"),
         ((120, 30), "8"),
         ((120, 30), "6"),
+        ((120, 30), "1 g m down d"),
     ] {
         press(&mut state, keys);
         let buf = painted(&mut state, size);

@@ -43,7 +43,7 @@ pub(super) fn question(ask: &Ask) -> String {
     let summary = |last: u64, by: &str| format!("/spur/v1/traces/summary?last={last}&by={by}");
     match ask {
         Ask::Rates => summary(rates::WINDOW_SECONDS, "entry"),
-        Ask::Edges { ago_s } => format!("{}&ago={ago_s}", summary(topology::WINDOW_SECONDS, "edge-workload")),
+        Ask::Edges { ago_s } => format!("{}&ago={ago_s}", summary(topology::WINDOW_SECONDS, "edge-version")),
         Ask::Shares => summary(split::WINDOW_SECONDS, "rule-workload"),
         Ask::Baselines(filter) => {
             format!("/spur/v1/traces?limit={BASELINES_MAX}&filter={}", encoded(filter))

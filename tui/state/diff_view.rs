@@ -106,6 +106,11 @@ impl State {
             equals(Field::Svc, entry.name()),
             equals(Field::Method, entry.start.method.as_str()),
         ]));
+        if !self.is_connected() {
+            self.notice =
+                Some("no request of this route without a key is here, and no server answers".to_owned());
+            return Vec::new();
+        }
         self.compared = Some(b);
         self.notice = Some("asking the server for requests without a key".to_owned());
         self.ask(Ask::Baselines(filter.to_string())).into_iter().collect()

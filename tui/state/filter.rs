@@ -74,8 +74,9 @@ impl FilterLine {
         if self.error.is_some() {
             return false;
         }
-        self.line = Line::of(self.text().trim());
         self.typing = None;
+        let text = self.text().trim().to_owned();
+        self.set(&text);
         true
     }
 
@@ -134,18 +135,25 @@ impl FilterLine {
         self.read();
     }
 
-    /// What can be read holds at once; what cannot leaves the last one that could.
+    /// What can be read holds at once; what cannot leaves the last one that could. A word that may
+    /// become a field is not looked for while it is typed: nothing has it.
     fn read(&mut self) {
-        match Filter::parse(self.text()) {
-            Ok(filter) => {
-                if filter != *self.active {
-                    self.active = Arc::new(filter);
-                }
-                self.error = None;
-            }
-            Err(error) => self.error = Some(error),
+        let text = self.text().to_owned();
+        self.error = Filter::parse(&text).err();
+        let whole =
+            if self.typing.is_some() { &text[..text.len() - begun_field(&text).len()] } else { &text };
+        let filter = Filter::parse(whole).ok().filter(|_| self.error.is_none());
+        if let Some(filter) = filter.filter(|filter| *filter != *self.active) {
+            self.active = Arc::new(filter);
         }
     }
+}
+
+/// The end of a text that may be the beginning of a field.
+fn begun_field(text: &str) -> &str {
+    let word = text.rsplit([' ', '(', '{', '!', '&', '|', '>']).next().unwrap_or_default();
+    let is_begun = !word.is_empty() && Field::all().any(|field| field.name.starts_with(word));
+    if is_begun { word } else { "" }
 }
 
 /// The filter with a term more, which a part of it may be already.
@@ -296,8 +304,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_leaves_the_last_that_could() {
         let mut line = typed("svc:cart status:");
-        // A name alone is a word to look for.
-        assert_eq!(line.active.to_string(), "svc:cart status");
+        assert_eq!(line.active.to_string(), "svc:cart");
         assert_eq!(line.error.as_ref().map(|error| error.offset), Some(16));
         assert!(!line.close());
         line.push('5');
@@ -305,6 +312,16 @@ mod tests {
         line.push('x');
         assert!(line.close() && line.error.is_none());
         assert_eq!(line.active.to_string(), "svc:cart status:5xx");
+    }
+
+    #[test]
+    fn a_field_that_is_begun_is_a_word_only_when_it_is_done() {
+        let mut line = typed("cart stat");
+        assert_eq!(line.active.to_string(), "cart");
+        line.close();
+        assert_eq!(line.active.to_string(), "cart stat");
+        assert_eq!(typed("cart !statu").active.to_string(), "cart");
+        assert_eq!(typed("cart statue").active.to_string(), "cart statue");
     }
 
     #[test]

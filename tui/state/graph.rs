@@ -85,7 +85,7 @@ struct Named {
 fn named(topology: &Topology) -> Named {
     let mut nodes: Vec<Node> = Vec::new();
     let mut idx_of: BTreeMap<String, usize> = BTreeMap::new();
-    let mut by_workload: HashMap<&str, usize> = HashMap::new();
+    let mut by_workload: HashMap<(&str, Option<&str>), usize> = HashMap::new();
     let mut by_service: HashMap<&str, usize> = HashMap::new();
     let mut node = |nodes: &mut Vec<Node>, name: &str, is_fork: bool| {
         *idx_of.entry(name.to_owned()).or_insert_with(|| {
@@ -96,7 +96,7 @@ fn named(topology: &Topology) -> Named {
     for edge in &topology.edges {
         let idx = node(&mut nodes, &edge.id.to, edge.sandbox.is_some());
         if let Some(workload) = &edge.workload {
-            by_workload.entry(workload).or_insert(idx);
+            by_workload.entry((workload, edge.sandbox.as_deref())).or_insert(idx);
         }
         if edge.sandbox.is_none() {
             by_service.entry(&edge.service).or_insert(idx);
@@ -107,9 +107,9 @@ fn named(topology: &Topology) -> Named {
         .iter()
         .map(|edge| {
             // A name may have a namespace before it.
-            let bare = edge.id.from.rsplit('/').next().unwrap_or_default();
-            let known = by_workload.get(bare).copied();
-            let from = known.unwrap_or_else(|| node(&mut nodes, &edge.id.from, false));
+            let bare = edge.caller.rsplit('/').next().unwrap_or_default();
+            let known = by_workload.get(&(bare, edge.from_sandbox.as_deref())).copied();
+            let from = known.unwrap_or_else(|| node(&mut nodes, &edge.id.from, edge.from_sandbox.is_some()));
             (from, node(&mut nodes, &edge.id.to, false))
         })
         .collect();
@@ -225,15 +225,25 @@ fn placed(graph: &mut Graph, baselines: &HashMap<usize, usize>) {
 mod tests {
     use serde_json::json;
 
-    use super::super::topology::{Forks, topology};
+    use super::super::topology::topology;
     use super::*;
-    use crate::made::edge_row;
+    use crate::made::{edge_row, fork_row};
 
     fn drawn(calls: &[(&str, &str, &str)]) -> Vec<String> {
-        let rows: Vec<_> = calls.iter().map(|(from, to, by)| edge_row(from, to, by, 60, 0)).collect();
-        let forks: Forks = [(("shop".to_owned(), "pr-1-cart".to_owned()), "pr-1".to_owned())].into();
+        let row = |(from, to, by): &(&str, &str, &str)| {
+            let mut row = match by.strip_prefix("fork of ") {
+                Some(sandbox) => fork_row(from, (to, sandbox), 60, 0),
+                None => edge_row(from, to, by, 60, 0),
+            };
+            if let Some((caller, sandbox)) = from.split_once(" of ") {
+                row["edge"]["from"]["name"] = json!(caller);
+                row["from_sandbox"] = json!(sandbox);
+            }
+            row
+        };
+        let rows: Vec<_> = calls.iter().map(row).collect();
         let summary = json!({"from": 0, "to": 59, "rows": rows});
-        let graph = graph(&topology(&summary, &forks, [].iter()));
+        let graph = graph(&topology(&summary, [].iter()));
         let mut lines: Vec<String> = graph
             .nodes
             .iter()
@@ -255,10 +265,10 @@ mod tests {
         let found = drawn(&[
             ("gw", "front", "front"),
             ("front", "cart", "cart"),
-            ("front", "cart", "pr-1-cart"),
+            ("front", "cart", "fork of pr-1"),
             ("front", "zoo", "zoo"),
             ("cart", "stock", "stock"),
-            ("pr-1-cart", "stock", "stock"),
+            ("cart of pr-1", "stock", "stock"),
             ("front", "stock", "stock"),
         ]);
         assert_eq!(
@@ -282,7 +292,7 @@ mod tests {
         let rows: Vec<_> =
             calls.iter().chain(&more).map(|(from, to, by)| edge_row(from, to, by, 1, 0)).collect();
         let summary = json!({"from": 0, "to": 59, "rows": rows});
-        let graph = graph(&topology(&summary, &Forks::new(), [].iter()));
+        let graph = graph(&topology(&summary, [].iter()));
         let mut seen = std::collections::HashSet::new();
         for link in &graph.links {
             assert!(seen.insert((graph.nodes[link.to].layer, link.to_row)), "{graph:?}");

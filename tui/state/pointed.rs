@@ -45,7 +45,12 @@ impl State {
             Screen::Sandboxes => at(&mut self.sandbox_cursor, &self.sandboxes, idx),
             Screen::Events => at(&mut self.event_cursor, &self.events, idx),
             Screen::Logs if self.log_pane == LogPane::Pods => at(&mut self.pod_cursor, &self.pods, idx),
-            Screen::Logs | Screen::Split | Screen::Rules | Screen::Diff => {}
+            Screen::Diff => {
+                if let Some(view) = &mut self.diff {
+                    view.idx = idx.min(view.diff.rows.len().saturating_sub(1));
+                }
+            }
+            Screen::Logs | Screen::Split | Screen::Rules => {}
         }
     }
 }

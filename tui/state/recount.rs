@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use spur_route::{Explanation, Outcome, Version};
+use spur_route::{Explanation, Outcome, Rule, RuleKind, ServicePort, Version};
 use spur_trace::{Hop, Trace};
 
 use super::request::Request;
 use crate::event::Ask;
 
 /// Recorded requests that are counted, the newest.
-const RECOUNT_MAX: usize = 200;
+const RECOUNT_MAX: usize = 5_000;
 
 /// Different questions that are asked for them, one after the other.
-const QUESTIONS_MAX: usize = 50;
+const QUESTIONS_MAX: usize = 500;
 
 /// A count that is under way, or done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,13 +29,23 @@ pub(crate) struct Recount {
     pub(crate) n_drawn: usize,
     /// Of further questions than are asked.
     pub(crate) n_not_asked: usize,
+    /// Led by a rule to which the name of their service does not lead: the host is not recorded.
+    pub(crate) n_unknown: usize,
     /// Not answered.
     pub(crate) n_failed: usize,
 }
 
-/// Where a request went.
+/// Where a request went, and by what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Went {
+    /// The VirtualService, where one led there.
+    rule: Option<String>,
+    place: Place,
+}
+
+/// Another one is elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
     service: Option<String>,
     subset: Option<String>,
     sandbox: Option<String>,
@@ -87,7 +97,13 @@ impl Recount {
             return;
         }
         let now = Went::explained(&explained);
-        self.n_moved += recorded.iter().filter(|then| **then != now).count();
+        for then in recorded {
+            if then.rule.is_some() && then.rule != now.rule {
+                self.n_unknown += 1;
+            } else if then.place != now.place {
+                self.n_moved += 1;
+            }
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -96,7 +112,7 @@ impl Recount {
 
     /// What it came to, in words.
     pub(crate) fn sentence(&self) -> String {
-        let Self { n_requests, n_moved, n_drawn, n_not_asked, n_failed, .. } = self;
+        let Self { n_requests, n_moved, n_drawn, n_not_asked, n_unknown, n_failed, .. } = self;
         if !self.is_done() {
             return format!("counting: {} questions to go", self.left.len() + 1);
         }
@@ -105,6 +121,7 @@ impl Recount {
         let rest = [
             (n_drawn, "drawn by weight, then or now"),
             (n_not_asked, "not asked: too many different ones"),
+            (n_unknown, "by rules of hosts that are not recorded"),
             (n_failed, "not answered"),
         ];
         let rest = rest.into_iter().filter(|(n, _)| **n > 0).map(|(n, what)| format!("{n} {what}"));
@@ -118,22 +135,37 @@ impl Went {
     fn recorded(hop: &Hop) -> Self {
         let decision = &hop.start.decision;
         Self {
-            service: decision.service.as_ref().map(|it| format!("{}/{}", it.namespace, it.name)),
-            subset: decision.subset.as_ref().map(ToString::to_string),
-            sandbox: sandbox(&decision.version),
-            is_refused: decision.reason.refusal_status().is_some(),
+            rule: rule(decision.rule.as_deref()),
+            place: Place {
+                service: decision.service.as_deref().map(service),
+                subset: decision.subset.as_ref().map(ToString::to_string),
+                sandbox: sandbox(&decision.version),
+                is_refused: decision.reason.refusal_status().is_some(),
+            },
         }
     }
 
     fn explained(explanation: &Explanation) -> Self {
         let verdict = &explanation.verdict;
         Self {
-            service: verdict.service.as_ref().map(|it| format!("{}/{}", it.namespace, it.name)),
-            subset: verdict.subset.as_ref().map(ToString::to_string),
-            sandbox: sandbox(&verdict.version),
-            is_refused: matches!(verdict.outcome, Outcome::Refuse { .. }),
+            rule: rule(verdict.rule.as_deref()),
+            place: Place {
+                service: verdict.service.as_deref().map(service),
+                subset: verdict.subset.as_ref().map(ToString::to_string),
+                sandbox: sandbox(&verdict.version),
+                is_refused: matches!(verdict.outcome, Outcome::Refuse { .. }),
+            },
         }
     }
+}
+
+fn service(service: &ServicePort) -> String {
+    format!("{}/{}", service.namespace, service.name)
+}
+
+fn rule(rule: Option<&Rule>) -> Option<String> {
+    rule.filter(|rule| rule.kind == RuleKind::VirtualService)
+        .map(|rule| format!("{}/{}", rule.namespace, rule.name))
 }
 
 fn sandbox(version: &Version) -> Option<String> {

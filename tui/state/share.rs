@@ -58,10 +58,36 @@ pub(crate) fn moved(weights: &[u32], idx: usize, to: u32) -> Vec<u32> {
     moved.into_iter().map(|weight| u32::try_from(weight).unwrap_or(u32::MAX)).collect()
 }
 
-/// The same to each; the first ones take what is left.
+/// Weights that sum to less than a hundred as hundredths, in which they can be changed finely; those
+/// that are fine already stay as they are.
+pub(crate) fn hundredths(weights: &[u32]) -> Vec<u32> {
+    let sum: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+    match sum {
+        0 => evenly(100, weights.len()),
+        1..100 => {
+            let mut scaled: Vec<u32> = weights
+                .iter()
+                .map(|weight| u32::try_from(u64::from(*weight) * 100 / sum).unwrap_or(0))
+                .collect();
+            // What rounding left goes to the heaviest, where it is seen least.
+            let left = 100 - scaled.iter().sum::<u32>();
+            if let Some(heaviest) = scaled.iter_mut().max() {
+                *heaviest += left;
+            }
+            scaled
+        }
+        _ => weights.to_vec(),
+    }
+}
+
+/// The same to each; all together stay what they were.
 pub(crate) fn balanced(weights: &[u32]) -> Vec<u32> {
-    let sum: u32 = weights.iter().fold(0, |sum, weight| sum.saturating_add(*weight));
-    let n = u32::try_from(weights.len()).unwrap_or(1).max(1);
+    evenly(weights.iter().fold(0, |sum, weight| sum.saturating_add(*weight)), weights.len())
+}
+
+/// The first ones take what is left.
+fn evenly(sum: u32, n: usize) -> Vec<u32> {
+    let n = u32::try_from(n).unwrap_or(u32::MAX);
     (0..n).map(|at| sum / n + u32::from(at < sum % n)).collect()
 }
 
@@ -93,6 +119,10 @@ mod tests {
         assert_eq!(moved(&[100, 0, 0], 0, 50), [50, 50, 0]);
         assert_eq!(moved(&[100], 0, 50), [100]);
         assert_eq!(balanced(&[100, 0, 0]), [34, 33, 33]);
+        assert_eq!(hundredths(&[1, 1]), [50, 50]);
+        assert_eq!(hundredths(&[1, 1, 1]), [33, 33, 34]);
+        assert_eq!(hundredths(&[900, 100]), [900, 100]);
+        assert_eq!(hundredths(&[0, 0]), [50, 50]);
     }
 
     proptest! {
@@ -106,6 +136,7 @@ mod tests {
             prop_assert_eq!(after.iter().sum::<u32>(), sum);
             prop_assert!(weights.len() == 1 || after[idx] == to.min(sum));
             prop_assert_eq!(balanced(&weights).iter().sum::<u32>(), sum);
+            prop_assert_eq!(hundredths(&weights).iter().sum::<u32>(), sum.max(100));
         }
 
         #[test]

@@ -158,7 +158,8 @@ impl Answerers {
         let mut sides = vec![Side::default(); split.destinations.len()];
         for row in meta::list(summary, "/rows") {
             let rule = &row["rule"];
-            if !split.is_rule(rule) {
+            // What a key sent to a fork is no part of what weights divide.
+            if !split.is_rule(rule) || row["sandbox"].is_string() {
                 continue;
             }
             let rule = rule_name(

@@ -4,7 +4,7 @@ use serde_json::Value;
 use spur_api::meta;
 
 use super::line::Line;
-use super::share::{balanced, moved};
+use super::share::{balanced, hundredths, moved};
 use super::split::{Draft, RowId, Side, Split, SplitId, Splits, splits, with_weights};
 use super::{Overlay, State};
 use crate::event::{Action, Put, Refusal};
@@ -109,9 +109,11 @@ impl State {
             self.notice = Some("another rule is being edited: enter applies it, esc discards it".to_owned());
             return;
         }
-        let weights = edit(&self.shown_weights(found), destination_idx);
+        let before = hundredths(&found.weights());
+        let shown = if self.draft.is_some() { self.shown_weights(found) } else { before.clone() };
+        let weights = edit(&shown, destination_idx);
         // As it was is not edited.
-        self.draft = (weights != found.weights()).then_some(Draft { split, weights });
+        self.draft = (weights != before).then_some(Draft { split, weights });
         // What is edited is what the cursor is on, whatever comes and goes.
         if let Some(id) = self.split_cursor.id(&self.splits) {
             self.split_cursor.select(id);

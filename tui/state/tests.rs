@@ -172,10 +172,11 @@ fn the_log_of_a_pod_is_followed_container_by_container() {
 #[test]
 fn an_edge_filters_the_requests() {
     let mut state = world();
-    press(&mut state, "3 G");
+    press(&mut state, "3 g down down down");
     let idx = state.topology_cursor.idx(&state.topology).unwrap();
-    assert_eq!(state.topology.edges[idx].id.to, "payments (pr-421)");
-    let filter = "{from=pr-421-checkout svc=payments sandbox=pr-421}";
+    let topology::EdgeId { from, to } = &state.topology.edges[idx].id;
+    assert_eq!((from.as_str(), to.as_str()), ("checkout (pr-421)", "payments (pr-421)"));
+    let filter = "{from=checkout svc=payments sandbox=pr-421}";
     assert_eq!(press(&mut state, "enter"), [Action::Subscribe(filter.to_owned())]);
     assert_eq!((state.screen, state.filter().text()), (Screen::Live, filter));
 }
@@ -186,7 +187,7 @@ fn the_server_is_given_a_filter_when_it_is_whole() {
     press(&mut state, "/");
     type_text(&mut state, "svc:front status:");
     assert_eq!(press(&mut state, "enter"), []);
-    assert_eq!(state.counts(), (0, 5));
+    assert_eq!(state.counts(), (4, 5));
     type_text(&mut state, "503");
     assert_eq!(press(&mut state, "enter"), [Action::Subscribe("svc:front status=503".to_owned())]);
     assert_eq!(state.counts(), (1, 5));
@@ -386,7 +387,7 @@ fn a_weight_is_typed_and_zero_is_a_key() {
     assert_eq!(state.draft.as_ref().map(|draft| draft.weights.clone()), Some(vec![0, 100]));
     press(&mut state, "b");
     assert_eq!(state.draft.as_ref().map(|draft| draft.weights.clone()), Some(vec![50, 50]));
-    press(&mut state, "shift-right H L H H l");
+    press(&mut state, "shift-right shift-left shift-right shift-left shift-left l");
     assert_eq!(state.draft.as_ref().map(|draft| draft.weights.clone()), Some(vec![41, 59]));
     // As it was is no edit.
     press(&mut state, "= 9 0 enter");
@@ -441,10 +442,30 @@ fn recent_requests_are_asked_about_one_after_the_other() {
 }
 
 #[test]
+fn without_a_server_nothing_is_waited_for() {
+    let mut state = world();
+    tell(&mut state, Told::Disconnected("refused".to_owned()));
+    assert_eq!(press(&mut state, "7 L"), []);
+    assert!(!state.playground.is_waiting());
+    assert!(state.playground.answer_lines()[0].starts_with("no server answers"));
+    assert_eq!(press(&mut state, "D"), []);
+    assert_eq!(state.playground.recount, None);
+    press(&mut state, "1 g down d");
+    assert!(state.notice.as_ref().unwrap().ends_with("no server answers"), "{:?}", state.notice);
+    // One that goes away while it is asked leaves nothing open.
+    tell(&mut state, Told::Connected);
+    let [Action::Ask(ask)] = &press(&mut state, "7 D")[..] else { panic!() };
+    tell(&mut state, Told::Disconnected("refused".to_owned()));
+    tell(&mut state, Told::Answered(ask.clone(), Err("refused".to_owned())));
+    let recount = state.playground.recount.as_ref().unwrap();
+    assert!(recount.is_done() && recount.n_failed == 4, "{recount:?}");
+}
+
+#[test]
 fn the_topology_is_asked_for_every_second_and_back_in_time() {
     let mut state = world();
     let edges = |ago_s| Action::Ask(Ask::Edges { ago_s });
-    assert_eq!(press(&mut state, "3"), [edges(0), Action::Watch(Watched::Sandboxes)]);
+    assert_eq!(press(&mut state, "3"), [edges(0)]);
     // The first is not answered yet.
     assert_eq!(state.update(Event::Time(at(11))), []);
     tell(&mut state, Told::Answered(Ask::Edges { ago_s: 0 }, Err("busy".to_owned())));

@@ -6,9 +6,9 @@ use spur_api::meta;
 use super::cursor::Rows;
 use super::objects::Objects;
 use super::rates::Rates;
-use super::topology::{forks, topology};
+use super::topology::topology;
 use super::topology_view::Reach;
-use super::{Facts, Link, State};
+use super::{Facts, Link, Overlay, State};
 use crate::event::{Action, Ask, Told, Watched};
 use crate::keys::Screen;
 
@@ -103,7 +103,7 @@ impl State {
             }
             Told::SavedFilters(filters) => {
                 self.saved_filters = filters;
-                false
+                matches!(self.overlay, Some(Overlay::SavedFilters(_)))
             }
             Told::Failed(why) => {
                 self.notice = Some(why);
@@ -122,12 +122,13 @@ impl State {
                 self.rates = rates;
                 (is_new, Vec::new())
             }
-            (Ask::Edges { ago_s }, Ok(summary)) if ago_s == self.ago_s && self.paused.is_none() => {
+            // While it is paused it is asked for by who steps through time, and otherwise not at all.
+            (Ask::Edges { ago_s }, Ok(summary)) if ago_s == self.ago_s => {
                 self.edges = summary;
                 (self.count_edges(), Vec::new())
             }
             (Ask::Shares, Ok(summary)) => {
-                let is_new = summary != self.shares && self.paused.is_none();
+                let is_new = summary != self.shares;
                 if is_new {
                     self.shares = summary;
                 }
@@ -151,8 +152,7 @@ impl State {
 
     /// Makes the topology of what was answered; whether it is another one.
     pub(super) fn count_edges(&mut self) -> bool {
-        let forks = forks(self.sandboxes.all());
-        let mut topology = topology(&self.edges, &forks, self.traces.all_newest_first());
+        let mut topology = topology(&self.edges, self.traces.all_newest_first());
         if self.reach == Reach::Hide {
             topology.edges.retain(|edge| self.wants_edge(edge));
         }
@@ -172,10 +172,6 @@ impl State {
 
     /// Takes in that objects have changed; whether that may be seen.
     fn changed(&mut self, watched: Watched) -> bool {
-        // Which workloads are forks is said by Sandboxes.
-        if watched == Watched::Sandboxes && self.screen == Screen::Topology && self.paused.is_none() {
-            self.count_edges();
-        }
         if watched == Watched::VirtualServices {
             self.count_splits();
         }
@@ -184,7 +180,7 @@ impl State {
 
     fn shows(&self, watched: Watched) -> bool {
         match watched {
-            Watched::Sandboxes => matches!(self.screen, Screen::Sandboxes | Screen::Topology),
+            Watched::Sandboxes => self.screen == Screen::Sandboxes,
             Watched::Events => self.screen == Screen::Events,
             Watched::Pods => self.screen == Screen::Logs,
             Watched::VirtualServices => self.screen == Screen::Split,

@@ -19,10 +19,16 @@ pub(crate) const WINDOW_SECONDS: u64 = 60;
 /// How far back the server can be asked: a quarter of an hour, less the window itself.
 pub(crate) const AGO_MAX_SECONDS: u64 = 15 * 60 - WINDOW_SECONDS;
 
+/// A time that every clock can hold: the year 9999.
+const SECONDS_MAX: u64 = 253_402_300_799;
+
 /// Calls of one version of a service by one workload.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Edge {
     pub(crate) id: EdgeId,
+    /// Who calls, a fork by the name of what it is a fork of.
+    pub(crate) caller: String,
+    pub(crate) from_sandbox: Option<String>,
     pub(crate) service: String,
     /// Who answered; `None` where nobody did.
     pub(crate) workload: Option<String>,
@@ -49,33 +55,19 @@ pub(crate) struct Topology {
     pub(crate) n_others: u64,
 }
 
-/// The sandbox of each workload that is a fork, by namespace and name.
-pub(crate) type Forks = HashMap<(String, String), String>;
-
-/// The forks that Sandboxes have made.
-pub(crate) fn forks<'a>(sandboxes: impl Iterator<Item = &'a Value>) -> Forks {
-    let forks = sandboxes.flat_map(|sandbox| {
-        meta::list(sandbox, "/status/forks").iter().map(move |fork| {
-            let workload = meta::text(fork, "/workload").to_owned();
-            ((meta::namespace(sandbox).to_owned(), workload), meta::name(sandbox).to_owned())
-        })
-    });
-    forks.collect()
-}
-
-/// The edges of an answer of `/spur/v1/traces/summary?by=edge-workload`, with what the traces of its
+/// The edges of an answer of `/spur/v1/traces/summary?by=edge-version`, with what the traces of its
 /// time say of lost keys.
-pub(crate) fn topology<'a>(
-    summary: &Value,
-    forks: &Forks,
-    traces: impl Iterator<Item = &'a Arc<Trace>>,
-) -> Topology {
+pub(crate) fn topology<'a>(summary: &Value, traces: impl Iterator<Item = &'a Arc<Trace>>) -> Topology {
     let rows = meta::list(summary, "/rows");
     let seconds = seconds(summary);
-    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(summary["from"].as_u64().unwrap_or(0));
+    let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    let second = |field: &str| summary[field].as_u64().unwrap_or(0);
+    let window = at(second("from").min(SECONDS_MAX))..at(second("to").saturating_add(1).min(SECONDS_MAX));
     let names = Names::of(rows);
     let mut lost: HashMap<(String, String), usize> = HashMap::new();
-    for hop in traces.flat_map(|trace| trace.lost_key_hops()).filter(|hop| hop.start.started >= since) {
+    for hop in
+        traces.flat_map(|trace| trace.lost_key_hops()).filter(|hop| window.contains(&hop.start.started))
+    {
         *lost.entry((hop.caller().to_owned(), hop.name().to_owned())).or_default() += 1;
     }
     let mut edges = BTreeMap::new();
@@ -87,12 +79,14 @@ pub(crate) fn topology<'a>(
             continue;
         }
         let (from, to) = (&row["edge"]["from"], &row["edge"]["to"]);
-        let from = if from.is_null() { "gw".to_owned() } else { names.name(from) };
+        let text = |field: &str| row[field].as_str().map(str::to_owned);
+        let (workload, sandbox, from_sandbox) = (text("workload"), text("sandbox"), text("from_sandbox"));
+        let caller = if from.is_null() { "gw".to_owned() } else { names.name(from) };
         let service = names.name(to);
-        let workload = row["workload"].as_str().map(str::to_owned);
-        let namespace = to["namespace"].as_str().unwrap_or_default();
-        let sandbox =
-            workload.as_ref().and_then(|it| forks.get(&(namespace.to_owned(), it.clone()))).cloned();
+        let from = match &from_sandbox {
+            Some(sandbox) => format!("{caller} ({sandbox})"),
+            None => caller.clone(),
+        };
         let to = match (&sandbox, &workload) {
             (Some(sandbox), _) => format!("{service} ({sandbox})"),
             // One that has another name than its service is worth a word: `catalog-v2`.
@@ -101,11 +95,14 @@ pub(crate) fn topology<'a>(
             }
             (None, _) => service.clone(),
         };
-        let n_lost_key = lost.get(&(from.clone(), service.clone())).copied().unwrap_or(0);
+        let n_lost_key = lost.get(&(caller.clone(), service.clone())).copied().unwrap_or(0);
         let n_lost_key = if sandbox.is_some() { 0 } else { n_lost_key };
         let per_second = figures.n as f64 / seconds;
         let id = EdgeId { from, to };
-        edges.insert(id.clone(), Edge { id, service, workload, sandbox, figures, per_second, n_lost_key });
+        edges.insert(
+            id.clone(),
+            Edge { id, caller, from_sandbox, service, workload, sandbox, figures, per_second, n_lost_key },
+        );
     }
     Topology { edges: edges.into_values().collect(), n_others }
 }
@@ -153,7 +150,7 @@ impl Edge {
     pub(crate) fn filter(&self) -> Expr {
         let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let mut parts = vec![
-            filter::equals(Field::From, &bare(&self.id.from)),
+            filter::equals(Field::From, &bare(&self.caller)),
             filter::equals(Field::Svc, &bare(&self.service)),
         ];
         match (&self.sandbox, &self.workload) {
@@ -175,7 +172,7 @@ impl Fields for Edge {
         let bare = |name: &'_ str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let mut text = |text: &str| passes(FieldValue::Text(text));
         match field {
-            Field::From => text(&bare(&self.id.from)),
+            Field::From => text(&bare(&self.caller)),
             Field::Svc => text(&bare(&self.service)),
             Field::To => self.workload.as_deref().is_some_and(text),
             Field::Sandbox => self.sandbox.as_deref().is_some_and(text),
@@ -211,19 +208,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::made::{edge_row, hop, trace};
+    use crate::made::{edge_row, fork_row, hop, trace};
 
     fn found(rows: Vec<Value>) -> Topology {
-        let sandbox = json!({
-            "metadata": {"namespace": "shop", "name": "pr-1"}, "spec": {},
-            "status": {"forks": [{"workload": "pr-1-cart"}]},
-        });
         let traces = [trace(1, vec![hop("gw", "front"), hop("front", "cart").lost("pr-1").under(0, 10)])];
-        topology(
-            &json!({"from": 1_795_176_240, "to": 1_795_176_299, "rows": rows}),
-            &forks([sandbox].iter()),
-            traces.iter(),
-        )
+        topology(&json!({"from": 1_795_176_240, "to": 1_795_176_299, "rows": rows}), traces.iter())
     }
 
     #[test]
@@ -231,7 +220,7 @@ mod tests {
         let found = found(vec![
             edge_row("gw", "front", "front", 120, 0),
             edge_row("front", "cart", "cart", 30, 3),
-            edge_row("front", "cart", "pr-1-cart", 6, 6),
+            fork_row("front", ("cart", "pr-1"), 6, 6),
             edge_row("front", "catalog", "catalog-v2", 6, 0),
             json!({"others": true, "n": 9, "n_failed": 0, "p50_us": 1, "p95_us": 1, "p99_us": 1}),
         ]);
@@ -273,10 +262,8 @@ mod tests {
 
     #[test]
     fn a_filter_wants_edges_by_what_their_calls_have_in_common() {
-        let found = found(vec![
-            edge_row("front", "cart", "cart", 30, 3),
-            edge_row("front", "cart", "pr-1-cart", 6, 0),
-        ]);
+        let found =
+            found(vec![edge_row("front", "cart", "cart", 30, 3), fork_row("front", ("cart", "pr-1"), 6, 0)]);
         let wanted = |text: &str| {
             let filter = Filter::parse(text).unwrap();
             found.edges.iter().map(|edge| edge.is_wanted(&filter)).collect::<Vec<_>>()

@@ -9,12 +9,11 @@ use super::cursor::{Cursor, Motion, Rows};
 use super::filter::equals;
 use super::objects::{self, SandboxState};
 use super::palette::Palette;
-use super::recount::Recount;
 use super::topology_view::Reach;
 use super::trace_view::TracePane;
 use super::{LogPane, Note, Overlay, Paused, State, ThemeName};
 use crate::event::{Action, Ask, LogSource, Watched};
-use crate::keys::{Key, Meaning, Screen};
+use crate::keys::{Meaning, Screen};
 
 /// Screens that `back` remembers; nobody finds their way further back.
 const BACK_MAX: usize = 16;
@@ -124,8 +123,7 @@ impl State {
             Screen::Logs => &[Watched::Pods],
             Screen::Topology => {
                 actions.extend(self.ask(Ask::Edges { ago_s: self.ago_s }));
-                // Which workloads are forks.
-                &[Watched::Sandboxes]
+                &[]
             }
             Screen::Split => {
                 actions.extend(self.ask(Ask::Shares));
@@ -272,47 +270,6 @@ impl State {
             Screen::Rules => self.playground.is_answer_focused = !self.playground.is_answer_focused,
             _ => self.trace.next_pane(),
         }
-    }
-
-    fn ask_where(&mut self) -> Vec<Action> {
-        let question = self.playground.question();
-        self.ask(question).into_iter().collect()
-    }
-
-    pub(super) fn edit_request(&mut self, key: Key) -> Vec<Action> {
-        if key == Key::Suspend {
-            return vec![Action::Suspend];
-        }
-        if self.playground.edit(key) { self.ask_where() } else { Vec::new() }
-    }
-
-    /// Takes the hop that was looked at, or the request that is selected in the list.
-    fn load_request(&mut self) -> Vec<Action> {
-        let of_trace = || self.trace.trace.clone().zip(self.trace.hop().cloned()).map(|(_, hop)| hop);
-        let of_list = || {
-            let listed = self.listed();
-            listed.row(self.live.idx(listed)?).and_then(|trace| trace.entry().cloned())
-        };
-        let hop = match self.back.last() {
-            Some(Screen::Trace) => of_trace(),
-            _ => of_list(),
-        };
-        let Some(hop) = hop else {
-            self.notice = Some("no request is selected".to_owned());
-            return Vec::new();
-        };
-        self.playground.load(&hop);
-        self.ask_where()
-    }
-
-    fn recount(&mut self) -> Vec<Action> {
-        self.playground.recount = Some(Recount::of(self.listed().all_newest_first()));
-        self.recount_on()
-    }
-
-    pub(super) fn recount_on(&mut self) -> Vec<Action> {
-        let next = self.playground.recount.as_mut().and_then(Recount::next);
-        next.and_then(|ask| self.ask(ask)).into_iter().collect()
     }
 
     fn pause(&mut self) {
