@@ -9,7 +9,7 @@ use spur_trace::{Difference, Filter, Trace, TraceDiff, baselines, diff};
 
 use super::State;
 use super::cursor::Motion;
-use super::filter::{equals, is_absent};
+use super::terms::{equals, is_absent};
 use crate::event::{Action, Ask};
 use crate::keys::Screen;
 

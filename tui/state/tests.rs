@@ -526,8 +526,8 @@ fn keys_can_be_bound_otherwise() {
 #[test]
 fn the_mouse_is_the_terminals_until_it_is_taken() {
     let mut state = world();
-    assert_eq!(press(&mut state, "M"), [Action::Mouse(true)]);
-    assert_eq!(press(&mut state, "M"), [Action::Mouse(false)]);
+    assert_eq!(press(&mut state, "M"), [Action::TakeMouse]);
+    assert_eq!(press(&mut state, "M"), [Action::GiveMouse]);
     state.update(Event::Clicked(Hit::Row(1)));
     assert_eq!(selected(&state), trace(2, vec![]).trace_id.to_string());
     state.update(Event::Turned(Turn::Down));
