@@ -16,6 +16,7 @@ pub(crate) struct Addresses {
     pub(crate) api: String,
     pub(crate) entry: String,
     pub(crate) metrics: String,
+    pub(crate) otlp: String,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) data: PathBuf,
 }
@@ -76,6 +77,7 @@ impl Addresses {
             "api": self.api,
             "entry": self.entry,
             "metrics": self.metrics,
+            "otlp": self.otlp,
             "kubeconfig": self.kubeconfig,
             "data": self.data,
             "services": {},

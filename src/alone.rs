@@ -11,6 +11,7 @@ use spur_cli::args::{ProxyArgs, Tracing, UpOutput};
 use spur_net::{Callers, Destination, Inlet, Limits};
 use spur_proxy::{Config as ProxyConfig, Drained, Proxy};
 use spur_route::RoutingTable;
+use spur_trace::CapturePolicy;
 use tokio_util::sync::CancellationToken;
 
 use crate::folder::{Folder, remark};
@@ -54,6 +55,8 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let config = ProxyConfig {
         limits,
         records_hops: tracing == Tracing::On,
+        // Nobody could ask for them.
+        capture: CapturePolicy::Off,
         access_log,
         ..ProxyConfig::new(workers, table.clone())
     };
@@ -71,7 +74,7 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     proxy.inlets().send(inlet).await.context("the proxy ended at once")?;
     let stop_metrics = CancellationToken::new();
     let metrics = spur_net::bind(metrics_listen)?;
-    let metrics = scrape::serve(metrics, proxy.metrics(), stop_metrics.clone())?;
+    let metrics = scrape::serve(metrics, (proxy.metrics(), None), stop_metrics.clone())?;
     let _stops_metrics = stop_metrics.drop_guard();
     announce((entry, metrics), &gateways.ports().open, n_objects, output);
     tokio::select! {

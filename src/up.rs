@@ -11,9 +11,12 @@ use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use spur_cli::args::{ApplyArgs, RuntimeChoice, ServicePortsChoice, Tracing, UpArgs, UpOutput};
+use spur_cli::args::{
+    ApplyArgs, CaptureArgs, CaptureChoice, RuntimeChoice, ServicePortsChoice, Tracing, UpArgs, UpOutput,
+};
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_control::{GatewayPorts, ServiceNetworkOf, ServicePorts, UsualRuntime};
+use spur_intake::{ExportCounts, ExportProgress, ExportTarget, Exporter, Intake, MetricStore};
 use spur_net::{Callers, Destination, Dial, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
@@ -23,6 +26,7 @@ use spur_runtime::volumes::Volumes;
 use spur_runtime::{Runtime, RuntimeKind, Runtimes};
 use spur_server::{Server, User};
 use spur_store::{Options, Store};
+use spur_trace::{CapturePolicy, Logs, Redaction};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +64,7 @@ struct Running {
     control: JoinHandle<()>,
     server: JoinHandle<spur_net::Served>,
     collector: JoinHandle<()>,
+    exporter: Option<JoinHandle<()>>,
     /// What requests get to end.
     request_grace: Duration,
     log_writer: Option<AccessLogWriter>,
@@ -85,6 +90,8 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         port,
         entry_port,
         metrics_listen,
+        otlp_listen,
+        otlp_export,
         runtime,
         service_ports,
         output,
@@ -92,11 +99,16 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         workers,
         limit,
         tracing,
+        capture,
         access_log,
         rm,
         until_stdin_ends,
     } = args;
     check_supported(listen)?;
+    let export = otlp_export
+        .map(|url| url.parse::<ExportTarget>())
+        .transpose()
+        .context("failed to read --otlp-export")?;
     let usual = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
     let api_limits = limits(Limits { unread_timeout: Some(UNREAD_FOR), ..usual.clone() }, &limit)?;
     let limits = limits(usual, &limit)?;
@@ -112,6 +124,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let api = bind(listen, port, UpArgs::PORT_USUAL, output, "--port")?;
     let entry = bind(listen, entry_port, UpArgs::ENTRY_PORT_USUAL, output, "--entry-port")?;
     let metrics = spur_net::bind(metrics_listen)?;
+    let otlp = spur_net::bind(otlp_listen)?;
     let access_log = crate::access_log::open(&access_log)?;
     let workers =
         workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
@@ -132,10 +145,13 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             api,
             entry,
             metrics,
+            otlp,
+            export,
             workers,
             limits,
             api_limits,
             tracing,
+            capture,
             access_log,
         },
     )
@@ -274,10 +290,14 @@ struct Bound {
     api: TcpListener,
     entry: TcpListener,
     metrics: TcpListener,
+    otlp: TcpListener,
+    /// Where finished traces are sent on to.
+    export: Option<ExportTarget>,
     workers: usize,
     limits: Limits,
     api_limits: Limits,
     tracing: Tracing,
+    capture: CaptureArgs,
     access_log: Option<(AccessLog, AccessLogWriter)>,
 }
 
@@ -293,21 +313,31 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         api,
         entry,
         metrics,
+        otlp,
+        export,
         workers,
         limits,
         api_limits,
         tracing,
+        capture,
         access_log,
     } = bound;
     let api_address = api.local_addr()?;
     let entry_address = entry.local_addr()?;
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
     let request_grace = limits.drain_timeout;
+    let redaction = Arc::new(Redaction::default().with(&capture.redact));
     let (access_log, log_writer) = access_log.unzip();
     let config_of_proxy = ProxyConfig {
         limits,
         dial: dial.clone(),
         records_hops: tracing == Tracing::On,
+        capture: match capture.capture {
+            CaptureChoice::Keyed => CapturePolicy::Keyed,
+            CaptureChoice::All => CapturePolicy::All,
+            CaptureChoice::Off => CapturePolicy::Off,
+        },
+        redaction: redaction.clone(),
         access_log,
         ..ProxyConfig::new(workers, table.clone())
     };
@@ -322,14 +352,29 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
 
     let stop_collector = CancellationToken::new();
     let (collector, traces) = spur_trace::collector(proxy.rings().to_vec(), spur_trace::Limits::default());
+    let spans = collector.spans();
     let collector = tokio::spawn(collector.run(stop_collector.clone()));
+    let exporter = export.map(|target| (target.to_string(), Exporter::new(target, traces.clone())));
+    let exported = exporter.as_ref().map(|(to, exporter)| (to.clone(), exporter.progress()));
+    // It ends with the collector.
+    let exporter = exporter.map(|(_, exporter)| tokio::spawn(exporter.run()));
 
     let stop_server = CancellationToken::new();
-    let metrics = scrape::serve(metrics, proxy.metrics(), stop_server.clone())?;
+    let (logs, reported) = (Logs::default(), MetricStore::default());
+    let metrics = scrape::serve(metrics, (proxy.metrics(), Some(reported.clone())), stop_server.clone())?;
+    let intake = Intake::new(spur_intake::Parts {
+        spans,
+        logs: logs.clone(),
+        metrics: reported.clone(),
+        traces: traces.clone(),
+        stop: stop_server.clone(),
+    });
+    let otlp = spur_intake::serve(otlp, intake.clone())?;
     let addresses = Addresses {
         api: format!("https://{api_address}"),
         entry: format!("http://{entry_address}"),
         metrics: format!("http://{metrics}/metrics"),
+        otlp: format!("http://{otlp}"),
         kubeconfig: data.join("kubeconfig"),
         data: data.to_owned(),
     };
@@ -342,7 +387,11 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     facts.insert("tracing".to_owned(), json!(if tracing == Tracing::On { "on" } else { "off" }));
     let (facts_tx, facts_rx) = watch::channel(facts.clone());
     // At once, so that they share a transaction and its fsyncs.
-    tokio::try_join!(spur_server::bootstrap(&store), spur_server::publish_address(&store, api_address))?;
+    tokio::try_join!(
+        spur_server::bootstrap(&store),
+        spur_server::publish_address(&store, api_address),
+        spur_server::publish_telemetry(&store, otlp)
+    )?;
     let identity::Opened { identity, tls, admin } = identity;
     let docker_runtime = docker.clone().map(|docker| docker as Arc<dyn Runtime>);
     let runtimes = Runtimes::new(processes.clone(), docker_runtime);
@@ -352,9 +401,13 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         identity,
         table: table.clone(),
         traces,
+        logs: logs.clone(),
+        redaction,
+        entry: entry_address,
         facts: facts_rx,
         routes,
         ejected: Arc::new(ejected(proxy.metrics())),
+        telemetry: Arc::new(telemetry(intake.clone(), (logs, reported), exported)),
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
@@ -383,6 +436,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         routes_tx,
         gateway_ports_rx: ports_rx,
         entry_port: entry_address.port(),
+        telemetry: Some(otlp),
         executable: config.environment.executable.clone(),
         search_path: config.pod_env.get("PATH").cloned().unwrap_or_default(),
         ports: Arc::new(PortAllocator::per_user(&config.environment.temp_dir)?),
@@ -402,6 +456,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         control,
         server: serving,
         collector,
+        exporter,
         request_grace,
         log_writer,
         addresses,
@@ -439,6 +494,42 @@ fn ejected(metrics: spur_proxy::Metrics) -> impl Fn() -> Vec<Value> {
         });
         told.collect()
     }
+}
+
+/// What applications reported, as `/spur/v1/status` tells it; spans are counted with the traces.
+fn telemetry(
+    intake: Intake,
+    (logs, metrics): (Logs, MetricStore),
+    exported: Option<(String, ExportProgress)>,
+) -> impl Fn() -> Value {
+    move || {
+        let (taken, lines, points) = (intake.counts(), logs.counts(), metrics.counts());
+        json!({
+            "exports": taken.n_exports,
+            "refused": taken.n_refused,
+            "invalid": taken.n_invalid,
+            "logLines": lines.n_records,
+            "evictedLogLines": lines.n_evicted,
+            "series": points.n_series,
+            "points": points.n_points,
+            "turnedAwayPoints": points.n_turned_away,
+            "export": exported.as_ref().map(|(to, progress)| export(to, progress.counts())),
+        })
+    }
+}
+
+/// What was sent on.
+fn export(to: &str, counts: ExportCounts) -> Value {
+    let ExportCounts { n_spans, n_sent, n_rejected, n_failed, n_dropped, n_lost_traces } = counts;
+    json!({
+        "to": to,
+        "spans": n_spans,
+        "sent": n_sent,
+        "rejected": n_rejected,
+        "failed": n_failed,
+        "dropped": n_dropped,
+        "lostTraces": n_lost_traces,
+    })
 }
 
 /// Keeps `/spur/v1/status` up to date; ends with the controllers.
@@ -495,6 +586,7 @@ impl Running {
             control,
             server,
             collector,
+            exporter,
             request_grace,
             log_writer,
             addresses: _,
@@ -523,6 +615,9 @@ impl Running {
         tracing::info!("the server has ended");
         stop_collector.cancel();
         let _ = collector.await;
+        if let Some(exporter) = exporter {
+            let _ = exporter.await;
+        }
         let closed = tokio::task::spawn_blocking(move || store.close());
         let _ = closed.await;
     }

@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("spur-api", &["spur-schema"]),
     ("spur-store", &["spur-api"]),
     ("spur-trace", &["spur-route"]),
+    ("spur-intake", &["spur-trace", "spur-route", "spur-net"]),
     ("spur-istio", &["spur-route", "spur-schema"]),
     ("spur-runtime", &["spur-net", "spur-holder"]),
     ("spur-sdk", &["spur-api"]),

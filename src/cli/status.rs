@@ -56,6 +56,7 @@ fn lines(url: &str, facts: &Facts, pods: Count, sandboxes: Count) -> Vec<String>
     for (label, field) in [
         ("entry", "entry"),
         ("metrics", "metrics"),
+        ("telemetry", "otlp"),
         ("data", "data"),
         ("kubeconfig", "kubeconfig"),
         ("runtime", "runtime"),
@@ -87,7 +88,43 @@ fn lines(url: &str, facts: &Facts, pods: Count, sandboxes: Count) -> Vec<String>
         }
     }
     lines.push(line("traces", &traces));
+    lines.extend(reported(&facts.0).map(|text| line("reported", &text)));
+    lines.extend(exported(&facts.0).map(|text| line("exported", &text)));
     lines
+}
+
+/// What was sent on to a collector, if there is one, and what was not.
+fn exported(facts: &Value) -> Option<String> {
+    let export = facts.pointer("/telemetry/export").filter(|export| export.is_object())?;
+    let count = |path: &str| meta::number(export, path).unwrap_or(0);
+    let lost = [
+        ("rejected by it", count("/rejected")),
+        ("not delivered", count("/failed")),
+        ("too many", count("/dropped")),
+    ];
+    let mut text = format!("{} spans to {}", count("/sent"), meta::text(export, "/to"));
+    for (what, n) in lost.iter().filter(|(_, n)| *n > 0) {
+        text = format!("{text}, {n} {what}");
+    }
+    Some(text)
+}
+
+/// What applications reported, if anything, and what of it was lost.
+fn reported(facts: &Value) -> Option<String> {
+    let count = |path: &str| meta::number(facts, path).unwrap_or(0);
+    let what = [
+        ("spans", count("/traces/spans")),
+        ("log lines", count("/telemetry/logLines")),
+        ("series of metrics", count("/telemetry/series")),
+        ("requests not read", count("/telemetry/refused")),
+        ("not valid", count("/telemetry/invalid")),
+        ("spans turned away", count("/traces/rejectedSpans")),
+        ("spans too many for their trace", count("/traces/droppedSpans")),
+        ("points without room", count("/telemetry/turnedAwayPoints")),
+    ];
+    let said = what.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{n} {what}"));
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn line(label: &str, text: &str) -> String {
@@ -119,19 +156,23 @@ mod tests {
     fn a_status_is_a_few_lines() {
         let facts = Facts(json!({
             "api": "http://127.0.0.1:7443", "entry": "http://127.0.0.1:8080", "data": "/data/spur",
-            "traces": {"kept": 12, "evicted": 3, "lostRecords": 0}, "gatewayPorts": [8443, 9000],
+            "otlp": "http://127.0.0.1:4318", "telemetry": {"logLines": 7, "refused": 1, "export": {"to": "http://there:4318", "sent": 9, "failed": 2}},
+            "traces": {"kept": 12, "evicted": 3, "lostRecords": 0, "spans": 40}, "gatewayPorts": [8443, 9000],
             "ejected": [{"service": "shop/cart:80", "address": "127.0.0.1:41001", "secondsLeft": 12}],
         }));
         let (pods, sandboxes) = (Count { n_ready: 5, n_all: 6 }, Count { n_ready: 0, n_all: 0 });
         insta::assert_snapshot!(lines("", &facts, pods, sandboxes).join("\n"), @r"
         api         http://127.0.0.1:7443
         entry       http://127.0.0.1:8080
+        telemetry   http://127.0.0.1:4318
         data        /data/spur
         gateways    ports 8443, 9000
         ejected     127.0.0.1:41001 of shop/cart:80 for 12 s more: it failed too often
         pods        5/6 ready
         sandboxes   none
         traces      12 kept, 3 evicted
+        reported    40 spans, 7 log lines, 1 requests not read
+        exported    9 spans to http://there:4318, 2 not delivered
         ");
     }
 }

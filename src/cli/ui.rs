@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use spur_tui::{Ended, Keymap, Script, Settings, ThemeName};
 
-use crate::args::{Theme, TraceArgs, UiArgs};
+use crate::args::{Theme, TraceArgs, TraceListArgs, UiArgs, WhichArgs};
 use crate::client::Client;
 use crate::console::Console;
 use crate::environment::Environment;
@@ -47,7 +47,8 @@ pub(crate) async fn run(
         if !plain {
             console.talk("(no terminal: one line per finished request, as with --plain)");
         }
-        let follow = TraceArgs { follow: true, key: None, filter: None, limit: None, output: None };
+        let list = TraceListArgs { follow: true, which: WhichArgs::default(), limit: None, output: None };
+        let follow = TraceArgs { command: None, list };
         return trace::run(&follow, client, console).await;
     }
     // That there is no server is told before the screen is taken.

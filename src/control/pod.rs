@@ -50,9 +50,11 @@ mod resource;
 mod service_names;
 mod set_up;
 mod support;
+mod telemetry;
 mod token;
 mod volumes;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -98,6 +100,8 @@ pub(crate) struct Context {
     pub(crate) routes_rx: watch::Receiver<u64>,
     /// Where real ports come from.
     pub(crate) ports: Arc<PortAllocator>,
+    /// Where programs report to, if anywhere.
+    pub(crate) telemetry: Option<SocketAddr>,
     /// This executable, for `SPUR_EXE` and the end of `PATH`.
     pub(crate) executable: PathBuf,
     /// The `PATH` that processes inherit; the executable's directory is put behind it.

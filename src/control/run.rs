@@ -1,5 +1,6 @@
 //! Starts every controller, and what all of them share.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,6 +66,8 @@ pub struct Parts {
     pub ports: Arc<PortAllocator>,
     /// The certificate of the authority behind the API's, for programs in pods.
     pub authority_pem: String,
+    /// Where OTLP is taken on this machine, if anywhere.
+    pub telemetry: Option<SocketAddr>,
     /// Cancelled to end all controllers.
     pub stop: CancellationToken,
 }
@@ -129,6 +132,7 @@ pub async fn run(parts: Parts) {
         table: parts.table.clone(),
         routes_rx: parts.routes_tx.subscribe(),
         ports: parts.ports.clone(),
+        telemetry: parts.telemetry,
         executable: parts.executable.clone(),
         search_path: parts.search_path.clone(),
         stop: stop.clone(),

@@ -11,6 +11,8 @@ use spur_trace::{Carried, KeyHeader};
 #[repr(u32)]
 pub(crate) enum Field {
     Accept,
+    /// `b3`, or the trace of B3's several headers.
+    B3,
     Baggage,
     ContentType,
     GrpcStatus,
@@ -20,6 +22,7 @@ pub(crate) enum Field {
     KeepAlive,
     ProxyConnection,
     SpurKey,
+    SpurReplayOf,
     Te,
     Traceparent,
     Tracestate,
@@ -68,6 +71,7 @@ fn bits(name: &HeaderName) -> u32 {
     let name = name.as_str();
     match name {
         "accept" => bit(Field::Accept),
+        "b3" | "x-b3-traceid" => bit(Field::B3),
         "baggage" => bit(Field::Baggage),
         "connection" => bit(Field::Connection),
         "content-type" => bit(Field::ContentType),
@@ -77,6 +81,7 @@ fn bits(name: &HeaderName) -> u32 {
         "keep-alive" => bit(Field::KeepAlive),
         "proxy-connection" => bit(Field::ProxyConnection),
         "spur-key" => bit(Field::SpurKey),
+        "spur-replay-of" => bit(Field::SpurReplayOf),
         "te" => bit(Field::Te),
         "traceparent" => bit(Field::Traceparent),
         "tracestate" => bit(Field::Tracestate),

@@ -4,8 +4,10 @@
 
 mod roles;
 mod service;
+mod telemetry;
 
 pub use service::publish_address;
+pub use telemetry::publish_telemetry;
 
 use futures::future::try_join_all;
 use serde_json::{Value, json};

@@ -18,6 +18,8 @@ use crate::served::Served;
 pub(crate) const RANGE: &str = "10.96.0.0/16";
 /// The address of the Service `default/kubernetes`.
 pub(crate) const KUBERNETES: &str = "10.96.0.1";
+/// The address of the Service `kube-system/telemetry`.
+pub(crate) const TELEMETRY: &str = "10.96.0.2";
 const RANGE_START: [u8; 2] = [10, 96];
 /// Drawn addresses begin after the first 256, which are left to who names one
 /// (`ipallocator`, the static band).

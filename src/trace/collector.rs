@@ -13,10 +13,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregate::{Summary, Window};
+use crate::capture::Capture;
 use crate::limits::Limits;
 use crate::query::{Answer, Counts, InFlight, Query};
-use crate::ring::Ring;
+use crate::ring::{Ring, RingCounts};
 use crate::sample::Sampler;
+use crate::span::Span;
+use crate::span_channel::{SpanReceiver, SpanSender, span_channel};
 use crate::store::{Marked, TraceStore};
 use crate::trace::Trace;
 
@@ -37,6 +40,9 @@ const QUERIES_MAX: usize = 64;
 /// frames a second falls behind only above 15,000 traces a second.
 const LIVE_MAX: usize = 1_024;
 
+/// Spans that are taken in before others get their turn: some milliseconds.
+const SPANS_AT_ONCE: usize = 256;
+
 /// Traces that are filtered before others get their turn: about a millisecond of hops by the tens.
 const FILTERED_AT_ONCE: usize = 256;
 
@@ -45,6 +51,8 @@ const FILTERED_AT_ONCE: usize = 256;
 pub struct Collector {
     rings: Vec<Arc<Ring>>,
     store: TraceStore,
+    spans: SpanReceiver,
+    spans_tx: SpanSender,
     // readers -- questions --> this
     queries_rx: mpsc::Receiver<Question>,
     // this -- finished traces --> followers
@@ -87,7 +95,9 @@ pub struct CollectorGone;
 #[derive(Debug)]
 enum Question {
     Traces(Query, oneshot::Sender<Answer>),
+    Trace(TraceId, oneshot::Sender<Option<Arc<Trace>>>),
     Summary(Window, oneshot::Sender<Summary>),
+    Captures(TraceId, oneshot::Sender<Vec<Arc<Capture>>>),
     Mark(TraceId, Option<Arc<str>>, oneshot::Sender<bool>),
 }
 
@@ -97,13 +107,21 @@ pub fn collector(rings: Vec<Arc<Ring>>, limits: Limits) -> (Collector, TraceRead
     let (queries_tx, queries_rx) = mpsc::channel(QUERIES_MAX);
     let (live_tx, _) = broadcast::channel(LIVE_MAX);
     let reader = TraceReader { queries_tx, live: live_tx.downgrade() };
-    let collector = Collector { rings, store: TraceStore::new(limits), queries_rx, live_tx };
+    let (spans_tx, spans) = span_channel();
+    let store = TraceStore::new(limits);
+    let collector = Collector { rings, store, spans, spans_tx, queries_rx, live_tx };
     (collector, reader)
 }
 
 // === impl Collector ===
 
 impl Collector {
+    /// A way to hand it spans.
+    #[must_use]
+    pub fn spans(&self) -> SpanSender {
+        self.spans_tx.clone()
+    }
+
     /// Sweeps and answers until `stop`. Then the rings are read once more, what is
     /// finished is published, and readers are told that it is over.
     pub async fn run(mut self, stop: CancellationToken) {
@@ -119,8 +137,11 @@ impl Collector {
                     pause.as_mut().reset(Instant::now() + next);
                 }
                 Some(question) = self.queries_rx.recv() => self.answer(question),
+                spans = self.spans.some(SPANS_AT_ONCE) => self.take(spans),
             }
         }
+        let waiting = self.spans.waiting();
+        self.take(waiting);
         // Twice: a trace is published one quiet sweep after its last end.
         self.sweep();
         self.sweep();
@@ -130,6 +151,11 @@ impl Collector {
     fn sweep(&mut self) -> usize {
         let mut n_records = 0;
         for ring in &self.rings {
+            // Before the ends that they belong to.
+            for _ in 0..ring.n_captures() {
+                let Some(capture) = ring.pop_capture() else { break };
+                self.store.capture(capture);
+            }
             // As many as there are at first: a busy ring must not hold up the others.
             for _ in 0..ring.len() {
                 let Some(record) = ring.pop() else { break };
@@ -144,16 +170,29 @@ impl Collector {
         n_records
     }
 
+    fn take(&mut self, spans: Vec<Span>) {
+        for span in spans {
+            self.store.apply_span(span);
+        }
+    }
+
     /// That the asker has gone is not an error.
     fn answer(&mut self, question: Question) {
         match question {
             Question::Traces(query, answer_tx) => {
                 let mut answer = self.store.query(&query);
-                answer.counts.n_lost_records = self.n_lost_records();
+                self.count_lost(&mut answer.counts);
+                answer.counts.n_rejected_spans = self.spans.n_rejected();
                 let _ = answer_tx.send(answer);
+            }
+            Question::Trace(trace_id, answer_tx) => {
+                let _ = answer_tx.send(self.store.trace(trace_id));
             }
             Question::Summary(window, answer_tx) => {
                 let _ = answer_tx.send(self.store.aggregates().summary(window));
+            }
+            Question::Captures(trace_id, answer_tx) => {
+                let _ = answer_tx.send(self.store.captures(trace_id));
             }
             Question::Mark(trace_id, mark, answer_tx) => {
                 let marked = self.store.mark(trace_id, mark);
@@ -165,8 +204,12 @@ impl Collector {
         }
     }
 
-    fn n_lost_records(&self) -> u64 {
-        self.rings.iter().map(|ring| ring.counts().n_lost).sum()
+    fn count_lost(&self, counts: &mut Counts) {
+        for ring in &self.rings {
+            let RingCounts { n_lost, n_lost_captures, .. } = ring.counts();
+            counts.n_lost_records += n_lost;
+            counts.n_lost_captures += n_lost_captures;
+        }
     }
 }
 
@@ -197,6 +240,14 @@ impl TraceReader {
         Ok(Answer { traces, ..answer })
     }
 
+    /// The trace of an id, as it is now; `None` where there is none, or none any more.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn trace(&self, trace_id: TraceId) -> Result<Option<Arc<Trace>>, CollectorGone> {
+        self.ask(|answer_tx| Question::Trace(trace_id, answer_tx)).await
+    }
+
     /// Exact counts of some seconds.
     ///
     /// # Errors
@@ -212,6 +263,14 @@ impl TraceReader {
     /// [`CollectorGone`] once the collector has stopped.
     pub async fn mark(&self, trace_id: TraceId, mark: Option<Arc<str>>) -> Result<bool, CollectorGone> {
         self.ask(|answer_tx| Question::Mark(trace_id, mark, answer_tx)).await
+    }
+
+    /// What is kept of a trace's heads and bodies, in the order of its hops, secrets included.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn captures(&self, trace_id: TraceId) -> Result<Vec<Arc<Capture>>, CollectorGone> {
+        self.ask(|answer_tx| Question::Captures(trace_id, answer_tx)).await
     }
 
     async fn ask<A>(

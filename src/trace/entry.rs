@@ -1,4 +1,4 @@
-//! A trace as the store has it: its hops as they came, and what it has told of them.
+//! A trace as the store has it: its hops and spans as they came, and what it has told of them.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,6 +8,8 @@ use spur_route::TraceId;
 use crate::join::join;
 use crate::keep::KeptFor;
 use crate::record::{HopEnd, HopStart};
+use crate::span::Span;
+use crate::span_tree::SpanTree;
 use crate::trace::{Hop, Trace};
 
 /// A trace that is kept.
@@ -18,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) kept_for: Option<KeptFor>,
     pub(crate) mark: Option<Arc<str>>,
     pub(crate) hops: Vec<Hop>,
+    pub(crate) spans: Vec<Arc<Span>>,
+    pub(crate) n_dropped_spans: u64,
     pub(crate) n_open: usize,
     pub(crate) n_dropped_hops: u64,
     pub(crate) n_bytes: usize,
@@ -36,26 +40,35 @@ impl Entry {
 
     pub(crate) fn snapshot(&self, trace_id: TraceId, seq: u64) -> Trace {
         let mut hops = self.hops.clone();
-        join(&mut hops);
-        let started = hops.first().map_or(SystemTime::UNIX_EPOCH, |hop| hop.start.started);
-        let ended = hops.iter().filter_map(|hop| {
+        let mut spans = self.spans.clone();
+        spans.sort_by_key(|span| (span.started, span.span_id));
+        join(&mut hops, &SpanTree::new(&spans));
+        let started = match (hops.first(), spans.first()) {
+            (Some(hop), _) => hop.start.started,
+            (None, Some(span)) => span.started,
+            (None, None) => SystemTime::UNIX_EPOCH,
+        };
+        let ends_of_hops = hops.iter().filter_map(|hop| {
             let end = hop.end.as_ref()?;
             Some(hop.start.started + end.duration)
         });
+        let ended = match hops.is_empty() {
+            false => ends_of_hops.max(),
+            true => spans.iter().map(|span| span.ended()).max(),
+        };
         Trace {
             seq,
             trace_id,
             is_finished: self.n_open == 0,
             started,
-            duration: ended
-                .max()
-                .and_then(|ended| ended.duration_since(started).ok())
-                .unwrap_or(Duration::ZERO),
+            duration: ended.and_then(|ended| ended.duration_since(started).ok()).unwrap_or(Duration::ZERO),
             key: hops.iter().find_map(|hop| Some(hop.start.decision.key.as_ref()?.value.clone())),
             kept_for: self.kept_for,
             mark: self.mark.clone(),
             n_dropped_hops: self.n_dropped_hops,
             hops,
+            spans,
+            n_dropped_spans: self.n_dropped_spans,
         }
     }
 }

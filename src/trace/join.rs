@@ -2,7 +2,8 @@
 //!
 //! A proxy sees both sides of a service, so most parents are found without
 //! any instrumentation: by the span that a service hands on untouched, or, if
-//! the service starts spans of its own, by who was calling at that time.
+//! the service starts spans of its own and reports them, through these; if it does not report
+//! them, by who was calling at that time.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -10,21 +11,22 @@ use std::time::SystemTime;
 use spur_route::SpanId;
 
 use crate::record::HopSource;
+use crate::span_tree::SpanTree;
 use crate::trace::{Hop, JoinedBy};
 
 /// Sorts the hops of one trace by start, and fills in `parent`, `joined_by`, `key_came_by` and
 /// `lost_key`.
-pub(crate) fn join(hops: &mut [Hop]) {
+pub(crate) fn join(hops: &mut [Hop], spans: &SpanTree<'_>) {
     hops.sort_by_key(|hop| (hop.start.started, hop.start.id.span_id));
-    let parents = parents(hops);
+    let parents = parents(hops, spans);
     let came_by: Vec<_> = (0..hops.len()).map(|idx| came_by(hops, &parents, idx)).collect();
-    let spans: Vec<_> = hops.iter().map(|hop| hop.start.id.span_id).collect();
+    let ids: Vec<_> = hops.iter().map(|hop| hop.start.id.span_id).collect();
     let keys: Vec<_> =
         hops.iter().map(|hop| hop.start.decision.key.as_ref().map(|it| it.value.clone())).collect();
     for ((hop, (parent, joined_by)), came_by) in hops.iter_mut().zip(parents).zip(came_by) {
-        hop.parent = parent.map(|idx| spans[idx]);
+        hop.parent = parent.map(|idx| ids[idx]);
         hop.joined_by = joined_by;
-        hop.key_came_by = came_by.map(|idx| spans[idx]);
+        hop.key_came_by = came_by.map(|idx| ids[idx]);
         hop.lost_key = match hop.key() {
             Some(_) => None,
             None => came_by.and_then(|idx| keys[idx].clone()),
@@ -35,19 +37,24 @@ pub(crate) fn join(hops: &mut [Hop]) {
 /// A hop's parent by index.
 type Parent = (Option<usize>, JoinedBy);
 
-fn parents(hops: &[Hop]) -> Vec<Parent> {
+fn parents(hops: &[Hop], spans: &SpanTree<'_>) -> Vec<Parent> {
     let by_span: HashMap<SpanId, usize> =
         hops.iter().enumerate().map(|(idx, hop)| (hop.start.id.span_id, idx)).collect();
-    let mut parents: Vec<Parent> = (0..hops.len()).map(|idx| parent(hops, &by_span, idx)).collect();
+    let named = |hop: &Hop| {
+        let hop = spans.hop_at_or_above(hop.start.incoming_parent_id?, |id| by_span.contains_key(&id))?;
+        by_span.get(&hop).copied()
+    };
+    let mut parents: Vec<Parent> =
+        hops.iter().enumerate().map(|(idx, hop)| parent(hops, named(hop), idx)).collect();
     break_cycles(&mut parents);
     parents
 }
 
-fn parent(hops: &[Hop], by_span: &HashMap<SpanId, usize>, idx: usize) -> Parent {
+/// `named` is the hop whose span, or below whose spans, the request says that it was sent.
+fn parent(hops: &[Hop], named: Option<usize>, idx: usize) -> Parent {
     let start = &hops[idx].start;
-    let named = start.incoming_parent_id.and_then(|span| by_span.get(&span)).filter(|named| **named != idx);
-    if let Some(named) = named {
-        return (Some(*named), JoinedBy::Span);
+    if let Some(named) = named.filter(|named| *named != idx) {
+        return (Some(named), JoinedBy::Span);
     }
     let Some(source) = &start.source else {
         return (None, JoinedBy::Root);

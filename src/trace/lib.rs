@@ -3,10 +3,11 @@
 //! ```text
 //!  proxy worker ──Record──► Ring ─┐                              ┌─► TraceReader::query
 //!  proxy worker ──Record──► Ring ─┼─► Collector (one task) ──────┤   (a list, by key, since a seq)
-//!  proxy worker ──Record──► Ring ─┘   owns the TraceStore:       └─► TraceReader::follow
-//!               (never waits; the     joins hops by trace id,        (live; a slow reader is told
-//!                oldest is overwritten publishes finished traces      how many it lost)
-//!                and counted)
+//!  proxy worker ──Record──► Ring ─┤   owns the TraceStore:       └─► TraceReader::follow
+//!               (never waits; the │   joins hops by trace id,        (live; a slow reader is told
+//!                oldest is over-  │   publishes finished traces       how many it lost)
+//!                written, counted)│
+//!  application ──Span──► SpanSender (what there is no room for within a second is turned away)
 //! ```
 //!
 //! Workers push refcounted facts, never text; text is made by whoever reads.
@@ -16,47 +17,71 @@
 //! says which services lose keys. It leaves to others: deciding (`route`),
 //! sending (`proxy`), and serving answers over HTTP (`server`).
 
+pub mod export;
 pub mod filter;
+pub mod otlp_json;
 pub mod sanitize;
 
 mod aggregate;
+mod as_spans;
+mod attributes;
+mod capture;
 mod carried;
 mod collector;
+mod compare;
 mod diff;
 mod durations;
 mod entry;
 mod join;
 mod keep;
 mod limits;
+mod logs;
 mod path;
 mod propagation;
 mod query;
 mod record;
 mod redact;
+mod resources;
 mod ring;
 mod sample;
 mod series;
 mod shown;
 mod slow;
+mod span;
+mod span_channel;
+mod span_tree;
 mod store;
 mod text;
 mod trace;
 
 pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
+pub use attributes::{AttributeValue, Attributes, Finite};
+pub use capture::{
+    BODY_MAX_BYTES, Capture, CapturePolicy, Captured, CapturedBody, CapturedRequest, CapturedResponse,
+    entry_host,
+};
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
+pub use compare::{Noise, ResponseDifference, ResponsePart, compare};
 pub use diff::{DiffRow, DiffSide, Difference, TraceDiff, baselines, diff};
 pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;
 pub use limits::Limits;
+pub use logs::{
+    InTrace, LINE_MAX_BYTES, LogAnswer, LogCounts, LogFollow, LogLimits, LogLine, LogQuery, LogRecord,
+    LogUpdate, Logs, Severity,
+};
 pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationReport};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
-pub use redact::redact_target;
+pub use redact::{Redaction, redact_target};
+pub use resources::Resources;
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;
 pub use series::{By, Edge, Place, RuleName, Series, SeriesParts};
 pub use shown::short_duration;
+pub use span::{Resource, Scope, Span, SpanEvent, SpanKind, SpanLimits, SpanLink, SpanStatus};
+pub use span_channel::SpanSender;
 pub use store::{Marked, TraceStore};
 pub use trace::{Hop, JoinedBy, Trace};

@@ -49,7 +49,9 @@ pub struct Answer {
 /// What a store saw, keeps and dropped. Nothing is missing in it:
 /// - records: what the rings produced = `n_records` + `n_lost_records` + what is in the rings;
 /// - traces: `n_started_traces` = `n_traces` + `n_evicted_traces`;
-/// - hops: `n_hops` = those of the traces that are kept + `n_dropped_hops` + `n_evicted_hops`.
+/// - hops: `n_hops` = those of the traces that are kept + `n_dropped_hops` + `n_evicted_hops`;
+/// - spans: `n_spans` = those of the traces that are kept + `n_dropped_spans` + `n_evicted_spans` +
+///   `n_repeated_spans`, and all that were received are `n_spans` + `n_rejected_spans` + what waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records taken in.
@@ -72,6 +74,24 @@ pub struct Counts {
     pub n_evicted_hops: u64,
     /// Hops dropped because their trace has too many.
     pub n_dropped_hops: u64,
+    /// Captures kept now.
+    pub n_captures: u64,
+    /// Bytes that they take.
+    pub n_capture_bytes: u64,
+    /// Captures dropped for newer ones.
+    pub n_evicted_captures: u64,
+    /// Captures that went by before they were read.
+    pub n_lost_captures: u64,
+    /// Spans taken in.
+    pub n_spans: u64,
+    /// Spans turned away because too many waited; who sent them was told.
+    pub n_rejected_spans: u64,
+    /// Spans that were there already: an exporter that got no answer in time sends again.
+    pub n_repeated_spans: u64,
+    /// Spans of the traces that were dropped.
+    pub n_evicted_spans: u64,
+    /// Spans dropped because their trace has too many.
+    pub n_dropped_spans: u64,
     /// Ends and progress whose start never came: it was lost, or its trace dropped.
     pub n_unmatched: u64,
 }

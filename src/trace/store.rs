@@ -12,6 +12,7 @@ use std::sync::Arc;
 use spur_route::TraceId;
 
 use crate::aggregate::Aggregates;
+use crate::capture::{Capture, Kept};
 use crate::entry::Entry;
 use crate::keep::{KeptFor, Shelves};
 use crate::limits::Limits;
@@ -19,6 +20,7 @@ use crate::query::{Answer, Counts, InFlight, Query};
 use crate::record::{HopEnd, HopId, HopProgress, HopStart, Record};
 use crate::series::Edge;
 use crate::slow::Usual;
+use crate::span::Span;
 use crate::trace::{Hop, JoinedBy, Trace};
 
 /// What became of a mark.
@@ -37,6 +39,7 @@ pub struct TraceStore {
     traces: HashMap<TraceId, Entry>,
     shelves: Shelves,
     aggregates: Aggregates,
+    captures: Kept,
     usual: Usual,
     n_started: u64,
     published: BTreeMap<u64, TraceId>,
@@ -61,6 +64,7 @@ impl TraceStore {
             traces: HashMap::new(),
             shelves: Shelves::default(),
             aggregates: Aggregates::new(limits.aggregates),
+            captures: Kept::default(),
             usual: Usual::default(),
             n_started: 0,
             published: BTreeMap::new(),
@@ -81,6 +85,57 @@ impl TraceStore {
             Record::Start(start) => self.start(start),
             Record::Progress(id, progress) => self.progress(id, progress),
             Record::End(id, end) => self.end(id, end),
+        }
+    }
+
+    /// Takes in what a hop's client sent and got, before the record of its end.
+    pub fn capture(&mut self, capture: Box<Capture>) {
+        self.captures.insert(capture, self.limits.max_capture_bytes);
+    }
+
+    /// What is kept of a trace's heads and bodies, in the order of its hops.
+    #[must_use]
+    pub fn captures(&self, trace_id: TraceId) -> Vec<Arc<Capture>> {
+        let hops = self.traces.get(&trace_id).map_or(&[][..], |entry| &entry.hops);
+        hops.iter().filter_map(|hop| self.captures.get(hop.start.id).cloned()).collect()
+    }
+
+    /// Takes in what an application reported. A trace that was published is so again; one of which
+    /// nothing is known yet begins with it.
+    pub fn apply_span(&mut self, span: Span) {
+        self.counts.n_spans += 1;
+        let trace_id = span.trace_id;
+        let (max_spans, sweep) = (self.limits.max_spans_per_trace, self.sweep);
+        let entry = self.entry(trace_id);
+        if entry.spans.iter().any(|known| known.is_again(&span)) {
+            self.counts.n_repeated_spans += 1;
+            return;
+        }
+        if entry.spans.len() >= max_spans {
+            entry.n_dropped_spans += 1;
+            self.counts.n_dropped_spans += 1;
+            return;
+        }
+        let n_bytes = span.n_bytes();
+        entry.spans.push(Arc::new(span));
+        entry.n_bytes += n_bytes;
+        entry.touched_in_sweep = sweep;
+        let settles = entry.n_open == 0 && !std::mem::replace(&mut entry.is_settling, true);
+        let kept_for = entry.kept_for;
+        self.shelves.grow(kept_for, n_bytes);
+        if settles {
+            self.settling.push(trace_id);
+        }
+        self.evict();
+    }
+
+    /// The trace of an id, as it is now.
+    #[must_use]
+    pub fn trace(&self, trace_id: TraceId) -> Option<Arc<Trace>> {
+        let entry = self.traces.get(&trace_id)?;
+        match &entry.published {
+            Some(published) if !entry.is_in_flight() => Some(published.clone()),
+            _ => Some(Arc::new(entry.snapshot(trace_id, 0))),
         }
     }
 
@@ -145,6 +200,9 @@ impl TraceStore {
             n_started_traces: self.n_started,
             n_traces: self.traces.len() as u64,
             n_kept_apart: self.shelves.n_apart() as u64,
+            n_captures: self.captures.len() as u64,
+            n_capture_bytes: self.captures.n_bytes() as u64,
+            n_evicted_captures: self.captures.n_evicted(),
             ..self.counts
         }
     }
@@ -209,6 +267,7 @@ impl TraceStore {
             start: Arc::from(start),
             progress: None,
             end: None,
+            captured: None,
         });
         entry.touched_in_sweep = sweep;
         entry.n_open += 1;
@@ -322,6 +381,10 @@ impl TraceStore {
         if trace.lost_key_hops().next().is_some() {
             self.keep(trace_id, KeptFor::LostKey);
         }
+        // Here, not with the end of a hop, which may be read a sweep earlier.
+        for hop in &mut trace.hops {
+            hop.captured = self.captures.told(hop.start.id);
+        }
         let entry = self.traces.get_mut(&trace_id).expect("it is there still");
         trace.kept_for = entry.kept_for;
         let trace = Arc::new(trace);
@@ -339,6 +402,7 @@ impl TraceStore {
             self.counts.n_evicted_traces += 1;
             self.counts.n_evicted_apart += u64::from(entry.kept_for.is_some());
             self.counts.n_evicted_hops += entry.hops.len() as u64;
+            self.counts.n_evicted_spans += entry.spans.len() as u64;
             if let Some(published) = entry.published {
                 self.published.remove(&published.seq);
                 self.last_evicted_seq = self.last_evicted_seq.max(published.seq);

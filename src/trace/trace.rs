@@ -8,11 +8,14 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use spur_route::{Endpoint, SpanId, TraceId, Version};
 
+use crate::capture::Captured;
 use crate::keep::KeptFor;
 use crate::record::{HopEnd, HopProgress, HopStart};
+use crate::span::{Span, is_zero};
 use crate::text;
 
-/// All hops of one entry request, at one moment.
+/// All hops of one entry request, at one moment, and the spans that applications reported of it.
+/// One of which no request came through the proxy has spans only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// The number of its publication, rising; 0 while it is in flight. A trace
@@ -22,10 +25,10 @@ pub struct Trace {
     pub trace_id: TraceId,
     /// Whether no hop is open.
     pub is_finished: bool,
-    /// When the first hop began.
+    /// When the first hop began, or, where there is none, the first span.
     #[serde(with = "text::time")]
     pub started: SystemTime,
-    /// From the first hop's start to the last end seen.
+    /// From the first hop's start to the last end seen; where there is no hop, of the spans.
     #[serde(rename = "duration_us", with = "text::micros")]
     pub duration: Duration,
     /// The key of the earliest hop that has one.
@@ -40,6 +43,12 @@ pub struct Trace {
     pub n_dropped_hops: u64,
     /// The hops by their start; a parent may stand after its child only where clocks disagree.
     pub hops: Vec<Hop>,
+    /// What applications reported, by their start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Arc<Span>>,
+    /// Spans that were not kept, because the trace has too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_dropped_spans: u64,
 }
 
 /// One request between two workloads, or into one.
@@ -63,6 +72,9 @@ pub struct Hop {
     /// How it ended; absent while it is open.
     #[serde(flatten)]
     pub end: Option<Arc<HopEnd>>,
+    /// That heads and bodies were captured, and where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Captured>,
 }
 
 /// How a hop's parent was found.
@@ -95,6 +107,7 @@ impl Trace {
     }
 
     /// The request that everything else followed from: the first that nobody in the trace led to.
+    /// `None` where there are spans only.
     #[must_use]
     pub fn entry(&self) -> Option<&Hop> {
         self.hops.iter().find(|hop| hop.parent.is_none()).or(self.hops.first())

@@ -3,14 +3,17 @@
 //! ```text
 //!   python/*.py      the `kubernetes` package      SPUR_PYTHON        or python3
 //!   node/*.mjs       @kubernetes/client-node       SPUR_NODE_MODULES, a `node_modules` folder
+//!   opentelemetry-python/*.py   exporters of OTLP and Zipkin, read back; of the same python
+//!   opentelemetry-node/*.mjs    the same of the same folder
 //!   controller.rs    kube-rs: the example of sdk/rust
 //!   helm.rs          Helm 3, with a chart          SPUR_HELM          or helm
+//!   exports.rs       bash and curl; har-validator  SPUR_NODE_MODULES
 //! ```
 //!
 //! A script has one subject and is one test: it gets a Spur of its own by `KUBECONFIG`, and ends
 //! with 0 where everything was as a cluster does it. Every file of the folder is run. What is
-//! absent is told, and fails where `SPUR_REQUIRE` lists `python-client`, `node-client`, `helm` or
-//! `controller`; `.ci/run` installs the clients and shows how.
+//! absent is told, and fails where `SPUR_REQUIRE` lists `python-client`, `node-client`,
+//! `opentelemetry-python`, `opentelemetry-node`, `helm` or `controller`; `.ci/run` installs the clients and shows how.
 
 #![expect(clippy::unwrap_used, reason = "a test without the test harness")]
 
@@ -21,6 +24,7 @@ mod harness;
 mod needs;
 
 mod controller;
+mod exports;
 mod forwarder;
 mod helm;
 mod scripts;
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
     let args = Arguments::from_args();
     let mut trials = scripts::trials();
     trials.extend(controller::trials());
+    trials.extend(exports::trials());
     trials.extend(helm::trials());
     libtest_mimic::run(&args, trials).exit_code()
 }

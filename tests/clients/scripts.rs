@@ -21,22 +21,32 @@ struct Language {
     program: fn() -> String,
 }
 
-const LANGUAGES: [Language; 2] = [
+const LANGUAGES: [Language; 4] = [
+    Language { name: "python", need: "python-client", suffix: ".py", shared: "support.py", program: python },
+    Language { name: "node", need: "node-client", suffix: ".mjs", shared: "support.mjs", program: node },
     Language {
-        name: "python",
-        need: "python-client",
+        name: "opentelemetry-python",
+        need: "opentelemetry-python",
         suffix: ".py",
         shared: "support.py",
-        program: || std::env::var("SPUR_PYTHON").unwrap_or_else(|_| "python3".to_owned()),
+        program: python,
     },
     Language {
-        name: "node",
-        need: "node-client",
+        name: "opentelemetry-node",
+        need: "opentelemetry-node",
         suffix: ".mjs",
         shared: "support.mjs",
-        program: || "node".to_owned(),
+        program: node,
     },
 ];
+
+fn python() -> String {
+    std::env::var("SPUR_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+fn node() -> String {
+    "node".to_owned()
+}
 
 /// One test a script.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -52,10 +62,19 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
+/// Why Node's client cannot be used.
+pub(crate) fn node_absent() -> Option<String> {
+    LANGUAGES.iter().find(|language| language.name == "node").and_then(Language::absent)
+}
+
 async fn run(language: Language, script: PathBuf) {
     let spur = Spur::up().start().await;
     let mut running = language.command(&script);
     running.env("KUBECONFIG", spur.kubeconfig()).env("HOME", spur.data().home());
+    let facts = spur.run(&["status", "-o", "json"]).await.ok().json();
+    for (variable, fact) in [("SPUR_OTLP", "otlp"), ("SPUR_METRICS", "metrics")] {
+        running.env(variable, facts[fact].as_str().unwrap());
+    }
     // Where pods and the script may leave files.
     running.env("TMPDIR", spur.data().home());
     command::run(running).await.ok();

@@ -13,6 +13,7 @@
 //! | `routing` | which version a request reaches, by every carrier and protocol |
 //! | `failures` | what a client is told when nobody can answer |
 //! | `traces` | `spur trace` |
+//! | `telemetry` | what applications report, and queries of Jaeger's kind |
 //! | `samples` | the demo's services under Spur |
 //! | `demo`, `runs` | `spur demo`, `spur test` |
 //! | `alone` | `spur proxy`, and rules without a server |
@@ -29,6 +30,7 @@
 mod harness;
 
 mod alone;
+mod captures;
 mod commands;
 mod demo;
 mod durability;
@@ -44,5 +46,7 @@ mod routing;
 mod runs;
 mod samples;
 mod sandboxes;
+mod telemetry;
 mod traces;
 mod traffic;
+mod workload_logs;

@@ -7,7 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test without the test harness")]
 
-#[expect(dead_code, unused_imports, reason = "the other test binary uses more of it")]
+#[expect(dead_code, reason = "the other test binary uses more of it")]
 #[path = "../harness/harness.rs"]
 mod harness;
 
@@ -41,6 +41,7 @@ const ALL: &[(&str, Need, Case)] = cases![
     Namespaces user::ap_16_a_privileged_port_is_refused_with_what_helps,
     Networks private::two_pods_have_one_port_and_services_have_their_names,
     Networks private::a_private_pod_has_one_way_out_and_sees_volumes_where_there_is_a_place,
+    Networks private::a_private_pod_reports_where_its_variables_say,
     Networks private::the_demo_runs_in_private_networks,
     Networks private::a_request_goes_through_private_pods_and_each_caller_is_known,
     Networks private::private_pods_are_there_again_after_a_kill,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::api::{is_condition, is_over};
 use crate::harness::manifests::{sample, script};
-use crate::harness::{Api, Data, Spur, command, until};
+use crate::harness::{Api, Data, Site, Spur, command, until};
 
 /// The same with an annotation on its pods.
 fn private(mut object: Value) -> Value {
@@ -100,6 +100,37 @@ pub(crate) async fn two_pods_have_one_port_and_services_have_their_names() {
     assert!(log.contains("Network is unreachable") || log.contains("Couldn't connect"), "{log}");
     let told = api.events_of("asks").await;
     assert!(told.iter().all(|(reason, _)| reason != "NotSupported"), "{told:?}");
+    spur.end().await;
+}
+
+/// The listener for telemetry is on this machine's loopback, and a Service leads there.
+pub(crate) async fn a_private_pod_reports_where_its_variables_say() {
+    let spur = Spur::up().start().await;
+    let api = spur.api();
+    let span = json!({
+        "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "00000000000000aa", "name": "nightly",
+        "startTimeUnixNano": "1795176000000000000", "endTimeUnixNano": "1795176000001000000",
+    });
+    let service = json!({ "key": "service.name", "value": { "stringValue": "$OTEL_SERVICE_NAME" } });
+    let spans = json!({ "resourceSpans": [{
+        "resource": { "attributes": [service] }, "scopeSpans": [{ "spans": [span] }],
+    }] });
+    let body = spans.to_string().replace('"', "\\\"");
+    let reports = private(script(
+        "reports",
+        &format!(
+            "curl -sSf -m 10 -H 'content-type: application/json' -d \"{body}\" $OTEL_EXPORTER_OTLP_ENDPOINT/v1/traces; \
+             curl -sS -m 10 --http2-prior-knowledge -o /dev/null -w ' %{{http_code}}' http://telemetry.kube-system:4317/"
+        ),
+    ));
+    api.create_all(&[reports]).await;
+    let over = api.until(("pods", "reports"), "over", is_over).await;
+    let log = api.logs("reports", "").await.ok().text();
+    assert_eq!((over["status"]["phase"].as_str(), log.trim()), (Some("Succeeded"), "{} 404"), "{log}");
+    let facts = spur.run(&["status", "-o", "json"]).await.ok().json();
+    let telemetry = Site::of(facts["otlp"].as_str().unwrap());
+    let found = telemetry.get("/api/traces?service=reports").send().await.ok().json();
+    assert_eq!(found["data"][0]["spans"][0]["operationName"], "nightly", "{found:#}");
     spur.end().await;
 }
 

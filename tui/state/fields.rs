@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use spur_api::meta;
+use spur_trace::Severity;
 use spur_trace::filter::{Field, Fields, Part, Value as FieldValue};
 
 /// A line of a log as a filter looks at it: a bare word is looked for in it, and it is `msg`.
@@ -51,7 +52,11 @@ impl Fields for ObjectFields<'_> {
         };
         match field {
             Field::Msg => passes(FieldValue::Text(&self.text)),
-            Field::Level => at("/type"),
+            Field::Level => {
+                let is_warning = meta::text(self.object, "/type") == "Warning";
+                let level = if is_warning { "warn" } else { "info" };
+                Severity::named(level).is_some_and(|level| passes(FieldValue::Number(level.number().into())))
+            }
             Field::Key => at("/status/routingKey"),
             Field::Sandbox => meta::at(self.object, "/spec/forks").is_some() && at("/metadata/name"),
             _ => false,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::access_log::AccessLogArgs;
+use super::capture::CaptureArgs;
 use super::proxy::Tracing;
 
 const EXAMPLES: &str = "\
@@ -38,6 +39,13 @@ pub struct UpArgs {
     /// Address for Prometheus, at /metrics; a free port of this machine unless given
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
     pub metrics_listen: SocketAddr,
+    /// Address for telemetry of applications (OTLP over HTTP and gRPC, Zipkin) and queries of it
+    /// (Jaeger, Zipkin), without credentials; a free port of this machine unless given
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
+    pub otlp_listen: SocketAddr,
+    /// Collector to which finished traces are sent by OTLP over HTTP, as http://localhost:4318
+    #[arg(long, value_name = "URL")]
+    pub otlp_export: Option<String>,
     /// What runs pods that do not say by the annotation spur.dev/runtime
     #[arg(long, value_name = "RUNTIME", default_value = "auto")]
     pub runtime: RuntimeChoice,
@@ -59,6 +67,9 @@ pub struct UpArgs {
     /// Whether requests are recorded, for `spur trace` and what reads traces
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub tracing: Tracing,
+    /// What is captured.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
     /// The access log.
     #[command(flatten)]
     pub access_log: AccessLogArgs,

@@ -58,10 +58,14 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().unwrap()),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts,
             // Nothing routes here, so nobody is to wait for it.
             routes: watch::channel(i64::MAX.unsigned_abs()).1,
             ejected: Arc::new(Vec::new),
+            telemetry: Arc::new(|| serde_json::Value::Null),
             draining: stop.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,11 +9,11 @@ const TARGET_MAX_CHARS: usize = 48;
 
 /// `22:14:49.123Z GET    /api/cart   200   12.3ms  gw ▸ frontend ▸ ◆pricing`, safe to print.
 pub(super) fn of(trace: &Trace, paint: Paint) -> String {
-    let Some(first) = trace.entry() else {
-        return paint.dim("(a trace without hops)");
-    };
     let time = jiff::Timestamp::try_from(trace.started).unwrap_or(jiff::Timestamp::MAX);
     let time = time.strftime("%H:%M:%S.%3fZ").to_string();
+    let Some(first) = trace.entry() else {
+        return format!("{} {}", paint.dim(time), spans(trace));
+    };
     let method = sanitize_for_terminal(first.start.method.as_str()).into_owned();
     let target = target(first);
     let status = status(first);
@@ -21,6 +21,16 @@ pub(super) fn of(trace: &Trace, paint: Paint) -> String {
     let duration = short_duration(trace.duration);
     let way = way(&trace.path(), paint);
     format!("{} {method:<6} {target:<24} {painted} {duration:>8}  {way}", paint.dim(time))
+}
+
+/// Of a trace that no request came through the proxy of: who did what.
+fn spans(trace: &Trace) -> String {
+    let Some(first) = trace.spans.first() else {
+        return "(a trace without hops)".to_owned();
+    };
+    let what = format!("{} {}", first.resource.service, first.name);
+    let (n_spans, duration) = (trace.spans.len(), short_duration(trace.duration));
+    format!("SPANS  {:<24} {n_spans:<3} {duration:>8}", sanitize_for_terminal(&what))
 }
 
 fn target(hop: &Hop) -> String {

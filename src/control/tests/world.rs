@@ -93,9 +93,13 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: table.clone(),
             traces,
+            logs: spur_trace::Logs::default(),
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts,
             routes: routes_tx.subscribe(),
             ejected: Arc::new(Vec::new),
+            telemetry: Arc::new(|| serde_json::Value::Null),
             draining: CancellationToken::new(),
         });
         let router = server.acting_as(spur_server::User::controller("spur"));
@@ -128,6 +132,7 @@ impl World {
             routes_tx,
             gateway_ports_rx: watch::channel(GatewayPorts::default()).1,
             entry_port: 8080,
+            telemetry: None,
             executable: PathBuf::from("/usr/bin/spur"),
             search_path: "/usr/bin".to_owned(),
             ports: Arc::new(PortAllocator::at(ports_dir.path()).expect("ports")),

@@ -66,7 +66,7 @@ fn slice(address: SocketAddr) -> Value {
 }
 
 /// Makes an object, or, where there is one, gives it the content of this one.
-async fn replace(store: &Store, wanted: Value) -> Result<(), BootstrapError> {
+pub(super) async fn replace(store: &Store, wanted: Value) -> Result<(), BootstrapError> {
     let kind = kind_of(&wanted);
     let key = key_of(&kind, &wanted);
     let old = store.get(&key).ok().flatten().and_then(|stored| object::found(&kind, &stored).ok());

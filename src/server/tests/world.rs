@@ -62,9 +62,13 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
         identity: Arc::new(Identity::generate().expect("random numbers")),
         table: Arc::default(),
         traces,
+        logs: spur_trace::Logs::default(),
+        redaction: Arc::default(),
+        entry: ([127, 0, 0, 1], 0).into(),
         facts,
         routes: tokio::sync::watch::channel(0).1,
         ejected: std::sync::Arc::new(Vec::new),
+        telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
         draining,
     });
     World { router: server.acting_as(User::admin()), server, store }

@@ -9,6 +9,7 @@ use spur_route::{SpanId, Version, Wire};
 
 use super::eval::{Fields, Part, Value};
 use super::field::{Field, HopClass};
+use crate::capture::{Capture, Captured};
 use crate::trace::{Hop, Trace};
 
 /// A trace at a moment, which its age depends on.
@@ -18,6 +19,8 @@ pub struct TraceAt<'a> {
     now: SystemTime,
     /// Made when somebody asks.
     parents: OnceCell<Vec<Option<usize>>>,
+    /// The hop that each span lies under, likewise.
+    hops_of_spans: OnceCell<Vec<Option<usize>>>,
 }
 
 type Passes<'a> = dyn FnMut(Value<'_>) -> bool + 'a;
@@ -28,7 +31,7 @@ impl Trace {
     /// The trace as a filter looks at it.
     #[must_use]
     pub fn at(&self, now: SystemTime) -> TraceAt<'_> {
-        TraceAt { trace: self, now, parents: OnceCell::new() }
+        TraceAt { trace: self, now, parents: OnceCell::new(), hops_of_spans: OnceCell::new() }
     }
 }
 
@@ -38,6 +41,7 @@ impl Fields for TraceAt<'_> {
     fn some(&self, part: Part, field: &Field, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
         match part {
             Part::Whole => self.some_of_trace(field, passes),
+            Part::Hop(idx) if let Field::Attr(name) = field => self.some_of_spans(Some(idx), name, passes),
             Part::Hop(idx) => {
                 self.trace.hops.get(idx).is_some_and(|hop| self.some_of_hop(hop, field, passes))
             }
@@ -88,9 +92,23 @@ impl TraceAt<'_> {
             | Field::Err
             | Field::Replay
             | Field::Level
-            | Field::Msg
-            | Field::Attr(_) => trace.hops.iter().any(|hop| self.some_of_hop(hop, field, passes)),
+            | Field::Msg => trace.hops.iter().any(|hop| self.some_of_hop(hop, field, passes)),
+            Field::Attr(name) => self.some_of_spans(None, name, passes),
         }
+    }
+
+    /// Of the spans that lie under a hop, or of all; what a span does not say its resource may.
+    fn some_of_spans(&self, of_hop: Option<usize>, name: &str, passes: &mut Passes<'_>) -> bool {
+        let hops = of_hop.map(|_| self.hops_of_spans.get_or_init(|| self.trace.hops_of_spans()));
+        let spans = self.trace.spans.iter().enumerate();
+        let mut spans = spans.filter(|(idx, _)| hops.is_none_or(|hops| hops[*idx] == of_hop));
+        spans.any(|(_, span)| {
+            let found = span.attributes.get(name).or_else(|| span.resource.resource.get(name));
+            found.is_some_and(|value| match value.as_text() {
+                Some(text) => passes(Value::Text(text)),
+                None => passes(Value::Text(&value.to_string())),
+            })
+        })
     }
 
     fn some_of_hop(&self, hop: &Hop, field: &Field, passes: &mut Passes<'_>) -> bool {
@@ -126,15 +144,34 @@ impl TraceAt<'_> {
             Field::Hop => {
                 HopClass::ALL.into_iter().filter(|it| is_of(hop, *it)).any(|it| passes(Value::Class(it)))
             }
-            // Of log lines.
+            // Of spans, and of log lines.
+            Field::Attr(_) => false,
             Field::Level | Field::Msg => false,
-            // Nothing records these yet.
-            Field::Replay | Field::Body | Field::Req(_) | Field::Res(_) | Field::Attr(_) => false,
+            Field::Replay => passes(Value::Flag(start.replay_of.is_some())),
+            Field::Body | Field::Req(_) | Field::Res(_) => {
+                let capture = hop.captured.as_ref().and_then(Captured::get);
+                capture.is_some_and(|capture| some_of_capture(&capture, field, passes))
+            }
         }
     }
 
     fn age(&self, started: SystemTime) -> u64 {
         micros(self.now.duration_since(started).unwrap_or_default())
+    }
+}
+
+/// What was captured, secrets included: whoever asks may read them anyway.
+fn some_of_capture(capture: &Capture, field: &Field, passes: &mut Passes<'_>) -> bool {
+    let mut text = |bytes: &[u8]| passes(Value::Text(&String::from_utf8_lossy(bytes)));
+    let Capture { id: _, request, response } = capture;
+    let response = response.as_ref();
+    match field {
+        Field::Req(name) => request.headers.get_all(name).iter().any(|value| text(value.as_bytes())),
+        Field::Res(name) => {
+            response.is_some_and(|it| it.headers.get_all(name).iter().any(|value| text(value.as_bytes())))
+        }
+        Field::Body => text(&request.body.bytes) || response.is_some_and(|it| text(&it.body.bytes)),
+        _ => false,
     }
 }
 

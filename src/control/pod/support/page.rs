@@ -25,6 +25,7 @@ allowed the pod shares the machine's, and an event says which setting forbids it
 | address | 127.0.0.1; each declared port gets a free one, told as `PORT`, `PORT_<NAME>` and in the annotation `spur.dev/ports` | its own, with its real ports; nobody but Spur reaches it | its own, with its real ports |
 | a Service is reached at | `<SVC>_URL`, `<SVC>_SERVICE_HOST` and `_PORT` | its name, of any namespace, at its cluster address and real ports; the variables, too | its name, of any namespace, at its real ports; the variables, too |
 | outside is reached | as by you | through the HTTP proxy that `http_proxy` and `https_proxy` name; this machine's own loopback is not | as by any container |
+| telemetry goes to | `OTEL_EXPORTER_OTLP_ENDPOINT`: the listener for telemetry | the same: `http://telemetry.kube-system.svc:4318` (gRPC at 4317, too) | the same |
 | the API is reached at | the kubeconfig | `https://kubernetes.default.svc` | `https://kubernetes.default.svc`, with the account's token mounted |
 | volumes | made, and found below `SPUR_VOLUMES`; claims are not supported | the same, and mounted where the path is there on this machine | mounted; claims are volumes of the engine |
 | `kill -9` of Spur | ends them with the next start | the same | they go on and are taken over |

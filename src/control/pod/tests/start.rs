@@ -36,6 +36,8 @@ async fn a_pod_runs_and_is_ready_with_its_ports_told() {
     assert_eq!(env("SPUR_EXE").as_deref(), Some("/opt/spur/bin/spur"));
     assert_eq!(env("PATH").as_deref(), Some("/usr/local/bin:/usr/bin:/bin:/opt/spur/bin"));
     assert_eq!(env("SPUR_SANDBOX"), None);
+    assert_eq!(env("OTEL_EXPORTER_OTLP_ENDPOINT").as_deref(), Some("http://127.0.0.1:4318"));
+    assert_eq!(env("OTEL_SERVICE_NAME").as_deref(), Some("web"));
     world.event("Normal Created Created container: app").await;
     world.event("Normal Started Started container app").await;
 }

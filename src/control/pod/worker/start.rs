@@ -27,6 +27,7 @@ use super::super::ports::PodPorts;
 use super::super::probe::{Kind, Plan};
 use super::super::references::{self, References};
 use super::super::support;
+use super::super::telemetry;
 use super::Worker;
 use super::volumes::NoMount;
 use crate::events::EventType;
@@ -319,6 +320,7 @@ impl Worker {
             let dir = self.volumes_dir().map(|dir| dir.display().to_string());
             given.extend(dir.map(|dir| ("SPUR_VOLUMES".to_owned(), dir)));
         }
+        given.extend(telemetry::variables(&self.pod, self.telemetry()));
         if let Some(ways) = &self.ways
             && let Some(egress) = ways.egress
         {
@@ -339,6 +341,20 @@ impl Worker {
         let addresses = &self.ways.as_ref()?.addresses;
         addresses.get(&ServiceId::new("default", "kubernetes"))?;
         Some(ApiAddress { host: "kubernetes.default.svc".to_owned(), port: 443 })
+    }
+
+    /// Where its programs report to: the listener itself where this machine's loopback is theirs, else
+    /// its Service.
+    fn telemetry(&self) -> Option<String> {
+        let listener = self.shared.ctx.telemetry?;
+        match &self.ways {
+            None => (self.kind == RuntimeKind::Process).then(|| format!("http://{listener}")),
+            Some(ways) => {
+                let (namespace, name) = telemetry::SERVICE;
+                ways.addresses.get(&ServiceId::new(namespace, name))?;
+                Some(telemetry::URL.to_owned())
+            }
+        }
     }
 
     /// Where the pod is, as its containers are told.

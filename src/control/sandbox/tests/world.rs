@@ -53,9 +53,13 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().expect("random numbers")),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts,
             routes: watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),
+            telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
             draining: stop.clone(),
         });
         let router = server.acting_as(spur_server::User::controller("spur"));

@@ -106,3 +106,30 @@ async fn nothing_is_recorded_where_tracing_is_off_and_all_is_counted() {
     assert!(cart.last_headers().contains_key("traceparent"), "others may record it");
     assert_eq!((world.handle.rings().len(), world.handle.stats().n_hops), (0, 1));
 }
+
+#[tokio::test]
+async fn the_trace_of_b3_is_taken_where_there_is_no_traceparent() {
+    const TRACE: &str = "80f198ee56343ba864fe8b2a57d3eff7";
+    let one = format!("{TRACE}-e457b5a2e4d86bd1-1");
+    let several = [("x-b3-traceid", TRACE), ("x-b3-spanid", "e457b5a2e4d86bd1"), ("x-b3-sampled", "1")];
+    for headers in [&[("b3", &*one)][..], &several] {
+        let cart = Upstream::http1("cart").route("/", "hi").run().await;
+        let world = world().service("cart", &[&cart]).start().await;
+        let client = world.client("cart.shop.localhost");
+        headers.iter().fold(client, |client, (name, value)| client.header(name, value)).get("/").await;
+        let (start, _) = world.only_hop().await;
+        assert_eq!(start.id.trace_id.to_string(), TRACE);
+        assert_eq!(start.incoming_parent_id.unwrap().to_string(), "e457b5a2e4d86bd1");
+        let got = cart.last_headers();
+        assert_eq!(got["traceparent"].to_str().unwrap(), format!("00-{TRACE}-{}-01", start.id.span_id));
+        for (name, value) in headers {
+            assert_eq!(got[*name], value, "forwarded as it came");
+        }
+    }
+    let cart = Upstream::http1("cart").route("/", "hi").run().await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let given = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    world.client("cart.shop.localhost").header("b3", &one).header("traceparent", given).get("/").await;
+    let (start, _) = world.only_hop().await;
+    assert_eq!(start.id.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
+}

@@ -97,9 +97,13 @@ impl Server {
                 runtimes: Runtimes::only(Arc::new(FakeRuntime::new())),
                 table: Arc::default(),
                 traces,
+                logs: spur_trace::Logs::default(),
+                redaction: std::sync::Arc::default(),
+                entry: ([127, 0, 0, 1], 0).into(),
                 facts: tokio::sync::watch::channel(Map::new()).1,
                 routes: tokio::sync::watch::channel(0).1,
                 ejected: std::sync::Arc::new(Vec::new),
+                telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
                 draining: CancellationToken::new(),
             })
             .acting_as(User::admin()),

@@ -38,9 +38,13 @@ impl Served {
             runtimes: Runtimes::only(Arc::new(FakeRuntime::new())),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts: watch::channel(Map::new()).1,
             routes: watch::channel(0).1,
             ejected: std::sync::Arc::new(Vec::new),
+            telemetry: std::sync::Arc::new(|| serde_json::Value::Null),
             draining: CancellationToken::new(),
         });
         let router = server.acting_as(User::admin());

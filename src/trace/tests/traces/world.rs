@@ -10,8 +10,8 @@ use spur_route::{
     Carrier, Endpoint, Reason, RoutingKey, SandboxRef, ServicePort, SpanId, TraceId, Version, Wire,
 };
 use spur_trace::{
-    Carried, Decision, HopEnd, HopError, HopId, HopSource, HopStart, KeyHeader, Limits, Record, Trace,
-    TraceStore,
+    Attributes, Carried, Decision, HopEnd, HopError, HopId, HopSource, HopStart, KeyHeader, Limits, Record,
+    Resource, Span, SpanKind, SpanStatus, Trace, TraceStore,
 };
 
 /// A hop being written. By default it comes from outside, takes the baseline, and answers 200.
@@ -55,6 +55,7 @@ pub(crate) fn hop(span: u64, service: &str, from_ms: u64, to_ms: u64) -> Hop {
             target: Some(PathAndQuery::from_static("/")),
             http_version: HttpVersion::HTTP_11,
             carried: Carried::default(),
+            replay_of: None,
         },
         end: Some(HopEnd {
             duration: Duration::from_millis(to_ms - from_ms),
@@ -240,5 +241,26 @@ impl Hop {
             records.push((started + end.duration, self.end()));
         }
         records
+    }
+}
+
+/// A span of trace 1 that a service reported, within a millisecond of its id.
+pub(crate) fn span(id: u64, service: &str, parent: u64) -> Span {
+    Span {
+        trace_id: TraceId::new(1).unwrap(),
+        span_id: SpanId::new(id).unwrap(),
+        parent_id: SpanId::new(parent),
+        resource: Arc::new(Resource { service: service.into(), resource: Attributes::default() }),
+        scope: Arc::default(),
+        name: "work".into(),
+        kind: SpanKind::Internal,
+        started: start_of_day() + Duration::from_millis(id),
+        duration: Duration::from_millis(3),
+        status: SpanStatus::Unset,
+        status_message: None,
+        attributes: Attributes::default(),
+        events: Vec::new(),
+        links: Vec::new(),
+        n_dropped: 0,
     }
 }
