@@ -315,6 +315,7 @@ fn without_a_mark_it_is_compared_with_the_median_without_a_key() {
     let view = state.diff.as_ref().unwrap();
     assert_eq!(view.a.trace_id, trace(22, vec![]).trace_id);
     assert_eq!(view.a_is, "the median of 3 without a key");
+    assert_eq!(view.usually(), Some((std::time::Duration::from_millis(200), 3)));
 }
 
 #[test]
