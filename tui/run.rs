@@ -143,7 +143,8 @@ fn key(
             Action::Quit => return Ok(Some(Ended::ByUser)),
             Action::Suspend => suspend(session, terminal)?,
             Action::Copy(text) => terminal.copy(&text)?,
-            Action::Mouse(is_ours) => terminal.set_mouse(is_ours)?,
+            Action::TakeMouse => terminal.take_mouse()?,
+            Action::GiveMouse => terminal.give_mouse()?,
             Action::Watch(_)
             | Action::FollowLog(_)
             | Action::Subscribe(_)
