@@ -13,6 +13,7 @@ mod gateways;
 mod identity;
 mod inside;
 mod interface;
+mod recording;
 mod say;
 mod scrape;
 mod shutdown;

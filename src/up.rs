@@ -16,7 +16,7 @@ use spur_cli::args::{
 };
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_control::{GatewayPorts, ServiceNetworkOf, ServicePorts, UsualRuntime};
-use spur_intake::{ExportCounts, ExportProgress, ExportTarget, Exporter, Intake, MetricStore};
+use spur_intake::{ExportTarget, Intake, MetricStore};
 use spur_net::{Callers, Destination, Dial, Inlet, Limits, Listening};
 use spur_proxy::{AccessLog, AccessLogWriter, Config as ProxyConfig, Proxy};
 use spur_route::RoutingTable;
@@ -26,7 +26,7 @@ use spur_runtime::volumes::Volumes;
 use spur_runtime::{Runtime, RuntimeKind, Runtimes};
 use spur_server::{Server, User};
 use spur_store::{Options, Store};
-use spur_trace::{CapturePolicy, Logs, Redaction};
+use spur_trace::{CapturePolicy, Logs, Redaction, SpillTo};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,7 @@ use crate::environments;
 use crate::gateways::Gateways;
 use crate::identity;
 use crate::interface::{self, Interface};
+use crate::recording::{self, Recording};
 use crate::say::say;
 use crate::scrape;
 use crate::shutdown::{Signals, stdin_ended, store_failed};
@@ -61,11 +62,9 @@ struct Running {
     /// Ends controllers, then the server.
     stop_control: CancellationToken,
     stop_server: CancellationToken,
-    stop_collector: CancellationToken,
     control: JoinHandle<()>,
     server: JoinHandle<spur_net::Served>,
-    collector: JoinHandle<()>,
-    exporter: Option<JoinHandle<()>>,
+    recording: Recording,
     /// What requests get to end.
     request_grace: Duration,
     log_writer: Option<AccessLogWriter>,
@@ -357,20 +356,17 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
     };
     proxy.inlets().send(entry).await.context("the proxy ended at once")?;
 
-    let stop_collector = CancellationToken::new();
-    let (collector, traces) = spur_trace::collector(proxy.rings().to_vec(), spur_trace::Limits::default());
-    let spans = collector.spans();
-    let collector = tokio::spawn(collector.run(stop_collector.clone()));
-    let exporter = export.map(|target| (target.to_string(), Exporter::new(target, traces.clone())));
-    let exported = exporter.as_ref().map(|(to, exporter)| (to.clone(), exporter.progress()));
-    // It ends with the collector.
-    let exporter = exporter.map(|(_, exporter)| tokio::spawn(exporter.run()));
+    let disk = capture.keep_on_disk.map(|max_bytes| SpillTo { dir: data.join("traces"), max_bytes });
+    let rings = proxy.rings().to_vec();
+    let recording =
+        Recording::start(recording::Wanted { rings, redaction: redaction.clone(), disk, export })?;
+    let traces = recording.traces.clone();
 
     let stop_server = CancellationToken::new();
     let (logs, reported) = (Logs::default(), MetricStore::default());
     let metrics = scrape::serve(metrics, (proxy.metrics(), Some(reported.clone())), stop_server.clone())?;
     let intake = Intake::new(spur_intake::Parts {
-        spans,
+        spans: recording.spans.clone(),
         logs: logs.clone(),
         metrics: reported.clone(),
         traces: traces.clone(),
@@ -414,7 +410,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         facts: facts_rx,
         routes,
         ejected: Arc::new(ejected(proxy.metrics())),
-        telemetry: Arc::new(telemetry(intake.clone(), (logs, reported), exported)),
+        telemetry: Arc::new(telemetry(intake.clone(), (logs, reported), recording.told())),
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
@@ -459,11 +455,9 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         api: server,
         stop_control,
         stop_server,
-        stop_collector,
         control,
         server: serving,
-        collector,
-        exporter,
+        recording,
         request_grace,
         log_writer,
         addresses,
@@ -507,7 +501,7 @@ fn ejected(metrics: spur_proxy::Metrics) -> impl Fn() -> Vec<Value> {
 fn telemetry(
     intake: Intake,
     (logs, metrics): (Logs, MetricStore),
-    exported: Option<(String, ExportProgress)>,
+    recorded: recording::Told,
 ) -> impl Fn() -> Value {
     move || {
         let (taken, lines, points) = (intake.counts(), logs.counts(), metrics.counts());
@@ -520,23 +514,10 @@ fn telemetry(
             "series": points.n_series,
             "points": points.n_points,
             "turnedAwayPoints": points.n_turned_away,
-            "export": exported.as_ref().map(|(to, progress)| export(to, progress.counts())),
+            "export": recorded.export(),
+            "disk": recorded.disk(),
         })
     }
-}
-
-/// What was sent on.
-fn export(to: &str, counts: ExportCounts) -> Value {
-    let ExportCounts { n_spans, n_sent, n_rejected, n_failed, n_dropped, n_lost_traces } = counts;
-    json!({
-        "to": to,
-        "spans": n_spans,
-        "sent": n_sent,
-        "rejected": n_rejected,
-        "failed": n_failed,
-        "dropped": n_dropped,
-        "lostTraces": n_lost_traces,
-    })
 }
 
 /// Keeps `/spur/v1/status` up to date; ends with the controllers.
@@ -589,11 +570,9 @@ impl Running {
             api,
             stop_control,
             stop_server,
-            stop_collector,
             control,
             server,
-            collector,
-            exporter,
+            recording,
             request_grace,
             log_writer,
             addresses: _,
@@ -620,11 +599,7 @@ impl Running {
         stop_server.cancel();
         let _ = server.await;
         tracing::info!("the server has ended");
-        stop_collector.cancel();
-        let _ = collector.await;
-        if let Some(exporter) = exporter {
-            let _ = exporter.await;
-        }
+        recording.end().await;
         let closed = tokio::task::spawn_blocking(move || store.close());
         let _ = closed.await;
     }

@@ -35,7 +35,11 @@ pub(crate) fn head(parts: &Parts, clean: &Clean, (has_body, is_tls): (bool, bool
 
 impl Capturing {
     pub(crate) fn new(id: HopId, head: Option<Box<CapturedRequest>>) -> Self {
-        Self(RefCell::new(head.map(|request| Box::new(Capture { id, request: *request, response: None }))))
+        Self(RefCell::new(
+            head.map(|request| {
+                Box::new(Capture { id, is_redacted: false, request: *request, response: None })
+            }),
+        ))
     }
 
     /// Data of the client's body.

@@ -122,6 +122,25 @@ impl Collector {
         self.spans_tx.clone()
     }
 
+    /// Every trace that is finished from now on; what is restored is none of them.
+    #[must_use]
+    pub fn follow(&self) -> Follow {
+        Follow {
+            query: Query::default(),
+            backlog: Vec::new().into_iter(),
+            last_seq: 0,
+            live_rx: self.live_tx.subscribe(),
+            sampler: None,
+        }
+    }
+
+    /// Takes in what an earlier process left, oldest first, before anything else.
+    pub fn restore(&mut self, traces: Vec<(Trace, Vec<Capture>)>) {
+        for (trace, captures) in traces {
+            self.store.restore(trace, captures);
+        }
+    }
+
     /// Sweeps and answers until `stop`. Then the rings are read once more, what is
     /// finished is published, and readers are told that it is over.
     pub async fn run(mut self, stop: CancellationToken) {

@@ -43,6 +43,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use value::level;
+pub(crate) use value::size;
 
 pub use complete::{Completion, complete};
 pub use error::FilterError;

@@ -149,6 +149,7 @@ impl Redaction {
         }
         self.captured_body(&request.headers, &mut request.body.bytes);
         self.headers(&mut request.headers);
+        told.is_redacted |= told.request != capture.request;
         told.response = told.response.as_ref().map(|response| self.response(response));
         told
     }

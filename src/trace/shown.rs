@@ -14,6 +14,12 @@ pub fn short_duration(duration: Duration) -> String {
     }
 }
 
+/// Reads a number of bytes: `100`, `64KiB`, `1.5MB`.
+#[must_use]
+pub fn bytes(text: &str) -> Option<u64> {
+    crate::filter::size(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -139,6 +139,35 @@ impl TraceStore {
         }
     }
 
+    /// Takes in a finished trace of an earlier process; what was open when that ended stays so in
+    /// what is told of it.
+    pub fn restore(&mut self, trace: Trace, captures: Vec<Capture>) {
+        let Trace { trace_id, kept_for, mark, n_dropped_hops, hops, spans, .. } = trace;
+        if self.traces.contains_key(&trace_id) {
+            return;
+        }
+        for capture in captures {
+            self.capture(Box::new(capture));
+        }
+        self.counts.n_hops += hops.len() as u64 + n_dropped_hops;
+        self.counts.n_dropped_hops += n_dropped_hops;
+        self.counts.n_spans += spans.len() as u64;
+        let n_bytes = hops.iter().map(|hop| hop.start.n_bytes()).sum::<usize>()
+            + spans.iter().map(|span| span.n_bytes()).sum::<usize>();
+        let entry = self.entry(trace_id);
+        entry.hops = hops;
+        entry.spans = spans;
+        entry.mark = mark;
+        entry.n_dropped_hops = n_dropped_hops;
+        entry.n_bytes = n_bytes;
+        self.shelves.grow(None, n_bytes);
+        if let Some(reason) = kept_for {
+            self.keep(trace_id, reason);
+        }
+        self.publish(trace_id);
+        self.evict();
+    }
+
     /// Every ring has been read once: publishes the traces that have settled,
     /// and gives them back in order.
     pub fn end_sweep(&mut self) -> Vec<Arc<Trace>> {

@@ -36,6 +36,7 @@ mod demo;
 mod durability;
 mod endings;
 mod failures;
+mod kept_traces;
 mod mistakes;
 mod pods;
 mod refusals;

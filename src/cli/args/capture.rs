@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use super::output::size;
+
 /// Which requests are captured, and what is taken out of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct CaptureArgs {
@@ -11,6 +13,9 @@ pub struct CaptureArgs {
     /// A further header, query parameter or field of bodies whose value is not shown (repeatable)
     #[arg(long, value_name = "NAME")]
     pub redact: Vec<String>,
+    /// Keep requests on disk, below --data, up to so many bytes, so that they are there after a restart; without secrets
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub keep_on_disk: Option<u64>,
 }
 
 /// Which requests are captured.

@@ -37,6 +37,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     spur_api::duration::parse(text).map_err(|error| error.to_string())
 }
 
+/// A size such as `256MiB` or `1GB`, in bytes.
+///
+/// # Errors
+/// When the text is no size.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    spur_trace::bytes(text).ok_or_else(|| format!("`{text}` is no size, want one such as `256MiB` or `1GB`"))
+}
+
 // === impl Format ===
 
 impl FromStr for Format {

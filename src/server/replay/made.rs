@@ -27,6 +27,8 @@ pub(super) enum Unmade {
     Cut { kept: usize, n_bytes: u64 },
     #[error("its body broke off after {0} bytes")]
     BrokenOff(u64),
+    #[error("its secrets are not kept on disk: send it without credentials")]
+    Redacted,
     #[error("it asked for another protocol, such as a WebSocket")]
     Upgrade,
     #[error("it names no host, and went to no Service")]
@@ -49,6 +51,9 @@ pub(super) fn make(
     }
     if capture.response.as_ref().is_some_and(|response| response.status == 101) {
         return Err(Unmade::Upgrade);
+    }
+    if capture.is_redacted && !without_credentials {
+        return Err(Unmade::Redacted);
     }
     let trace_id = TraceId::new(rand::random::<u128>() | 1).expect("an odd number is not zero");
     let mut headers = request.headers.clone();

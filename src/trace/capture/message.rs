@@ -17,6 +17,9 @@ pub struct Capture {
     /// Of which hop.
     #[serde(flatten)]
     pub id: HopId,
+    /// Whether secrets were taken out of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_redacted: bool,
     /// What the client sent.
     pub request: CapturedRequest,
     /// What it got; absent where it got nothing.
@@ -90,7 +93,7 @@ impl Capture {
         let headers = |headers: &HeaderMap| -> usize {
             headers.iter().map(|(name, value)| 2 * (name.as_str().len() + value.len())).sum()
         };
-        let Self { id: _, request, response } = self;
+        let Self { id: _, is_redacted: _, request, response } = self;
         let of_request = headers(&request.headers) + request.body.bytes.len();
         let of_response = response.as_ref().map_or(0, |response| {
             headers(&response.headers) + headers(&response.trailers) + response.body.bytes.len()

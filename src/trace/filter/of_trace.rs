@@ -163,7 +163,7 @@ impl TraceAt<'_> {
 /// What was captured, secrets included: whoever asks may read them anyway.
 fn some_of_capture(capture: &Capture, field: &Field, passes: &mut Passes<'_>) -> bool {
     let mut text = |bytes: &[u8]| passes(Value::Text(&String::from_utf8_lossy(bytes)));
-    let Capture { id: _, request, response } = capture;
+    let Capture { id: _, is_redacted: _, request, response } = capture;
     let response = response.as_ref();
     match field {
         Field::Req(name) => request.headers.get_all(name).iter().any(|value| text(value.as_bytes())),

@@ -73,7 +73,7 @@ pub(super) fn duration(text: &str) -> Option<u64> {
 }
 
 /// `100`, `64KiB`, `1.5MB`, in bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let (number, unit) = number(text)?;
     let (_, bytes) = SIZES.iter().chain(&MORE_SIZES).find(|(name, _)| *name == unit)?;
     scaled(number, *bytes)

@@ -35,7 +35,7 @@ async fn a_request_with_a_key_is_captured_whole_and_arrives_whole() {
     assert_eq!(pricing.last_uri(), "/quote?id=1&token=t");
     let (start, _) = world.only_hop().await;
     assert_eq!(start.target.unwrap(), "/quote?id=1&token=REDACTED", "a record has no secrets");
-    let Capture { id, request, response } = only(&world).await;
+    let Capture { id, is_redacted: _, request, response } = only(&world).await;
     assert_eq!(id, start.id);
     assert_eq!((request.method, request.target.as_str()), (Method::POST, "/quote?id=1&token=t"));
     assert_eq!(request.authority.as_deref(), Some("pricing.shop.localhost"));

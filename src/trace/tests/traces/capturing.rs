@@ -25,6 +25,7 @@ fn capture(id: HopId, sent: &[u8], got: &[u8]) -> Box<Capture> {
     headers.append("x-raw", HeaderValue::from_bytes(b"\xff").unwrap());
     Box::new(Capture {
         id,
+        is_redacted: false,
         request: CapturedRequest {
             method: Method::POST,
             is_tls: false,

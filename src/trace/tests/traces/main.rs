@@ -16,4 +16,5 @@ mod logging;
 mod paths;
 mod propagating;
 mod spans;
+mod spilling;
 mod world;
