@@ -49,6 +49,10 @@ bench-api *SECTIONS:
 bench-proxy *SECTIONS:
     cargo bench --profile dist --bench proxy -- {{SECTIONS}}
 
+# Frame times of the terminal interface under 50,000 hops a second, beside the budget.
+bench-tui:
+    cargo run --release -p spur-tui --example frames
+
 # The table of protobuf messages anew, from the sources of two crates (needs the network).
 protobuf-tables:
     #!/usr/bin/env bash

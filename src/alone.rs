@@ -11,6 +11,7 @@ use spur_cli::args::{ProxyArgs, Tracing, UpOutput};
 use spur_net::{Callers, Destination, Inlet, Limits};
 use spur_proxy::{Config as ProxyConfig, Drained, Proxy};
 use spur_route::RoutingTable;
+use spur_trace::CapturePolicy;
 use tokio_util::sync::CancellationToken;
 
 use crate::folder::{Folder, remark};
@@ -54,6 +55,8 @@ async fn run(args: ProxyArgs) -> Result<ExitCode> {
     let config = ProxyConfig {
         limits,
         records_hops: tracing == Tracing::On,
+        // Nobody could ask for them.
+        capture: CapturePolicy::Off,
         access_log,
         ..ProxyConfig::new(workers, table.clone())
     };

@@ -1,7 +1,7 @@
 //! What the environment says; nothing else in the project reads it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,11 @@ impl Config {
             kubeconfig: var("KUBECONFIG"),
             default_kubeconfig: data_dir.join("kubeconfig"),
             temp_dir: std::env::temp_dir(),
+            state_dir: state_dir(home.clone()),
+            is_ascii: ["LC_ALL", "LC_CTYPE", "LANG"]
+                .into_iter()
+                .find_map(var)
+                .is_some_and(|it| !is_utf8(&it)),
             wants_colour: var("NO_COLOR").is_none() && var("TERM").is_none_or(|term| term != "dumb"),
             is_stdin_terminal: std::io::stdin().is_terminal(),
             is_stdout_terminal: std::io::stdout().is_terminal(),
@@ -107,7 +112,29 @@ fn state_dir(home: Option<PathBuf>) -> PathBuf {
     base.unwrap_or_else(std::env::temp_dir).join("spur")
 }
 
+/// Whether a locale has UTF-8 as its codeset: `de_DE.UTF-8`, `C.utf8@x`
+/// (<https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>, 8.2, says which variable counts).
+fn is_utf8(locale: &OsStr) -> bool {
+    let locale = locale.to_string_lossy().to_ascii_lowercase();
+    let codeset = locale.split('@').next().and_then(|locale| locale.split_once('.'));
+    codeset.is_some_and(|(_, codeset)| matches!(codeset, "utf-8" | "utf8"))
+}
+
 /// A variable; an empty one counts as absent.
 fn var(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_names_its_codeset() {
+        let check = |locale: &str, expected| assert_eq!(is_utf8(locale.as_ref()), expected, "{locale}");
+        check("C.UTF-8", true);
+        check("de_DE.utf8@euro", true);
+        check("C", false);
+        check("de_DE.ISO-8859-1", false);
+    }
 }

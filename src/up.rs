@@ -11,7 +11,9 @@ use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use spur_cli::args::{ApplyArgs, RuntimeChoice, ServicePortsChoice, Tracing, UpArgs, UpOutput};
+use spur_cli::args::{
+    ApplyArgs, CaptureArgs, CaptureChoice, RuntimeChoice, ServicePortsChoice, Tracing, UpArgs, UpOutput,
+};
 use spur_cli::{ClientCommand, ConnectionArgs};
 use spur_control::{GatewayPorts, ServiceNetworkOf, ServicePorts, UsualRuntime};
 use spur_intake::{ExportCounts, ExportProgress, ExportTarget, Exporter, Intake, MetricStore};
@@ -24,7 +26,7 @@ use spur_runtime::volumes::Volumes;
 use spur_runtime::{Runtime, RuntimeKind, Runtimes};
 use spur_server::{Server, User};
 use spur_store::{Options, Store};
-use spur_trace::Logs;
+use spur_trace::{CapturePolicy, Logs, Redaction};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -97,6 +99,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         workers,
         limit,
         tracing,
+        capture,
         access_log,
         rm,
         until_stdin_ends,
@@ -148,6 +151,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
             limits,
             api_limits,
             tracing,
+            capture,
             access_log,
         },
     )
@@ -293,6 +297,7 @@ struct Bound {
     limits: Limits,
     api_limits: Limits,
     tracing: Tracing,
+    capture: CaptureArgs,
     access_log: Option<(AccessLog, AccessLogWriter)>,
 }
 
@@ -314,17 +319,25 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         limits,
         api_limits,
         tracing,
+        capture,
         access_log,
     } = bound;
     let api_address = api.local_addr()?;
     let entry_address = entry.local_addr()?;
     let table = Arc::new(ArcSwap::from_pointee(RoutingTable::build(0, Vec::new(), Vec::new())));
     let request_grace = limits.drain_timeout;
+    let redaction = Arc::new(Redaction::default().with(&capture.redact));
     let (access_log, log_writer) = access_log.unzip();
     let config_of_proxy = ProxyConfig {
         limits,
         dial: dial.clone(),
         records_hops: tracing == Tracing::On,
+        capture: match capture.capture {
+            CaptureChoice::Keyed => CapturePolicy::Keyed,
+            CaptureChoice::All => CapturePolicy::All,
+            CaptureChoice::Off => CapturePolicy::Off,
+        },
+        redaction: redaction.clone(),
         access_log,
         ..ProxyConfig::new(workers, table.clone())
     };
@@ -388,6 +401,9 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         identity,
         table: table.clone(),
         traces,
+        logs: logs.clone(),
+        redaction,
+        entry: entry_address,
         facts: facts_rx,
         routes,
         ejected: Arc::new(ejected(proxy.metrics())),

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use spur_trace::Trace;
 
-use crate::keys::Key;
+use crate::keys::{Key, Screen};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -24,6 +24,28 @@ pub(crate) enum Event {
     Time(SystemTime),
     /// The server said something.
     Told(Told),
+    /// The mouse was pressed on this.
+    Clicked(Hit),
+    /// The wheel was turned, down or up.
+    Turned(Turn),
+}
+
+/// What lies under the mouse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hit {
+    /// The name of a screen.
+    Screen(Screen),
+    /// A row of the list, counted from its first.
+    Row(usize),
+}
+
+/// A way to turn a wheel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Towards the first row.
+    Up,
+    /// Towards the last one.
+    Down,
 }
 
 /// What the server says, or the connection to it.
@@ -37,6 +59,8 @@ pub(crate) enum Told {
     Trace(Arc<Trace>),
     /// So many traces went by because we were too slow.
     Missed(u64),
+    /// So many ordinary traces were left out, because there are more than anybody reads.
+    Sampled(u64),
     /// All traces that are not finished.
     InFlight(Vec<Arc<Trace>>),
     /// What `/spur/v1/status` has.
@@ -51,6 +75,54 @@ pub(crate) enum Told {
     LogLine(LogSource, String),
     /// The log that is followed ended, and how.
     LogEnded(LogSource, String),
+    /// What was asked is answered, or why it is not.
+    Answered(Ask, Result<Value, String>),
+    /// An object was put, or why it was not.
+    Put(Put, Result<Value, Refusal>),
+    /// Filters that were saved before.
+    SavedFilters(Vec<String>),
+    /// Something could not be done, and why.
+    Failed(String),
+}
+
+/// A question to the server; at most one of each is on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ask {
+    /// What came in at the entry in the last seconds.
+    Rates,
+    /// Who called whom in a minute, which ended so many seconds ago.
+    Edges {
+        /// So many.
+        ago_s: u64,
+    },
+    /// Who answered by which rule in the last minutes.
+    Shares,
+    /// Requests that fit a filter, to compare with.
+    Baselines(String),
+    /// Where a request would go, by the query of `/spur/v1/explain`.
+    Explain(String),
+    /// The same for a recorded request, to be counted.
+    Recount(String),
+}
+
+/// An object to be put in the place of what is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Put {
+    /// Its path.
+    pub(crate) path: String,
+    /// The whole object, with the resourceVersion that it was read at.
+    pub(crate) object: Value,
+    /// Whether the server only says whether it would take it.
+    pub(crate) is_dry_run: bool,
+}
+
+/// Why the server did not take an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The HTTP status; 409 where somebody else has changed it meanwhile.
+    pub(crate) code: u16,
+    /// In words.
+    pub(crate) message: String,
 }
 
 /// Kinds of objects that a screen shows; watched from the first visit on.
@@ -62,6 +134,8 @@ pub(crate) enum Watched {
     Events,
     /// Pods, for their logs.
     Pods,
+    /// VirtualServices, for their weights.
+    VirtualServices,
 }
 
 /// Whose log.
@@ -88,4 +162,14 @@ pub(crate) enum Action {
     Watch(Watched),
     /// Follow this log, and no other.
     FollowLog(LogSource),
+    /// Tell from now on of traces that fit this filter, and no others.
+    Subscribe(String),
+    /// Ask the server.
+    Ask(Ask),
+    /// Put an object.
+    Put(Box<Put>),
+    /// Keep these filters for the next time.
+    SaveFilters(Vec<String>),
+    /// Take the mouse, or give it back to the terminal.
+    Mouse(bool),
 }

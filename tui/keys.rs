@@ -2,7 +2,8 @@
 //!
 //! One table, from which the help and the palette are made; a test holds that
 //! no key means two things on one screen. Nothing needs Ctrl: multiplexers and
-//! shells have taken those (tmux C-b, zellij C-p, flow control C-s).
+//! shells have taken those (tmux C-b, zellij C-p, flow control C-s). What the
+//! user binds otherwise is in `keymap`.
 
 use std::str::FromStr;
 
@@ -18,6 +19,8 @@ pub(crate) enum Key {
     Down,
     Left,
     Right,
+    ShiftLeft,
+    ShiftRight,
     PageUp,
     PageDown,
     Home,
@@ -28,15 +31,19 @@ pub(crate) enum Key {
     Suspend,
 }
 
-/// The screens, by the digit that opens them; 5 and 7 are left for splits and rules.
+/// The screens, most of them by the digit that opens them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Screen {
     Live,
     Trace,
     Topology,
     Sandboxes,
+    Split,
     Logs,
+    Rules,
     Events,
+    /// Two traces side by side; opened from one of them.
+    Diff,
 }
 
 /// What the user wants, whichever way it was said.
@@ -62,20 +69,51 @@ pub(crate) enum Meaning {
     ZoomReset,
     Filter,
     ClearFilter,
+    /// A term for what is selected, or against it.
+    WithCell,
+    WithoutCell,
+    SavedFilters,
     Pause,
     Copy,
     CopyWithKey,
     Requests,
+    Mark,
+    Diff,
+    NextDifference,
+    PreviousDifference,
+    Swap,
+    Table,
+    Highlight,
+    Hide,
+    Earlier,
+    Later,
+    Less,
+    More,
+    MuchLess,
+    MuchMore,
+    TypeWeight,
+    NoWeight,
+    AllWeight,
+    Balance,
+    Undo,
+    Edit,
+    Load,
+    Recount,
     Theme,
+    Mouse,
     Help,
+    Keymap,
     Palette,
     Suspend,
     Quit,
 }
 
 /// A row of the table.
+#[derive(Debug)]
 pub(crate) struct Binding {
-    /// Any of these.
+    /// The name by which a keymap binds it otherwise.
+    pub(crate) id: &'static str,
+    /// Any of these; none where it is in the palette only.
     pub(crate) keys: &'static [Key],
     /// On these screens; on all where there are none.
     pub(crate) on: &'static [Screen],
@@ -84,61 +122,96 @@ pub(crate) struct Binding {
     pub(crate) help: &'static str,
 }
 
-const fn on(on: &'static [Screen], keys: &'static [Key], meaning: Meaning, help: &'static str) -> Binding {
-    Binding { keys, on, meaning, help }
+const fn on(
+    id: &'static str,
+    on: &'static [Screen],
+    keys: &'static [Key],
+    meaning: Meaning,
+    help: &'static str,
+) -> Binding {
+    Binding { id, keys, on, meaning, help }
 }
 
-const fn everywhere(keys: &'static [Key], meaning: Meaning, help: &'static str) -> Binding {
-    Binding { keys, on: &[], meaning, help }
+const fn everywhere(id: &'static str, keys: &'static [Key], meaning: Meaning, help: &'static str) -> Binding {
+    Binding { id, keys, on: &[], meaning, help }
 }
 
 use Key::Char;
-use Screen::{Events, Live, Logs, Sandboxes, Topology, Trace};
+use Screen::{Diff, Events, Live, Logs, Rules, Sandboxes, Split, Topology, Trace};
 
 /// Every binding.
+#[rustfmt::skip]
 pub(crate) const BINDINGS: &[Binding] = &[
-    everywhere(&[Char('1')], Meaning::Show(Live), "live requests"),
-    everywhere(&[Char('2')], Meaning::Show(Trace), "the trace last opened"),
-    everywhere(&[Char('3')], Meaning::Show(Topology), "who calls whom"),
-    everywhere(&[Char('4')], Meaning::Show(Sandboxes), "sandboxes"),
-    everywhere(&[Char('6')], Meaning::Show(Logs), "logs of pods"),
-    everywhere(&[Char('8')], Meaning::Show(Events), "events"),
-    on(&[Live, Topology, Sandboxes, Logs], &[Key::Enter], Meaning::Open, "open"),
-    on(&[Live, Trace], &[Char('w')], Meaning::Why, "why it went there"),
-    on(&[Trace, Logs], &[Key::Tab], Meaning::NextPane, "other pane"),
-    on(&[Trace], &[Char('[')], Meaning::Previous, "previous request"),
-    on(&[Trace], &[Char(']')], Meaning::Next, "next request"),
-    on(&[Trace], &[Char('+')], Meaning::ZoomIn, "zoom in"),
-    on(&[Trace], &[Char('-')], Meaning::ZoomOut, "zoom out"),
-    on(&[Trace], &[Char('0')], Meaning::ZoomReset, "whole time"),
-    on(&[Trace, Logs], &[Char('h'), Key::Left], Meaning::Left, "pan left"),
-    on(&[Trace, Logs], &[Char('l'), Key::Right], Meaning::Right, "pan right"),
-    on(&[Live, Trace], &[Char('y')], Meaning::Copy, "copy the trace id"),
-    on(&[Sandboxes], &[Char('k')], Meaning::CopyWithKey, "copy a curl with the key"),
-    on(&[Sandboxes], &[Char('f')], Meaning::Requests, "requests with the key"),
-    everywhere(&[Char('/')], Meaning::Filter, "filter"),
-    everywhere(&[Char('X')], Meaning::ClearFilter, "drop the filter"),
-    everywhere(&[Char(' ')], Meaning::Pause, "pause, or go on"),
-    everywhere(&[Char('G'), Key::End], Meaning::Bottom, "last, and follow"),
-    everywhere(&[Char('g'), Key::Home], Meaning::Top, "first"),
-    everywhere(&[Char('j'), Key::Down], Meaning::Down, "down"),
+    everywhere("live", &[Char('1')], Meaning::Show(Live), "live requests"),
+    everywhere("trace", &[Char('2')], Meaning::Show(Trace), "the trace last opened"),
+    everywhere("topology", &[Char('3')], Meaning::Show(Topology), "who calls whom"),
+    everywhere("sandboxes", &[Char('4')], Meaning::Show(Sandboxes), "sandboxes"),
+    everywhere("split", &[Char('5')], Meaning::Show(Split), "weights, and what became of them"),
+    everywhere("logs", &[Char('6')], Meaning::Show(Logs), "logs of pods"),
+    everywhere("rules", &[Char('7')], Meaning::Show(Rules), "where a request would go"),
+    everywhere("events", &[Char('8')], Meaning::Show(Events), "events"),
+    on("open", &[Live, Topology, Sandboxes, Logs, Diff], &[Key::Enter], Meaning::Open, "open"),
+    on("apply", &[Split], &[Key::Enter], Meaning::Open, "apply the weights"),
+    on("ask", &[Rules], &[Key::Enter], Meaning::Open, "ask where it would go"),
+    on("why", &[Live, Trace], &[Char('w')], Meaning::Why, "why it went there"),
+    on("pane", &[Trace, Logs, Rules], &[Key::Tab], Meaning::NextPane, "other pane"),
+    on("previous", &[Trace], &[Char('[')], Meaning::Previous, "previous request"),
+    on("next", &[Trace], &[Char(']')], Meaning::Next, "next request"),
+    on("zoom-in", &[Trace], &[Char('+')], Meaning::ZoomIn, "zoom in"),
+    on("zoom-out", &[Trace], &[Char('-')], Meaning::ZoomOut, "zoom out"),
+    on("zoom-reset", &[Trace], &[Char('0')], Meaning::ZoomReset, "whole time"),
+    on("pan-left", &[Trace, Logs], &[Char('h'), Key::Left], Meaning::Left, "pan left"),
+    on("pan-right", &[Trace, Logs], &[Char('l'), Key::Right], Meaning::Right, "pan right"),
+    on("cell-left", &[Live], &[Char('h'), Key::Left], Meaning::Left, "cell to the left"),
+    on("cell-right", &[Live], &[Char('l'), Key::Right], Meaning::Right, "cell to the right"),
+    on("with", &[Live, Trace, Topology], &[Char('=')], Meaning::WithCell, "filter by what is selected"),
+    on("without", &[Live, Trace, Topology], &[Char('!')], Meaning::WithoutCell, "filter it away"),
+    on("mark", &[Live, Trace], &[Char('m')], Meaning::Mark, "mark for a comparison"),
+    on("diff", &[Live, Trace], &[Char('d')], Meaning::Diff, "compare with the marked one, or the baseline"),
+    on("next-difference", &[Diff], &[Char('n')], Meaning::NextDifference, "next difference"),
+    on("previous-difference", &[Diff], &[Char('N')], Meaning::PreviousDifference, "previous difference"),
+    on("swap", &[Diff], &[Char('s')], Meaning::Swap, "swap the sides"),
+    on("copy", &[Live, Trace], &[Char('y')], Meaning::Copy, "copy: url, trace id, key header, json"),
+    on("copy-curl", &[Sandboxes], &[Char('k')], Meaning::CopyWithKey, "copy a curl with the key"),
+    on("requests", &[Sandboxes], &[Char('f')], Meaning::Requests, "requests with the key"),
+    on("table", &[Topology], &[Char('t')], Meaning::Table, "drawing or table"),
+    on("highlight", &[Topology], &[Char('f')], Meaning::Highlight, "highlight what the filter matches"),
+    on("hide", &[Topology], &[Char('H')], Meaning::Hide, "hide the rest"),
+    on("earlier", &[Topology], &[Char(',')], Meaning::Earlier, "a minute back"),
+    on("later", &[Topology], &[Char('.')], Meaning::Later, "a minute on"),
+    on("less", &[Split], &[Char('h'), Key::Left], Meaning::Less, "1 % less"),
+    on("more", &[Split], &[Char('l'), Key::Right], Meaning::More, "1 % more"),
+    on("much-less", &[Split], &[Key::ShiftLeft], Meaning::MuchLess, "10 % less"),
+    on("much-more", &[Split], &[Key::ShiftRight], Meaning::MuchMore, "10 % more"),
+    on("type-weight", &[Split], &[Char('=')], Meaning::TypeWeight, "type a weight"),
+    on("no-weight", &[Split], &[Char('0')], Meaning::NoWeight, "nothing to it"),
+    on("all-weight", &[Split], &[Char('x')], Meaning::AllWeight, "everything to it"),
+    on("balance", &[Split], &[Char('b')], Meaning::Balance, "the same to each"),
+    on("undo", &[Split], &[Char('u')], Meaning::Undo, "undo what was applied last"),
+    on("edit", &[Rules], &[Char('e')], Meaning::Edit, "edit the request"),
+    on("load", &[Rules], &[Char('L')], Meaning::Load, "load the selected request"),
+    on("recount", &[Rules], &[Char('D')], Meaning::Recount, "how many recent requests would go elsewhere now"),
+    everywhere("filter", &[Char('/')], Meaning::Filter, "filter; Tab completes"),
+    everywhere("clear-filter", &[Char('X')], Meaning::ClearFilter, "drop the filter"),
+    everywhere("saved-filters", &[Char('F')], Meaning::SavedFilters, "saved filters"),
+    everywhere("pause", &[Char(' ')], Meaning::Pause, "pause, or go on"),
+    everywhere("bottom", &[Char('G'), Key::End], Meaning::Bottom, "last, and follow"),
+    everywhere("top", &[Char('g'), Key::Home], Meaning::Top, "first"),
+    everywhere("down", &[Char('j'), Key::Down], Meaning::Down, "down"),
     // `k` moves up but where it has a meaning of its own.
-    on(&[Live, Trace, Topology, Logs, Events], &[Char('k')], Meaning::Up, "up"),
-    everywhere(&[Key::Up], Meaning::Up, "up"),
-    everywhere(&[Key::PageDown], Meaning::PageDown, "page down"),
-    everywhere(&[Key::PageUp], Meaning::PageUp, "page up"),
-    everywhere(&[Key::Esc, Key::Backspace], Meaning::Back, "back"),
-    everywhere(&[Char('T')], Meaning::Theme, "next theme"),
-    everywhere(&[Char(':'), Char('P')], Meaning::Palette, "commands"),
-    everywhere(&[Char('?')], Meaning::Help, "help"),
-    everywhere(&[Key::Suspend], Meaning::Suspend, "stop; `fg` goes on"),
-    everywhere(&[Char('q'), Key::Interrupt], Meaning::Quit, "quit; the server goes on"),
+    on("up-k", &[Live, Trace, Topology, Split, Logs, Rules, Events, Diff], &[Char('k')], Meaning::Up, "up"),
+    everywhere("up", &[Key::Up], Meaning::Up, "up"),
+    everywhere("page-down", &[Key::PageDown], Meaning::PageDown, "page down"),
+    everywhere("page-up", &[Key::PageUp], Meaning::PageUp, "page up"),
+    everywhere("back", &[Key::Esc, Key::Backspace], Meaning::Back, "back"),
+    everywhere("theme", &[Char('T')], Meaning::Theme, "next theme"),
+    everywhere("mouse", &[Char('M')], Meaning::Mouse, "mouse on or off"),
+    everywhere("palette", &[Char(':'), Char('P')], Meaning::Palette, "commands"),
+    everywhere("help", &[Char('?')], Meaning::Help, "help"),
+    everywhere("map", &[], Meaning::Keymap, "map: all keys by their actions"),
+    everywhere("suspend", &[Key::Suspend], Meaning::Suspend, "stop; `fg` goes on"),
+    everywhere("quit", &[Char('q'), Key::Interrupt], Meaning::Quit, "quit; the server goes on"),
 ];
-
-/// What a key means there.
-pub(crate) fn meaning(key: Key, screen: Screen) -> Option<Meaning> {
-    of(screen).find(|binding| binding.keys.contains(&key)).map(|binding| binding.meaning)
-}
 
 /// What can be pressed there.
 pub(crate) fn of(screen: Screen) -> impl Iterator<Item = &'static Binding> {
@@ -148,17 +221,20 @@ pub(crate) fn of(screen: Screen) -> impl Iterator<Item = &'static Binding> {
 // === impl Screen ===
 
 impl Screen {
-    pub(crate) const ALL: [Self; 6] = [Live, Trace, Topology, Sandboxes, Logs, Events];
+    pub(crate) const ALL: [Self; 9] = [Live, Trace, Topology, Sandboxes, Split, Logs, Rules, Events, Diff];
 
-    /// The digit and the name, as the first row has them.
-    pub(crate) fn title(self) -> (char, &'static str) {
+    /// The digit and the name, as the first row has them; without a digit it is there while it is shown.
+    pub(crate) fn title(self) -> (Option<char>, &'static str) {
         match self {
-            Live => ('1', "Live"),
-            Trace => ('2', "Trace"),
-            Topology => ('3', "Topo"),
-            Sandboxes => ('4', "Sandboxes"),
-            Logs => ('6', "Logs"),
-            Events => ('8', "Events"),
+            Live => (Some('1'), "Live"),
+            Trace => (Some('2'), "Trace"),
+            Topology => (Some('3'), "Topo"),
+            Sandboxes => (Some('4'), "Sandboxes"),
+            Split => (Some('5'), "Split"),
+            Logs => (Some('6'), "Logs"),
+            Rules => (Some('7'), "Rules"),
+            Events => (Some('8'), "Events"),
+            Diff => (None, "Diff"),
         }
     }
 }
@@ -185,6 +261,8 @@ const NAMES: &[(&str, Key)] = &[
     ("down", Key::Down),
     ("left", Key::Left),
     ("right", Key::Right),
+    ("shift-left", Key::ShiftLeft),
+    ("shift-right", Key::ShiftRight),
     ("pageup", Key::PageUp),
     ("pagedown", Key::PageDown),
     ("home", Key::Home),
@@ -224,6 +302,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn no_two_bindings_have_one_name() {
+        let mut ids: Vec<&str> = BINDINGS.iter().map(|binding| binding.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), BINDINGS.len());
     }
 
     #[test]

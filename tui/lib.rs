@@ -12,8 +12,11 @@
 //! server is meant and what the environment says (`spur-cli`).
 
 mod event;
+mod keymap;
 mod keys;
 mod lines;
+pub mod measure;
+mod query;
 
 mod state;
 
@@ -23,7 +26,10 @@ mod run;
 
 #[cfg(test)]
 mod made;
+#[cfg(test)]
+mod page;
 
+pub use keymap::Keymap;
 pub use lines::Lines;
 pub use run::{Ended, Script, Settings, open, run_script, size};
 pub use state::ThemeName;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use spur_trace::Trace;
 
-use crate::event::{Event, Told, Watched};
+use crate::event::{Ask, Event, Told, Watched};
 use crate::state::{State, ThemeName};
 
 /// Seconds since the beginning of the tests' time.
@@ -144,6 +144,16 @@ impl Made {
         self.key(sandbox).with("/decision/version", version).with("/decision/reason", "forked")
     }
 
+    /// Drawn by weight, of 100.
+    pub(crate) fn drawn(mut self, workload: &str, subset: &str, weight: u32) -> Self {
+        let decision = &mut self.value["decision"];
+        decision["rule"] = json!({"kind": "VirtualService", "namespace": "shop", "name": "catalog",
+            "revision": 8812, "route": "http[1] `canary`"});
+        decision["subset"] = json!(subset);
+        decision["share"] = json!({"weight": weight, "of": 100});
+        self.with("/endpoint/workload", workload).with("/served_by/workload", workload)
+    }
+
     pub(crate) fn lost(self, key: &str) -> Self {
         self.with("/lost_key", key)
     }
@@ -175,10 +185,15 @@ pub(crate) fn world() -> State {
     for trace in traces() {
         told(&mut state, Told::Trace(trace));
     }
+    let rates = json!({"from": 1_795_176_241, "to": 1_795_176_250, "rows": [
+        {"n": 4, "n_failed": 1, "p50_us": 48_000, "p95_us": 3_100_000, "p99_us": 3_100_000},
+    ]});
+    told(&mut state, Told::Answered(Ask::Rates, Ok(rates)));
     told(&mut state, Told::InFlight(vec![unfinished(9, vec![hop("gw", "report").after(9_000_000).open()])]));
     told(&mut state, Told::Listed(Watched::Sandboxes, sandboxes()));
     told(&mut state, Told::Listed(Watched::Events, events()));
     told(&mut state, Told::Listed(Watched::Pods, pods()));
+    told(&mut state, Told::Answered(Ask::Edges { ago_s: 0 }, Ok(edges())));
     state.update(Event::Time(at(10)));
     state
 }
@@ -232,6 +247,105 @@ pub(crate) fn traces() -> Vec<Arc<Trace>> {
             ],
         ),
     ]
+}
+
+/// A row of `/spur/v1/traces/summary?by=edge-version`, of calls of 4 ms.
+pub(crate) fn edge_row(from: &str, to: &str, workload: &str, n: u64, n_failed: u64) -> Value {
+    let place = |name: &str| json!({"namespace": "shop", "name": name});
+    let from = if from == "gw" { Value::Null } else { place(from) };
+    json!({
+        "edge": {"from": from, "to": place(to)}, "workload": workload, "n": n, "n_failed": n_failed,
+        "p50_us": 4_000, "p95_us": 96_000, "p99_us": 210_000,
+    })
+}
+
+/// The same for a fork of a service.
+pub(crate) fn fork_row(from: &str, (service, sandbox): (&str, &str), n: u64, n_failed: u64) -> Value {
+    let mut row = edge_row(from, service, service, n, n_failed);
+    row["sandbox"] = json!(sandbox);
+    row
+}
+
+/// Who called whom in the minute before 12:04:10.
+pub(crate) fn edges() -> Value {
+    let mut from_fork = fork_row("checkout", ("payments", "pr-421"), 180, 110);
+    from_fork["from_sandbox"] = json!("pr-421");
+    let rows = vec![
+        edge_row("gw", "front", "front", 24_720, 0),
+        edge_row("front", "checkout", "checkout", 13_980, 56),
+        fork_row("front", ("checkout", "pr-421"), 180, 110),
+        edge_row("front", "cart", "cart", 10_680, 0),
+        edge_row("front", "catalog", "catalog", 6_480, 0),
+        edge_row("front", "catalog", "catalog-v2", 720, 0),
+        edge_row("cart", "inventory", "inventory", 600, 0),
+        edge_row("checkout", "inventory", "inventory", 30, 0),
+        edge_row("checkout", "payments", "payments", 12_600, 240),
+        from_fork,
+    ];
+    json!({"from": 1_795_176_191, "to": 1_795_176_250, "rows": rows})
+}
+
+/// A rule for `/admin`, and one that splits the rest.
+pub(crate) fn virtual_service(resource_version: &str, weights: [u32; 2]) -> Value {
+    let to = |subset: &str, weight: u32| json!({"destination": {"host": "catalog.shop.svc.cluster.local", "subset": subset}, "weight": weight});
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"namespace": "shop", "name": "catalog", "uid": "vs-1", "resourceVersion": resource_version},
+        "spec": {"hosts": ["catalog"], "http": [
+            {"match": [{"uri": {"prefix": "/admin"}}], "route": [{"destination": {"host": "catalog"}}]},
+            {"name": "canary", "route": [to("v1", weights[0]), to("v2", weights[1])]},
+        ]},
+    })
+}
+
+/// Who answered by the rule above in five minutes, and a fork that is no part of it.
+pub(crate) fn shares() -> Value {
+    let rule = json!({"kind": "VirtualService", "namespace": "shop", "name": "catalog", "route": "http[1] `canary`"});
+    let row = |workload: &str, n: u64, n_failed: u64, p95_us: u64| {
+        json!({"rule": rule, "workload": workload, "n": n, "n_failed": n_failed, "p50_us": 12_000,
+            "p95_us": p95_us, "p99_us": 90_000})
+    };
+    let rows = vec![
+        row("catalog-v1", 4_480, 9, 41_000),
+        row("catalog-v2", 520, 2, 38_000),
+        row("pr-1-catalog", 7, 0, 1),
+    ];
+    json!({"from": 1_795_175_951, "to": 1_795_176_250, "rows": rows})
+}
+
+/// The server's answer for a request to a service, by a fork or not.
+pub(crate) fn explanation(service: &str, fork: Option<&str>) -> Value {
+    let version = match fork {
+        Some(sandbox) => json!({"sandbox": {"namespace": "shop", "name": sandbox, "revision": 42}}),
+        None => json!("baseline"),
+    };
+    let backend = json!({"address": "127.0.0.1:32771", "pod": format!("{service}-1"), "workload": service});
+    let rule = |name: &str| {
+        json!({"kind": "VirtualService", "namespace": "shop", "name": name, "revision": 7,
+        "route": "http[0]"})
+    };
+    json!({
+        "asked": {"method": "GET", "target": "/cart/42", "destination": format!("{service}.shop.localhost"),
+            "source": null, "source_sandbox": null},
+        "carriers": [{"carrier": "header", "name": "spur-key", "value": "pr-421", "outcome": "won"}],
+        "rules": [
+            {"rule": rule("mobile"), "why_not": ["header `x-app` is absent, want `ios`"]},
+            {"rule": rule(service), "why_not": []},
+        ],
+        "candidates": [
+            {"version": {"sandbox": {"namespace": "shop", "name": "qa-all", "revision": 40}},
+                "outcome": {"wants-key": "qa-all"}},
+            {"version": version, "outcome": "taken"},
+        ],
+        "sentence": "baseline: no key",
+        "verdict": {
+            "table_revision": 121,
+            "service": {"namespace": "shop", "name": service, "port": 80, "wire": "http1"},
+            "rule": rule(service), "version": version, "key": null, "n_disagreeing": 0, "n_malformed": 0,
+            "fell_back": false, "wants_injection": false, "reason": "no-key",
+            "outcome": {"forward": {"backends": [backend]}},
+        },
+    })
 }
 
 fn sandboxes() -> Vec<Value> {

@@ -9,6 +9,7 @@ mod signals;
 mod terminal;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,7 @@ pub(crate) use script::text;
 pub use script::{Script, run_script, size};
 
 use crate::event::{Action, Event};
+use crate::keymap::Keymap;
 use crate::state::ThemeName;
 use session::Session;
 use signals::{Signal, Signals};
@@ -42,6 +44,12 @@ pub struct Settings {
     pub url: String,
     /// The colours to begin with; with [`ThemeName::Mono`] there are never any.
     pub theme: ThemeName,
+    /// Whether only ASCII is drawn, for terminals that know nothing else.
+    pub is_ascii: bool,
+    /// Which keys mean what.
+    pub keymap: Keymap,
+    /// The file with the user's filters, one a line; `None`: they are not kept.
+    pub saved_filters: Option<PathBuf>,
 }
 
 /// Why the interface ended.
@@ -112,6 +120,8 @@ async fn run(settings: Settings, signals: &mut Signals, terminal: &mut Terminal)
             () = sleep_until(last_frame + FRAME), if is_due => draw(&mut session, terminal, &mut last_frame)?,
             _ = clock.tick() => drop(session.apply(Event::Time(SystemTime::now()))),
             () = session.listen() => {}
+            // Last: what is filtered waits for keys, frames and news.
+            () = std::future::ready(()), if session.state.is_filtering() => session.filter_on(),
         }
     }
 }
@@ -122,13 +132,19 @@ fn key(
     session: &mut Session,
     terminal: &mut Terminal,
 ) -> Result<Option<Ended>> {
-    let Some(event) = terminal::read(event) else { return Ok(None) };
+    let Some(event) = terminal::read(event, &session.state) else { return Ok(None) };
     for action in session.apply(event) {
         match action {
             Action::Quit => return Ok(Some(Ended::ByUser)),
             Action::Suspend => suspend(session, terminal)?,
             Action::Copy(text) => terminal.copy(&text)?,
-            Action::Watch(_) | Action::FollowLog(_) => {}
+            Action::Mouse(is_ours) => terminal.set_mouse(is_ours)?,
+            Action::Watch(_)
+            | Action::FollowLog(_)
+            | Action::Subscribe(_)
+            | Action::Ask(_)
+            | Action::Put(_)
+            | Action::SaveFilters(_) => {}
         }
     }
     Ok(None)

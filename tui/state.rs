@@ -4,17 +4,32 @@
 //! server tells is taken in by `told`, what the user wants is done by `wanted`.
 
 pub(crate) mod cursor;
+pub(crate) mod diff_view;
 pub(crate) mod filter;
+pub(crate) mod graph;
+pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod objects;
 pub(crate) mod palette;
-pub(crate) mod stats;
+pub(crate) mod playground;
+pub(crate) mod rates;
+pub(crate) mod recount;
+pub(crate) mod share;
+pub(crate) mod split;
 pub(crate) mod topology;
+pub(crate) mod topology_view;
 pub(crate) mod trace_view;
 pub(crate) mod traces;
 pub(crate) mod waterfall;
 pub(crate) mod why;
 
+mod asking;
+mod cell;
+pub(crate) mod copied;
+mod filtering;
+mod pointed;
+mod request;
+pub(crate) mod splitting;
 mod told;
 mod typed;
 mod wanted;
@@ -22,19 +37,31 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
 use spur_route::TraceId;
+use spur_trace::{Filter, Trace};
 
-use crate::event::{Action, Event, Watched};
-use crate::keys::{self, Key, Screen};
+use crate::event::{Action, Ask, Event, Watched};
+use crate::keymap::Keymap;
+use crate::keys::{Key, Screen};
+pub(crate) use cell::Cell;
 use cursor::Cursor;
+use diff_view::DiffView;
+use filter::FilterLine;
+use line::Line;
 use log::Log;
 use objects::Objects;
 use palette::Palette;
-use stats::{Counts, Stats};
+use playground::Playground;
+use rates::{Rates, Sampling};
+use split::{Answerers, Draft, RowId, Splits};
+use splitting::{Applying, Undo};
 use topology::{EdgeId, Topology};
+use topology_view::Reach;
 use trace_view::TraceView;
 use traces::Traces;
 
@@ -58,25 +85,61 @@ pub(crate) struct State {
     pub(crate) overlay: Option<Overlay>,
     /// What was done, until the next key.
     pub(crate) notice: Option<String>,
-    pub(crate) filter: FilterLine,
+    pub(crate) keymap: Keymap,
+    /// Whether only ASCII is drawn.
+    pub(crate) is_ascii: bool,
+    /// Whether the mouse is ours.
+    pub(crate) has_mouse: bool,
+    filters: Lists<FilterLine>,
+    /// What the lists were told to want.
+    applied: Lists<Arc<Filter>>,
+    /// The filter that the server was given.
+    subscribed: String,
+    /// Filters that were typed before, the latest last.
+    history: VecDeque<String>,
+    pub(crate) saved_filters: Vec<String>,
 
     pub(crate) traces: Traces,
     pub(crate) paused: Option<Box<Paused>>,
     /// Traces that the server could not tell us of, because we were too slow.
     pub(crate) n_missed: u64,
-    counted: Counts,
-    pub(crate) stats: Stats,
+    pub(crate) rates: Rates,
+    pub(crate) sampling: Sampling,
     pub(crate) live: Cursor<TraceId>,
+    /// The column of the selected cell.
+    pub(crate) cell: Cell,
     pub(crate) trace: TraceView,
+    /// The trace that others are compared with.
+    pub(crate) marked: Option<Arc<Trace>>,
+    /// The trace for which the server looks for others.
+    compared: Option<Arc<Trace>>,
+    pub(crate) diff: Option<DiffView>,
+    /// The answer that the topology is made of.
+    edges: Value,
     pub(crate) topology: Topology,
+    /// How long before now its time ended, in seconds.
+    pub(crate) ago_s: u64,
     pub(crate) topology_cursor: Cursor<EdgeId>,
+    /// Whether the user wants the table; `None`: whatever fits.
+    has_table: Option<bool>,
+    pub(crate) reach: Reach,
 
     pub(crate) sandboxes: Objects,
     pub(crate) sandbox_cursor: Cursor<String>,
     pub(crate) events: Objects,
     pub(crate) event_cursor: Cursor<String>,
     pub(crate) pods: Objects,
+    pub(crate) virtual_services: Objects,
     pub(crate) pod_cursor: Cursor<String>,
+    pub(crate) splits: Splits,
+    pub(crate) split_cursor: Cursor<RowId>,
+    pub(crate) draft: Option<Draft>,
+    applying: Option<Applying>,
+    undo: Vec<Undo>,
+    answerers: Answerers,
+    /// The answer that observed shares are made of.
+    shares: Value,
+    pub(crate) playground: Playground,
     pub(crate) log: Log,
     pub(crate) log_cursor: Cursor<u64>,
     pub(crate) log_pane: LogPane,
@@ -85,6 +148,8 @@ pub(crate) struct State {
 
     /// What the server was asked to tell of.
     watched: HashSet<Watched>,
+    /// What it was asked and has not answered.
+    asked: HashSet<Ask>,
     /// Whether what is drawn may have changed.
     is_dirty: bool,
 }
@@ -128,6 +193,12 @@ pub(crate) enum Overlay {
     Palette(Palette),
     /// Something to read.
     Note(Note),
+    /// What can be copied.
+    Copy,
+    /// Filters that were saved, and which of them is selected.
+    SavedFilters(usize),
+    /// A weight that is typed.
+    Weight(Line),
 }
 
 /// A title and lines.
@@ -135,14 +206,17 @@ pub(crate) enum Overlay {
 pub(crate) struct Note {
     pub(crate) title: String,
     pub(crate) lines: Vec<String>,
+    /// The first line that is in view.
+    pub(crate) top: usize,
 }
 
-/// The line under the first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FilterLine {
-    pub(crate) text: String,
-    /// While it is typed: what it was before.
-    pub(crate) before: Option<String>,
+/// Something for each kind of list: they have little in common to be filtered by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lists<T> {
+    requests: T,
+    sandboxes: T,
+    events: T,
+    lines: T,
 }
 
 /// The view as it was when the user stopped it; recording goes on behind it.
@@ -177,27 +251,52 @@ impl State {
             back: Vec::new(),
             overlay: None,
             notice: None,
-            filter: FilterLine::default(),
+            keymap: Keymap::default(),
+            is_ascii: false,
+            has_mouse: false,
+            filters: Lists::default(),
+            applied: Lists::default(),
+            subscribed: String::new(),
+            history: VecDeque::new(),
+            saved_filters: Vec::new(),
             traces: Traces::default(),
             paused: None,
             n_missed: 0,
-            counted: Counts::default(),
-            stats: Stats::default(),
+            rates: Rates::default(),
+            sampling: Sampling::default(),
             live: Cursor::following(),
+            cell: Cell::Path,
             trace: TraceView::default(),
+            marked: None,
+            compared: None,
+            diff: None,
+            edges: Value::Null,
+            ago_s: 0,
             topology: Topology::default(),
             topology_cursor: Cursor::first(),
+            has_table: None,
+            reach: Reach::Nothing,
             sandboxes: Objects::default(),
             sandbox_cursor: Cursor::first(),
             events: Objects::default(),
             event_cursor: Cursor::following(),
             pods: Objects::default(),
+            virtual_services: Objects::default(),
             pod_cursor: Cursor::first(),
+            splits: Splits::default(),
+            split_cursor: Cursor::first(),
+            draft: None,
+            applying: None,
+            undo: Vec::new(),
+            answerers: Answerers::default(),
+            shares: Value::Null,
+            playground: Playground::default(),
             log: Log::default(),
             log_cursor: Cursor::following(),
             log_pane: LogPane::Pods,
             log_left: 0,
             watched: HashSet::new(),
+            asked: HashSet::new(),
             is_dirty: true,
         }
     }
@@ -208,24 +307,33 @@ impl State {
             Event::Key(key) => {
                 self.is_dirty = true;
                 self.notice = None;
-                self.key(key)
+                let mut actions = self.key(key);
+                actions.extend(self.apply_filters());
+                actions
             }
             Event::Pasted(text) => {
                 self.is_dirty = true;
                 self.paste(&text);
-                Vec::new()
+                self.apply_filters().into_iter().collect()
             }
             Event::Size(width, height) => {
                 self.is_dirty |= self.size != (width, height);
                 self.size = (width, height);
                 Vec::new()
             }
-            Event::Time(now) => {
-                self.time(now);
-                Vec::new()
-            }
+            Event::Time(now) => self.time(now),
             Event::Told(told) => {
-                self.is_dirty |= self.told(told);
+                let (is_seen, actions) = self.told(told);
+                self.is_dirty |= is_seen;
+                actions
+            }
+            Event::Clicked(hit) => {
+                self.is_dirty = true;
+                self.clicked(hit)
+            }
+            Event::Turned(turn) => {
+                self.is_dirty = true;
+                self.turned(turn);
                 Vec::new()
             }
         }
@@ -255,41 +363,58 @@ impl State {
         if key == Key::Interrupt {
             return vec![Action::Quit];
         }
-        if self.filter.before.is_some() {
+        if self.filter().typing.is_some() {
             self.type_filter(key);
             return Vec::new();
         }
+        if self.screen == Screen::Rules && self.playground.is_editing {
+            return self.edit_request(key);
+        }
         match &self.overlay {
+            Some(Overlay::Weight(_)) => self.type_weight(key),
             Some(Overlay::Palette(_)) => self.type_command(key),
+            Some(Overlay::Copy) => self.copy_chosen(key),
+            Some(Overlay::SavedFilters(_)) => self.choose_filter(key),
             Some(Overlay::Help(_) | Overlay::Note(_)) => self.read_on(key),
-            None => match keys::meaning(key, self.screen) {
+            None => match self.keymap.meaning(key, self.screen) {
                 Some(meaning) => self.wanted(meaning),
                 None => Vec::new(),
             },
         }
     }
 
-    fn time(&mut self, now: SystemTime) {
+    fn time(&mut self, now: SystemTime) -> Vec<Action> {
         self.now = now;
-        let stats = self.counted.stats(now);
-        self.is_dirty |= self.stats != stats;
-        self.stats = stats;
-        match self.screen {
-            Screen::Topology => self.count_edges(),
-            // Ages grow; a frame in which none has is no bytes.
-            Screen::Sandboxes | Screen::Events => self.is_dirty = true,
-            Screen::Live | Screen::Trace => self.is_dirty |= self.traces.n_in_flight() > 0,
-            Screen::Logs => {}
+        self.traces.set_now(now);
+        // That nothing came is drawn as that nothing was left out.
+        let before = self.sampling.one_of().max(1);
+        self.sampling.tick();
+        self.is_dirty |= self.sampling.one_of().max(1) != before;
+        if filter::asks_age(&self.applied.requests) {
+            self.traces.set_filter(self.applied.requests.clone());
         }
+        // Ages grow; a frame in which none has is no bytes.
+        self.is_dirty |= match self.screen {
+            Screen::Sandboxes | Screen::Events => true,
+            Screen::Live | Screen::Trace => self.traces.n_in_flight() > 0,
+            Screen::Topology | Screen::Split | Screen::Logs | Screen::Rules | Screen::Diff => false,
+        };
+        let mut asks = vec![Ask::Rates];
+        match self.screen {
+            Screen::Topology if self.paused.is_none() => asks.push(Ask::Edges { ago_s: self.ago_s }),
+            Screen::Split if self.paused.is_none() => asks.push(Ask::Shares),
+            _ => {}
+        }
+        asks.into_iter().filter_map(|ask| self.ask(ask)).collect()
     }
 
-    fn count_edges(&mut self) {
-        if self.paused.is_some() {
-            return;
-        }
-        let topology = topology::topology(self.traces.newest_first(), self.now, self.traces.complete_since());
-        self.is_dirty |= topology != self.topology;
-        self.topology = topology;
+    /// Asks the server, where it is there and has not been asked the same already.
+    fn ask(&mut self, ask: Ask) -> Option<Action> {
+        (self.is_connected() && self.asked.insert(ask.clone())).then_some(Action::Ask(ask))
+    }
+
+    fn is_connected(&self) -> bool {
+        self.link == Link::Live
     }
 
     /// How long ago a time of the API is.

@@ -32,6 +32,7 @@ pub mod registry;
 pub mod sandbox;
 pub mod selector;
 pub mod status;
+pub mod workload;
 pub mod yaml;
 
 pub use registry::{Kind, Life, REGISTRY, Rules, Scope, Subresource};

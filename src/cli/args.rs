@@ -7,6 +7,7 @@
 mod access_log;
 mod apply;
 mod build;
+mod capture;
 mod completion;
 mod delete;
 mod demo;
@@ -18,6 +19,7 @@ mod kubeconfig;
 mod logs;
 mod output;
 mod proxy;
+mod replay;
 mod rules;
 mod sandbox;
 mod status;
@@ -38,6 +40,7 @@ pub use crate::wait::Condition;
 pub use access_log::{AccessLogArgs, AccessLogEncoding};
 pub use apply::ApplyArgs;
 pub use build::BuildArgs;
+pub use capture::{CaptureArgs, CaptureChoice};
 pub use completion::CompletionArgs;
 pub use delete::{Cascade, DeleteArgs};
 pub use demo::{DemoArgs, DemoNetwork, DemoRuntime};
@@ -49,13 +52,17 @@ pub use kubeconfig::KubeconfigArgs;
 pub use logs::LogsArgs;
 pub use output::{Format, Structured, TextOrJson};
 pub use proxy::{ProxyArgs, Tracing};
+pub use replay::ReplayArgs;
 pub use rules::{RulesArgs, RulesCommand, RulesTestArgs, RulesTestOutput};
 pub use sandbox::{
     SandboxArgs, SandboxCommand, SandboxCreateArgs, SandboxDeleteArgs, SandboxListArgs, SandboxTtl,
 };
 pub use status::StatusArgs;
 pub use test::TestArgs;
-pub use trace::{TraceArgs, TraceOutput};
+pub use trace::{
+    TraceArgs, TraceAssertArgs, TraceCommand, TraceCurlArgs, TraceExportArgs, TraceExportFormat,
+    TraceListArgs, TraceMarkArgs, TraceOutput, TraceShowArgs, WhichArgs,
+};
 pub use ui::{Theme, UiArgs};
 pub use up::{RuntimeChoice, ServicePortsChoice, UpArgs, UpOutput};
 pub use verify::{PropagationArgs, VerifyArgs, VerifyCommand};
@@ -162,6 +169,8 @@ pub enum ClientCommand {
     Sandbox(SandboxArgs),
     /// Show finished requests and the way they took
     Trace(TraceArgs),
+    /// Send a captured request again, to the baseline, a sandbox, or both
+    Replay(ReplayArgs),
     /// Watch requests, sandboxes, events and logs on the terminal
     Ui(UiArgs),
     /// Show where a request would go, and why

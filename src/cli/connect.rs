@@ -133,6 +133,8 @@ mod tests {
             kubeconfig: None,
             default_kubeconfig: directory.join("up.yaml"),
             temp_dir: directory.to_owned(),
+            state_dir: directory.to_owned(),
+            is_ascii: false,
             wants_colour: false,
             is_stdin_terminal: false,
             is_stdout_terminal: false,

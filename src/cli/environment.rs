@@ -14,6 +14,10 @@ pub struct Environment {
     pub default_kubeconfig: PathBuf,
     /// Where temporary directories are made.
     pub temp_dir: PathBuf,
+    /// Where what the user chose is kept between two runs.
+    pub state_dir: PathBuf,
+    /// Whether the locale says that text is something else than UTF-8.
+    pub is_ascii: bool,
     /// Whether colour is wanted where there is a terminal: no `NO_COLOR`
     /// (<https://no-color.org>), and `TERM` is not `dumb`.
     pub wants_colour: bool,

@@ -17,6 +17,7 @@ pub mod args;
 
 mod environment;
 mod error;
+mod replay;
 mod run;
 
 mod apply;

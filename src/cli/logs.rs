@@ -1,4 +1,6 @@
-//! `spur logs`: what a container printed.
+//! `spur logs`: what a container printed; what all did is in `workloads`.
+
+mod workloads;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -20,13 +22,20 @@ const DEFAULT_CONTAINER: &str = "/metadata/annotations/kubectl.kubernetes.io~1de
 
 /// Runs `spur logs`.
 pub(crate) async fn run(args: &LogsArgs, client: &Client, console: &mut Console) -> Result<Exit> {
+    match &args.what {
+        Some(what) => of_container(what, args, client, console).await,
+        None => workloads::run(args, client, console).await,
+    }
+}
+
+async fn of_container(what: &str, args: &LogsArgs, client: &Client, console: &mut Console) -> Result<Exit> {
     let namespace = args.namespace.as_deref().unwrap_or(client.namespace());
-    let pod = pod(&args.what, namespace, client, console).await?;
+    let pod = pod(what, namespace, client, console).await?;
     let container = match &args.container {
         Some(container) => container.clone(),
         None => default_container(&pod, console),
     };
-    let LogsArgs { what: _, namespace: _, container: _, follow, tail, since, previous, timestamps } = args;
+    let LogsArgs { follow, tail, since, previous, timestamps, .. } = args;
     let tail = tail.map(|lines| lines.to_string());
     // Kubernetes takes whole seconds and no zero.
     let since = since.map(|since| since.as_secs().max(1).to_string());

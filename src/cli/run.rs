@@ -9,8 +9,8 @@ use crate::console::Console;
 use crate::environment::Environment;
 use crate::error::{self, Exit};
 use crate::{
-    apply, completion, connect, delete, demo, explain, get, kubeconfig, logs, rules, sandbox, status, test,
-    trace, ui, verify, version, wait,
+    apply, completion, connect, delete, demo, explain, get, kubeconfig, logs, replay, rules, sandbox, status,
+    test, trace, ui, verify, version, wait,
 };
 
 /// Runs a command to its end; errors are told on stderr.
@@ -60,6 +60,7 @@ pub(crate) async fn dispatch(
         ClientCommand::Explain(args) => explain::run(&args, connection, environment, console).await,
         ClientCommand::Rules(args) => rules::run(&args, connection, environment, console).await,
         ClientCommand::Trace(args) => trace::run(&args, &client().await?, console).await,
+        ClientCommand::Replay(args) => replay::run(&args, &client().await?, console).await,
         ClientCommand::Ui(args) => ui::run(&args, &client().await?, environment, console).await,
         ClientCommand::Verify(args) => verify::run(&args, &client().await?, console).await,
         ClientCommand::Kubeconfig(args) => kubeconfig::run(&args, connection, environment, console),

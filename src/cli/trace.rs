@@ -1,15 +1,22 @@
-//! `spur trace`: finished requests, one a line. How a line looks is in `line`.
+//! `spur trace`: finished requests, one a line (how a line looks is in `line`), and what can be done
+//! with one of them.
 
+mod assert;
+mod export;
+pub(crate) mod find;
 mod line;
 #[cfg(test)]
 pub(crate) mod made;
+mod show;
 
 use anyhow::{Context, Result};
+use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 use spur_trace::{Filter, FilterError, Trace};
 
-use crate::args::{TraceArgs, TraceOutput};
-use crate::client::Client;
+use crate::args::{TraceArgs, TraceCommand, TraceListArgs, TraceMarkArgs, TraceOutput, WhichArgs};
+use crate::client::{Client, JSON};
 use crate::console::Console;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
@@ -20,7 +27,7 @@ use spur_tui::Lines;
 const LIMIT_DEFAULT: &str = "20";
 
 /// The media type of JSON lines.
-const LINES: &str = "application/x-ndjson";
+pub(crate) const LINES: &str = "application/x-ndjson";
 
 /// One line of `/spur/v1/traces`.
 #[derive(Deserialize)]
@@ -34,16 +41,39 @@ pub(crate) enum Told {
 
 /// Runs `spur trace`.
 pub(crate) async fn run(args: &TraceArgs, client: &Client, console: &mut Console) -> Result<Exit> {
-    let TraceArgs { follow, key, filter, limit, output } = args;
-    if let Some(text) = filter {
-        checked(text)?;
+    match &args.command {
+        None => list(&args.list, client, console).await,
+        Some(TraceCommand::Show(args)) => show::run(args, client, console).await,
+        Some(TraceCommand::Assert(args)) => assert::run(args, client, console).await,
+        Some(TraceCommand::Export(args)) => export::run(args, client, console).await,
+        Some(TraceCommand::Curl(args)) => export::curl(args, client, console).await,
+        Some(TraceCommand::Mark(args)) => mark(args, client, console).await,
     }
+}
+
+async fn mark(args: &TraceMarkArgs, client: &Client, console: &mut Console) -> Result<Exit> {
+    let TraceMarkArgs { trace, text, clear: _ } = args;
+    let trace = find::trace(client, trace).await?;
+    let path = format!("/spur/v1/traces/{}/mark", trace.trace_id);
+    match text {
+        Some(text) => client.send(Method::PUT, &path, JSON, &json!({"mark": text})).await?,
+        None => client.send(Method::DELETE, &path, JSON, &json!({})).await?,
+    };
+    let done = if text.is_some() { "marked" } else { "its mark is off" };
+    console.talk(&format!("trace {}: {done}", trace.trace_id));
+    Ok(Exit::Success)
+}
+
+async fn list(args: &TraceListArgs, client: &Client, console: &mut Console) -> Result<Exit> {
+    let TraceListArgs { follow, which, limit, output } = args;
+    let WhichArgs { key, filter } = which;
+    checked(filter.as_deref())?;
     let limit = limit.map(|limit| limit.to_string());
     let limit = match output {
         None => Some(limit.as_deref().unwrap_or(LIMIT_DEFAULT)),
         Some(TraceOutput::Json) => limit.as_deref(),
     };
-    let wanted = Wanted { key: key.as_deref(), filter: filter.as_deref(), limit, is_followed: *follow };
+    let wanted = Wanted { limit, is_followed: *follow, ..Wanted::of(which) };
     let mut lines = lines(client, wanted).await?;
     let mut n_told = 0_u64;
     while let Some(line) = lines.next().await? {
@@ -83,8 +113,19 @@ pub(crate) struct Wanted<'a> {
     pub(crate) is_followed: bool,
 }
 
+// === impl Wanted ===
+
+impl<'a> Wanted<'a> {
+    /// These, and all of them.
+    fn of(which: &'a WhichArgs) -> Self {
+        let WhichArgs { key, filter } = which;
+        Self { key: key.as_deref(), filter: filter.as_deref(), ..Self::default() }
+    }
+}
+
 /// A filter that cannot be read is the user's mistake, and told before anybody is asked.
-fn checked(text: &str) -> Result<(), Failure> {
+pub(crate) fn checked(text: Option<&str>) -> Result<(), Failure> {
+    let Some(text) = text else { return Ok(()) };
     let told = |error: FilterError| Failure::usage(format!("the filter is wrong\n{}", error.drawn(text)));
     Filter::parse(text).map(|_| ()).map_err(told)
 }

@@ -1,9 +1,11 @@
 //! `spur ui`: the terminal interface, or what stands for it where there is no terminal.
 
-use anyhow::{Context, Result};
-use spur_tui::{Ended, Script, Settings, ThemeName};
+use std::path::Path;
 
-use crate::args::{Theme, TraceArgs, UiArgs};
+use anyhow::{Context, Result};
+use spur_tui::{Ended, Keymap, Script, Settings, ThemeName};
+
+use crate::args::{Theme, TraceArgs, TraceListArgs, UiArgs, WhichArgs};
 use crate::client::Client;
 use crate::console::Console;
 use crate::environment::Environment;
@@ -18,11 +20,14 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit> {
-    let UiArgs { plain, theme, script, size, dump } = args;
+    let UiArgs { plain, theme, ascii, keymap, script, size, dump } = args;
     let settings = Settings {
         client: client.kube().clone(),
         url: client.url().to_owned(),
         theme: theme_of(*theme, environment.wants_colour),
+        is_ascii: *ascii || environment.is_ascii,
+        keymap: keymap.as_deref().map_or_else(|| Ok(Keymap::default()), read_keymap)?,
+        saved_filters: Some(environment.state_dir.join("filters")),
     };
     if let Some(path) = script {
         let tried = || format!("failed to read script `{}`", path.display());
@@ -42,7 +47,8 @@ pub(crate) async fn run(
         if !plain {
             console.talk("(no terminal: one line per finished request, as with --plain)");
         }
-        let follow = TraceArgs { follow: true, key: None, filter: None, limit: None, output: None };
+        let list = TraceListArgs { follow: true, which: WhichArgs::default(), limit: None, output: None };
+        let follow = TraceArgs { command: None, list };
         return trace::run(&follow, client, console).await;
     }
     // That there is no server is told before the screen is taken.
@@ -52,6 +58,12 @@ pub(crate) async fn run(
         Ended::ByInterrupt => Exit::Interrupted,
         Ended::ByTermination => Exit::Terminated,
     })
+}
+
+fn read_keymap(path: &Path) -> Result<Keymap> {
+    let tried = || format!("failed to read keymap `{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(tried)?;
+    Ok(text.parse().map_err(|error| Failure::usage(format!("keymap `{}`: {error}", path.display())))?)
 }
 
 fn theme_of(theme: Option<Theme>, wants_colour: bool) -> ThemeName {

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 use spur_api::labels;
+use spur_api::workload::PodFacts;
 
 /// The reference that makes `owner` the controller of an object.
 pub(crate) fn controlled_by<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
@@ -27,17 +28,17 @@ pub(crate) fn is_controlled_by(meta: &ObjectMeta, uid: &str) -> bool {
     controller(meta).is_some_and(|owner| owner.uid == uid)
 }
 
-/// The workload that a pod belongs to. A fork counts as its baseline; a Deployment's pod as
-/// the Deployment, whose name is its ReplicaSet's without the template's hash; a pod of nobody
-/// as itself.
+/// The workload that a pod belongs to.
 pub(crate) fn workload(pod: &Pod) -> String {
-    if let Some(baseline) = pod.labels().get(labels::FORK) {
-        return baseline.clone();
-    }
-    let Some(owner) = controller(&pod.metadata) else { return pod.name_any() };
-    let hash = pod.labels().get(labels::POD_TEMPLATE_HASH).filter(|_| owner.kind == "ReplicaSet");
-    let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
-    deployment.unwrap_or(&owner.name).to_owned()
+    let label = |name: &str| pod.labels().get(name).map(String::as_str);
+    let owner = controller(&pod.metadata);
+    let facts = PodFacts {
+        name: pod.metadata.name.as_deref().unwrap_or_default(),
+        fork: label(labels::FORK),
+        template_hash: label(labels::POD_TEMPLATE_HASH),
+        owner: owner.map(|owner| (owner.kind.as_str(), owner.name.as_str())),
+    };
+    facts.workload().to_owned()
 }
 
 /// The hash of a pod template, in characters that spell nothing: it names the

@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -177,9 +177,13 @@ impl Body for RequestBody {
             return Poll::Pending;
         };
         match &polled {
-            Some(Ok(frame)) => self.hop.add_request_bytes(if is_new { data_len(frame) } else { 0 }),
+            Some(Ok(frame)) => self.hop.add_request_data(frame.data_ref().filter(|_| is_new)),
             Some(Err(_)) => self.hop.client_failed(),
             None => self.hop.request_ended(),
+        }
+        // hyper asks no further where it knows that nothing comes.
+        if self.is_end_stream() {
+            self.hop.request_ended();
         }
         let polled = polled.map(|frame| frame.map(clean_trailers).map_err(RequestBodyError::Client));
         let this = &mut *self;
@@ -229,6 +233,18 @@ fn decode(
 }
 
 // === impl ResponseBody ===
+
+impl ResponseBody {
+    /// All of our own body; nothing of an upstream's.
+    pub(crate) fn own(&self) -> Option<Bytes> {
+        let Self::Own(body, _) = self else { return None };
+        let mut again = body.clone();
+        match Pin::new(&mut again).poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+            Poll::Ready(_) | Poll::Pending => None,
+        }
+    }
+}
 
 impl Body for ResponseBody {
     type Data = Bytes;
@@ -295,12 +311,7 @@ impl UpstreamBody {
         }
         let polled = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         match &polled {
-            Some(Ok(frame)) => {
-                self.hop.add_response_bytes(data_len(frame));
-                if let Some(trailers) = frame.trailers_ref() {
-                    self.hop.set_grpc_status(trailers);
-                }
-            }
+            Some(Ok(frame)) => self.hop.add_response_frame(frame),
             Some(Err(_)) => {
                 self.lease = None;
                 let error = self.hop.blame(HopError::ResponseAborted);
@@ -336,6 +347,7 @@ impl UpstreamBody {
                 Means::Usual | Means::Grpc => lease.give_back(),
                 Means::Declined | Means::Over => drop(lease),
             }
+            self.hop.response_ended();
             self.hop.end(None);
         }
     }
@@ -363,10 +375,6 @@ fn in_web(web: GrpcWeb, frame: Frame<Bytes>) -> Frame<Bytes> {
             Err(frame) => frame,
         },
     }
-}
-
-fn data_len(frame: &Frame<Bytes>) -> usize {
-    frame.data_ref().map_or(0, Bytes::len)
 }
 
 fn clean_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use spur_net::{Dial, Limits};
 use spur_route::RoutingTable;
+use spur_trace::{CapturePolicy, Redaction};
 
 use crate::access_log::AccessLog;
 use crate::trust::{LOOPBACK, Network};
@@ -26,6 +27,10 @@ pub struct Config {
     pub table: Arc<ArcSwap<RoutingTable>>,
     /// Whether hops are recorded, in a ring of each worker.
     pub records_hops: bool,
+    /// Of which of them heads and bodies are captured: of those with a key, where nothing is said.
+    pub capture: CapturePolicy,
+    /// What is taken out of what is recorded.
+    pub redaction: Arc<Redaction>,
     /// Where a line is written for each request; nowhere unless given.
     pub access_log: Option<AccessLog>,
 }
@@ -42,6 +47,8 @@ impl Config {
             dial: Dial::default(),
             table,
             records_hops: true,
+            capture: CapturePolicy::default(),
+            redaction: Arc::default(),
             access_log: None,
         }
     }

@@ -74,7 +74,8 @@ impl Proxy {
     /// # Errors
     /// [`StartError`] when the system gives no thread or no event queue.
     pub fn start(config: Config) -> Result<Handle, StartError> {
-        let Config { workers, limits, trusted, dial, table, records_hops, access_log } = config;
+        let Config { workers, limits, trusted, dial, table, records_hops, capture, redaction, access_log } =
+            config;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
         // What was started before an error ends when these guards are dropped.
         let (drain_guard, cut_guard) = (drain.clone().drop_guard(), cut.clone().drop_guard());
@@ -110,6 +111,8 @@ impl Proxy {
                 idx,
                 table: Arc::clone(&table),
                 ring,
+                capture,
+                redaction: Arc::clone(&redaction),
                 stats,
                 limits: limits.clone(),
                 trusted: trusted.clone(),

@@ -11,13 +11,18 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, Version, uri::PathAndQuery};
+use http_body::Frame;
 use spur_net::{Busy, Caller};
 use spur_route::{Endpoint, SpanId, TraceId, TraceParent, Verdict};
-use spur_trace::{Carried, Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record};
+use spur_trace::{
+    CapturedRequest, Carried, Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record,
+};
 use tokio::time::Instant;
 
 use crate::{
     access_log::{Asked, Begun},
+    body::ResponseBody,
+    capture::Capturing,
     metrics::Labels,
     stats::count,
     worker::Worker,
@@ -47,6 +52,8 @@ pub(crate) struct Hop {
     labels: Labels,
     /// What the access log tells of it; `None` where none is written.
     logged: RefCell<Option<Box<Begun>>>,
+    /// What its client sends and gets, where that is captured.
+    capturing: Capturing,
     /// The client's own body failed, so whatever fails next is not the upstream's fault.
     client_failed: Cell<bool>,
     is_ended: Cell<bool>,
@@ -68,6 +75,10 @@ pub(crate) struct Begin<'a> {
     /// Which headers that can hold a key came.
     pub(crate) carried: Carried,
     pub(crate) busy: Option<Busy>,
+    /// The trace that it repeats.
+    pub(crate) replay_of: Option<TraceId>,
+    /// What is captured of it.
+    pub(crate) captured: Option<Box<CapturedRequest>>,
     /// Where an access log is written.
     pub(crate) asked: Option<Asked>,
 }
@@ -77,8 +88,20 @@ pub(crate) struct Begin<'a> {
 impl Hop {
     /// Begins a hop and writes its start record.
     pub(crate) fn begin(worker: &Rc<Worker>, begin: Begin<'_>) -> Rc<Self> {
-        let Begin { verdict, endpoint, caller, incoming, method, target, version, carried, busy, asked } =
-            begin;
+        let Begin {
+            verdict,
+            endpoint,
+            caller,
+            incoming,
+            method,
+            target,
+            version,
+            carried,
+            busy,
+            replay_of,
+            captured,
+            asked,
+        } = begin;
         let id = HopId {
             trace_id: incoming.map_or_else(new_trace_id, |incoming| incoming.trace_id),
             span_id: new_span_id(),
@@ -93,9 +116,10 @@ impl Hop {
                 decision: Decision::from(verdict),
                 endpoint: endpoint.cloned(),
                 method: method.clone(),
-                target: target.map(copied),
+                target: target.map(|target| told(worker, target)),
                 http_version: version,
                 carried,
+                replay_of,
             })
         };
         let logged = asked.map(|asked| Box::new(Begun { asked, start: Some(*start()) }));
@@ -117,6 +141,7 @@ impl Hop {
             served_by: RefCell::new(None),
             labels: Labels::of(verdict, caller),
             logged: RefCell::new(logged),
+            capturing: Capturing::new(id, captured),
             client_failed: Cell::new(false),
             is_ended: Cell::new(false),
             _busy: busy,
@@ -132,6 +157,14 @@ impl Hop {
             parent_id: self.id.span_id,
             flags: incoming.map_or(SAMPLED, |incoming| incoming.flags),
         }
+    }
+
+    /// Bytes went from the client towards the upstream, of which this data was read now.
+    pub(crate) fn add_request_data(&self, data: Option<&Bytes>) {
+        if let Some(data) = data {
+            self.capturing.request_data(data);
+        }
+        self.add_request_bytes(data.map_or(0, Bytes::len));
     }
 
     /// Bytes went from the client towards the upstream.
@@ -158,6 +191,9 @@ impl Hop {
 
     /// The request's body has ended.
     pub(crate) fn request_ended(&self) {
+        if self.capturing.is_on() {
+            self.capturing.request_ended(self.started.elapsed());
+        }
         if self.awaits_client.replace(false) {
             self.request_moved.set(Instant::now());
         }
@@ -174,6 +210,33 @@ impl Hop {
         self.progress(Instant::now());
     }
 
+    /// A frame went from the upstream towards the client.
+    pub(crate) fn add_response_frame(&self, frame: &Frame<Bytes>) {
+        if let Some(data) = frame.data_ref() {
+            self.capturing.response_data(data);
+            self.add_response_bytes(data.len());
+        }
+        if let Some(trailers) = frame.trailers_ref() {
+            self.capturing.response_trailers(trailers);
+            self.set_grpc_status(trailers);
+        }
+    }
+
+    /// The client gets a body of our own.
+    pub(crate) fn answered_with(&self, body: &ResponseBody) {
+        if self.capturing.is_on() {
+            if let Some(data) = body.own() {
+                self.capturing.response_data(&data);
+            }
+            self.capturing.response_ended();
+        }
+    }
+
+    /// The upstream's body has ended.
+    pub(crate) fn response_ended(&self) {
+        self.capturing.response_ended();
+    }
+
     /// When the request last moved, or began to wait for its client.
     pub(crate) fn request_moved(&self) -> Instant {
         self.request_moved.get()
@@ -184,9 +247,12 @@ impl Hop {
         *self.served_by.borrow_mut() = Some(endpoint.clone());
     }
 
-    /// The head of the client's response.
-    pub(crate) fn set_status(&self, status: http::StatusCode) {
+    /// The head of the client's response, as it goes out.
+    pub(crate) fn set_head(&self, status: http::StatusCode, headers: &http::HeaderMap) {
         self.status.set(Some(status.as_u16()));
+        if self.capturing.is_on() {
+            self.capturing.response_head(status.as_u16(), headers, self.started.elapsed());
+        }
     }
 
     /// `grpc-status`, wherever it came. What is no number is no status.
@@ -229,6 +295,10 @@ impl Hop {
         }
         self.worker.meter.record(&self.labels, &end, self.id.trace_id);
         if let Some(ring) = &self.worker.ring {
+            // First: it stands at the hop that ends.
+            if let Some(capture) = self.capturing.take() {
+                ring.push_capture(capture);
+            }
             ring.push(Record::End(self.id, Box::new(end)));
         }
     }
@@ -261,11 +331,11 @@ impl Drop for Hop {
     }
 }
 
-/// A target in bytes of its own: as it comes, it is a part of the whole head, which a record in the
-/// ring would keep for as long as the ring is.
-fn copied(target: &PathAndQuery) -> PathAndQuery {
-    let bytes = Bytes::copy_from_slice(target.as_str().as_bytes());
-    PathAndQuery::from_maybe_shared(bytes).expect("a target is one")
+/// A target without its secrets, in bytes of its own: as it comes, it is a part of the whole head,
+/// which a record in the ring would keep for as long as the ring is.
+fn told(worker: &Worker, target: &PathAndQuery) -> PathAndQuery {
+    let told = worker.redaction.target(target.as_str());
+    PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(told.as_bytes())).expect("a target is one")
 }
 
 fn source(caller: &Caller) -> HopSource {

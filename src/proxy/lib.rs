@@ -23,6 +23,7 @@ mod affinity;
 mod apply;
 mod attempts;
 mod body;
+mod capture;
 mod cluster;
 mod config;
 mod connect;

@@ -8,13 +8,15 @@ mod deliver;
 
 use std::{convert::Infallible, pin::Pin, rc::Rc, sync::LazyLock, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header, request::Parts};
+use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use spur_net::{Busy, Caller, Destination};
 use spur_route::{
-    Ask, Outcome, Source, TraceParent, Verdict, Wire, b3, decide,
+    Ask, Outcome, Source, TraceId, TraceParent, Verdict, Wire, b3, decide,
     policy::ConnectionPool,
     rules::{Retries, RetryPolicy},
+    strip_keys,
 };
 use spur_trace::HopError;
 use tokio::time::Instant;
@@ -24,6 +26,7 @@ use crate::{
     apply,
     attempts::{self, Again, Deadline, Outgoing},
     body::{Guard, RequestBody, ResponseBody},
+    capture,
     cluster::Cluster,
     connection::Client,
     egress,
@@ -40,6 +43,9 @@ use crate::{
     upgrade::Wanted,
     worker::Worker,
 };
+
+/// Names the trace of the request that this one repeats.
+const SPUR_REPLAY_OF: HeaderName = HeaderName::from_static("spur-replay-of");
 
 /// What is tried again where no rule says otherwise.
 static USUAL_RETRIES: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
@@ -131,7 +137,7 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
 
 /// Takes off what this client may not say.
 fn strip(client: &Client, parts: &mut Parts, fields: Fields) {
-    if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
+    if !client.is_trusted && strip_keys(&mut parts.headers) {
         count(&client.worker.stats.n_keys_ignored);
     }
     if client.inlet.caller.is_none() && fields.has(Field::Underscore) {
@@ -187,6 +193,10 @@ fn decided(
     let host = || clean.host.as_ref().map(|host| host.as_str());
     let is_logged = client.worker.access_log.is_some();
     let asked = is_logged.then(|| Asked::of_request(client.peer, &parts, host()));
+    let replay_of = fields.has(Field::SpurReplayOf).then(|| take_replay_of(client, &mut parts.headers));
+    let is_captured = client.worker.ring.is_some() && client.worker.capture.wants(verdict.key.is_some());
+    let captured =
+        is_captured.then(|| capture::head(&parts, &clean, (!body.is_end_stream(), client.tls.is_some())));
     let hop = Hop::begin(
         &client.worker,
         Begin {
@@ -199,6 +209,8 @@ fn decided(
             version: parts.version,
             carried: fields.carried(),
             busy: Some(busy),
+            replay_of: replay_of.flatten(),
+            captured,
             asked,
         },
     );
@@ -269,6 +281,13 @@ fn decided(
     let decided =
         Decided { hop, verdict, cluster, first, sticky, shape, version, outgoing, deadline, web, wanted };
     Ok((Box::new(decided), Box::new(req)))
+}
+
+/// The trace that the request repeats, where its sender may say so; upstreams are not told, so that
+/// they get what they got before.
+fn take_replay_of(client: &Client, headers: &mut HeaderMap) -> Option<TraceId> {
+    let value = headers.remove(SPUR_REPLAY_OF)?;
+    value.to_str().ok().filter(|_| client.is_trusted)?.parse().ok()
 }
 
 /// What the inlet, or the Host, asks for.
@@ -357,8 +376,9 @@ fn refuse(
 
 /// Ends the hop of a request that was answered by us.
 fn answered(hop: &Hop, rsp: Response<ResponseBody>, error: Option<HopError>) -> Response<ResponseBody> {
-    hop.set_status(rsp.status());
+    hop.set_head(rsp.status(), rsp.headers());
     hop.set_grpc_status(rsp.headers());
+    hop.answered_with(rsp.body());
     hop.end(error);
     rsp
 }

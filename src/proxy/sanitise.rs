@@ -22,11 +22,7 @@ use hyper::ext::Protocol;
 use spur_net::Limits;
 
 use self::hop_by_hop::strip_request;
-pub(crate) use self::{
-    bad_request::BadRequest,
-    hop_by_hop::strip_response,
-    untrusted::{strip_keys, strip_twins},
-};
+pub(crate) use self::{bad_request::BadRequest, hop_by_hop::strip_response, untrusted::strip_twins};
 use crate::fields::{Field, Fields};
 
 /// RFC 6455 11.3.1: once in a request.

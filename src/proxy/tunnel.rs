@@ -5,12 +5,12 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts, uri::Authority};
 use http_body_util::Full;
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use spur_net::{Busy, Connect, Destination};
-use spur_route::{Ask, Outcome, TraceParent, Verdict, decide};
+use spur_route::{Ask, Outcome, TraceParent, Verdict, decide, strip_keys};
 use spur_trace::HopError;
 
 use crate::{
@@ -59,7 +59,7 @@ pub(crate) async fn answer(
             return closing(respond(&Refusal::bad_request(bad), shape, Guard::Busy(busy)));
         }
     };
-    if !client.is_trusted && sanitise::strip_keys(&mut parts.headers) {
+    if !client.is_trusted && strip_keys(&mut parts.headers) {
         count(&client.worker.stats.n_keys_ignored);
     }
     let verdict = verdict(&client, &parts, &authority);
@@ -84,12 +84,14 @@ pub(crate) async fn answer(
             version: parts.version,
             carried: Fields::of(&parts.headers).carried(),
             busy: Some(busy),
+            replay_of: None,
+            captured: None,
             asked: is_logged.then(|| Asked::of_request(client.peer, &parts, Some(authority.as_str()))),
         },
     );
     let refuse = |refusal: &Refusal, error: Option<HopError>| {
         let rsp = closing(respond(refusal, shape, Guard::Hop(Rc::clone(&hop))));
-        hop.set_status(rsp.status());
+        hop.set_head(rsp.status(), rsp.headers());
         hop.end(error);
         rsp
     };
@@ -143,7 +145,7 @@ fn opened(
     (on_upgrade, upstream): (OnUpgrade, Upstream),
     verdict: &Verdict,
 ) -> Response<ResponseBody> {
-    hop.set_status(StatusCode::OK);
+    hop.set_head(StatusCode::OK, &HeaderMap::new());
     let (tunnel, span) = (Rc::clone(hop), Span::of(verdict));
     let open = Rc::clone(&client.open);
     client.worker.tasks.spawn_local(async move {

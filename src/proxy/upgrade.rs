@@ -75,7 +75,6 @@ impl Wanted {
         let upstream = hyper::upgrade::on(&mut *rsp);
         // RFC 8441 5: a stream is answered as every CONNECT is.
         let status = if self.is_stream() { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
-        hop.set_status(status);
         let accept = self.accept.filter(|_| lease.is_stream());
         let tunnel = tunnel(Rc::clone(hop), self.on_upgrade, upstream);
         let open = Rc::clone(&client.open);
@@ -97,6 +96,7 @@ impl Wanted {
         if let Some(accept) = accept {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
+        hop.set_head(status, &headers);
         let empty = Full::new(Bytes::new());
         let mut switched = Response::new(ResponseBody::Own(empty, Guard::Hop(Rc::clone(hop))));
         *switched.status_mut() = status;

@@ -5,7 +5,7 @@ use std::{io, rc::Rc, sync::Arc, thread, time::Duration};
 use arc_swap::ArcSwap;
 use spur_net::{Dial, Limits};
 use spur_route::RoutingTable;
-use spur_trace::Ring;
+use spur_trace::{CapturePolicy, Redaction, Ring};
 use tokio::{
     runtime,
     sync::mpsc,
@@ -39,6 +39,10 @@ pub(crate) struct Worker {
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
     /// Where hops are recorded.
     pub(crate) ring: Option<Arc<Ring>>,
+    /// Of which hops heads and bodies are captured.
+    pub(crate) capture: CapturePolicy,
+    /// What is taken out of what is recorded.
+    pub(crate) redaction: Arc<Redaction>,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
@@ -64,6 +68,10 @@ pub(crate) struct Seed {
     pub(crate) idx: usize,
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
     pub(crate) ring: Option<Arc<Ring>>,
+    /// Of which hops heads and bodies are captured.
+    pub(crate) capture: CapturePolicy,
+    /// What is taken out of what is recorded.
+    pub(crate) redaction: Arc<Redaction>,
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
@@ -96,6 +104,8 @@ async fn run(seed: Seed) {
         idx,
         table,
         ring,
+        capture,
+        redaction,
         stats,
         limits,
         trusted,
@@ -113,6 +123,8 @@ async fn run(seed: Seed) {
     let worker = Rc::new(Worker {
         table,
         ring,
+        capture,
+        redaction,
         pool: Pool::new(&stats, &dial),
         dial,
         limits,

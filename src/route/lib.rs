@@ -39,6 +39,7 @@ pub mod rules;
 mod service;
 mod shared;
 mod spec;
+mod strip;
 mod table;
 mod verdict;
 mod virtual_host;
@@ -69,6 +70,7 @@ pub use rule_spec::{
 pub use spec::{
     DatagramPortSpec, EndpointSpec, Fallback, ForkSpec, PortSpec, SandboxSpec, ServiceSpec, Specs,
 };
+pub use strip::strip_keys;
 pub use table::{RejectedSandbox, RejectedWhy, RoutingTable};
 pub use traceparent::{SpanId, TraceId, TraceParent};
 pub use verdict::{

@@ -19,8 +19,8 @@ use crate::query::Query;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
-    attributes, body, component_status, custom_definitions, discovery, explain, health, logs, metrics, oidc,
-    openapi, reviews, scale, streams, token_request, trace_summary, traces, unread,
+    attributes, body, component_status, custom_definitions, discovery, health, logs, metrics, oidc, openapi,
+    own, reviews, scale, streams, token_request, unread,
 };
 
 /// The API server. Cheap to clone.
@@ -104,6 +104,10 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
     let Some(target) = path::parse(&state.kinds(), path) else {
         access::check(&state, &user, &attributes::of_path(&parts.method, path))?;
+        let own = path.strip_prefix("/spur/v1/").map(|own| own.split('/').collect::<Vec<_>>());
+        if let Some(own) = own {
+            return own::answer(&state, &parts, &own, body).boxed().await;
+        }
         return fixed(&state, &parts, path, query)
             .boxed()
             .await
@@ -153,10 +157,6 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
         ["openapi", "v2"] => Ok(openapi::swagger::document(&state.kinds(), headers)),
         ["openapi", "v3"] => Ok(openapi::index(&state.kinds(), headers)),
         ["openapi", "v3", rest @ ..] => openapi::document(&state.kinds(), headers, &rest.join("/"), query),
-        ["spur", "v1", "explain"] => explain::explain(state, query),
-        ["spur", "v1", "traces"] => traces::traces(state, query).await,
-        ["spur", "v1", "traces", "summary"] => trace_summary::summary(state, query).await,
-        ["spur", "v1", "status"] => traces::status(state).await,
         [] => Ok(roots()),
         _ => return None,
     };
@@ -167,7 +167,7 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
 }
 
 fn roots() -> Answer {
-    let paths = [
+    let kubernetes = [
         "/.well-known/openid-configuration",
         "/api",
         "/apis",
@@ -177,12 +177,9 @@ fn roots() -> Answer {
         "/openapi/v3",
         "/openid/v1/jwks",
         "/readyz",
-        "/spur/v1/explain",
-        "/spur/v1/status",
-        "/spur/v1/traces",
-        "/spur/v1/traces/summary",
         "/version",
     ];
+    let paths: Vec<&str> = kubernetes.into_iter().chain(own::PATHS).collect();
     answer::json(StatusCode::OK, &serde_json::json!({"paths": paths}))
 }
 

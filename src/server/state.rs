@@ -1,5 +1,6 @@
 //! What every request works with.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use spur_route::RoutingTable;
 use spur_runtime::Runtimes;
 use spur_store::Store;
-use spur_trace::TraceReader;
+use spur_trace::{Logs, Redaction, TraceReader};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,12 @@ pub struct Parts {
     pub table: Arc<ArcSwap<RoutingTable>>,
     /// Where traces come from.
     pub traces: TraceReader,
+    /// What applications report.
+    pub logs: Logs,
+    /// What is taken out of what is told of requests.
+    pub redaction: Arc<Redaction>,
+    /// Where requests are sent again to.
+    pub entry: SocketAddr,
     /// up -- facts of this environment, such as the entry address --> `/spur/v1/status`
     pub facts: watch::Receiver<Map<String, Value>>,
     /// routes -- the revision up to which objects are routed --> `/spur/v1/status`

@@ -13,16 +13,18 @@ use crate::state::State;
 const LAST_DEFAULT_S: u64 = 60;
 
 /// What may be told apart, by name.
-const BY: [(&str, By); 6] = [
+const BY: [(&str, By); 8] = [
     ("edge", By::Edge),
     ("edge-key", By::EdgeAndKey),
+    ("edge-version", By::EdgeAndVersion),
+    ("entry", By::Entry),
     ("rule", By::Rule),
     ("rule-workload", By::RuleAndWorkload),
     ("key", By::Key),
     ("all", By::All),
 ];
 
-/// Answers for `last`, in seconds, and `by`.
+/// Answers for `last`, in seconds, `ago`, in seconds before now, and `by`.
 pub(crate) async fn summary(state: &State, query: &str) -> Outcome {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let window = window(query, now)?;
@@ -31,22 +33,24 @@ pub(crate) async fn summary(state: &State, query: &str) -> Outcome {
 }
 
 fn window(query: &str, now: u64) -> Result<Window, Status> {
-    let (mut last_s, mut by) = (LAST_DEFAULT_S, By::Edge);
+    let (mut last_s, mut ago_s, mut by) = (LAST_DEFAULT_S, 0, By::Edge);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
-            "last" => last_s = seconds(&value)?,
+            "last" => last_s = seconds("last", 1, &value)?,
+            "ago" => ago_s = seconds("ago", 0, &value)?,
             "by" => by = told_apart(&value)?,
             _ => {}
         }
     }
-    Ok(Window { from: now.saturating_sub(last_s - 1), to: now, by })
+    let to = now.saturating_sub(ago_s);
+    Ok(Window { from: to.saturating_sub(last_s - 1), to, by })
 }
 
-fn seconds(text: &str) -> Result<u64, Status> {
+fn seconds(name: &str, min: u64, text: &str) -> Result<u64, Status> {
     let max = AggregateLimits::default().max_seconds;
-    let seconds = text.parse().ok().filter(|seconds| (1..=max).contains(seconds));
+    let seconds = text.parse().ok().filter(|seconds| (min..=max).contains(seconds));
     seconds.ok_or_else(|| {
-        Status::bad_request(format!("query parameter `last`: `{text}` is not 1 to {max} seconds"))
+        Status::bad_request(format!("query parameter `{name}`: `{text}` is not {min} to {max} seconds"))
     })
 }
 
@@ -90,12 +94,15 @@ mod tests {
     fn a_window_ends_now() {
         assert_eq!(window("", 1_000).unwrap(), Window { from: 941, to: 1_000, by: By::Edge });
         assert_eq!(window("last=1&by=key", 1_000).unwrap(), Window { from: 1_000, to: 1_000, by: By::Key });
+        let before = Window { from: 871, to: 930, by: By::EdgeAndVersion };
+        assert_eq!(window("ago=70&by=edge-version", 1_000).unwrap(), before);
         for (query, expected) in [
             ("last=0", "query parameter `last`: `0` is not 1 to 900 seconds"),
             ("last=901", "query parameter `last`: `901` is not 1 to 900 seconds"),
             (
                 "by=x",
-                "query parameter `by`: `x` is none of `edge`, `edge-key`, `rule`, `rule-workload`, `key`, `all`",
+                "query parameter `by`: `x` is none of `edge`, `edge-key`, `edge-version`, `entry`, `rule`, \
+                 `rule-workload`, `key`, `all`",
             ),
         ] {
             assert_eq!(window(query, 1_000).unwrap_err().message, expected);

@@ -1,4 +1,4 @@
-//! Our own paths beside the Kubernetes API: `/spur/v1/traces` and `/spur/v1/status`.
+//! `/spur/v1/traces`, one of them, its mark, and `/spur/v1/status`.
 
 use std::sync::Arc;
 
@@ -7,10 +7,14 @@ use futures::stream;
 use http::StatusCode;
 use serde_json::{Value, json};
 use spur_api::Status;
-use spur_trace::{Filter, Follow, InFlight, Query, TraceReader, Update};
+use spur_route::TraceId;
+use spur_trace::{Filter, Follow, InFlight, Query, Trace, TraceReader, Update};
 
 use crate::answer::{self, Outcome};
 use crate::state::State;
+
+/// A mark is a word or a line.
+const MARK_MAX_CHARS: usize = 200;
 
 /// Most traces in one answer: what the store keeps at most by default.
 const LIMIT_MAX: usize = 10_000;
@@ -22,11 +26,7 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
     let mut is_follow = false;
     let mut max_per_second = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let number = || {
-            value.parse::<u64>().map_err(|_| {
-                Status::bad_request(format!("query parameter `{name}`: `{value}` is no whole number"))
-            })
-        };
+        let number = || number(&name, &value);
         match &*name {
             "key" if !value.is_empty() => wanted.key = Some((&*value).into()),
             "filter" => wanted.filter = Some(Arc::new(filter(&value)?)),
@@ -41,10 +41,61 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
     if is_follow { follow(state, wanted, max_per_second).await } else { page(&state.traces, wanted).await }
 }
 
-fn filter(text: &str) -> Result<Filter, Status> {
+/// A number of a query.
+pub(crate) fn number(name: &str, value: &str) -> Result<u64, Status> {
+    let bad = || Status::bad_request(format!("query parameter `{name}`: `{value}` is no whole number"));
+    value.parse().map_err(|_| bad())
+}
+
+/// Reads a filter of a query.
+pub(crate) fn filter(text: &str) -> Result<Filter, Status> {
     Filter::parse(text).map_err(|error| {
         Status::bad_request(format!("query parameter `filter` is wrong\n{}", error.drawn(text)))
     })
+}
+
+/// One trace, finished or not.
+pub(crate) async fn one(state: &State, id: &str) -> Outcome {
+    let trace = found(state, self::id(id)?).await?;
+    Ok(answer::ok(&json!(*trace)))
+}
+
+/// Sets the mark of a trace to what the body says, or takes it off.
+pub(crate) async fn mark(state: &State, id: &str, body: Option<&[u8]>) -> Outcome {
+    let trace_id = self::id(id)?;
+    let mark = body.map(serde_json::from_slice::<Mark>).transpose();
+    let mark = mark.map_err(|error| Status::bad_request(format!("the body is no mark: {error}")))?;
+    if mark.as_ref().is_some_and(|mark| mark.mark.chars().count() > MARK_MAX_CHARS) {
+        return Err(Status::bad_request(format!("mark: longer than {MARK_MAX_CHARS} characters")));
+    }
+    let marked = state.traces.mark(trace_id, mark.map(|mark| mark.mark.into())).await;
+    match marked.map_err(|error| Status::internal(error.to_string()))? {
+        true => Ok(answer::ok(&json!({"traceId": trace_id.to_string()}))),
+        false => Err(unknown(trace_id)),
+    }
+}
+
+/// The body of a mark.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    mark: String,
+}
+
+/// A trace id of a path.
+pub(crate) fn id(text: &str) -> Result<TraceId, Status> {
+    let bad = || Status::bad_request(format!("trace id `{text}` is not 32 hexadecimal digits"));
+    text.parse().map_err(|_| bad())
+}
+
+/// The trace with this id.
+pub(crate) async fn found(state: &State, trace_id: TraceId) -> Result<Arc<Trace>, Status> {
+    let trace = state.traces.trace(trace_id).await.map_err(|error| Status::internal(error.to_string()))?;
+    trace.ok_or_else(|| unknown(trace_id))
+}
+
+fn unknown(trace_id: TraceId) -> Status {
+    Status::new(404, "NotFound", format!("trace `{trace_id}` is not there, or has had to make room since"))
 }
 
 /// Facts of this environment and what was counted.
@@ -64,6 +115,10 @@ pub(crate) async fn status(state: &State) -> Outcome {
             "evictedApart": counts.n_evicted_apart,
             "records": counts.n_records,
             "lostRecords": counts.n_lost_records,
+            "captures": counts.n_captures,
+            "captureBytes": counts.n_capture_bytes,
+            "evictedCaptures": counts.n_evicted_captures,
+            "lostCaptures": counts.n_lost_captures,
             "spans": counts.n_spans,
             "rejectedSpans": counts.n_rejected_spans,
             "droppedSpans": counts.n_dropped_spans,

@@ -163,7 +163,8 @@ impl Aggregates {
         let mut rows: HashMap<Series, Tally> = HashMap::new();
         let wanted = self.seconds.iter().filter(|second| (window.from..=window.to).contains(&second.at));
         for (id, tally) in wanted.flat_map(|second| &second.tallies) {
-            let Some(known) = self.known.get(id) else { continue };
+            let known = self.known.get(id).filter(|known| known.series.counts_by(window.by));
+            let Some(known) = known else { continue };
             rows.entry(known.series.by(window.by)).or_default().merge(tally);
         }
         let mut rows: Vec<_> = rows.into_iter().collect();

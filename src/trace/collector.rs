@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregate::{Summary, Window};
+use crate::capture::Capture;
 use crate::limits::Limits;
 use crate::query::{Answer, Counts, InFlight, Query};
-use crate::ring::Ring;
+use crate::ring::{Ring, RingCounts};
 use crate::sample::Sampler;
 use crate::span::Span;
 use crate::span_channel::{SpanReceiver, SpanSender, span_channel};
@@ -96,6 +97,7 @@ enum Question {
     Traces(Query, oneshot::Sender<Answer>),
     Trace(TraceId, oneshot::Sender<Option<Arc<Trace>>>),
     Summary(Window, oneshot::Sender<Summary>),
+    Captures(TraceId, oneshot::Sender<Vec<Arc<Capture>>>),
     Mark(TraceId, Option<Arc<str>>, oneshot::Sender<bool>),
 }
 
@@ -149,6 +151,11 @@ impl Collector {
     fn sweep(&mut self) -> usize {
         let mut n_records = 0;
         for ring in &self.rings {
+            // Before the ends that they belong to.
+            for _ in 0..ring.n_captures() {
+                let Some(capture) = ring.pop_capture() else { break };
+                self.store.capture(capture);
+            }
             // As many as there are at first: a busy ring must not hold up the others.
             for _ in 0..ring.len() {
                 let Some(record) = ring.pop() else { break };
@@ -174,7 +181,7 @@ impl Collector {
         match question {
             Question::Traces(query, answer_tx) => {
                 let mut answer = self.store.query(&query);
-                answer.counts.n_lost_records = self.n_lost_records();
+                self.count_lost(&mut answer.counts);
                 answer.counts.n_rejected_spans = self.spans.n_rejected();
                 let _ = answer_tx.send(answer);
             }
@@ -183,6 +190,9 @@ impl Collector {
             }
             Question::Summary(window, answer_tx) => {
                 let _ = answer_tx.send(self.store.aggregates().summary(window));
+            }
+            Question::Captures(trace_id, answer_tx) => {
+                let _ = answer_tx.send(self.store.captures(trace_id));
             }
             Question::Mark(trace_id, mark, answer_tx) => {
                 let marked = self.store.mark(trace_id, mark);
@@ -194,8 +204,12 @@ impl Collector {
         }
     }
 
-    fn n_lost_records(&self) -> u64 {
-        self.rings.iter().map(|ring| ring.counts().n_lost).sum()
+    fn count_lost(&self, counts: &mut Counts) {
+        for ring in &self.rings {
+            let RingCounts { n_lost, n_lost_captures, .. } = ring.counts();
+            counts.n_lost_records += n_lost;
+            counts.n_lost_captures += n_lost_captures;
+        }
     }
 }
 
@@ -249,6 +263,14 @@ impl TraceReader {
     /// [`CollectorGone`] once the collector has stopped.
     pub async fn mark(&self, trace_id: TraceId, mark: Option<Arc<str>>) -> Result<bool, CollectorGone> {
         self.ask(|answer_tx| Question::Mark(trace_id, mark, answer_tx)).await
+    }
+
+    /// What is kept of a trace's heads and bodies, in the order of its hops, secrets included.
+    ///
+    /// # Errors
+    /// [`CollectorGone`] once the collector has stopped.
+    pub async fn captures(&self, trace_id: TraceId) -> Result<Vec<Arc<Capture>>, CollectorGone> {
+        self.ask(|answer_tx| Question::Captures(trace_id, answer_tx)).await
     }
 
     async fn ask<A>(

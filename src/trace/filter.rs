@@ -22,10 +22,10 @@
 //! field is absent.
 //!
 //! `:` finds a part of a text whatever its case, `=` wants all of it as it is, `~` is a regular
-//! expression, and `field:*` asks whether there is a value at all. `replay`, `host` (except of
-//! requests that were refused), `req.…`, `res.…` and `body` are in the language and
-//! nothing records them yet: they are absent. `level` and `msg` belong to log lines. `attr.…` asks the spans that
-//! applications reported, inside `{…}` those that lie under the hop.
+//! expression, and `field:*` asks whether there is a value at all. `host` is recorded of requests
+//! that were refused; `req.…`, `res.…` and `body` of hops that were captured, where the capture is.
+//! `level` and `msg` belong to log lines. `attr.…` asks the spans that applications reported, inside
+//! `{…}` those that lie under the hop.
 
 mod complete;
 mod error;
@@ -41,6 +41,8 @@ mod value;
 
 use std::fmt;
 use std::str::FromStr;
+
+pub(crate) use value::level;
 
 pub use complete::{Completion, complete};
 pub use error::FilterError;

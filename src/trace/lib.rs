@@ -17,6 +17,7 @@
 //! says which services lose keys. It leaves to others: deciding (`route`),
 //! sending (`proxy`), and serving answers over HTTP (`server`).
 
+pub mod export;
 pub mod filter;
 pub mod otlp_json;
 pub mod sanitize;
@@ -24,8 +25,11 @@ pub mod sanitize;
 mod aggregate;
 mod as_spans;
 mod attributes;
+mod capture;
 mod carried;
 mod collector;
+mod compare;
+mod diff;
 mod durations;
 mod entry;
 mod join;
@@ -52,17 +56,26 @@ mod trace;
 
 pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally, Window};
 pub use attributes::{AttributeValue, Attributes, Finite};
+pub use capture::{
+    BODY_MAX_BYTES, Capture, CapturePolicy, Captured, CapturedBody, CapturedRequest, CapturedResponse,
+    entry_host,
+};
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
+pub use compare::{Noise, ResponseDifference, ResponsePart, compare};
+pub use diff::{DiffRow, DiffSide, Difference, TraceDiff, baselines, diff};
 pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;
 pub use limits::Limits;
-pub use logs::{LogAnswer, LogCounts, LogFollow, LogLimits, LogQuery, LogRecord, LogUpdate, Logs, Severity};
+pub use logs::{
+    InTrace, LINE_MAX_BYTES, LogAnswer, LogCounts, LogFollow, LogLimits, LogLine, LogQuery, LogRecord,
+    LogUpdate, Logs, Severity,
+};
 pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationReport};
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
-pub use redact::redact_target;
+pub use redact::{Redaction, redact_target};
 pub use resources::Resources;
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;

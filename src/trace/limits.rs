@@ -19,6 +19,8 @@ pub struct Limits {
     pub max_spans_per_trace: usize,
     /// Ends that came before their start; the oldest go.
     pub max_early_ends: usize,
+    /// Bytes that captured heads and bodies take.
+    pub max_capture_bytes: usize,
     /// What is kept of counts by the second.
     pub aggregates: AggregateLimits,
 }
@@ -30,7 +32,8 @@ impl Default for Limits {
     /// many again are worth looking at. 40 and 24 MiB keep `spur` within its
     /// memory budget where traces are large. A trace of 1,000 hops is a loop or a load test; a
     /// service that is instrumented well makes some spans for each. 4,096 early ends are one
-    /// sweep's worth at 400,000 hops per second.
+    /// sweep's worth at 400,000 hops per second. 32 MiB of captures are 256 pairs of bodies at
+    /// their cap, and the last few thousand requests of an ordinary API.
     fn default() -> Self {
         Self {
             max_traces: 10_000,
@@ -40,6 +43,7 @@ impl Default for Limits {
             max_hops_per_trace: 1_000,
             max_spans_per_trace: 4_000,
             max_early_ends: 4_096,
+            max_capture_bytes: 32 << 20,
             aggregates: AggregateLimits::default(),
         }
     }

@@ -9,6 +9,7 @@
 //! Readers pull: one that is slow costs nothing and delays nobody. What containers write to their
 //! output is not here, that is the runtime's.
 
+mod line;
 mod record;
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spur_route::TraceId;
 use tokio::sync::watch;
 
+pub use line::{InTrace, LINE_MAX_BYTES, LogLine};
 pub use record::{LogRecord, Severity};
 
 /// How many lines are kept.

@@ -74,6 +74,14 @@ pub struct Counts {
     pub n_evicted_hops: u64,
     /// Hops dropped because their trace has too many.
     pub n_dropped_hops: u64,
+    /// Captures kept now.
+    pub n_captures: u64,
+    /// Bytes that they take.
+    pub n_capture_bytes: u64,
+    /// Captures dropped for newer ones.
+    pub n_evicted_captures: u64,
+    /// Captures that went by before they were read.
+    pub n_lost_captures: u64,
     /// Spans taken in.
     pub n_spans: u64,
     /// Spans turned away because too many waited; who sent them was told.

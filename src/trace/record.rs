@@ -66,6 +66,9 @@ pub struct HopStart {
     /// Which headers that can hold a key it has.
     #[serde(default, skip_serializing_if = "Carried::is_none")]
     pub carried: Carried,
+    /// The trace of the request that this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<TraceId>,
 }
 
 /// The calling workload.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
+use crate::capture::{Capture, CaptureQueue};
 use crate::record::Record;
 
 /// Records of one worker, at most as many as its capacity.
@@ -15,6 +16,7 @@ pub struct Ring {
     queue: ArrayQueue<Record>,
     n_produced: AtomicU64,
     n_lost: AtomicU64,
+    captures: CaptureQueue,
 }
 
 /// What went through a ring: produced = taken by the collector + lost + still inside.
@@ -24,6 +26,10 @@ pub struct RingCounts {
     pub n_produced: u64,
     /// Records overwritten before the collector took them.
     pub n_lost: u64,
+    /// Captures pushed.
+    pub n_captures: u64,
+    /// Captures dropped before the collector took them.
+    pub n_lost_captures: u64,
 }
 
 // === impl Ring ===
@@ -41,6 +47,7 @@ impl Ring {
             queue: ArrayQueue::new(capacity.max(1)),
             n_produced: AtomicU64::new(0),
             n_lost: AtomicU64::new(0),
+            captures: CaptureQueue::new(),
         }
     }
 
@@ -59,6 +66,23 @@ impl Ring {
         self.queue.pop()
     }
 
+    /// Adds what a hop's client sent and got, before the record of the hop's end.
+    pub fn push_capture(&self, capture: Box<Capture>) {
+        self.captures.push(capture);
+    }
+
+    /// Takes the oldest capture.
+    #[must_use]
+    pub fn pop_capture(&self) -> Option<Box<Capture>> {
+        self.captures.pop()
+    }
+
+    /// How many captures are inside now.
+    #[must_use]
+    pub fn n_captures(&self) -> usize {
+        self.captures.len()
+    }
+
     /// How many records are inside now.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -74,7 +98,10 @@ impl Ring {
     /// What went through so far.
     #[must_use]
     pub fn counts(&self) -> RingCounts {
+        let (n_captures, n_lost_captures) = self.captures.counts();
         RingCounts {
+            n_captures,
+            n_lost_captures,
             n_produced: self.n_produced.load(Ordering::Relaxed),
             n_lost: self.n_lost.load(Ordering::Relaxed),
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use spur_route::{Rule, RuleKind};
+use spur_route::{Rule, RuleKind, Version};
 
 use crate::trace::Hop;
 
@@ -27,6 +27,13 @@ pub struct SeriesParts {
     /// The workload that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Arc<str>>,
+    /// The sandbox whose fork answered, or should have. A fork has the name of the workload that it is a
+    /// fork of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Arc<str>>,
+    /// The sandbox whose fork, or member, called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_sandbox: Option<Arc<str>>,
     /// The rule that led there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleName>,
@@ -76,9 +83,13 @@ pub enum By {
     Edge,
     /// Edges, and the keys on them.
     EdgeAndKey,
+    /// Edges, and who is at their ends: forks apart from what they are forks of.
+    EdgeAndVersion,
+    /// What came in at the entry, all of it as one; nothing else counts.
+    Entry,
     /// Rules.
     Rule,
-    /// Rules, and who answered by them: the true shares of a split.
+    /// Rules, and who answered by them, forks apart: the true shares of a split.
     RuleAndWorkload,
     /// Keys.
     Key,
@@ -92,22 +103,50 @@ impl Series {
         Self::Of(SeriesParts {
             edge: Some(Edge::of(hop)),
             workload: hop.endpoint().map(|endpoint| endpoint.workload.clone()),
+            sandbox: match &decision.version {
+                Version::Sandbox(sandbox) => Some(sandbox.name.clone()),
+                Version::Baseline => None,
+            },
+            from_sandbox: hop.start.source.as_ref().and_then(|source| source.sandbox.clone()),
             rule: decision.rule.as_deref().map(RuleName::of),
             key: decision.key.as_ref().map(|key| key.value.clone()),
         })
+    }
+
+    /// Whether it counts where these are told apart.
+    #[must_use]
+    pub fn counts_by(&self, by: By) -> bool {
+        match (by, self) {
+            (By::Entry, Self::Of(parts)) => parts.edge.as_ref().is_some_and(|edge| edge.from.is_none()),
+            (By::Entry, Self::Others) => false,
+            (
+                By::All
+                | By::Edge
+                | By::EdgeAndKey
+                | By::EdgeAndVersion
+                | By::Rule
+                | By::RuleAndWorkload
+                | By::Key,
+                _,
+            ) => true,
+        }
     }
 
     /// With only those parts that are told apart.
     #[must_use]
     pub fn by(&self, by: By) -> Self {
         let Self::Of(parts) = self else { return Self::Others };
-        let SeriesParts { edge, workload, rule, key } = parts.clone();
+        let SeriesParts { edge, workload, sandbox, from_sandbox, rule, key } = parts.clone();
         Self::Of(match by {
-            By::All => SeriesParts { edge, workload, rule, key },
+            By::All => SeriesParts { edge, workload, sandbox, from_sandbox, rule, key },
             By::Edge => SeriesParts { edge, ..SeriesParts::default() },
             By::EdgeAndKey => SeriesParts { edge, key, ..SeriesParts::default() },
+            By::EdgeAndVersion => {
+                SeriesParts { edge, workload, sandbox, from_sandbox, ..SeriesParts::default() }
+            }
+            By::Entry => SeriesParts::default(),
             By::Rule => SeriesParts { rule, ..SeriesParts::default() },
-            By::RuleAndWorkload => SeriesParts { rule, workload, ..SeriesParts::default() },
+            By::RuleAndWorkload => SeriesParts { rule, workload, sandbox, ..SeriesParts::default() },
             By::Key => SeriesParts { key, ..SeriesParts::default() },
         })
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use spur_route::TraceId;
 
 use crate::aggregate::Aggregates;
+use crate::capture::{Capture, Kept};
 use crate::entry::Entry;
 use crate::keep::{KeptFor, Shelves};
 use crate::limits::Limits;
@@ -38,6 +39,7 @@ pub struct TraceStore {
     traces: HashMap<TraceId, Entry>,
     shelves: Shelves,
     aggregates: Aggregates,
+    captures: Kept,
     usual: Usual,
     n_started: u64,
     published: BTreeMap<u64, TraceId>,
@@ -62,6 +64,7 @@ impl TraceStore {
             traces: HashMap::new(),
             shelves: Shelves::default(),
             aggregates: Aggregates::new(limits.aggregates),
+            captures: Kept::default(),
             usual: Usual::default(),
             n_started: 0,
             published: BTreeMap::new(),
@@ -83,6 +86,18 @@ impl TraceStore {
             Record::Progress(id, progress) => self.progress(id, progress),
             Record::End(id, end) => self.end(id, end),
         }
+    }
+
+    /// Takes in what a hop's client sent and got, before the record of its end.
+    pub fn capture(&mut self, capture: Box<Capture>) {
+        self.captures.insert(capture, self.limits.max_capture_bytes);
+    }
+
+    /// What is kept of a trace's heads and bodies, in the order of its hops.
+    #[must_use]
+    pub fn captures(&self, trace_id: TraceId) -> Vec<Arc<Capture>> {
+        let hops = self.traces.get(&trace_id).map_or(&[][..], |entry| &entry.hops);
+        hops.iter().filter_map(|hop| self.captures.get(hop.start.id).cloned()).collect()
     }
 
     /// Takes in what an application reported. A trace that was published is so again; one of which
@@ -185,6 +200,9 @@ impl TraceStore {
             n_started_traces: self.n_started,
             n_traces: self.traces.len() as u64,
             n_kept_apart: self.shelves.n_apart() as u64,
+            n_captures: self.captures.len() as u64,
+            n_capture_bytes: self.captures.n_bytes() as u64,
+            n_evicted_captures: self.captures.n_evicted(),
             ..self.counts
         }
     }
@@ -249,6 +267,7 @@ impl TraceStore {
             start: Arc::from(start),
             progress: None,
             end: None,
+            captured: None,
         });
         entry.touched_in_sweep = sweep;
         entry.n_open += 1;
@@ -361,6 +380,10 @@ impl TraceStore {
         let mut trace = entry.snapshot(trace_id, self.last_seq);
         if trace.lost_key_hops().next().is_some() {
             self.keep(trace_id, KeptFor::LostKey);
+        }
+        // Here, not with the end of a hop, which may be read a sweep earlier.
+        for hop in &mut trace.hops {
+            hop.captured = self.captures.told(hop.start.id);
         }
         let entry = self.traces.get_mut(&trace_id).expect("it is there still");
         trace.kept_for = entry.kept_for;

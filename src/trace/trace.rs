@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use spur_route::{Endpoint, SpanId, TraceId, Version};
 
+use crate::capture::Captured;
 use crate::keep::KeptFor;
 use crate::record::{HopEnd, HopProgress, HopStart};
 use crate::span::{Span, is_zero};
@@ -71,6 +72,9 @@ pub struct Hop {
     /// How it ended; absent while it is open.
     #[serde(flatten)]
     pub end: Option<Arc<HopEnd>>,
+    /// That heads and bodies were captured, and where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Captured>,
 }
 
 /// How a hop's parent was found.

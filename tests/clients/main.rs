@@ -7,6 +7,7 @@
 //!   opentelemetry-node/*.mjs    the same of the same folder
 //!   controller.rs    kube-rs: the example of sdk/rust
 //!   helm.rs          Helm 3, with a chart          SPUR_HELM          or helm
+//!   exports.rs       bash and curl; har-validator  SPUR_NODE_MODULES
 //! ```
 //!
 //! A script has one subject and is one test: it gets a Spur of its own by `KUBECONFIG`, and ends
@@ -23,6 +24,7 @@ mod harness;
 mod needs;
 
 mod controller;
+mod exports;
 mod forwarder;
 mod helm;
 mod scripts;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let args = Arguments::from_args();
     let mut trials = scripts::trials();
     trials.extend(controller::trials());
+    trials.extend(exports::trials());
     trials.extend(helm::trials());
     libtest_mimic::run(&args, trials).exit_code()
 }

@@ -62,6 +62,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
+/// Why Node's client cannot be used.
+pub(crate) fn node_absent() -> Option<String> {
+    LANGUAGES.iter().find(|language| language.name == "node").and_then(Language::absent)
+}
+
 async fn run(language: Language, script: PathBuf) {
     let spur = Spur::up().start().await;
     let mut running = language.command(&script);

@@ -30,6 +30,7 @@
 mod harness;
 
 mod alone;
+mod captures;
 mod commands;
 mod demo;
 mod durability;
@@ -48,3 +49,4 @@ mod sandboxes;
 mod telemetry;
 mod traces;
 mod traffic;
+mod workload_logs;

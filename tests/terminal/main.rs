@@ -16,6 +16,7 @@ mod ends;
 mod screens;
 mod scripts;
 mod tmux;
+mod work;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let args = Arguments::from_args();
     let tmux = tmux::need();
     let mut trials = screens::trials(&tmux);
+    trials.extend(work::trials(&tmux));
     trials.extend(ends::trials(&tmux));
     trials.extend(scripts::trials());
     libtest_mimic::run(&args, trials).exit_code()

@@ -94,6 +94,15 @@ impl Terminal {
         }
     }
 
+    /// Waits until a text is not seen any more; what is seen then.
+    pub(crate) async fn until_gone(&self, text: &str) -> String {
+        until(&format!("`{text}` is not on the screen"), async || {
+            let screen = self.screen();
+            if screen.contains(text) { Err(screen) } else { Ok(screen) }
+        })
+        .await
+    }
+
     /// The id of the interface's process.
     pub(crate) async fn pid(&self) -> u32 {
         let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().to_owned();

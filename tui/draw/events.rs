@@ -11,6 +11,13 @@ use crate::state::State;
 use crate::state::cursor::{Rows, first_visible};
 use crate::state::objects;
 
+/// Where the rows are, which is the first of them, and how many there are.
+pub(super) fn list(state: &State, area: Rect) -> Option<(Rect, usize, usize)> {
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let n_rows = state.events.n_rows();
+    Some((body, first_visible(n_rows, state.event_cursor.idx(&state.events)?, body.height.into()), n_rows))
+}
+
 pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let widths: [u16; 4] = match area.width {
         110.. => [5, 22, 36, area.width - 2 - 66],

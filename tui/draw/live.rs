@@ -12,7 +12,7 @@ use super::theme::Theme;
 use super::{trace as trace_screen, why};
 use crate::state::cursor::{Rows, first_visible};
 use crate::state::waterfall::waterfall;
-use crate::state::{Link, State};
+use crate::state::{Cell, Link, State};
 
 /// From here on the trace of the selected request stands beside the list.
 const BESIDE_FROM: (u16, u16) = (160, 40);
@@ -34,10 +34,14 @@ struct Columns {
     way: (u16, u16),
 }
 
-pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
-    let listed = state.listed();
-    let selected = state.live.idx(listed);
-    let trace = selected.and_then(|idx| listed.row(idx));
+/// The list, and what of the selected request stands beside it or under it.
+struct Panes {
+    list: Rect,
+    rest: Option<Rect>,
+    is_beside: bool,
+}
+
+fn panes(area: Rect) -> Panes {
     // Two rows of the frame above and one below.
     let is_beside = area.width >= BESIDE_FROM.0 && area.height + 3 >= BESIDE_FROM.1;
     let (list, rest) = match () {
@@ -53,6 +57,23 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
         }
         () => (area, None),
     };
+    Panes { list, rest, is_beside }
+}
+
+/// Where the rows of the list are, which is the first of them, and how many there are.
+pub(super) fn list(state: &State, area: Rect) -> Option<(Rect, usize, usize)> {
+    let listed = state.listed();
+    let list = panes(area).list;
+    let body = Rect { y: list.y + 1, height: list.height.saturating_sub(1), ..list };
+    let first = first_visible(listed.n_rows(), state.live.idx(listed)?, body.height.into());
+    Some((body, first, listed.n_rows()))
+}
+
+pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let listed = state.listed();
+    let selected = state.live.idx(listed);
+    let trace = selected.and_then(|idx| listed.row(idx));
+    let Panes { list, rest, is_beside } = panes(area);
     rows(state, theme, list, buf);
     let (Some(rest), Some(trace)) = (rest, trace) else { return };
     if is_beside { beside(state, trace, theme, rest, buf) } else { under(trace, theme, rest, buf) }
@@ -73,9 +94,13 @@ fn rows(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let Some(trace) = listed.row(idx) else { break };
         let line = Rect { y: body.y + row, height: 1, ..body };
         columns.row(state, trace, theme, line, buf);
+        if state.marked.as_ref().is_some_and(|marked| marked.trace_id == trace.trace_id) {
+            put(buf, line, 1, 0, "m", theme.title);
+        }
         if idx == selected {
             put(buf, line, 0, 0, "▶", theme.plain);
             buf.set_style(line, theme.selected);
+            buf.set_style(cell(line, columns.of_cell(state.cell)), theme.cell);
         }
     }
 }
@@ -86,7 +111,7 @@ fn nothing(state: &State) -> &'static str {
         Link::Connecting => "Connecting.",
         Link::Down(_) => "No server answers; it is asked again every second.",
         Link::Live if state.facts.is_tracing_off => "`spur up` was started with `--tracing off`.",
-        Link::Live if !state.filter.text.is_empty() => "No request fits the filter; X drops it.",
+        Link::Live if !state.filter().is_empty() => "No request fits the filter; X drops it.",
         Link::Live => "No requests yet; send one through the entry that `spur status` shows.",
     }
 }
@@ -108,7 +133,14 @@ fn under(trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buffer) {
     }
     let n_more = waterfall.rows.len().saturating_sub(n_lines.into());
     let more = if n_more > 0 { format!("{n_more} more hops · ") } else { String::new() };
-    put(buf, inner, 1, n_lines, &format!("{more}enter trace · w why · y copy id · / filter"), theme.dim);
+    put(
+        buf,
+        inner,
+        1,
+        n_lines,
+        &format!("{more}enter trace · w why · d diff · m mark · y copy · h l = filter by a cell"),
+        theme.dim,
+    );
 }
 
 /// The whole waterfall, and the reasons of its first hop.
@@ -179,6 +211,17 @@ impl Columns {
         let key = column(key);
         let way = (next, if has_way { width.saturating_sub(next) } else { 0 });
         Self { time, method, status, duration, path, key, way }
+    }
+
+    /// Where the selected cell is; the service is the way's first word.
+    fn of_cell(&self, cell: Cell) -> (u16, u16) {
+        match cell {
+            Cell::Method => self.method,
+            Cell::Status => self.status,
+            Cell::Path => self.path,
+            Cell::Key => self.key,
+            Cell::Service => self.way,
+        }
     }
 
     fn titles(&self, theme: &Theme, area: Rect, buf: &mut Buffer) {

@@ -25,6 +25,17 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     lines(state, theme, Rect { x: area.x + width, width: area.width - width, ..area }, buf);
 }
 
+/// Where the rows of the pods are, which is the first of them, and how many there are.
+pub(super) fn list(state: &State, area: Rect) -> Option<(Rect, usize, usize)> {
+    if state.log_pane == LogPane::Lines {
+        return None;
+    }
+    let width = if area.width < BOTH_FROM { area.width } else { area.width / 4 };
+    let inner = Block::bordered().inner(Rect { width, ..area });
+    let n_rows = state.pods.n_rows();
+    Some((inner, first_visible(n_rows, state.pod_cursor.idx(&state.pods)?, inner.height.into()), n_rows))
+}
+
 fn pods(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let inner = pane("pods", state.log_pane == LogPane::Pods, theme, area, buf);
     let Some(selected) = state.pod_cursor.idx(&state.pods) else {

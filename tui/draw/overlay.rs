@@ -7,12 +7,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::text::{fit, put};
 use super::theme::Theme;
-use crate::keys::{self, Binding, Key};
+use crate::keys::{self, Binding};
+use crate::state::copied::COPIES;
 use crate::state::palette::Palette;
 use crate::state::{Note, Overlay, State};
 
 /// Columns of the keys.
-const KEYS: u16 = 14;
+const KEYS: u16 = 16;
 
 /// Draws it in the middle; where the terminal's cursor belongs, if something is typed.
 pub(super) fn draw(
@@ -27,7 +28,21 @@ pub(super) fn draw(
             help(*top, state, theme, area, buf);
             None
         }
-        Overlay::Palette(found) => Some(palette(found, theme, area, buf)),
+        Overlay::Palette(found) => Some(palette(found, state, theme, area, buf)),
+        Overlay::Copy => {
+            copies(theme, area, buf);
+            None
+        }
+        Overlay::Weight(line) => {
+            let inner = frame("weight", 30, 1, theme, area, buf);
+            put(buf, inner, 1, 0, line.text(), theme.title);
+            let before = u16::try_from(line.cursor()).unwrap_or(0);
+            Some(Position::new(inner.x + (1 + before).min(inner.width.saturating_sub(1)), inner.y))
+        }
+        Overlay::SavedFilters(idx) => {
+            saved_filters(*idx, state, theme, area, buf);
+            None
+        }
         Overlay::Note(found) => {
             note(found, theme, area, buf);
             None
@@ -37,15 +52,15 @@ pub(super) fn draw(
 
 fn help(top: usize, state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let bindings: Vec<&Binding> = keys::of(state.screen).collect();
-    let title = format!("keys of {} · ◆ fork ○ fallback ▲ key lost ✗ failed", state.screen.title().1);
-    let inner = frame(&title, 64, bindings.len(), theme, area, buf);
+    let title = format!("keys of {} · ◆ fork ○ fallback ½ split ▲ key lost ✗ failed", state.screen.title().1);
+    let inner = frame(&title, 72, bindings.len(), theme, area, buf);
     let top = top.min(bindings.len().saturating_sub(inner.height.into()));
     for (row, binding) in (0..inner.height).zip(&bindings[top..]) {
-        line(binding, row, theme, inner, buf);
+        line(binding, row, state, theme, inner, buf);
     }
 }
 
-fn palette(palette: &Palette, theme: &Theme, area: Rect, buf: &mut Buffer) -> Position {
+fn palette(palette: &Palette, state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) -> Position {
     let fitting = palette.fitting();
     let inner = frame("commands", 64, 16, theme, area, buf);
     let column = put(buf, inner, 0, 0, ": ", theme.dim);
@@ -53,7 +68,7 @@ fn palette(palette: &Palette, theme: &Theme, area: Rect, buf: &mut Buffer) -> Po
     let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     let first = crate::state::cursor::first_visible(fitting.len(), palette.idx, rows.height.into());
     for (row, binding) in (0..rows.height).zip(&fitting[first.min(fitting.len())..]) {
-        line(binding, row, theme, rows, buf);
+        line(binding, row, state, theme, rows, buf);
         if first + usize::from(row) == palette.idx {
             buf.set_style(Rect { y: rows.y + row, height: 1, ..rows }, theme.selected);
         }
@@ -61,10 +76,35 @@ fn palette(palette: &Palette, theme: &Theme, area: Rect, buf: &mut Buffer) -> Po
     Position::new(inner.x + column.min(inner.width.saturating_sub(1)), inner.y)
 }
 
-fn line(binding: &Binding, row: u16, theme: &Theme, area: Rect, buf: &mut Buffer) {
-    let keys: Vec<String> = binding.keys.iter().copied().map(Key::name).collect();
-    put(buf, area, 1, row, &keys.join(" "), theme.title);
+fn line(binding: &Binding, row: u16, state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    put(buf, area, 1, row, &state.keymap.names_of(binding), theme.title);
     put(buf, area, KEYS, row, binding.help, theme.plain);
+}
+
+fn copies(theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let inner = frame("copy", 40, COPIES.len(), theme, area, buf);
+    for (row, (key, what)) in (0..inner.height).zip(COPIES) {
+        put(buf, inner, 1, row, &key.to_string(), theme.title);
+        put(buf, inner, 4, row, what, theme.plain);
+    }
+}
+
+fn saved_filters(idx: usize, state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let saved = &state.saved_filters;
+    let title = "saved filters · enter takes one · s saves the present one · d deletes";
+    let inner = frame(title, 76, saved.len().max(1), theme, area, buf);
+    if saved.is_empty() {
+        put(buf, inner, 1, 0, "none yet", theme.dim);
+        return;
+    }
+    let idx = idx.min(saved.len() - 1);
+    let first = crate::state::cursor::first_visible(saved.len(), idx, inner.height.into());
+    for (row, (place, text)) in (0..inner.height).zip(saved.iter().enumerate().skip(first)) {
+        put(buf, inner, 1, row, text, theme.plain);
+        if place == idx {
+            buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selected);
+        }
+    }
 }
 
 fn note(note: &Note, theme: &Theme, area: Rect, buf: &mut Buffer) {
@@ -74,7 +114,8 @@ fn note(note: &Note, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let room = usize::from(width.min(area.width)).saturating_sub(3).max(1);
     let lines: Vec<String> = note.lines.iter().flat_map(|line| broken(line, room)).collect();
     let inner = frame(&note.title, width, lines.len(), theme, area, buf);
-    for (row, line) in (0..inner.height).zip(&lines) {
+    let top = note.top.min(lines.len().saturating_sub(inner.height.into()));
+    for (row, line) in (0..inner.height).zip(&lines[top..]) {
         put(buf, inner, 0, row, line, theme.plain);
     }
 }

@@ -11,6 +11,17 @@ use crate::state::State;
 use crate::state::cursor::{Rows, first_visible};
 use crate::state::objects::{SandboxState, sandbox};
 
+/// Where the rows are, which is the first of them, and how many there are.
+pub(super) fn list(state: &State, area: Rect) -> Option<(Rect, usize, usize)> {
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
+    let n_rows = state.sandboxes.n_rows();
+    Some((
+        body,
+        first_visible(n_rows, state.sandbox_cursor.idx(&state.sandboxes)?, body.height.into()),
+        n_rows,
+    ))
+}
+
 pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     // The name and the state take what the room allows, the message what is left.
     let widths: [u16; 6] = match area.width {

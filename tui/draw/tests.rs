@@ -10,9 +10,9 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::style::Modifier;
 
 use super::*;
-use crate::event::{Event, LogSource, Told, Watched};
+use crate::event::{Ask, Event, LogSource, Put, Told, Turn, Watched};
 use crate::keys::{BINDINGS, Key};
-use crate::made::{at, hop, trace, unfinished, world};
+use crate::made::{at, edge_row, explanation, hop, shares, trace, unfinished, virtual_service, world};
 use crate::run::text as text_of;
 use crate::state::ThemeName;
 
@@ -21,6 +21,7 @@ const SIZES: [(u16, u16); 5] = [(160, 40), (120, 30), (80, 24), (50, 20), (40, 1
 fn press(state: &mut State, keys: &str) {
     for key in keys.split_whitespace() {
         state.update(Event::Key(key.parse().unwrap()));
+        state.filter_on(&mut || false);
     }
 }
 
@@ -45,8 +46,14 @@ fn check(name: &str, keys: &str) {
         }
         state.update(Event::Told(Told::LogEnded(source, "(the log ends here)".to_owned())));
     }
+    check_state(name, &mut state);
+}
+
+/// The same for a state that there is already.
+#[track_caller]
+fn check_state(name: &str, state: &mut State) {
     for (width, height) in SIZES {
-        let text = text_of(&painted(&mut state, (width, height)));
+        let text = text_of(&painted(state, (width, height)));
         insta::assert_snapshot!(format!("{name}_{width}x{height}"), text);
     }
 }
@@ -99,6 +106,178 @@ fn palette() {
 #[test]
 fn note() {
     check("note", "4 enter");
+}
+
+#[test]
+fn topology_drawn_busy() {
+    // Twice as many edges as there are rows, with one that goes back.
+    let mut state = world();
+    let mut rows: Vec<_> =
+        (0..30).map(|n| edge_row("front", &format!("svc-{n}"), &format!("svc-{n}"), n + 1, 0)).collect();
+    rows.push(edge_row("svc-3", "front", "front", 5, 5));
+    let summary = serde_json::json!({"from": 0, "to": 59, "rows": rows});
+    state.update(Event::Told(Told::Answered(Ask::Edges { ago_s: 0 }, Ok(summary))));
+    press(&mut state, "3 G");
+    insta::assert_snapshot!("topology_busy_120x30", text_of(&painted(&mut state, (120, 30))));
+}
+
+#[test]
+fn topology_highlighted() {
+    let mut state = world();
+    press(&mut state, "3 / s v c : c a r t enter f");
+    let buf = painted(&mut state, (160, 40));
+    let dim = buf.content.iter().filter(|cell| cell.fg == ratatui::style::Color::DarkGray).count();
+    assert!(dim > 200, "{dim}");
+    press(&mut state, "f");
+    assert!(
+        painted(&mut state, (160, 40))
+            .content
+            .iter()
+            .filter(|cell| cell.fg == ratatui::style::Color::DarkGray)
+            .count()
+            < dim
+    );
+}
+
+#[test]
+fn diff() {
+    check("diff", "g m down d");
+}
+
+#[test]
+fn the_marked_request_has_its_letter() {
+    let mut state = world();
+    press(&mut state, "g m down");
+    assert_eq!(painted(&mut state, (80, 24))[(1, 3)].symbol(), "m");
+    press(&mut state, "up m");
+    assert_eq!(painted(&mut state, (80, 24))[(1, 3)].symbol(), " ");
+}
+
+#[test]
+fn diff_with_nothing() {
+    let mut state = world();
+    press(&mut state, "d");
+    assert_eq!(state.screen, Screen::Live);
+}
+
+fn splitting() -> State {
+    let mut state = world();
+    for (id, version) in [(21, "v1"), (22, "v2")] {
+        let hop = hop("front", "catalog").drawn(&format!("catalog-{version}"), version, 50);
+        state.update(Event::Told(Told::Trace(trace(id, vec![hop]))));
+    }
+    press(&mut state, "5");
+    state
+        .update(Event::Told(Told::Listed(Watched::VirtualServices, vec![virtual_service("8812", [90, 10])])));
+    state.update(Event::Told(Told::Answered(Ask::Shares, Ok(shares()))));
+    state
+}
+
+#[test]
+fn split() {
+    let mut state = splitting();
+    check_state("split", &mut state);
+    press(&mut state, "down right right right right right");
+    check_state("split_edited", &mut state);
+}
+
+fn answered() -> State {
+    let mut state = world();
+    press(&mut state, "g down 7 L D");
+    let query = "method=POST&url=http%3A%2F%2Ffront.shop.localhost%2Fcheckout&header=spur-key%3A%20pr-421";
+    let ask = Ask::Explain(query.to_owned());
+    state.update(Event::Told(Told::Answered(ask, Ok(explanation("front", None)))));
+    state
+}
+
+#[test]
+fn rules() {
+    let mut state = answered();
+    check_state("rules", &mut state);
+    press(&mut state, "e");
+    let (width, height) = (80, 24);
+    painted(&mut state, (width, height));
+    let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+    let cursor = paint(&state, buf.area, &mut buf).expect("it is typed");
+    // Under the URL, after its last letter.
+    assert_eq!(buf[(cursor.x - 1, cursor.y)].symbol(), "t");
+}
+
+#[test]
+fn filter_error() {
+    check("filter_error", "/ s v c : f r o n t space s t a t u s > = x y");
+}
+
+#[test]
+fn filter_menu() {
+    check("filter_menu", "/ h o p : tab tab");
+}
+
+#[test]
+fn copy_menu() {
+    check("copy_menu", "g y");
+}
+
+#[test]
+fn saved_filters() {
+    check("saved_filters", "/ s t a t u s : 5 x x enter F s");
+}
+
+/// Every screen with ASCII alone.
+#[test]
+fn ascii_has_no_other_sign() {
+    for keys in ["1", "g down enter", "3", "4", "6 enter", "8", "g m down d", "?", "7", "/ h o p : tab"] {
+        let mut state = world();
+        state.is_ascii = true;
+        press(&mut state, keys);
+        for size in SIZES {
+            let text = text_of(&painted(&mut state, size));
+            assert!(text.is_ascii(), "{keys} {size:?}\n{text}");
+        }
+    }
+    let mut state = world();
+    state.is_ascii = true;
+    press(&mut state, "g down");
+    check_state("live_ascii", &mut state);
+    press(&mut state, "3");
+    check_state("topology_ascii", &mut state);
+}
+
+#[test]
+fn the_mouse_hits_what_is_seen() {
+    let mut state = world();
+    press(&mut state, "g");
+    for (size, keys) in [
+        ((120, 30), "1"),
+        ((80, 24), "g enter"),
+        ((80, 24), "3"),
+        ((120, 30), "4"),
+        ((120, 30), "8"),
+        ((120, 30), "6"),
+        ((120, 30), "1 g m down d"),
+    ] {
+        press(&mut state, keys);
+        let buf = painted(&mut state, size);
+        let marked = (0..size.1).find(|y| {
+            (0..size.0)
+                .any(|x| buf[(x, *y)].symbol() == "▶" && buf[(x, *y)].modifier.contains(Modifier::REVERSED))
+        });
+        let marked = marked.expect("a row is selected");
+        let column = if keys == "6" { 3 } else { 1 };
+        // Events are followed: the last of two is selected.
+        let expected = if keys == "8" { 1 } else { 0 };
+        assert_eq!(hit(&state, (column, marked)), Some(Hit::Row(expected)), "{keys}");
+        assert_eq!(hit(&state, (column, size.1 - 1)), None);
+    }
+    painted(&mut state, (120, 30));
+    let row = text_of(&painted(&mut state, (120, 30)));
+    let at = |name: &str| {
+        let before = row.lines().next().unwrap().split(name).next().unwrap();
+        u16::try_from(unicode_width::UnicodeWidthStr::width(before)).unwrap()
+    };
+    assert_eq!(hit(&state, (at("3 Topo") + 2, 0)), Some(Hit::Screen(Screen::Topology)));
+    assert_eq!(hit(&state, (at("8 Events"), 0)), Some(Hit::Screen(Screen::Events)));
+    assert_eq!(hit(&state, (0, 0)), None);
 }
 
 #[test]
@@ -179,7 +358,27 @@ fn without_colours_bytes_have_none_and_keep_the_selection() {
 #[test]
 fn no_size_is_too_small() {
     let mut state = world();
-    for screen in ["1", "2", "3", "4", "6", "8", "?", ":"] {
+    press(&mut state, "g m down d");
+    state.update(Event::Told(Told::Listed(Watched::VirtualServices, vec![virtual_service("1", [90, 10])])));
+    for screen in [
+        "1",
+        "2",
+        "3",
+        "3 t",
+        "3 t",
+        "4",
+        "5",
+        "5 x",
+        "6",
+        "7",
+        "7 e",
+        "esc 8",
+        "y",
+        "F",
+        "esc ?",
+        "esc / x >",
+        "esc :",
+    ] {
         press(&mut state, screen);
         for width in 0..45 {
             for height in 0..14 {
@@ -232,12 +431,45 @@ fn any_event(dice: &mut Dice, n: u32) -> Event {
                 _ => Event::Told(Told::There(watched, object)),
             }
         }
-        4 => Event::Time(at(10 + u64::from(n) / 100)),
+        4 => match dice.roll(8) {
+            0 => Event::Told(Told::Sampled(dice.roll(100) as u64)),
+            1 => {
+                let names = ["front", "cart", "catalog", "pr-421-checkout", "x"];
+                let mut name = || names[dice.roll(names.len())];
+                let rows: Vec<_> = (0..6).map(|n| edge_row(name(), name(), name(), n, n / 2)).collect();
+                let summary = serde_json::json!({"from": 0, "to": 59, "rows": rows});
+                Event::Told(Told::Answered(Ask::Edges { ago_s: 60 * dice.roll(2) as u64 }, Ok(summary)))
+            }
+            2 => Event::Told(Told::Answered(Ask::Shares, Ok(shares()))),
+            3 => {
+                let weights = [dice.roll(100) as u32, dice.roll(100) as u32];
+                let object = virtual_service(&n.to_string(), weights);
+                match dice.roll(5) {
+                    0 => Event::Told(Told::Gone(Watched::VirtualServices, object)),
+                    1 => {
+                        let put = Put {
+                            path: String::new(),
+                            object: object.clone(),
+                            is_dry_run: dice.roll(2) == 0,
+                        };
+                        Event::Told(Told::Put(put, Ok(object)))
+                    }
+                    _ => Event::Told(Told::There(Watched::VirtualServices, object)),
+                }
+            }
+            4 => {
+                let ask = Ask::Baselines(String::new());
+                Event::Told(Told::Answered(ask, Ok(serde_json::json!([*trace(7, vec![hop("gw", "front")])]))))
+            }
+            5 => Event::Clicked(Hit::Row(dice.roll(40))),
+            6 => Event::Turned(if dice.roll(2) == 0 { Turn::Up } else { Turn::Down }),
+            _ => Event::Time(at(10 + u64::from(n) / 100)),
+        },
         5 | 6 => Event::Size(dice.roll(180) as u16, dice.roll(50) as u16),
         7 => Event::Key(Key::Char(char::from(32 + dice.roll(95) as u8))),
         _ => {
             let keys = BINDINGS[dice.roll(BINDINGS.len())].keys;
-            Event::Key(keys[dice.roll(keys.len())])
+            Event::Key(if keys.is_empty() { Key::Esc } else { keys[dice.roll(keys.len())] })
         }
     }
 }
@@ -248,6 +480,8 @@ fn ten_thousand_random_events_do_no_harm() {
     let mut state = world();
     for n in 0..10_000 {
         state.update(any_event(&mut dice, n));
+        state.filter_on(&mut || true);
+        hit(&state, (dice.roll(180) as u16, dice.roll(50) as u16));
         let (n_shown, n_kept) = state.counts();
         assert!(n_shown <= n_kept, "step {n}");
         // Each frame costs a millisecond without optimisation; every third keeps this short.

@@ -53,6 +53,17 @@ pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
+/// A text without so many columns at its beginning.
+pub(super) fn from_column(text: &str, n_columns: usize) -> Cow<'_, str> {
+    let mut n_seen = 0;
+    let start = text.char_indices().find(|(_, character)| {
+        let is_beyond = n_seen >= n_columns;
+        n_seen += character.width().unwrap_or(0);
+        is_beyond
+    });
+    Cow::Borrowed(start.map_or("", |(at, _)| &text[at..]))
+}
+
 /// `12s`, `3m`, `2h`, `5d`.
 pub(super) fn age(age: Duration) -> String {
     match age.as_secs() {
@@ -98,6 +109,12 @@ mod tests {
         check("abc", 0, "");
         check("abc", 1, "…");
         check(&"x".repeat(90_000), 4, "xxx…");
+    }
+
+    #[test]
+    fn a_text_begins_at_a_column() {
+        let from = |text, n_columns| from_column(text, n_columns).into_owned();
+        assert_eq!([from("abc", 0), from("abc", 2), from("日本", 2), from("ab", 9)], ["abc", "c", "本", ""]);
     }
 
     #[test]

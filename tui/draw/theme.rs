@@ -15,6 +15,10 @@ pub(super) struct Theme {
     pub(super) dim: Style,
     pub(super) title: Style,
     pub(super) selected: Style,
+    /// A list that lies over something else.
+    pub(super) menu: Style,
+    /// The cell of the selected row that a filter would be made of.
+    pub(super) cell: Style,
     pub(super) good: Style,
     pub(super) warning: Style,
     pub(super) failure: Style,
@@ -35,6 +39,8 @@ impl Theme {
                 dim: Style::new(),
                 title: Style::new().add_modifier(Modifier::BOLD),
                 selected: Style::new().add_modifier(Modifier::REVERSED),
+                menu: Style::new().add_modifier(Modifier::UNDERLINED),
+                cell: Style::new().add_modifier(Modifier::UNDERLINED.union(Modifier::BOLD)),
                 good: Style::new(),
                 warning: Style::new().add_modifier(Modifier::UNDERLINED),
                 failure: Style::new().add_modifier(Modifier::BOLD),
@@ -50,6 +56,8 @@ impl Theme {
             dim: colour(dim),
             title: Style::new().add_modifier(Modifier::BOLD),
             selected: Style::new().add_modifier(Modifier::REVERSED),
+            menu: Style::new().add_modifier(Modifier::UNDERLINED),
+            cell: Style::new().add_modifier(Modifier::UNDERLINED.union(Modifier::BOLD)),
             good: colour(good),
             warning: colour(warning),
             failure: colour(Color::Red).add_modifier(Modifier::BOLD),
@@ -84,8 +92,8 @@ mod tests {
     #[test]
     fn mono_has_no_colour_anywhere() {
         let theme = Theme::of(ThemeName::Mono);
-        let Theme { plain, dim, title, selected, good, warning, failure, fork } = theme;
-        for style in [plain, dim, title, selected, good, warning, failure, fork] {
+        let Theme { plain, dim, title, selected, menu, cell, good, warning, failure, fork } = theme;
+        for style in [plain, dim, title, selected, menu, cell, good, warning, failure, fork] {
             assert_eq!((style.fg, style.bg), (None, None), "{style:?}");
         }
     }

@@ -51,6 +51,16 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// Where the rows of the waterfall are, which is the first of them, and how many there are.
+pub(super) fn list(state: &State, area: Rect) -> Option<(Rect, usize, usize)> {
+    let view = &state.trace;
+    let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let area = panes(area, view.pane).0?;
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let n_rows = view.waterfall.n_rows();
+    Some((body, first_visible(n_rows, view.cursor.idx(&view.waterfall)?, body.height.into()), n_rows))
+}
+
 fn panes(area: Rect, pane: TracePane) -> (Option<Rect>, Option<Rect>) {
     if area.width < BOTH_FROM.0 || area.height < BOTH_FROM.1 - 4 {
         return match pane {

@@ -59,7 +59,7 @@ fn lines(facts: Vec<Fact>, width: usize) -> Vec<Line> {
     lines
 }
 
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     use unicode_width::UnicodeWidthStr;
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -5,11 +5,17 @@ use http::Request;
 use serde_json::Value;
 use spur_api::registry;
 
-use crate::event::{LogSource, Watched};
+use crate::event::{Ask, LogSource, Put, Refusal, Watched};
 use crate::lines::Lines;
+use crate::query::encoded;
+use crate::state::{rates, split, topology};
 
-/// Published traces from now on, after the last ones: a few screens.
-pub(super) const TRACES: &str = "/spur/v1/traces?follow=true&limit=500";
+/// Published traces from now on, after the last ones: a few screens. Of ordinary ones 2,000 a second
+/// are told, which is more than anybody reads and little to draw.
+const TRACES: &str = "/spur/v1/traces?follow=true&limit=500&maxPerSecond=2000";
+
+/// Requests that are compared with: enough for a median that is no chance.
+const BASELINES_MAX: u32 = 200;
 
 /// All that are in flight and none that are published: no publication has so
 /// high a number.
@@ -18,12 +24,38 @@ pub(super) const IN_FLIGHT: &str = "/spur/v1/traces?inFlight=true&limit=200&sinc
 /// What a Spur tells of itself.
 pub(super) const STATUS: &str = "/spur/v1/status";
 
+/// VirtualServices; their kind is a definition and no row of the registry.
+const VIRTUAL_SERVICES: &str = "networking.istio.io/v1/virtualservices";
+
 /// Lines of a log that were before it is followed.
 const TAIL_LINES: u32 = 500;
+
+/// Published traces that fit a filter.
+pub(super) fn traces(filter: &str) -> String {
+    match filter {
+        "" => TRACES.to_owned(),
+        filter => format!("{TRACES}&filter={}", encoded(filter)),
+    }
+}
+
+/// Where a question goes.
+pub(super) fn question(ask: &Ask) -> String {
+    let summary = |last: u64, by: &str| format!("/spur/v1/traces/summary?last={last}&by={by}");
+    match ask {
+        Ask::Rates => summary(rates::WINDOW_SECONDS, "entry"),
+        Ask::Edges { ago_s } => format!("{}&ago={ago_s}", summary(topology::WINDOW_SECONDS, "edge-version")),
+        Ask::Shares => summary(split::WINDOW_SECONDS, "rule-workload"),
+        Ask::Baselines(filter) => {
+            format!("/spur/v1/traces?limit={BASELINES_MAX}&filter={}", encoded(filter))
+        }
+        Ask::Explain(query) | Ask::Recount(query) => format!("/spur/v1/explain?{query}"),
+    }
+}
 
 /// The collection of a kind, in all namespaces.
 pub(super) fn collection(watched: Watched) -> String {
     let (api_version, kind) = match watched {
+        Watched::VirtualServices => return format!("/apis/{VIRTUAL_SERVICES}"),
         Watched::Sandboxes => ("spur.dev/v1alpha1", "Sandbox"),
         Watched::Events => ("v1", "Event"),
         Watched::Pods => ("v1", "Pod"),
@@ -52,6 +84,18 @@ pub(super) async fn lines(client: &kube::Client, path: &str) -> Result<Lines> {
     Ok(Lines::new(body))
 }
 
+/// PUT of an object; the server's words where it refuses.
+pub(super) async fn put(client: &kube::Client, put: &Put) -> Result<Value, Refusal> {
+    let path = if put.is_dry_run { format!("{}?dryRun=All", put.path) } else { put.path.clone() };
+    let body = serde_json::to_vec(&put.object).expect("a value can always be written");
+    let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json").body(body);
+    let request = request.map_err(|error| Refusal { code: 0, message: error.to_string() })?;
+    client.request(request).await.map_err(|error| {
+        let code = if let kube::Error::Api(status) = &error { status.code } else { 0 };
+        Refusal { code, message: cause(&error) }
+    })
+}
+
 fn request(path: &str) -> Result<Request<Vec<u8>>> {
     Ok(Request::get(path).body(Vec::new())?)
 }
@@ -77,5 +121,14 @@ mod tests {
         assert_eq!(collection(Watched::Sandboxes), "/apis/spur.dev/v1alpha1/sandboxes");
         assert_eq!(collection(Watched::Events), "/api/v1/events");
         assert_eq!(collection(Watched::Pods), "/api/v1/pods");
+        let virtual_services = "/apis/networking.istio.io/v1/virtualservices";
+        assert_eq!(collection(Watched::VirtualServices), virtual_services);
+    }
+
+    #[test]
+    fn filters_are_encoded() {
+        let path = traces("svc=cart & dur>1s");
+        assert!(path.ends_with("&maxPerSecond=2000&filter=svc%3Dcart%20%26%20dur%3E1s"), "{path}");
+        assert_eq!(traces(""), TRACES);
     }
 }

@@ -1,5 +1,6 @@
 //! What the server is asked for all the while: one task per stream, each begins anew when it breaks.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::api;
-use crate::event::{LogSource, Told, Watched};
+use crate::event::{Ask, LogSource, Put, Told, Watched};
 
 /// Between two tries: soon enough for a server that starts again, and seldom
 /// enough to cost nothing.
@@ -30,6 +31,7 @@ pub(super) struct Feeds {
     client: kube::Client,
     told_tx: mpsc::Sender<Told>,
     tasks: JoinSet<()>,
+    traces: AbortHandle,
     log: Option<AbortHandle>,
 }
 
@@ -44,10 +46,65 @@ impl Feeds {
         let mut tasks = JoinSet::new();
         let feed = || (client.clone(), told_tx.clone());
         let (traces, in_flight, status) = (feed(), feed(), feed());
-        tasks.spawn(async move { drop(follow_traces(traces.0, traces.1).await) });
+        let traces = tasks.spawn(async move { drop(follow_traces(traces.0, traces.1, "").await) });
         tasks.spawn(async move { drop(poll_in_flight(in_flight.0, in_flight.1).await) });
         tasks.spawn(async move { drop(poll_facts(status.0, status.1).await) });
-        Self { client, told_tx, tasks, log: None }
+        Self { client, told_tx, tasks, traces, log: None }
+    }
+
+    /// Tells from now on of traces that fit a filter, and of no others.
+    pub(super) fn subscribe(&mut self, filter: String) {
+        self.traces.abort();
+        let (client, told_tx) = (self.client.clone(), self.told_tx.clone());
+        self.traces = self.tasks.spawn(async move { drop(follow_traces(client, told_tx, &filter).await) });
+    }
+
+    /// Asks, and tells the answer.
+    pub(super) fn ask(&mut self, ask: Ask) {
+        self.reap();
+        let (client, told_tx) = (self.client.clone(), self.told_tx.clone());
+        self.tasks.spawn(async move {
+            let answer = answer(&client, &ask).await.map_err(|error| format!("{error:#}"));
+            drop(tell(&told_tx, Told::Answered(ask, answer)).await);
+        });
+    }
+
+    /// Puts an object, and tells what came of it.
+    pub(super) fn put(&mut self, put: Put) {
+        self.reap();
+        let (client, told_tx) = (self.client.clone(), self.told_tx.clone());
+        self.tasks.spawn(async move {
+            let answer = api::put(&client, &put).await;
+            drop(tell(&told_tx, Told::Put(put, answer)).await);
+        });
+    }
+
+    /// Tells of the filters in a file, where there is one.
+    pub(super) fn read_filters(&mut self, path: PathBuf) {
+        let told_tx = self.told_tx.clone();
+        self.tasks.spawn(async move {
+            // That there is none is how it begins.
+            if let Ok(text) = tokio::fs::read_to_string(path).await {
+                let filters = text.lines().map(str::trim).filter(|line| !line.is_empty());
+                drop(tell(&told_tx, Told::SavedFilters(filters.map(str::to_owned).collect())).await);
+            }
+        });
+    }
+
+    /// Writes filters into a file.
+    pub(super) fn save_filters(&mut self, path: PathBuf, filters: Vec<String>) {
+        let told_tx = self.told_tx.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = write_whole(&path, &filters.join("\n")).await {
+                let why = format!("failed to write `{}`: {error}", path.display());
+                drop(tell(&told_tx, Told::Failed(why)).await);
+            }
+        });
+    }
+
+    /// Forgets tasks that have ended: the set would keep them for ever.
+    fn reap(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
     }
 
     /// Tells from now on of the objects of a kind.
@@ -70,9 +127,31 @@ async fn tell(told_tx: &mpsc::Sender<Told>, told: Told) -> Result<(), Deaf> {
     told_tx.send(told).await.map_err(|_| Deaf)
 }
 
-async fn follow_traces(client: kube::Client, told_tx: mpsc::Sender<Told>) -> Result<(), Deaf> {
+/// The file is there whole, or as it was.
+async fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    let beside = path.with_extension("new");
+    tokio::fs::write(&beside, format!("{text}\n")).await?;
+    tokio::fs::rename(&beside, path).await
+}
+
+async fn answer(client: &kube::Client, ask: &Ask) -> Result<Value> {
+    let path = api::question(ask);
+    let Ask::Baselines(_) = ask else { return api::get(client, &path).await };
+    let mut lines = api::lines(client, &path).await?;
+    let mut traces = Vec::new();
+    while let Some(line) = lines.next().await? {
+        traces.push(serde_json::from_slice(&line)?);
+    }
+    Ok(Value::Array(traces))
+}
+
+async fn follow_traces(client: kube::Client, told_tx: mpsc::Sender<Told>, filter: &str) -> Result<(), Deaf> {
+    let path = api::traces(filter);
     loop {
-        let why = match api::lines(&client, api::TRACES).await {
+        let why = match api::lines(&client, &path).await {
             Ok(mut lines) => {
                 tell(&told_tx, Told::Connected).await?;
                 loop {
@@ -93,14 +172,16 @@ async fn follow_traces(client: kube::Client, told_tx: mpsc::Sender<Told>) -> Res
     }
 }
 
-/// A line of `/spur/v1/traces`: a trace, or `{"lost": n}`.
+/// A line of `/spur/v1/traces`: a trace, `{"lost": n}` or `{"sampled": n}`.
 fn read_trace(line: &[u8]) -> Result<Told> {
     let error = match serde_json::from_slice::<Trace>(line) {
         Ok(trace) => return Ok(Told::Trace(Arc::new(trace))),
         Err(error) => error,
     };
-    let lost = serde_json::from_slice::<Value>(line).ok().and_then(|line| line["lost"].as_u64());
-    lost.map(Told::Missed)
+    let line: Option<Value> = serde_json::from_slice(line).ok();
+    let number = |field: &str| line.as_ref().and_then(|line| line[field].as_u64());
+    let lost = number("lost").map(Told::Missed);
+    lost.or(number("sampled").map(Told::Sampled))
         .ok_or(error)
         .context("failed to read a trace; the server may be of another version")
 }
@@ -203,7 +284,18 @@ mod tests {
         let line = serde_json::to_vec(&*trace(1, vec![hop("gw", "front")])).unwrap();
         assert!(matches!(read_trace(&line), Ok(Told::Trace(found)) if found.hops.len() == 1));
         assert!(matches!(read_trace(br#"{"lost":7}"#), Ok(Told::Missed(7))));
+        assert!(matches!(read_trace(br#"{"sampled":8}"#), Ok(Told::Sampled(8))));
         assert!(read_trace(b"{}").is_err());
         assert!(read_trace(b"nonsense").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_is_written_whole_into_a_folder_that_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spur/filters");
+        write_whole(&path, "a\nb").await.unwrap();
+        write_whole(&path, "c").await.unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "c\n");
+        assert_eq!(std::fs::read_dir(folder.path().join("spur")).unwrap().count(), 1);
     }
 }

@@ -18,7 +18,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Settings, session::Session};
+use super::{Settings, TICK, session::Session};
 use crate::draw;
 use crate::event::{Action, Event};
 use crate::keys::Key;
@@ -65,26 +65,31 @@ pub async fn run_script(settings: Settings, script: &Script, (width, height): (u
         };
         for key in keys {
             if session.apply(Event::Key(key)).contains(&Action::Quit) {
-                return screen.shot(&session);
+                return screen.shot(&mut session);
             }
         }
     }
-    screen.shot(&session)
+    screen.shot(&mut session)
 }
 
 async fn wait(session: &mut Session, screen: &mut Screen, text: &str) -> Result<()> {
     let deadline = Instant::now() + WAIT;
+    // Figures change with time alone, and the server is asked for them each second.
+    let mut tick = Instant::now();
     loop {
-        session.apply(Event::Time(SystemTime::now()));
+        if Instant::now() >= tick {
+            session.apply(Event::Time(SystemTime::now()));
+            tick = Instant::now() + TICK;
+        }
         let shot = screen.shot(session)?;
         if shot.contains(text) {
             return Ok(());
         }
-        // Figures change with time alone, so a second without news is looked at again.
-        let until = deadline.min(Instant::now() + Duration::from_secs(1));
-        if timeout_at(until, session.listen()).await.is_err() && Instant::now() >= deadline {
+        if Instant::now() >= deadline {
             bail!("`{text}` did not come within {} s; the screen was:\n{shot}", WAIT.as_secs());
         }
+        // Whether it was news or time is all the same.
+        let _elapsed = timeout_at(deadline.min(tick), session.listen()).await;
     }
 }
 
@@ -99,7 +104,10 @@ impl Screen {
         terminal.map(Self).map_err(|error| anyhow!("no screen of {width}x{height}: {error}"))
     }
 
-    fn shot(&mut self, session: &Session) -> Result<String> {
+    fn shot(&mut self, session: &mut Session) -> Result<String> {
+        while session.state.is_filtering() {
+            session.filter_on();
+        }
         self.0.draw(|frame| draw::draw(&session.state, frame)).map_err(|error| anyhow!("{error}"))?;
         Ok(text(self.0.backend().buffer()))
     }

@@ -1,12 +1,13 @@
 //! The state and what feeds it, with or without a terminal.
 
-use std::time::SystemTime;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 
 use super::Settings;
 use super::feeds::Feeds;
-use crate::event::{Action, Event, Told};
+use crate::event::{Action, Event, Put, Told};
 use crate::state::State;
 
 /// News that wait to be taken in. When it is full the feeds wait, and the
@@ -16,10 +17,15 @@ const TOLD_MAX: usize = 1_024;
 /// News that are taken in before keys are looked at again: a few milliseconds.
 const BATCH_MAX: usize = 256;
 
+/// How long is filtered before keys are looked at again: nobody feels it, and a frame has room
+/// beside it.
+const SLICE: Duration = Duration::from_millis(4);
+
 /// See above.
 pub(super) struct Session {
     pub(super) state: State,
     feeds: Feeds,
+    saved_filters: Option<PathBuf>,
     told_rx: mpsc::Receiver<Told>,
 }
 
@@ -28,10 +34,16 @@ pub(super) struct Session {
 impl Session {
     /// Begins to listen to the server.
     pub(super) fn start(settings: Settings, now: SystemTime) -> Self {
-        let Settings { client, url, theme } = settings;
+        let Settings { client, url, theme, is_ascii, keymap, saved_filters } = settings;
         // told -- the feeds --> the session
         let (told_tx, told_rx) = mpsc::channel(TOLD_MAX);
-        Self { state: State::new(url, theme, now), feeds: Feeds::start(client, told_tx), told_rx }
+        let mut state = State::new(url, theme, now);
+        (state.is_ascii, state.keymap) = (is_ascii, keymap);
+        let mut feeds = Feeds::start(client, told_tx);
+        if let Some(path) = saved_filters.clone() {
+            feeds.read_filters(path);
+        }
+        Self { state, feeds, saved_filters, told_rx }
     }
 
     /// Takes in an event, and does what is to be done but for what needs a terminal.
@@ -41,10 +53,27 @@ impl Session {
             match action {
                 Action::Watch(watched) => self.feeds.watch(*watched),
                 Action::FollowLog(source) => self.feeds.follow_log(source.clone()),
-                Action::Quit | Action::Suspend | Action::Copy(_) => {}
+                Action::Subscribe(filter) => self.feeds.subscribe(filter.clone()),
+                Action::Ask(ask) => self.feeds.ask(ask.clone()),
+                Action::Put(put) => self.feeds.put(Put::clone(put)),
+                Action::SaveFilters(filters) => {
+                    if let Some(path) = self.saved_filters.clone() {
+                        self.feeds.save_filters(path, filters.clone());
+                    }
+                }
+                Action::Quit | Action::Suspend | Action::Copy(_) | Action::Mouse(_) => {}
             }
         }
+        if self.state.is_filtering() {
+            self.filter_on();
+        }
         actions
+    }
+
+    /// Filters for one slice of time.
+    pub(super) fn filter_on(&mut self) {
+        let until = Instant::now() + SLICE;
+        self.state.filter_on(&mut || Instant::now() >= until);
     }
 
     /// Waits for news and takes in what there is of them. May be dropped

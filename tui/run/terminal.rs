@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, KeyCode,
+    KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
@@ -22,7 +25,7 @@ use ratatui::layout::Rect;
 use tokio::sync::Notify;
 
 use crate::draw;
-use crate::event::Event;
+use crate::event::{Event, Turn};
 use crate::keys::Key;
 use crate::state::{State, ThemeName};
 
@@ -43,6 +46,8 @@ pub(super) struct Terminal {
     inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     /// Guards the hook that was there before, until it is put back.
     hook_before: Arc<Mutex<Option<Box<PanicHook>>>>,
+    /// Whether the user wants the mouse to be ours.
+    has_mouse: bool,
 }
 
 /// Waits for a panic anywhere in the process.
@@ -51,11 +56,19 @@ pub(super) async fn panicked() {
 }
 
 /// What we make of what a terminal says; `None`: nothing.
-pub(super) fn read(event: crossterm::event::Event) -> Option<Event> {
+pub(super) fn read(event: crossterm::event::Event, state: &State) -> Option<Event> {
     match event {
         crossterm::event::Event::Key(key) if key.kind != KeyEventKind::Release => {
             read_key(key.code, key.modifiers).map(Event::Key)
         }
+        crossterm::event::Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => {
+                draw::hit(state, (mouse.column, mouse.row)).map(Event::Clicked)
+            }
+            MouseEventKind::ScrollUp => Some(Event::Turned(Turn::Up)),
+            MouseEventKind::ScrollDown => Some(Event::Turned(Turn::Down)),
+            _ => None,
+        },
         crossterm::event::Event::Resize(width, height) => Some(Event::Size(width, height)),
         crossterm::event::Event::Paste(text) => Some(Event::Pasted(text)),
         _ => None,
@@ -78,6 +91,8 @@ fn read_key(code: KeyCode, modifiers: KeyModifiers) -> Option<Key> {
         KeyCode::Backspace => Some(Key::Backspace),
         KeyCode::Up => Some(Key::Up),
         KeyCode::Down => Some(Key::Down),
+        KeyCode::Left if modifiers.contains(KeyModifiers::SHIFT) => Some(Key::ShiftLeft),
+        KeyCode::Right if modifiers.contains(KeyModifiers::SHIFT) => Some(Key::ShiftRight),
         KeyCode::Left => Some(Key::Left),
         KeyCode::Right => Some(Key::Right),
         KeyCode::PageUp => Some(Key::PageUp),
@@ -103,8 +118,11 @@ impl Terminal {
             crossterm::style::force_color_output(true);
         }
         let backend = CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, io::stdout()));
-        let mut terminal =
-            Self { inner: ratatui::Terminal::new(backend)?, hook_before: Arc::new(Mutex::new(None)) };
+        let mut terminal = Self {
+            inner: ratatui::Terminal::new(backend)?,
+            hook_before: Arc::new(Mutex::new(None)),
+            has_mouse: false,
+        };
         terminal.set_hook();
         terminal.enter_again()?;
         Ok(terminal)
@@ -115,6 +133,9 @@ impl Terminal {
         IS_OURS.store(true, Ordering::Release);
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        if self.has_mouse {
+            execute!(io::stdout(), EnableMouseCapture)?;
+        }
         // All cells are written anew. `clear` would ask the terminal where its cursor is, and
         // the answer would go to whoever waits for keys.
         let size = self.inner.size()?;
@@ -146,6 +167,15 @@ impl Terminal {
     /// Puts a text on the clipboard of the user's own machine (OSC 52), where the terminal allows it.
     pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Takes the mouse, with which text then cannot be selected, or gives it back.
+    pub(super) fn set_mouse(&mut self, is_ours: bool) -> io::Result<()> {
+        self.has_mouse = is_ours;
+        match is_ours {
+            true => execute!(io::stdout(), EnableMouseCapture),
+            false => execute!(io::stdout(), DisableMouseCapture),
+        }
     }
 
     fn set_hook(&self) {
@@ -184,6 +214,8 @@ pub(super) fn restore() {
     let _ = execute!(
         io::stdout(),
         EndSynchronizedUpdate,
+        // Where it was not taken this does nothing.
+        DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,
         cursor::Show

@@ -1,95 +1,367 @@
-//! Which requests are wanted, as the filter line says it.
+//! The filter line: what is typed, the last filter that could be read, and what is wrong since.
 //!
-//! Plain words for now: a request is wanted where each of them stands
-//! somewhere in it. Everything about the language is behind [`Filter`].
+//! The language is `spur_trace::filter`'s, for requests, objects and lines of logs alike; each kind
+//! of list has a line of its own, since they have little in common to ask for.
 
-use std::fmt::Write;
+use std::sync::Arc;
 
-use spur_trace::Trace;
+use serde_json::Value;
+use spur_api::meta;
+use spur_trace::filter::{Compare, Expr, Field, Fields, Part, Term, Test, TextTest, Value as FieldValue};
+use spur_trace::{Filter, FilterError, Severity};
+
+use super::line::Line;
 
 /// Longest filter: what a person types.
-pub(crate) const FILTER_MAX_CHARS: usize = 200;
+pub(crate) const FILTER_MAX_CHARS: usize = 400;
 
-/// A filter as it was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Filter {
-    /// In lower case.
-    words: Vec<String>,
+/// A filter line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FilterLine {
+    pub(crate) line: Line,
+    /// The last that could be read.
+    pub(crate) active: Arc<Filter>,
+    /// What is wrong with the line, where it cannot be read.
+    pub(crate) error: Option<FilterError>,
+    /// While it is typed.
+    pub(crate) typing: Option<Typing>,
 }
 
-// === impl Filter ===
+/// See above.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Typing {
+    /// What it was before.
+    before: String,
+    /// Whether nothing was typed yet.
+    is_fresh: bool,
+    /// How far back in what was typed before.
+    pub(crate) history_at: Option<usize>,
+    /// What may stand at the cursor.
+    pub(crate) menu: Option<Menu>,
+}
 
-impl Filter {
-    pub(crate) fn read(text: &str) -> Self {
-        Self { words: text.split_whitespace().map(str::to_lowercase).collect() }
+/// Candidates for the word at the cursor, and which of them stands there.
+#[derive(Clone, Debug)]
+pub(crate) struct Menu {
+    pub(crate) offset: usize,
+    pub(crate) candidates: Vec<String>,
+    pub(crate) idx: usize,
+}
+
+// === impl FilterLine ===
+
+impl FilterLine {
+    pub(crate) fn text(&self) -> &str {
+        self.line.text()
     }
 
-    /// Whether it wants everything.
+    /// Whether everything is wanted.
     pub(crate) fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.text().is_empty()
     }
 
-    /// Whether each word is in the method, target, services, keys, sandboxes,
-    /// status, error or id of the trace.
-    pub(crate) fn wants(&self, trace: &Trace) -> bool {
-        self.words.is_empty() || self.wants_text(&text_of(trace))
-    }
-
-    /// Whether each word is in the text.
-    pub(crate) fn wants_text(&self, text: &str) -> bool {
-        if self.words.is_empty() {
-            return true;
+    /// Begins to be typed, with a space after what there is.
+    pub(crate) fn open(&mut self) {
+        let before = self.text().to_owned();
+        if !before.is_empty() {
+            self.line = Line::of(format!("{before} "));
         }
-        let text = text.to_lowercase();
-        self.words.iter().all(|word| text.contains(word.as_str()))
+        self.typing = Some(Typing { before, is_fresh: true, ..Typing::default() });
+    }
+
+    /// Ends being typed; `false` where it cannot be read and has to be typed on.
+    pub(crate) fn close(&mut self) -> bool {
+        if self.error.is_some() {
+            return false;
+        }
+        self.typing = None;
+        let text = self.text().trim().to_owned();
+        self.set(&text);
+        true
+    }
+
+    /// Is again what it was before it was typed.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(typing) = self.typing.take() {
+            self.set(&typing.before);
+        }
+    }
+
+    /// Takes another text.
+    pub(crate) fn set(&mut self, text: &str) {
+        self.line = Line::of(text);
+        self.read();
+    }
+
+    /// Types a character.
+    pub(crate) fn push(&mut self, character: char) {
+        self.line.push(character, FILTER_MAX_CHARS);
+        self.touched();
+    }
+
+    /// Takes away what is before the cursor: of a prompt in which nothing was typed yet the last
+    /// term, and of one that is empty the prompt.
+    pub(crate) fn backspace(&mut self) {
+        if self.text().is_empty() {
+            self.typing = None;
+            return;
+        }
+        if self.typing.as_ref().is_some_and(|typing| typing.is_fresh) {
+            self.set(&without_last(&self.active));
+            if !self.is_empty() {
+                self.line = Line::of(format!("{} ", self.text()));
+            }
+            return;
+        }
+        self.line.edit(crate::keys::Key::Backspace);
+        self.touched();
+    }
+
+    /// Puts a candidate in its place.
+    pub(crate) fn complete(&mut self, menu: Menu) {
+        let Some(candidate) = menu.candidates.get(menu.idx).cloned() else { return };
+        self.line.replace(menu.offset, &candidate);
+        self.touched();
+        if let Some(typing) = &mut self.typing {
+            typing.menu = Some(menu);
+        }
+    }
+
+    fn touched(&mut self) {
+        if let Some(typing) = &mut self.typing {
+            typing.is_fresh = false;
+            typing.menu = None;
+        }
+        self.read();
+    }
+
+    /// What can be read holds at once; what cannot leaves the last one that could. A word that may
+    /// become a field is not looked for while it is typed: nothing has it.
+    fn read(&mut self) {
+        let text = self.text().to_owned();
+        self.error = Filter::parse(&text).err();
+        let whole =
+            if self.typing.is_some() { &text[..text.len() - begun_field(&text).len()] } else { &text };
+        let filter = Filter::parse(whole).ok().filter(|_| self.error.is_none());
+        if let Some(filter) = filter.filter(|filter| *filter != *self.active) {
+            self.active = Arc::new(filter);
+        }
     }
 }
 
-fn text_of(trace: &Trace) -> String {
-    let mut text = trace.trace_id.to_string();
-    for hop in &trace.hops {
-        let target = hop.start.target.as_ref().map_or("", |target| target.as_str());
-        let version = &hop.start.decision.version;
-        push(&mut text, format_args!(" {} {target} {} {version}", hop.start.method, hop.name()));
-        if let Some(key) = hop.key() {
-            push(&mut text, format_args!(" {key}"));
-        }
-        if let Some(key) = &hop.lost_key {
-            push(&mut text, format_args!(" lost {key}"));
-        }
-        if let Some(end) = &hop.end {
-            if let Some(status) = end.status {
-                push(&mut text, format_args!(" {status}"));
-            }
-            if let Some(error) = end.error {
-                push(&mut text, format_args!(" {error}"));
-            }
-        }
-    }
-    text
+/// The end of a text that may be the beginning of a field.
+fn begun_field(text: &str) -> &str {
+    let word = text.rsplit([' ', '(', '{', '!', '&', '|', '>']).next().unwrap_or_default();
+    let is_begun = !word.is_empty() && Field::all().any(|field| field.name.starts_with(word));
+    if is_begun { word } else { "" }
 }
 
-fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more).expect("writing to a string does not fail");
+/// The filter with a term more, which a part of it may be already.
+pub(crate) fn with(filter: &Filter, term: Expr) -> String {
+    let mut parts = match filter.expr() {
+        None => Vec::new(),
+        Some(Expr::All(parts)) => parts.clone(),
+        Some(other) => vec![other.clone()],
+    };
+    if !parts.contains(&term) {
+        parts.push(term);
+    }
+    whole(parts)
+}
+
+/// Without the last term.
+fn without_last(filter: &Filter) -> String {
+    match filter.expr() {
+        Some(Expr::All(parts)) => whole(parts[..parts.len() - 1].to_vec()),
+        _ => String::new(),
+    }
+}
+
+fn whole(mut parts: Vec<Expr>) -> String {
+    let expr = if parts.len() == 1 { parts.remove(0) } else { Expr::All(parts) };
+    match expr {
+        Expr::All(parts) if parts.is_empty() => String::new(),
+        expr => Filter::from(expr).to_string(),
+    }
+}
+
+/// `field=value`.
+pub(crate) fn equals(field: Field, value: &str) -> Expr {
+    Expr::Term(Term { field, test: Test::Text(TextTest::Equals, value.to_owned()) })
+}
+
+/// `field:value`.
+pub(crate) fn contains(field: Field, value: &str) -> Expr {
+    Expr::Term(Term { field, test: Test::Text(TextTest::Contains, value.to_owned()) })
+}
+
+/// `status=503`.
+pub(crate) fn has_status(status: u16) -> Expr {
+    Expr::Term(Term { field: Field::Status, test: Test::Number(Compare::Equal, status.into()) })
+}
+
+/// `!field:*`.
+pub(crate) fn is_absent(field: Field) -> Expr {
+    Expr::Not(Box::new(Expr::Term(Term { field, test: Test::Present })))
+}
+
+/// The opposite; of an opposite what it is of.
+pub(crate) fn not(expr: Expr) -> Expr {
+    match expr {
+        Expr::Not(inner) => *inner,
+        expr => Expr::Not(Box::new(expr)),
+    }
+}
+
+/// Whether the filter asks how long ago something was.
+pub(crate) fn asks_age(filter: &Filter) -> bool {
+    fn asks(expr: &Expr) -> bool {
+        match expr {
+            Expr::All(parts) | Expr::Either(parts) => parts.iter().any(asks),
+            Expr::Not(inner) | Expr::OneHop(inner) => asks(inner),
+            Expr::Upstream { above, below } => asks(above) || asks(below),
+            Expr::Word(_) => false,
+            Expr::Term(term) => term.field == Field::Age,
+        }
+    }
+    filter.expr().is_some_and(asks)
+}
+
+/// A line of a log as a filter looks at it: a bare word is looked for in it, and it is `msg`.
+pub(crate) struct LineFields<'a>(pub(crate) &'a str);
+
+impl Fields for LineFields<'_> {
+    fn some(&self, _: Part, field: &Field, passes: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
+        *field == Field::Msg && passes(FieldValue::Text(self.0))
+    }
+
+    fn words(&self) -> &[Field] {
+        &[Field::Msg]
+    }
+}
+
+/// An object of the API as a filter looks at it: `msg` is all that its row shows, `level` the type
+/// of an Event, `key` and `sandbox` are a Sandbox's.
+pub(crate) struct ObjectFields<'a> {
+    object: &'a Value,
+    text: String,
+}
+
+// === impl ObjectFields ===
+
+impl<'a> ObjectFields<'a> {
+    pub(crate) fn of(object: &'a Value) -> Self {
+        let fields = [
+            "/metadata/namespace",
+            "/metadata/name",
+            "/type",
+            "/reason",
+            "/involvedObject/kind",
+            "/involvedObject/name",
+            "/message",
+            "/status/phase",
+            "/status/routingKey",
+        ];
+        Self { object, text: fields.map(|pointer| meta::text(object, pointer)).join(" ") }
+    }
+}
+
+impl Fields for ObjectFields<'_> {
+    fn some(&self, _: Part, field: &Field, passes: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
+        let mut at = |pointer: &str| {
+            let text = meta::text(self.object, pointer);
+            !text.is_empty() && passes(FieldValue::Text(text))
+        };
+        match field {
+            Field::Msg => passes(FieldValue::Text(&self.text)),
+            Field::Level => {
+                let is_warning = meta::text(self.object, "/type") == "Warning";
+                let level = if is_warning { "warn" } else { "info" };
+                Severity::named(level).is_some_and(|level| passes(FieldValue::Number(level.number().into())))
+            }
+            Field::Key => at("/status/routingKey"),
+            Field::Sandbox => meta::at(self.object, "/spec/forks").is_some() && at("/metadata/name"),
+            _ => false,
+        }
+    }
+
+    fn words(&self) -> &[Field] {
+        &[Field::Msg]
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made::{hop, trace};
+
+    fn typed(text: &str) -> FilterLine {
+        let mut line = FilterLine::default();
+        line.open();
+        text.chars().for_each(|character| line.push(character));
+        line
+    }
 
     #[test]
-    fn each_word_has_to_be_there() {
-        let trace = trace(1, vec![hop("gw", "front").target("/cart?q=1").key("pr-421").status(503)]);
-        for (filter, is_wanted) in [
-            ("", true),
-            ("cart", true),
-            ("FRONT get", true),
-            ("503 pr-421", true),
-            ("cart 200", false),
-            ("checkout", false),
-        ] {
-            assert_eq!(Filter::read(filter).wants(&trace), is_wanted, "{filter}");
-        }
+    fn what_cannot_be_read_leaves_the_last_that_could() {
+        let mut line = typed("svc:cart status:");
+        assert_eq!(line.active.to_string(), "svc:cart");
+        assert_eq!(line.error.as_ref().map(|error| error.offset), Some(16));
+        assert!(!line.close());
+        line.push('5');
+        line.push('x');
+        line.push('x');
+        assert!(line.close() && line.error.is_none());
+        assert_eq!(line.active.to_string(), "svc:cart status:5xx");
+    }
+
+    #[test]
+    fn a_field_that_is_begun_is_a_word_only_when_it_is_done() {
+        let mut line = typed("cart stat");
+        assert_eq!(line.active.to_string(), "cart");
+        line.close();
+        assert_eq!(line.active.to_string(), "cart stat");
+        assert_eq!(typed("cart !statu").active.to_string(), "cart");
+        assert_eq!(typed("cart statue").active.to_string(), "cart statue");
+    }
+
+    #[test]
+    fn backspace_in_a_fresh_prompt_takes_the_last_term() {
+        let mut line = typed("svc:cart (key=a | key=b) !hop:lost");
+        line.close();
+        line.open();
+        line.backspace();
+        assert_eq!(line.text(), "svc:cart (key=a | key=b) ");
+        line.backspace();
+        assert_eq!(line.text(), "svc:cart ");
+        line.push('x');
+        line.backspace();
+        assert_eq!(line.text(), "svc:cart ");
+        line.backspace();
+        assert_eq!(line.text(), "svc:cart");
+        line.give_up();
+        assert_eq!(line.text(), "svc:cart (key=a | key=b) !hop:lost");
+    }
+
+    #[test]
+    fn a_term_is_added_once_and_beside_what_there_is() {
+        let check = |text: &str, term, expected: &str| {
+            assert_eq!(with(&Filter::parse(text).unwrap(), term), expected, "{text}");
+        };
+        check("", equals(Field::Key, "pr-421"), "key=pr-421");
+        check("key=pr-421", equals(Field::Key, "pr-421"), "key=pr-421");
+        check("a | b", has_status(503), "(a | b) status=503");
+        check("a", contains(Field::Path, "/a b"), "a path:\"/a b\"");
+        check("a", not(is_absent(Field::Key)), "a key:*");
+    }
+
+    #[test]
+    fn lines_and_objects_are_asked_for_words_and_fields() {
+        let wants = |text: &str, line| Filter::parse(text).unwrap().matches(&LineFields(line));
+        assert!(wants("refused msg:503", "GET 503 REFUSED"));
+        assert!(!wants("svc:cart", "cart"));
+        let event = serde_json::json!({"type": "Warning", "message": "probe failed"});
+        let wants = |text: &str| Filter::parse(text).unwrap().matches(&ObjectFields::of(&event));
+        assert!(wants("level=warning failed"));
+        assert!(!wants("level=normal"));
     }
 }

@@ -1,9 +1,12 @@
 //! The log that is followed: its newest lines.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use spur_trace::Filter;
 
 use super::cursor::Rows;
-use super::filter::Filter;
+use super::filter::LineFields;
 use crate::event::LogSource;
 
 /// Most lines that are kept: twenty screens and more; `spur logs` has them all.
@@ -20,7 +23,7 @@ pub(crate) struct Log {
     lines: VecDeque<String>,
     /// The number of the first line that is kept; they are counted from 0.
     first: u64,
-    filter: Filter,
+    filter: Arc<Filter>,
     /// The numbers of those that the filter wants.
     shown: VecDeque<u64>,
     /// How it ended, if it has.
@@ -42,7 +45,7 @@ impl Log {
             line.push('…');
         }
         let number = self.first + self.lines.len() as u64;
-        if self.filter.wants_text(&line) {
+        if self.filter.matches(&LineFields(&line)) {
             self.shown.push_back(number);
         }
         self.lines.push_back(line);
@@ -55,9 +58,12 @@ impl Log {
         }
     }
 
-    pub(crate) fn set_filter(&mut self, filter: Filter) {
+    pub(crate) fn set_filter(&mut self, filter: Arc<Filter>) {
         let numbered = (self.first..).zip(&self.lines);
-        self.shown = numbered.filter(|(_, line)| filter.wants_text(line)).map(|(number, _)| number).collect();
+        self.shown = numbered
+            .filter(|(_, line)| filter.matches(&LineFields(line)))
+            .map(|(number, _)| number)
+            .collect();
         self.filter = filter;
     }
 
@@ -94,12 +100,12 @@ mod tests {
     #[test]
     fn the_oldest_lines_go_and_long_ones_are_cut() {
         let mut log = Log::default();
-        log.set_filter(Filter::read("7"));
+        log.set_filter(Arc::new(Filter::parse("7").unwrap()));
         for n in 0..=LINES_MAX {
             log.push(format!("line {n}"));
         }
         assert_eq!((log.n_kept(), log.row(0)), (LINES_MAX, Some("line 7")));
-        log.set_filter(Filter::default());
+        log.set_filter(Arc::default());
         assert_eq!((log.n_rows(), log.row(0)), (LINES_MAX, Some("line 1")));
         log.push("ü".repeat(LINE_MAX_BYTES));
         let last = log.row(log.n_rows() - 1).unwrap();

@@ -1,12 +1,14 @@
 //! Objects of one kind, as the API tells of them, and the rows that screens make of them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde_json::Value;
 use spur_api::meta;
+use spur_trace::Filter;
 
 use super::cursor::Rows;
-use super::filter::Filter;
+use super::filter::ObjectFields;
 
 /// Most objects that are kept; Events are the only ones of which there are
 /// many, and nobody scrolls further. The oldest go.
@@ -16,7 +18,7 @@ const OBJECTS_MAX: usize = 2_000;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Objects {
     kept: VecDeque<Value>,
-    filter: Filter,
+    filter: Arc<Filter>,
     /// The places of those that the filter wants.
     shown: Vec<usize>,
     /// Whether the API has told of any, or that there are none.
@@ -58,7 +60,7 @@ impl Objects {
         self.choose();
     }
 
-    pub(crate) fn set_filter(&mut self, filter: Filter) {
+    pub(crate) fn set_filter(&mut self, filter: Arc<Filter>) {
         self.filter = filter;
         self.choose();
     }
@@ -72,12 +74,15 @@ impl Objects {
         self.kept.len()
     }
 
+    /// All of them, whatever the filter wants.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Value> {
+        self.kept.iter()
+    }
+
     fn choose(&mut self) {
-        let wanted = self
-            .kept
-            .iter()
-            .enumerate()
-            .filter(|(_, object)| self.filter.is_empty() || self.filter.wants_text(&text(object)));
+        let wanted = self.kept.iter().enumerate().filter(|(_, object)| {
+            self.filter.expr().is_none() || self.filter.matches(&ObjectFields::of(object))
+        });
         self.shown = wanted.map(|(idx, _)| idx).collect();
     }
 }
@@ -102,22 +107,6 @@ impl Rows for Objects {
 pub(crate) fn time(object: &Value) -> &str {
     let times = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
     times.into_iter().map(|pointer| meta::text(object, pointer)).find(|time| !time.is_empty()).unwrap_or("")
-}
-
-/// What a filter looks at.
-fn text(object: &Value) -> String {
-    let fields = [
-        "/metadata/namespace",
-        "/metadata/name",
-        "/type",
-        "/reason",
-        "/involvedObject/kind",
-        "/involvedObject/name",
-        "/message",
-        "/status/phase",
-        "/status/routingKey",
-    ];
-    fields.map(|pointer| meta::text(object, pointer)).join(" ")
 }
 
 /// A sandbox as a row has it.

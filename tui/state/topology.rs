@@ -1,31 +1,43 @@
-//! Who calls whom, from the traces that were seen.
+//! Who calls whom, as the server has counted it: exact, whatever the list of requests keeps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use spur_route::Version;
-use spur_trace::Trace;
+use serde_json::Value;
+use spur_api::meta;
+use spur_trace::filter::{Expr, Field, Fields, HopClass, Part, Value as FieldValue};
+use spur_trace::{Filter, Trace};
 
 use super::cursor::Rows;
-use super::traces::quantile;
+use super::filter;
+use super::rates::{Figures, seconds};
 
-/// What the figures are of: long enough for a quantile, short enough to see a change.
-pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+/// What the figures are of, in seconds: long enough for a quantile, short enough to see a change.
+pub(crate) const WINDOW_SECONDS: u64 = 60;
+
+/// How far back the server can be asked: a quarter of an hour, less the window itself.
+pub(crate) const AGO_MAX_SECONDS: u64 = 15 * 60 - WINDOW_SECONDS;
+
+/// A time that every clock can hold: the year 9999.
+const SECONDS_MAX: u64 = 253_402_300_799;
 
 /// Calls of one version of a service by one workload.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Edge {
     pub(crate) id: EdgeId,
+    /// Who calls, a fork by the name of what it is a fork of.
+    pub(crate) caller: String,
+    pub(crate) from_sandbox: Option<String>,
     pub(crate) service: String,
+    /// Who answered; `None` where nobody did.
+    pub(crate) workload: Option<String>,
     /// The sandbox whose fork is called, if one is.
     pub(crate) sandbox: Option<String>,
-    pub(crate) n_calls: usize,
-    pub(crate) n_failed: usize,
-    pub(crate) n_lost_key: usize,
+    pub(crate) figures: Figures,
     pub(crate) per_second: f64,
-    pub(crate) p50: Duration,
-    pub(crate) p95: Duration,
+    /// Among the requests that are kept here.
+    pub(crate) n_lost_key: usize,
 }
 
 /// The two ends.
@@ -39,59 +51,95 @@ pub(crate) struct EdgeId {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Topology {
     pub(crate) edges: Vec<Edge>,
+    /// Calls that were counted without their ends, because there are too many.
+    pub(crate) n_others: u64,
 }
 
-#[derive(Default)]
-struct Calls {
-    service: String,
-    sandbox: Option<String>,
-    n_failed: usize,
-    n_lost_key: usize,
-    durations: Vec<Duration>,
-}
-
-/// The edges of the hops that began in the window, or since all traces are
-/// kept, where that is later; traces come newest first.
-pub(crate) fn topology<'a>(
-    traces: impl Iterator<Item = &'a Arc<Trace>>,
-    now: SystemTime,
-    complete_since: Option<SystemTime>,
-) -> Topology {
-    let since = complete_since.unwrap_or(now - WINDOW).max(now - WINDOW);
-    let seconds = now.duration_since(since).unwrap_or_default().as_secs_f64().max(1.0);
-    let mut all: HashMap<EdgeId, Calls> = HashMap::new();
-    for hop in traces.flat_map(|trace| &trace.hops).filter(|hop| hop.start.started >= since) {
-        let from = hop.start.source.as_ref().map_or("gw", |source| &source.workload).to_owned();
-        let service = hop.name().to_owned();
-        let (to, sandbox) = match &hop.start.decision.version {
-            Version::Baseline => (service.clone(), None),
-            Version::Sandbox(sandbox) => {
-                (format!("{service} ({})", sandbox.name), Some(sandbox.name.to_string()))
-            }
-        };
-        let calls = all.entry(EdgeId { from, to }).or_default();
-        (calls.service, calls.sandbox) = (service, sandbox);
-        calls.n_failed += usize::from(hop.is_failed());
-        calls.n_lost_key += usize::from(hop.lost_key.is_some());
-        calls.durations.extend(hop.end.as_ref().map(|end| end.duration));
+/// The edges of an answer of `/spur/v1/traces/summary?by=edge-version`, with what the traces of its
+/// time say of lost keys.
+pub(crate) fn topology<'a>(summary: &Value, traces: impl Iterator<Item = &'a Arc<Trace>>) -> Topology {
+    let rows = meta::list(summary, "/rows");
+    let seconds = seconds(summary);
+    let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    let second = |field: &str| summary[field].as_u64().unwrap_or(0);
+    let window = at(second("from").min(SECONDS_MAX))..at(second("to").saturating_add(1).min(SECONDS_MAX));
+    let names = Names::of(rows);
+    let mut lost: HashMap<(String, String), usize> = HashMap::new();
+    for hop in
+        traces.flat_map(|trace| trace.lost_key_hops()).filter(|hop| window.contains(&hop.start.started))
+    {
+        *lost.entry((hop.caller().to_owned(), hop.name().to_owned())).or_default() += 1;
     }
-    let mut edges: Vec<Edge> = all.into_iter().map(|(id, calls)| edge(id, calls, seconds)).collect();
-    edges.sort_by(|one, other| one.id.cmp(&other.id));
-    Topology { edges }
+    let mut edges = BTreeMap::new();
+    let mut n_others = 0;
+    for row in rows {
+        let figures = Figures::read(row);
+        if row["others"].as_bool() == Some(true) {
+            n_others += figures.n;
+            continue;
+        }
+        let (from, to) = (&row["edge"]["from"], &row["edge"]["to"]);
+        let text = |field: &str| row[field].as_str().map(str::to_owned);
+        let (workload, sandbox, from_sandbox) = (text("workload"), text("sandbox"), text("from_sandbox"));
+        let caller = if from.is_null() { "gw".to_owned() } else { names.name(from) };
+        let service = names.name(to);
+        let from = match &from_sandbox {
+            Some(sandbox) => format!("{caller} ({sandbox})"),
+            None => caller.clone(),
+        };
+        let to = match (&sandbox, &workload) {
+            (Some(sandbox), _) => format!("{service} ({sandbox})"),
+            // One that has another name than its service is worth a word: `catalog-v2`.
+            (None, Some(workload)) if !service.ends_with(workload.as_str()) => {
+                format!("{service} ({workload})")
+            }
+            (None, _) => service.clone(),
+        };
+        let n_lost_key = lost.get(&(caller.clone(), service.clone())).copied().unwrap_or(0);
+        let n_lost_key = if sandbox.is_some() { 0 } else { n_lost_key };
+        let per_second = figures.n as f64 / seconds;
+        let id = EdgeId { from, to };
+        edges.insert(
+            id.clone(),
+            Edge { id, caller, from_sandbox, service, workload, sandbox, figures, per_second, n_lost_key },
+        );
+    }
+    Topology { edges: edges.into_values().collect(), n_others }
 }
 
-fn edge(id: EdgeId, mut calls: Calls, seconds: f64) -> Edge {
-    calls.durations.sort_unstable();
-    Edge {
-        id,
-        service: calls.service,
-        sandbox: calls.sandbox,
-        n_calls: calls.durations.len(),
-        n_failed: calls.n_failed,
-        n_lost_key: calls.n_lost_key,
-        per_second: calls.durations.len() as f64 / seconds,
-        p50: quantile(&calls.durations, 0.5),
-        p95: quantile(&calls.durations, 0.95),
+// === impl Topology ===
+
+impl Topology {
+    /// How many ends edges have.
+    pub(crate) fn n_nodes(&self) -> usize {
+        let ends = self.edges.iter().flat_map(|edge| [&edge.id.from, &edge.id.to]);
+        ends.collect::<HashSet<_>>().len()
+    }
+}
+
+/// How places are called: by their names, and by their namespaces too where there are several.
+struct Names {
+    has_namespaces: bool,
+}
+
+// === impl Names ===
+
+impl Names {
+    fn of(rows: &[Value]) -> Self {
+        let places = rows.iter().flat_map(|row| [&row["edge"]["from"], &row["edge"]["to"]]);
+        let namespaces: HashSet<&str> = places
+            .filter_map(|place| place["namespace"].as_str())
+            .filter(|namespace| !namespace.is_empty())
+            .collect();
+        Self { has_namespaces: namespaces.len() > 1 }
+    }
+
+    fn name(&self, place: &Value) -> String {
+        let text = |field: &str| place[field].as_str().unwrap_or_default();
+        match (self.has_namespaces, text("namespace")) {
+            (true, namespace) if !namespace.is_empty() => format!("{namespace}/{}", text("name")),
+            _ => text("name").to_owned(),
+        }
     }
 }
 
@@ -99,9 +147,43 @@ fn edge(id: EdgeId, mut calls: Calls, seconds: f64) -> Edge {
 
 impl Edge {
     /// A filter that wants the requests with such calls.
-    pub(crate) fn filter(&self) -> String {
-        let sandbox = self.sandbox.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
-        format!("{}{sandbox}", self.service)
+    pub(crate) fn filter(&self) -> Expr {
+        let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut parts = vec![
+            filter::equals(Field::From, &bare(&self.caller)),
+            filter::equals(Field::Svc, &bare(&self.service)),
+        ];
+        match (&self.sandbox, &self.workload) {
+            (Some(sandbox), _) => parts.push(filter::equals(Field::Sandbox, sandbox)),
+            (None, Some(workload)) => parts.push(filter::equals(Field::To, workload)),
+            (None, None) => {}
+        }
+        Expr::OneHop(Box::new(Expr::All(parts)))
+    }
+
+    /// Whether a filter of requests wants such calls, as far as what they have in common says.
+    pub(crate) fn is_wanted(&self, filter: &Filter) -> bool {
+        filter.matches(self)
+    }
+}
+
+impl Fields for Edge {
+    fn some(&self, _: Part, field: &Field, passes: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
+        let bare = |name: &'_ str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut text = |text: &str| passes(FieldValue::Text(text));
+        match field {
+            Field::From => text(&bare(&self.caller)),
+            Field::Svc => text(&bare(&self.service)),
+            Field::To => self.workload.as_deref().is_some_and(text),
+            Field::Sandbox => self.sandbox.as_deref().is_some_and(text),
+            Field::Hop => {
+                let version = if self.sandbox.is_some() { HopClass::Fork } else { HopClass::Base };
+                passes(FieldValue::Class(version))
+                    || (self.figures.n_failed > 0 && passes(FieldValue::Class(HopClass::Error)))
+                    || (self.n_lost_key > 0 && passes(FieldValue::Class(HopClass::Lost)))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -123,46 +205,72 @@ impl Rows for Topology {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::made::{at, hop, trace};
+    use crate::made::{edge_row, fork_row, hop, trace};
+
+    fn found(rows: Vec<Value>) -> Topology {
+        let traces = [trace(1, vec![hop("gw", "front"), hop("front", "cart").lost("pr-1").under(0, 10)])];
+        topology(&json!({"from": 1_795_176_240, "to": 1_795_176_299, "rows": rows}), traces.iter())
+    }
 
     #[test]
-    fn edges_are_counted_by_caller_service_and_version() {
-        let one = || {
-            vec![
-                hop("gw", "front"),
-                hop("front", "cart").lasting(9000),
-                hop("front", "cart").fork("pr-1").status(503),
-            ]
-        };
-        let traces = [trace(1, one()), trace(2, one())];
-        let found = topology(traces.iter(), at(30), None);
-        let shown: Vec<_> = found
+    fn edges_are_told_by_caller_service_and_version() {
+        let found = found(vec![
+            edge_row("gw", "front", "front", 120, 0),
+            edge_row("front", "cart", "cart", 30, 3),
+            fork_row("front", ("cart", "pr-1"), 6, 6),
+            edge_row("front", "catalog", "catalog-v2", 6, 0),
+            json!({"others": true, "n": 9, "n_failed": 0, "p50_us": 1, "p95_us": 1, "p99_us": 1}),
+        ]);
+        let shown: Vec<String> = found
             .edges
             .iter()
             .map(|edge| {
-                (
-                    edge.id.from.as_str(),
-                    edge.id.to.as_str(),
-                    edge.sandbox.is_some(),
-                    edge.n_calls,
-                    edge.n_failed,
-                    edge.p95,
+                let EdgeId { from, to } = &edge.id;
+                let failed = edge.figures.failed() * 100.0;
+                format!(
+                    "{from} → {to} {}/s {failed}% {:?} lost {}",
+                    edge.per_second, edge.sandbox, edge.n_lost_key
                 )
             })
             .collect();
-        let ms = |us| Duration::from_micros(us);
         assert_eq!(
             shown,
             [
-                ("front", "cart", false, 2, 0, ms(9000)),
-                ("front", "cart (pr-1)", true, 2, 2, ms(4200)),
-                ("gw", "front", false, 2, 0, ms(4200)),
+                "front → cart 0.5/s 10% None lost 1",
+                "front → cart (pr-1) 0.1/s 100% Some(\"pr-1\") lost 0",
+                "front → catalog (catalog-v2) 0.1/s 0% None lost 0",
+                "gw → front 2/s 0% None lost 0",
             ]
         );
-        assert_eq!(topology(traces.iter(), at(90), None), Topology::default());
-        // Two calls in the four seconds of which all are kept.
-        let found = topology(traces.iter(), at(4), Some(at(0)));
-        assert_eq!(found.edges[0].per_second, 0.5);
+        assert_eq!(found.n_others, 9);
+    }
+
+    #[test]
+    fn namespaces_are_named_where_there_are_several() {
+        let mut other = edge_row("front", "cart", "cart", 1, 0);
+        other["edge"]["to"]["namespace"] = json!("stage");
+        let found = found(vec![edge_row("gw", "front", "front", 1, 0), other]);
+        let names: Vec<_> =
+            found.edges.iter().map(|edge| (edge.id.from.as_str(), edge.id.to.as_str())).collect();
+        assert_eq!(names, [("gw", "shop/front"), ("shop/front", "stage/cart")]);
+        let filter = Filter::from(found.edges[1].filter()).to_string();
+        assert_eq!(filter, "{from=front svc=cart to=cart}");
+    }
+
+    #[test]
+    fn a_filter_wants_edges_by_what_their_calls_have_in_common() {
+        let found =
+            found(vec![edge_row("front", "cart", "cart", 30, 3), fork_row("front", ("cart", "pr-1"), 6, 0)]);
+        let wanted = |text: &str| {
+            let filter = Filter::parse(text).unwrap();
+            found.edges.iter().map(|edge| edge.is_wanted(&filter)).collect::<Vec<_>>()
+        };
+        assert_eq!(wanted("svc:cart"), [true, true]);
+        assert_eq!(wanted("sandbox=pr-1"), [false, true]);
+        assert_eq!(wanted("hop:error"), [true, false]);
+        assert_eq!(wanted("cart !hop:fork"), [true, false]);
     }
 }

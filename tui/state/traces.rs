@@ -2,41 +2,79 @@
 //!
 //! Rows are the wanted ones in the order of their first publication, then
 //! those in flight. A trace that is published again changes in place.
+//!
+//! Another filter is looked for in slices, so that keys are answered meanwhile; until it has seen
+//! all, the rows are those of the filter before.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use spur_route::TraceId;
-use spur_trace::Trace;
+use spur_trace::{Filter, Trace};
 
 use super::cursor::Rows;
-use super::filter::Filter;
 
 /// Most traces that are kept: an hour at one a second, and 10 times what
 /// anybody scrolls through. The server keeps more, and `spur trace` has them.
-const TRACES_MAX: usize = 5_000;
+pub(crate) const TRACES_MAX: usize = 5_000;
 
 /// Most hops in them; a hop is about 0.7 KB, so that all stay under 50 MB.
 const HOPS_MAX: usize = 60_000;
 
+/// Traces that are filtered between two looks at the clock: some 50 µs.
+const AT_ONCE: usize = 32;
+
+/// Where a trace stands: which server told of it, counted, and the number of its publication there.
+pub(crate) type Place = (u32, u64);
+
 /// See above.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Traces {
-    kept: VecDeque<Arc<Trace>>,
-    /// The number of the first that is kept; they are counted from 0.
-    first: u64,
-    numbers: HashMap<TraceId, u64>,
+    kept: BTreeMap<Place, Arc<Trace>>,
+    places: HashMap<TraceId, Place>,
+    /// A server that was lost may count from 1 when it is back.
+    server: u32,
     n_hops: usize,
     in_flight: Vec<Arc<Trace>>,
-    filter: Filter,
-    /// The numbers of the kept ones that are wanted, rising.
-    shown: VecDeque<u64>,
+    filter: Arc<Filter>,
+    /// Ages are counted from here.
+    now: SystemTime,
+    /// The places of those that are wanted, rising.
+    shown: VecDeque<Place>,
     /// The places of those in flight that are wanted.
     shown_in_flight: Vec<usize>,
+    next: Option<Box<Next>>,
+}
+
+/// What another filter wants, as far as it has looked.
+#[derive(Clone, Debug)]
+struct Next {
+    filter: Arc<Filter>,
+    /// The first that was not looked at.
+    from: Option<Place>,
+    n_seen: usize,
+    shown: VecDeque<Place>,
 }
 
 // === impl Traces ===
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            kept: BTreeMap::new(),
+            places: HashMap::new(),
+            server: 0,
+            n_hops: 0,
+            in_flight: Vec::new(),
+            filter: Arc::default(),
+            now: SystemTime::UNIX_EPOCH,
+            shown: VecDeque::new(),
+            shown_in_flight: Vec::new(),
+            next: None,
+        }
+    }
+}
 
 impl Traces {
     /// Takes in a trace that was published; whether it is a new one.
@@ -46,19 +84,26 @@ impl Traces {
             self.in_flight.retain(|other| other.trace_id != id);
             self.choose_in_flight();
         }
-        if let Some(number) = self.numbers.get(&id).copied() {
-            self.replace(number, trace);
+        if let Some(place) = self.places.get(&id).copied() {
+            self.replace(place, trace);
             return false;
         }
-        let number = self.first + self.kept.len() as u64;
-        if self.filter.wants(&trace) {
-            self.shown.push_back(number);
+        let place = (self.server, trace.seq);
+        if self.kept.contains_key(&place) {
+            self.drop_at(place);
         }
-        self.numbers.insert(id, number);
+        if self.wants(&self.filter, &trace) {
+            set(&mut self.shown, place, true);
+        }
+        if self.next.as_ref().is_some_and(|next| next.has_seen(place)) {
+            self.judge_for_next(place, &trace);
+        }
+        self.places.insert(id, place);
         self.n_hops += trace.hops.len();
-        self.kept.push_back(trace);
+        self.kept.insert(place, trace);
         while self.kept.len() > TRACES_MAX || (self.n_hops > HOPS_MAX && self.kept.len() > 1) {
-            self.drop_oldest();
+            let Some((oldest, _)) = self.kept.first_key_value() else { break };
+            self.drop_at(*oldest);
         }
         true
     }
@@ -66,38 +111,74 @@ impl Traces {
     /// Takes in all that are in flight.
     pub(crate) fn set_in_flight(&mut self, traces: Vec<Arc<Trace>>) {
         let (known, new): (Vec<_>, Vec<_>) =
-            traces.into_iter().partition(|trace| self.numbers.contains_key(&trace.trace_id));
+            traces.into_iter().partition(|trace| self.places.contains_key(&trace.trace_id));
         for trace in known {
-            let number = self.numbers[&trace.trace_id];
+            let place = self.places[&trace.trace_id];
             // An answer from before its end may come after the end.
-            if self.at(number).is_some_and(|kept| trace.hops.len() > kept.hops.len()) {
-                self.replace(number, trace);
+            if self.kept.get(&place).is_some_and(|kept| trace.hops.len() > kept.hops.len()) {
+                self.replace(place, trace);
             }
         }
         self.in_flight = new;
         self.choose_in_flight();
     }
 
-    pub(crate) fn set_filter(&mut self, filter: Filter) {
-        self.filter = filter;
-        let numbered = (self.first..).zip(&self.kept);
-        self.shown =
-            numbered.filter(|(_, trace)| self.filter.wants(trace)).map(|(number, _)| number).collect();
+    /// From here on another server tells, or the same one again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.server += 1;
+    }
+
+    pub(crate) fn set_now(&mut self, now: SystemTime) {
+        self.now = now;
+    }
+
+    /// Begins to look for what another filter wants.
+    pub(crate) fn set_filter(&mut self, filter: Arc<Filter>) {
+        let from = self.kept.first_key_value().map(|(place, _)| *place);
+        self.next = Some(Box::new(Next { filter, from, n_seen: 0, shown: VecDeque::new() }));
+    }
+
+    /// Looks on until it is time to stop; whether anything has changed.
+    pub(crate) fn filter_on(&mut self, is_time: &mut dyn FnMut() -> bool) -> bool {
+        let Some(mut next) = self.next.take() else { return false };
+        while let Some(from) = next.from {
+            let mut rest = self.kept.range(from..);
+            for (place, trace) in rest.by_ref().take(AT_ONCE) {
+                if self.wants(&next.filter, trace) {
+                    next.shown.push_back(*place);
+                }
+                next.n_seen += 1;
+            }
+            next.from = rest.next().map(|(place, _)| *place);
+            if next.from.is_some() && is_time() {
+                self.next = Some(next);
+                return true;
+            }
+        }
+        let Next { filter, shown, .. } = *next;
+        (self.filter, self.shown) = (filter, shown);
         self.choose_in_flight();
+        true
+    }
+
+    /// How far another filter has looked, in percent, while it looks.
+    pub(crate) fn filtered_percent(&self) -> Option<usize> {
+        let next = self.next.as_ref()?;
+        Some(100 * next.n_seen.min(self.kept.len()) / self.kept.len().max(1))
     }
 
     /// The trace in a row.
     pub(crate) fn row(&self, idx: usize) -> Option<&Arc<Trace>> {
         match self.shown.get(idx) {
-            Some(number) => self.at(*number),
+            Some(place) => self.kept.get(place),
             None => self.in_flight.get(*self.shown_in_flight.get(idx - self.shown.len())?),
         }
     }
 
     /// A trace, whether or not the filter wants it.
     pub(crate) fn get(&self, id: &TraceId) -> Option<&Arc<Trace>> {
-        match self.numbers.get(id) {
-            Some(number) => self.at(*number),
+        match self.places.get(id) {
+            Some(place) => self.kept.get(place),
             None => self.in_flight.iter().find(|trace| trace.trace_id == *id),
         }
     }
@@ -110,48 +191,62 @@ impl Traces {
         self.in_flight.len()
     }
 
-    /// Those that the filter wants, the newest first.
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Arc<Trace>> {
-        self.shown.iter().rev().filter_map(|number| self.at(*number))
+    /// All that are kept, the newest first.
+    pub(crate) fn all_newest_first(&self) -> impl Iterator<Item = &Arc<Trace>> {
+        self.kept.values().rev()
     }
 
-    /// Since when all are kept; `None` where none was dropped yet.
-    pub(crate) fn complete_since(&self) -> Option<SystemTime> {
-        (self.first > 0).then(|| self.kept.front().map(|oldest| oldest.started)).flatten()
+    fn wants(&self, filter: &Filter, trace: &Trace) -> bool {
+        filter.matches(&trace.at(self.now))
     }
 
-    fn at(&self, number: u64) -> Option<&Arc<Trace>> {
-        self.kept.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
-    }
-
-    fn replace(&mut self, number: u64, trace: Arc<Trace>) {
-        let Some(kept) = usize::try_from(number - self.first).ok().and_then(|idx| self.kept.get_mut(idx))
-        else {
-            return;
-        };
-        let is_wanted = self.filter.wants(&trace);
+    fn replace(&mut self, place: Place, trace: Arc<Trace>) {
+        if self.next.as_ref().is_some_and(|next| next.has_seen(place)) {
+            self.judge_for_next(place, &trace);
+        }
+        let is_wanted = self.wants(&self.filter, &trace);
+        let Some(kept) = self.kept.get_mut(&place) else { return };
         self.n_hops = self.n_hops + trace.hops.len() - kept.hops.len();
         *kept = trace;
-        match (self.shown.binary_search(&number), is_wanted) {
-            (Ok(idx), false) => drop(self.shown.remove(idx)),
-            (Err(idx), true) => self.shown.insert(idx, number),
-            (Ok(_), true) | (Err(_), false) => {}
-        }
+        set(&mut self.shown, place, is_wanted);
     }
 
-    fn drop_oldest(&mut self) {
-        let Some(oldest) = self.kept.pop_front() else { return };
-        self.n_hops -= oldest.hops.len();
-        self.numbers.remove(&oldest.trace_id);
-        if self.shown.front() == Some(&self.first) {
-            self.shown.pop_front();
+    fn judge_for_next(&mut self, place: Place, trace: &Trace) {
+        let Some(mut next) = self.next.take() else { return };
+        set(&mut next.shown, place, self.wants(&next.filter, trace));
+        self.next = Some(next);
+    }
+
+    fn drop_at(&mut self, place: Place) {
+        let Some(trace) = self.kept.remove(&place) else { return };
+        self.n_hops -= trace.hops.len();
+        self.places.remove(&trace.trace_id);
+        set(&mut self.shown, place, false);
+        if let Some(next) = &mut self.next {
+            set(&mut next.shown, place, false);
         }
-        self.first += 1;
     }
 
     fn choose_in_flight(&mut self) {
-        let wanted = self.in_flight.iter().enumerate().filter(|(_, trace)| self.filter.wants(trace));
+        let wanted = self.in_flight.iter().enumerate().filter(|(_, trace)| self.wants(&self.filter, trace));
         self.shown_in_flight = wanted.map(|(idx, _)| idx).collect();
+    }
+}
+
+/// Puts a place into a rising list, or takes it out. Nearly always that is at one of the ends.
+fn set(places: &mut VecDeque<Place>, place: Place, is_in: bool) {
+    match (places.binary_search(&place), is_in) {
+        (Ok(idx), false) => drop(places.remove(idx)),
+        (Err(idx), true) => places.insert(idx, place),
+        (Ok(_), true) | (Err(_), false) => {}
+    }
+}
+
+// === impl Next ===
+
+impl Next {
+    fn has_seen(&self, place: Place) -> bool {
+        self.from.is_none_or(|from| place < from)
     }
 }
 
@@ -167,24 +262,23 @@ impl Rows for Traces {
     }
 
     fn idx_of(&self, id: &TraceId) -> Option<usize> {
-        if let Some(number) = self.numbers.get(id) {
-            return self.shown.binary_search(number).ok();
+        if let Some(place) = self.places.get(id) {
+            return self.shown.binary_search(place).ok();
         }
         let place = self.shown_in_flight.iter().position(|idx| self.in_flight[*idx].trace_id == *id)?;
         Some(self.shown.len() + place)
     }
 }
 
-/// The value that a share of the sorted ones are not above.
-pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Duration {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::made::{hop, trace, unfinished};
+
+    fn filter(traces: &mut Traces, text: &str) {
+        traces.set_filter(Arc::new(Filter::parse(text).unwrap()));
+        traces.filter_on(&mut || false);
+    }
 
     fn ids(traces: &Traces) -> Vec<TraceId> {
         (0..traces.n_rows()).filter_map(|idx| traces.id_at(idx)).collect()
@@ -205,7 +299,7 @@ mod tests {
     fn the_filter_holds_for_what_comes_and_what_changes() {
         let mut traces = Traces::default();
         traces.put(trace(1, vec![hop("gw", "front")]));
-        traces.set_filter(Filter::read("cart"));
+        filter(&mut traces, "cart");
         assert_eq!(traces.n_rows(), 0);
         traces.put(trace(2, vec![hop("gw", "cart")]));
         traces.put(trace(1, vec![hop("gw", "front"), hop("front", "cart")]));
@@ -214,7 +308,7 @@ mod tests {
         assert_eq!(traces.idx_of(&both[1]), Some(1));
         traces.put(trace(1, vec![hop("gw", "front")]));
         assert_eq!(ids(&traces), both[1..]);
-        traces.set_filter(Filter::default());
+        filter(&mut traces, "");
         assert_eq!(ids(&traces), both);
     }
 
@@ -243,5 +337,35 @@ mod tests {
         traces.set_in_flight(vec![unfinished(2, vec![hop("gw", "slow").open()])]);
         assert!(traces.row(1).unwrap().is_finished);
         assert_eq!(traces.n_rows(), 2);
+    }
+
+    #[test]
+    fn a_filter_looks_in_slices_and_sees_what_changes_meanwhile() {
+        let mut traces = Traces::default();
+        (1..=200).for_each(|id| assert!(traces.put(trace(id, vec![hop("gw", "front")]))));
+        traces.set_filter(Arc::new(Filter::parse("svc:cart").unwrap()));
+        assert!(traces.filter_on(&mut || true));
+        // Rows are those of before until all were looked at.
+        assert_eq!((traces.n_rows(), traces.filtered_percent()), (200, Some(16)));
+        traces.put(trace(1, vec![hop("gw", "front"), hop("front", "cart")]));
+        traces.put(trace(199, vec![hop("gw", "cart")]));
+        traces.put(trace(300, vec![hop("gw", "cart")]));
+        while traces.filtered_percent().is_some() {
+            traces.filter_on(&mut || true);
+        }
+        let expected = [1, 199, 300].map(|id| trace(id, vec![]).trace_id);
+        assert_eq!(ids(&traces), expected);
+        assert!(!traces.filter_on(&mut || true));
+    }
+
+    #[test]
+    fn what_the_server_tells_late_stands_where_it_belongs() {
+        let mut traces = Traces::default();
+        let put = |traces: &mut Traces, id| traces.put(trace(id, vec![hop("gw", "front")]));
+        put(&mut traces, 5);
+        put(&mut traces, 2);
+        traces.begin_anew();
+        put(&mut traces, 1);
+        assert_eq!(ids(&traces), [2, 5, 1].map(|id| trace(id, vec![]).trace_id));
     }
 }

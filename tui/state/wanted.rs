@@ -1,13 +1,18 @@
 //! What the user wants, done.
 
 use spur_api::meta;
+use spur_trace::Filter;
+use spur_trace::filter::Field;
 
+use super::cell::Wanted;
 use super::cursor::{Cursor, Motion, Rows};
+use super::filter::equals;
 use super::objects::{self, SandboxState};
 use super::palette::Palette;
+use super::topology_view::Reach;
 use super::trace_view::TracePane;
 use super::{LogPane, Note, Overlay, Paused, State, ThemeName};
-use crate::event::{Action, LogSource, Watched};
+use crate::event::{Action, Ask, LogSource, Watched};
 use crate::keys::{Meaning, Screen};
 
 /// Screens that `back` remembers; nobody finds their way further back.
@@ -34,7 +39,7 @@ impl State {
             Meaning::Left => self.left(),
             Meaning::Right => self.right(),
             Meaning::Open => return self.open(),
-            Meaning::Back => self.go_back(),
+            Meaning::Back => return self.go_back(),
             Meaning::NextPane => self.next_pane(),
             Meaning::Why => return self.why(),
             Meaning::Previous => self.neighbour(Motion::Up(1)),
@@ -42,13 +47,55 @@ impl State {
             Meaning::ZoomIn => self.trace.zoom_in(),
             Meaning::ZoomOut => self.trace.zoom_out(),
             Meaning::ZoomReset => self.trace.zoom_reset(),
-            Meaning::Filter => self.filter.before = Some(self.filter.text.clone()),
-            Meaning::ClearFilter => self.set_filter(String::new()),
+            Meaning::Filter => self.filter_mut().open(),
+            Meaning::ClearFilter => self.filter_mut().set(""),
+            Meaning::WithCell => self.add_term(Wanted::With),
+            Meaning::WithoutCell => self.add_term(Wanted::Without),
+            Meaning::SavedFilters => self.overlay = Some(Overlay::SavedFilters(0)),
             Meaning::Pause => self.pause(),
-            Meaning::Copy => return self.copy_trace_id(),
+            Meaning::Copy => self.open_copy(),
             Meaning::CopyWithKey => return self.copy_with_key(),
             Meaning::Requests => return self.requests_of_sandbox(),
+            Meaning::Mark => self.mark(),
+            Meaning::Diff => return self.compare(),
+            Meaning::NextDifference => self.next_difference(),
+            Meaning::PreviousDifference => self.previous_difference(),
+            Meaning::Swap => self.swap(),
+            Meaning::Less => self.change_weight(-1),
+            Meaning::More => self.change_weight(1),
+            Meaning::MuchLess => self.change_weight(-10),
+            Meaning::MuchMore => self.change_weight(10),
+            Meaning::TypeWeight => self.open_weight(),
+            Meaning::NoWeight => self.set_weight(0),
+            Meaning::AllWeight => self.set_weight(u32::MAX),
+            Meaning::Balance => self.balance(),
+            Meaning::Undo => return self.undo(),
+            Meaning::Edit => (self.playground.is_editing, self.playground.is_answer_focused) = (true, false),
+            Meaning::Load => return self.load_request(),
+            Meaning::Recount => return self.recount(),
+            Meaning::Table => self.has_table = Some(!self.is_table()),
+            Meaning::Highlight => self.set_reach(Reach::Highlight),
+            Meaning::Hide => self.set_reach(Reach::Hide),
+            Meaning::Earlier => return self.step(1),
+            Meaning::Later => return self.step(-1),
             Meaning::Theme => self.next_theme(),
+            Meaning::Mouse => {
+                self.has_mouse = !self.has_mouse;
+                self.notice = Some(
+                    if self.has_mouse {
+                        "the mouse is ours: click, wheel"
+                    } else {
+                        "the mouse is the terminal's"
+                    }
+                    .to_owned(),
+                );
+                return vec![Action::Mouse(self.has_mouse)];
+            }
+            Meaning::Keymap => {
+                let lines = self.keymap.lines();
+                self.overlay =
+                    Some(Overlay::Note(Note { title: "keys by their actions".to_owned(), lines, top: 0 }));
+            }
             Meaning::Help => self.overlay = Some(Overlay::Help(0)),
             Meaning::Palette => self.overlay = Some(Overlay::Palette(Palette::of(self.screen))),
             Meaning::Suspend => return vec![Action::Suspend],
@@ -57,7 +104,7 @@ impl State {
         Vec::new()
     }
 
-    fn show(&mut self, screen: Screen) -> Vec<Action> {
+    pub(super) fn show(&mut self, screen: Screen) -> Vec<Action> {
         if screen != self.screen {
             if self.back.len() == BACK_MAX {
                 self.back.remove(0);
@@ -67,41 +114,60 @@ impl State {
         self.enter(screen)
     }
 
-    fn enter(&mut self, screen: Screen) -> Vec<Action> {
+    pub(super) fn enter(&mut self, screen: Screen) -> Vec<Action> {
         self.screen = screen;
-        let watched = match screen {
-            Screen::Sandboxes => Watched::Sandboxes,
-            Screen::Events => Watched::Events,
-            Screen::Logs => Watched::Pods,
+        let mut actions = Vec::new();
+        let watched: &[Watched] = match screen {
+            Screen::Sandboxes => &[Watched::Sandboxes],
+            Screen::Events => &[Watched::Events],
+            Screen::Logs => &[Watched::Pods],
             Screen::Topology => {
-                self.count_edges();
-                return Vec::new();
+                actions.extend(self.ask(Ask::Edges { ago_s: self.ago_s }));
+                &[]
+            }
+            Screen::Split => {
+                actions.extend(self.ask(Ask::Shares));
+                &[Watched::VirtualServices]
             }
             Screen::Trace => {
                 if self.trace.trace.is_none() {
                     self.look_at_selected();
                 }
-                return Vec::new();
+                &[]
             }
-            Screen::Live => return Vec::new(),
+            Screen::Live | Screen::Rules | Screen::Diff => &[],
         };
         // What is watched once stays watched.
-        if self.watched.insert(watched) { vec![Action::Watch(watched)] } else { Vec::new() }
+        let new = watched.iter().filter(|watched| self.watched.insert(**watched));
+        actions.extend(new.map(|watched| Action::Watch(*watched)));
+        actions
     }
 
-    fn go_back(&mut self) {
-        if let Some(screen) = self.back.pop() {
-            self.enter(screen);
+    fn go_back(&mut self) -> Vec<Action> {
+        if self.screen == Screen::Split && self.discard() {
+            self.notice = Some("the edit is gone".to_owned());
+            return Vec::new();
+        }
+        match self.back.pop() {
+            Some(screen) => self.enter(screen),
+            None => Vec::new(),
         }
     }
 
-    fn go(&mut self, motion: Motion) {
+    pub(super) fn go(&mut self, motion: Motion) {
         match self.screen {
             Screen::Live => {
                 let traces = self.paused.as_ref().map_or(&self.traces, |paused| &paused.traces);
                 self.live.go(motion, traces);
             }
             Screen::Trace => self.trace.go(motion),
+            Screen::Diff => {
+                if let Some(view) = &mut self.diff {
+                    view.go(motion);
+                }
+            }
+            Screen::Split => self.split_cursor.go(motion, &self.splits),
+            Screen::Rules => self.playground.go(motion),
             Screen::Topology => self.topology_cursor.go(motion, &self.topology),
             Screen::Sandboxes => self.sandbox_cursor.go(motion, &self.sandboxes),
             Screen::Events => self.event_cursor.go(motion, &self.events),
@@ -119,6 +185,7 @@ impl State {
 
     fn left(&mut self) {
         match self.screen {
+            Screen::Live => self.choose_cell(self.cell.left()),
             Screen::Logs => self.log_left = self.log_left.saturating_sub(PAN_COLUMNS),
             _ => self.trace.pan_left(),
         }
@@ -126,6 +193,7 @@ impl State {
 
     fn right(&mut self) {
         match self.screen {
+            Screen::Live => self.choose_cell(self.cell.right()),
             Screen::Logs => self.log_left = (self.log_left + PAN_COLUMNS).min(PAN_MAX),
             _ => self.trace.pan_right(),
         }
@@ -139,8 +207,8 @@ impl State {
             }
             Screen::Topology => match self.topology_cursor.idx(&self.topology) {
                 Some(idx) => {
-                    let filter = self.topology.edges[idx].filter();
-                    self.set_filter(filter);
+                    let filter = Filter::from(self.topology.edges[idx].filter()).to_string();
+                    self.set_filter(&filter);
                     self.show(Screen::Live)
                 }
                 None => Vec::new(),
@@ -150,6 +218,9 @@ impl State {
                 Vec::new()
             }
             Screen::Logs => self.follow_log(),
+            Screen::Diff => self.open_compared(),
+            Screen::Split => self.apply_weights(),
+            Screen::Rules => self.ask_where(),
             Screen::Trace | Screen::Events => Vec::new(),
         }
     }
@@ -196,6 +267,7 @@ impl State {
                     LogPane::Lines => LogPane::Pods,
                 };
             }
+            Screen::Rules => self.playground.is_answer_focused = !self.playground.is_answer_focused,
             _ => self.trace.next_pane(),
         }
     }
@@ -204,7 +276,13 @@ impl State {
         match self.screen {
             Screen::Events => stay(&mut self.event_cursor, &self.events),
             Screen::Logs => stay(&mut self.log_cursor, &self.log),
-            Screen::Live | Screen::Trace | Screen::Topology | Screen::Sandboxes => {
+            Screen::Live
+            | Screen::Trace
+            | Screen::Topology
+            | Screen::Sandboxes
+            | Screen::Split
+            | Screen::Rules
+            | Screen::Diff => {
                 self.paused = match self.paused.take() {
                     Some(_) => None,
                     None => Some(Box::new(Paused { traces: self.traces.clone(), n_arrived: 0 })),
@@ -239,16 +317,6 @@ impl State {
         vec![Action::FollowLog(source)]
     }
 
-    fn copy_trace_id(&mut self) -> Vec<Action> {
-        let id = match self.screen {
-            Screen::Trace => self.trace.trace.as_ref().map(|trace| trace.trace_id),
-            _ => self.live.id(self.listed()),
-        };
-        let Some(id) = id.map(|id| id.to_string()) else { return Vec::new() };
-        self.notice = Some(format!("copied {id}"));
-        vec![Action::Copy(id)]
-    }
-
     fn copy_with_key(&mut self) -> Vec<Action> {
         let Some(sandbox) = self.sandbox_cursor.idx(&self.sandboxes).and_then(|idx| self.sandboxes.row(idx))
         else {
@@ -259,7 +327,7 @@ impl State {
             return Vec::new();
         };
         let title = format!("{}: copied, where the terminal allows it", meta::name(sandbox));
-        self.overlay = Some(Overlay::Note(Note { title, lines: vec![curl.clone()] }));
+        self.overlay = Some(Overlay::Note(Note { title, lines: vec![curl.clone()], top: 0 }));
         vec![Action::Copy(curl)]
     }
 
@@ -269,7 +337,7 @@ impl State {
         if key.is_empty() {
             return Vec::new();
         }
-        self.set_filter(key);
+        self.set_filter(&Filter::from(equals(Field::Key, &key)).to_string());
         self.show(Screen::Live)
     }
 
@@ -299,7 +367,7 @@ impl State {
             lines.push(format!("deleted  at {deletion}"));
         }
         lines.extend(objects::curl(object, self.facts.entry_port));
-        Some(Note { title: format!("sandbox {}/{}", row.namespace, row.name), lines })
+        Some(Note { title: format!("sandbox {}/{}", row.namespace, row.name), lines, top: 0 })
     }
 
     fn next_theme(&mut self) {

@@ -25,6 +25,12 @@ pub struct UiArgs {
     /// Colours to begin with; under NO_COLOR it is mono [default: ansi]
     #[arg(long, value_name = "THEME")]
     pub theme: Option<Theme>,
+    /// Draw ASCII alone; by itself where the locale is not UTF-8
+    #[arg(long, conflicts_with = "plain")]
+    pub ascii: bool,
+    /// Bind keys otherwise: lines of `ACTION = KEY …`; inside, `:map` shows all
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    pub keymap: Option<PathBuf>,
     /// Take the keys from a file and need no terminal
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,

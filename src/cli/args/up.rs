@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::access_log::AccessLogArgs;
+use super::capture::CaptureArgs;
 use super::proxy::Tracing;
 
 const EXAMPLES: &str = "\
@@ -66,6 +67,9 @@ pub struct UpArgs {
     /// Whether requests are recorded, for `spur trace` and what reads traces
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub tracing: Tracing,
+    /// What is captured.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
     /// The access log.
     #[command(flatten)]
     pub access_log: AccessLogArgs,

@@ -58,6 +58,9 @@ impl World {
             identity: Arc::new(spur_server::Identity::generate().unwrap()),
             table: Arc::default(),
             traces,
+            logs: spur_trace::Logs::default(),
+            redaction: std::sync::Arc::default(),
+            entry: ([127, 0, 0, 1], 0).into(),
             facts,
             // Nothing routes here, so nobody is to wait for it.
             routes: watch::channel(i64::MAX.unsigned_abs()).1,
@@ -193,6 +196,8 @@ fn environment(directory: &Path) -> Environment {
         kubeconfig: None,
         default_kubeconfig: directory.join("kubeconfig"),
         temp_dir: directory.to_owned(),
+        state_dir: directory.to_owned(),
+        is_ascii: false,
         wants_colour: false,
         is_stdin_terminal: false,
         is_stdout_terminal: false,

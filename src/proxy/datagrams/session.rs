@@ -67,6 +67,8 @@ impl Session {
                 version: Version::HTTP_11,
                 carried: Carried::default(),
                 busy: None,
+                replay_of: None,
+                captured: None,
                 asked: worker.access_log.is_some().then(|| Asked::of_connection(peer)),
             },
         );

@@ -142,7 +142,6 @@ fn pass_on(
     let (mut head, incoming) = rsp.into_parts();
     let fields = Fields::of(&head.headers);
     sanitise::strip_response(&mut head.headers, fields);
-    hop.set_status(head.status);
     if fields.has(Field::GrpcStatus) {
         hop.set_grpc_status(&head.headers);
     }
@@ -152,6 +151,7 @@ fn pass_on(
     if let Some(web) = web {
         web.to_web(&mut head.headers);
     }
+    hop.set_head(head.status, &head.headers);
     let body = UpstreamBody::new(incoming, (hop, lease, held), (means, web, deadline));
     let mut rsp = Response::new(ResponseBody::Upstream(body));
     *rsp.status_mut() = head.status;

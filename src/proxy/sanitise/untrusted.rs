@@ -1,13 +1,11 @@
 //! What is taken off requests of clients whose word does not count (`trust`), and of clients of
 //! whom nothing is known.
 //!
-//! Routing keys are taken off, not just ignored: what is sent on is handed on by the services, and
-//! their calls are trusted. The key that a preview host names stays, since a host is an address
-//! and no word about one. Carriers that the routing table adds (a cookie, a query parameter,
-//! headers) are its configuration's own decision and stay.
+//! Routing keys are taken off ([`strip_keys`](spur_route::strip_keys)), not just ignored: what is
+//! sent on is handed on by the services, and their calls are trusted. Carriers that the routing
+//! table adds (a cookie, a query parameter, headers) are its configuration's own decision and stay.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use spur_route::{BAGGAGE_KEYS, TRACESTATE_KEYS, baggage, key_headers, tracestate};
+use http::{HeaderMap, HeaderName};
 
 /// Headers that the proxy sets or reads, so that a name with `_` in the place of `-` would be taken
 /// for ours by a service that reads CGI variables.
@@ -26,32 +24,6 @@ const OURS: [&str; 13] = [
     "x-forwarded-proto",
     "x-real-ip",
 ];
-
-/// Takes routing keys off; whether there were any.
-pub(crate) fn strip_keys(headers: &mut HeaderMap) -> bool {
-    let mut had_keys = false;
-    for name in key_headers() {
-        had_keys |= headers.remove(name).is_some();
-    }
-    let is_key = |member: &baggage::Member<'_>| BAGGAGE_KEYS.iter().any(|key| key.as_bytes() == member.name);
-    if baggage::members(headers).any(|member| is_key(&member)) {
-        let kept: Vec<&[u8]> =
-            baggage::members(headers).filter(|member| !is_key(member)).map(|member| member.raw).collect();
-        let kept = kept.join(&b","[..]);
-        replace(headers, &baggage::BAGGAGE, &kept);
-        had_keys = true;
-    }
-    let is_key =
-        |member: &tracestate::Member<'_>| TRACESTATE_KEYS.iter().any(|key| key.as_bytes() == member.key);
-    if tracestate::members(headers).any(|member| is_key(&member)) {
-        let kept: Vec<&[u8]> =
-            tracestate::members(headers).filter(|member| !is_key(member)).map(|member| member.raw).collect();
-        let kept = kept.join(&b","[..]);
-        replace(headers, &tracestate::TRACESTATE, &kept);
-        had_keys = true;
-    }
-    had_keys
-}
 
 /// Takes off names with `_` that a service could take for another header: their twin with `-` is
 /// there, or is one of ours. nginx drops all names with `_` (`underscores_in_headers`), Envoy may
@@ -77,17 +49,10 @@ fn is_twin(name: &HeaderName, twin: &str) -> bool {
     name.eq(twin.bytes())
 }
 
-fn replace(headers: &mut HeaderMap, name: &HeaderName, list: &[u8]) {
-    if list.is_empty() {
-        headers.remove(name);
-        return;
-    }
-    let list = HeaderValue::from_bytes(list).expect("parts of header values joined are a header value");
-    headers.insert(name, list);
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -96,28 +61,6 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         headers
-    }
-
-    #[test]
-    fn keys_are_taken_off_and_other_members_stay_as_they_are() {
-        let mut found = headers(&[
-            ("spur-key", "a"),
-            ("ot-baggage-sd-routing-key", "a"),
-            ("uberctx-sd-routing-key", "a"),
-            ("baggage", "user=7;p=1 , spur-key=a"),
-            ("baggage", "sd-routing-key=a,z=%20"),
-            ("tracestate", "spur=a,vendor=x"),
-            ("x-kept", "1"),
-        ]);
-        assert!(strip_keys(&mut found));
-        assert_eq!(
-            found,
-            headers(&[("baggage", "user=7;p=1,z=%20"), ("tracestate", "vendor=x"), ("x-kept", "1")])
-        );
-        assert!(!strip_keys(&mut found));
-        let mut only = headers(&[("baggage", "spur-key=a")]);
-        assert!(strip_keys(&mut only));
-        assert_eq!(only, HeaderMap::new());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::field::{Field, FieldFacts, HopClass, Kind, is_name_byte};
 use super::lex::{ends_word, is_plain};
-use super::value::GRPC;
+use super::value::{GRPC, LEVELS};
 
 /// What may stand in the place of a part of the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,7 @@ fn fields(typed: &str) -> Vec<String> {
 fn first_op(kind: Kind) -> &'static str {
     match kind {
         Kind::Duration | Kind::Size => ">",
+        Kind::Level => ">=",
         Kind::Text | Kind::Word | Kind::Status | Kind::Grpc | Kind::Flag | Kind::Class => ":",
     }
 }
@@ -77,6 +78,7 @@ fn values(field: &Field, typed: &str, live: &dyn Fn(&Field) -> Vec<String>) -> V
         Kind::Flag => vec!["true", "false"],
         Kind::Status => vec!["2xx", "3xx", "4xx", "5xx"],
         Kind::Grpc => GRPC.to_vec(),
+        Kind::Level => LEVELS.map(|(name, ..)| name).to_vec(),
         Kind::Text | Kind::Word | Kind::Duration | Kind::Size => Vec::new(),
     };
     let fits = |value: &str| value.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed));

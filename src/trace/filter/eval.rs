@@ -12,6 +12,11 @@ pub trait Fields {
     /// Whether some value of the field passes. A field that is absent has no value.
     fn some(&self, part: Part, field: &Field, passes: &mut dyn FnMut(Value<'_>) -> bool) -> bool;
 
+    /// Where a bare word is looked for.
+    fn words(&self) -> &[Field] {
+        &WORD_FIELDS
+    }
+
     /// How many hops it has; 0 where it is a single thing, which `{…}` then asks.
     fn n_hops(&self) -> usize {
         0
@@ -46,7 +51,7 @@ pub enum Value<'a> {
     Flag(bool),
 }
 
-/// Where a bare word is looked for.
+/// Where a bare word is looked for in requests.
 const WORD_FIELDS: [Field; 6] =
     [Field::Method, Field::Path, Field::Host, Field::Svc, Field::Key, Field::Trace];
 
@@ -122,7 +127,7 @@ fn under(fits: &[bool], subject: &impl Fields) -> Vec<bool> {
 }
 
 fn has_word(subject: &impl Fields, part: Part, word: &str) -> bool {
-    WORD_FIELDS.iter().any(|field| {
+    subject.words().iter().any(|field| {
         subject.some(part, field, &mut |value| match value {
             Value::Text(text) => contains(text, word),
             Value::Number(_) | Value::Class(_) | Value::Flag(_) => false,

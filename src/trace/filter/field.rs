@@ -89,6 +89,8 @@ pub enum Kind {
     Size,
     /// A gRPC status by number or name.
     Grpc,
+    /// A severity by name: `warn`, in OpenTelemetry's numbers.
+    Level,
     /// `true` or `false`.
     Flag,
     /// A [`HopClass`].
@@ -131,7 +133,7 @@ const PLAIN: [(Field, FieldFacts); 23] = [
     (Field::Size, facts("size", Kind::Size, "bytes of both bodies: >64KiB")),
     (Field::Proto, facts("proto", Kind::Word, "what was spoken: http/1.1, http/2.0, grpc, tcp, udp")),
     (Field::Grpc, facts("grpc", Kind::Grpc, "gRPC status: 14 or unavailable")),
-    (Field::Level, facts("level", Kind::Word, "level of a log line")),
+    (Field::Level, facts("level", Kind::Level, "level of a log line or an event: >=warn")),
     (Field::Msg, facts("msg", Kind::Text, "message of a log line")),
     (Field::Body, facts("body", Kind::Text, "captured bodies")),
 ];

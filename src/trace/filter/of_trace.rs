@@ -9,6 +9,7 @@ use spur_route::{SpanId, Version, Wire};
 
 use super::eval::{Fields, Part, Value};
 use super::field::{Field, HopClass};
+use crate::capture::{Capture, Captured};
 use crate::trace::{Hop, Trace};
 
 /// A trace at a moment, which its age depends on.
@@ -146,13 +147,31 @@ impl TraceAt<'_> {
             // Of spans, and of log lines.
             Field::Attr(_) => false,
             Field::Level | Field::Msg => false,
-            // Nothing records these yet.
-            Field::Replay | Field::Body | Field::Req(_) | Field::Res(_) => false,
+            Field::Replay => passes(Value::Flag(start.replay_of.is_some())),
+            Field::Body | Field::Req(_) | Field::Res(_) => {
+                let capture = hop.captured.as_ref().and_then(Captured::get);
+                capture.is_some_and(|capture| some_of_capture(&capture, field, passes))
+            }
         }
     }
 
     fn age(&self, started: SystemTime) -> u64 {
         micros(self.now.duration_since(started).unwrap_or_default())
+    }
+}
+
+/// What was captured, secrets included: whoever asks may read them anyway.
+fn some_of_capture(capture: &Capture, field: &Field, passes: &mut Passes<'_>) -> bool {
+    let mut text = |bytes: &[u8]| passes(Value::Text(&String::from_utf8_lossy(bytes)));
+    let Capture { id: _, request, response } = capture;
+    let response = response.as_ref();
+    match field {
+        Field::Req(name) => request.headers.get_all(name).iter().any(|value| text(value.as_bytes())),
+        Field::Res(name) => {
+            response.is_some_and(|it| it.headers.get_all(name).iter().any(|value| text(value.as_bytes())))
+        }
+        Field::Body => text(&request.body.bytes) || response.is_some_and(|it| text(&it.body.bytes)),
+        _ => false,
     }
 }
 

@@ -202,6 +202,7 @@ fn test(field: &Field, op: Op, value: &Typed) -> Result<Test, FilterError> {
         Kind::Duration => asked.number(value::duration, "a duration such as `200ms`, `1.5s` or `2m`"),
         Kind::Size => asked.number(value::size, "a size such as `100`, `64KiB` or `1.5MB`"),
         Kind::Grpc => asked.number(value::grpc, "a gRPC status such as `14` or `unavailable`"),
+        Kind::Level => asked.level(),
         Kind::Flag => asked.one_of(&[("true", Test::Is(true)), ("false", Test::Is(false))]),
         Kind::Class => asked.one_of(&HopClass::ALL.map(|class| (class.word(), Test::Class(class)))),
     }
@@ -247,6 +248,18 @@ impl Asked<'_> {
                 .bad(format!("`{}` is many statuses already", self.value.text))
                 .hint("compare with one, as in `status>=500`")),
         }
+    }
+
+    /// All of a level's numbers, or what is beyond them.
+    fn level(&self) -> Result<Test, FilterError> {
+        let names = || value::LEVELS.map(|(name, ..)| format!("`{name}`")).join(", ");
+        let level = value::level(&self.value.text);
+        let (from, to) = level.ok_or_else(|| self.not_a(&format!("one of {}", names())))?;
+        Ok(match self.compare()? {
+            Compare::Equal => Test::Within(from, to),
+            compare @ (Compare::Greater | Compare::AtMost) => Test::Number(compare, to),
+            compare @ (Compare::AtLeast | Compare::Less) => Test::Number(compare, from),
+        })
     }
 
     fn number(&self, read: impl Fn(&str) -> Option<u64>, wanted: &str) -> Result<Test, FilterError> {

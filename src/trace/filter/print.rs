@@ -57,8 +57,12 @@ impl fmt::Display for Term {
                     Kind::Duration => value::write_duration(f, *number),
                     Kind::Size => value::write_size(f, *number),
                     Kind::Status => write!(f, "{number:03}"),
+                    Kind::Level => f.write_str(value::level_name(*number)),
                     _ => write!(f, "{number}"),
                 }
+            }
+            Test::Within(from, _) if field.kind() == Kind::Level => {
+                write!(f, ":{}", value::level_name(*from))
             }
             Test::Within(from, to) => write!(f, ":{}", value::status_class(*from, *to)),
             Test::Is(flag) => write!(f, ":{flag}"),

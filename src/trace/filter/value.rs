@@ -111,6 +111,41 @@ pub(super) const GRPC: [&str; 17] = [
     "unauthenticated",
 ];
 
+/// Severities by name, from the lowest to the highest of OpenTelemetry's numbers for each
+/// (<https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber>).
+pub(super) const LEVELS: [(&str, u64, u64); 6] = [
+    ("trace", 1, 4),
+    ("debug", 5, 8),
+    ("info", 9, 12),
+    ("warn", 13, 16),
+    ("error", 17, 20),
+    ("fatal", 21, 24),
+];
+
+/// Other words for them: those of syslog, of Java's and Python's libraries, and of Kubernetes'
+/// events.
+const MORE_LEVELS: [(&str, &str); 6] = [
+    ("warning", "warn"),
+    ("err", "error"),
+    ("critical", "fatal"),
+    ("panic", "fatal"),
+    ("notice", "info"),
+    ("normal", "info"),
+];
+
+/// A severity's numbers.
+pub(crate) fn level(text: &str) -> Option<(u64, u64)> {
+    let other = MORE_LEVELS.iter().find(|(other, _)| other.eq_ignore_ascii_case(text));
+    let name = other.map_or(text, |(_, name)| name);
+    let found = LEVELS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, from, to)| (*from, *to))
+}
+
+/// The name of a severity's number.
+pub(super) fn level_name(number: u64) -> &'static str {
+    LEVELS.iter().find(|(.., to)| number <= *to).map_or("fatal", |(name, ..)| name)
+}
+
 pub(super) fn write_duration(f: &mut fmt::Formatter<'_>, micros: u64) -> fmt::Result {
     write_in(f, micros, &TIMES)
 }

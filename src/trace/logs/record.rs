@@ -94,6 +94,13 @@ impl Severity {
         u8::try_from(number).ok().filter(|number| *number <= 24).map(Self).unwrap_or_default()
     }
 
+    /// By name, such as `warn` or `WARNING`: the lowest number of it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let (from, _) = crate::filter::level(name)?;
+        u8::try_from(from).ok().map(Self)
+    }
+
     /// The number.
     #[must_use]
     pub fn number(self) -> u8 {

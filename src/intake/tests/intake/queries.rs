@@ -54,6 +54,7 @@ fn hop(
         target: Some(PathAndQuery::from_static("/cart?n=1")),
         http_version: HttpVersion::HTTP_11,
         carried: Carried::default(),
+        replay_of: None,
     })));
     world.ring.push(Record::End(
         id,

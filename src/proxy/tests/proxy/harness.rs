@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) use certificates::{Authority, Pair};
 pub(crate) use client::{Client, HANDSHAKE, SWITCHED, raw, read_head, whole};
 pub(crate) use tls::{TlsClient, serve_tls};
-pub(crate) use upstream::{Reply, Upstream, never, text};
+pub(crate) use upstream::{Reply, Upstream, never, text, whole_back};
 pub(crate) use world::{NAMESPACE, Plan, World, caller, world};
 
 /// Anything that has not happened by then is a failure.

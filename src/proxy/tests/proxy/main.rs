@@ -5,6 +5,7 @@ mod harness;
 
 mod access_log;
 mod affinity;
+mod captures;
 mod egress;
 mod explained;
 mod faults;

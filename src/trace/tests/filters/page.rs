@@ -8,14 +8,14 @@ use spur_trace::filter::{Field, Filter, Kind};
 const BEFORE: &str = "\
 # Filters
 
-`spur trace --filter 'FILTER'`, `/spur/v1/traces?filter=` and whatever else shows requests take the same filter. The page is made from the
+`spur trace --filter 'FILTER'`, `spur logs --filter 'FILTER'`, `/spur/v1/traces?filter=` and whatever else shows requests take the same filter. The page is made from the
 language by `SPUR_WRITE=1 cargo test -p spur-trace --test filters`.
 
 | example | which requests |
 |---|---|
 ";
 
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 13] = [
     ("checkout", "with the word in method, path, host, a service, a key, or the trace id"),
     ("svc:checkout status>=500", "that went through a service like `checkout` and were answered 500 or more"),
     ("status:5xx | dur>1s", "that failed or were slow"),
@@ -29,6 +29,7 @@ const EXAMPLES: [(&str, &str); 12] = [
     ("hop:fork !hop:error", "that a fork answered, and without errors"),
     ("path~\"^/cart/\\d+$\"", "whose path fits a regular expression"),
     ("err:*", "that failed for any reason that has a code"),
+    ("svc:checkout level>=warn", "(log lines) that `checkout` wrote as warnings or worse"),
     ("from=gw method:post size>64KiB", "that came in as large POSTs"),
     ("age<5m & (sandbox:pr-421 or sandbox:pr-430)", "of the last five minutes, to one of two sandboxes"),
 ];
@@ -44,7 +45,7 @@ const BETWEEN: &str = "
 ";
 
 const AFTER: &str = "
-Nothing records `replay`, `body`, `req.…` and `res.…` yet, and `host` only of requests that were refused: elsewhere they have no value. `level` and `msg` are of log lines. `attr.…` asks the spans that applications reported, inside `{…}` those that lie under the hop.
+`body`, `req.…` and `res.…` are of hops that were captured, and are asked on the server alone. `host` is recorded of requests that were refused; elsewhere it has no value. `level` and `msg` are of log lines (`spur logs --filter`), of which `svc` is the workload and `trace` the id that stands in them. `attr.…` asks the spans that applications reported, inside `{…}` those that lie under the hop.
 ";
 
 fn page() -> String {
@@ -70,6 +71,7 @@ fn holds(kind: Kind) -> &'static str {
         Kind::Duration => "duration: `300us`, `200ms`, `1.5s`, `2m`, `1h`",
         Kind::Size => "bytes: `100`, `64KiB`, `1.5MB`",
         Kind::Grpc => "gRPC status",
+        Kind::Level => "`trace`, `debug`, `info`, `warn`, `error`, `fatal`",
         Kind::Flag => "`true` or `false`",
         Kind::Class => "`fork`, `base`, `split`, `lost`, `error`",
     }

@@ -56,6 +56,14 @@ fn test(kind: Kind) -> BoxedStrategy<Test> {
         }
         Kind::Size => prop_oneof![number(0..=u64::MAX), number(0..=10).prop_map(scaled(1 << 20))].boxed(),
         Kind::Grpc => number(0..=20).boxed(),
+        // A level is four numbers, and is told by the first or the last of them.
+        Kind::Level => (0_u64..6, compare())
+            .prop_map(|(level, compare)| match compare {
+                Compare::Equal => Test::Within(4 * level + 1, 4 * level + 4),
+                Compare::Greater | Compare::AtMost => Test::Number(compare, 4 * level + 4),
+                Compare::AtLeast | Compare::Less => Test::Number(compare, 4 * level + 1),
+            })
+            .boxed(),
         Kind::Flag => any::<bool>().prop_map(Test::Is).boxed(),
         Kind::Class => proptest::sample::select(&HopClass::ALL[..]).prop_map(Test::Class).boxed(),
     }

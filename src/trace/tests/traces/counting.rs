@@ -27,7 +27,9 @@ fn drawn(aggregates: &Aggregates, by: By) -> Vec<String> {
             Series::Others => "others".to_owned(),
             Series::Of(parts) => [
                 parts.edge.as_ref().map(ToString::to_string),
+                parts.from_sandbox.as_ref().map(|it| format!("from a fork of {it}")),
                 parts.workload.as_ref().map(|it| format!("by {it}")),
+                parts.sandbox.as_ref().map(|it| format!("of {it}")),
                 parts.rule.as_ref().map(|it| format!("rule {}", it.name)),
                 parts.key.as_ref().map(|it| format!("key {it}")),
             ]
@@ -53,7 +55,7 @@ fn hops_are_counted_by_what_they_have_in_common() {
     insta::assert_debug_snapshot!(drawn(&aggregates, By::All), @r#"
     [
         "gw → frontend by frontend key pr-421 1/0",
-        "frontend → pricing by pr-421-pricing key pr-421 1/1",
+        "frontend → pricing by pr-421-pricing of pr-421 key pr-421 1/1",
         "frontend → pricing by pricing 2/0",
     ]
     "#);
@@ -73,8 +75,20 @@ fn hops_are_counted_by_what_they_have_in_common() {
     insta::assert_debug_snapshot!(drawn(&aggregates, By::RuleAndWorkload), @r#"
     [
         "by frontend 1/0",
-        "by pr-421-pricing 1/1",
+        "by pr-421-pricing of pr-421 1/1",
         "by pricing 2/0",
+    ]
+    "#);
+    insta::assert_debug_snapshot!(drawn(&aggregates, By::EdgeAndVersion), @r#"
+    [
+        "gw → frontend by frontend 1/0",
+        "frontend → pricing by pr-421-pricing of pr-421 1/1",
+        "frontend → pricing by pricing 2/0",
+    ]
+    "#);
+    insta::assert_debug_snapshot!(drawn(&aggregates, By::Entry), @r#"
+    [
+        " 1/0",
     ]
     "#);
     insta::assert_debug_snapshot!(drawn(&aggregates, By::Key), @r#"

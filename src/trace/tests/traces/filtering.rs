@@ -79,12 +79,12 @@ fn live_values_come_most_frequent_first() {
 
 #[test]
 fn what_nothing_records_is_absent() {
-    let absent =
-        ["replay", "host", "mark", "body", "msg", "level", "req.x", "res.x", "attr.x", "rule", "err", "grpc"];
+    let absent = ["host", "mark", "body", "msg", "level", "req.x", "res.x", "attr.x", "rule", "err", "grpc"];
     for field in absent {
         check(&trace(&shop()), &[(&format!("{field}:*"), false), (&format!("!{field}:*"), true)]);
     }
     check(&trace(&shop()), &[("host!=a", true), ("body!~a", true)]);
+    check(&trace(&shop()), &[("replay:true", false), ("replay:false", true)]);
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod capturing;
 mod collecting;
+mod comparing;
 mod counting;
+mod diffing;
 mod exporting;
 mod filtering;
 mod joining;

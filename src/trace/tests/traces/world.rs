@@ -55,6 +55,7 @@ pub(crate) fn hop(span: u64, service: &str, from_ms: u64, to_ms: u64) -> Hop {
             target: Some(PathAndQuery::from_static("/")),
             http_version: HttpVersion::HTTP_11,
             carried: Carried::default(),
+            replay_of: None,
         },
         end: Some(HopEnd {
             duration: Duration::from_millis(to_ms - from_ms),

@@ -55,6 +55,11 @@ pub(crate) async fn never(_: Request<Incoming>) -> Reply {
     std::future::pending().await
 }
 
+/// A handler that answers with the body that it got.
+pub(crate) async fn whole_back(req: Request<Incoming>) -> Reply {
+    text(req.into_body().collect().await.expect("the body comes").to_bytes())
+}
+
 impl Upstream {
     /// An upstream that speaks HTTP/1.1.
     pub(crate) fn http1(name: &'static str) -> Builder {
