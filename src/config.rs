@@ -90,7 +90,7 @@ pub(crate) fn start_log(config: &Config) {
     let is_coloured = config.environment.wants_colour && config.environment.is_stderr_terminal;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| crate::say::Log)
         .with_ansi(is_coloured)
         // It would say with `eprintln!` that it cannot write to standard error, and panic.
         .log_internal_errors(false)

@@ -12,6 +12,7 @@ mod folder;
 mod gateways;
 mod identity;
 mod inside;
+mod interface;
 mod say;
 mod scrape;
 mod shutdown;

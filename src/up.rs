@@ -37,6 +37,7 @@ use crate::docker::{self, Docker};
 use crate::environments;
 use crate::gateways::Gateways;
 use crate::identity;
+use crate::interface::{self, Interface};
 use crate::say::say;
 use crate::scrape;
 use crate::shutdown::{Signals, stdin_ended, store_failed};
@@ -95,7 +96,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         runtime,
         service_ports,
         output,
-        no_ui: _, // The interface is `spur ui`, a process of its own; nothing opens it from here.
+        no_ui,
         workers,
         limit,
         tracing,
@@ -165,9 +166,12 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
     let mut code = applied;
     if applied == ExitCode::SUCCESS {
         announce(&running.addresses, output);
+        let wants_ui = !no_ui && output == UpOutput::Text;
+        let mut shown = wants_ui.then(|| Interface::open(&running.addresses, &config)).flatten();
         tokio::select! {
             () = signals.next() => {}
             () = stdin_ended(), if until_stdin_ends => {}
+            () = interface::interrupted(&mut shown) => {}
             cause = store_failed(running.store.health_changes()) => {
                 let data = data.display();
                 say(format_args!(
@@ -175,6 +179,9 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
                 ));
                 code = ExitCode::FAILURE;
             }
+        }
+        if let Some(interface) = shown {
+            interface.close().await;
         }
     }
     let end = async {

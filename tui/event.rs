@@ -170,6 +170,8 @@ pub(crate) enum Action {
     Put(Box<Put>),
     /// Keep these filters for the next time.
     SaveFilters(Vec<String>),
-    /// Take the mouse, or give it back to the terminal.
-    Mouse(bool),
+    /// Take the mouse.
+    TakeMouse,
+    /// Give it back to the terminal.
+    GiveMouse,
 }

@@ -23,6 +23,7 @@ pub use script::{Script, run_script, size};
 
 use crate::event::{Action, Event};
 use crate::keymap::Keymap;
+use crate::keys::Key;
 use crate::state::ThemeName;
 use session::Session;
 use signals::{Signal, Signals};
@@ -57,6 +58,8 @@ pub struct Settings {
 pub enum Ended {
     /// The user wanted it.
     ByUser,
+    /// Ctrl-C on the keyboard.
+    ByCtrlC,
     /// SIGINT from somewhere else than the keyboard.
     ByInterrupt,
     /// SIGTERM, or the terminal went away.
@@ -133,12 +136,15 @@ fn key(
     terminal: &mut Terminal,
 ) -> Result<Option<Ended>> {
     let Some(event) = terminal::read(event, &session.state) else { return Ok(None) };
+    let is_ctrl_c = matches!(event, Event::Key(Key::Interrupt));
     for action in session.apply(event) {
         match action {
+            Action::Quit if is_ctrl_c => return Ok(Some(Ended::ByCtrlC)),
             Action::Quit => return Ok(Some(Ended::ByUser)),
             Action::Suspend => suspend(session, terminal)?,
             Action::Copy(text) => terminal.copy(&text)?,
-            Action::Mouse(is_ours) => terminal.set_mouse(is_ours)?,
+            Action::TakeMouse => terminal.take_mouse()?,
+            Action::GiveMouse => terminal.give_mouse()?,
             Action::Watch(_)
             | Action::FollowLog(_)
             | Action::Subscribe(_)
@@ -153,7 +159,7 @@ fn key(
 /// Stops as a job of the shell; goes on when the shell says so.
 fn suspend(session: &mut Session, terminal: &mut Terminal) -> Result<()> {
     terminal.leave();
-    signals::stop_self().context("failed to stop")?;
+    signals::stop_job().context("failed to stop")?;
     resume(session, terminal)
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod cursor;
 pub(crate) mod diff_view;
+pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod graph;
 pub(crate) mod line;
@@ -16,6 +17,7 @@ pub(crate) mod rates;
 pub(crate) mod recount;
 pub(crate) mod share;
 pub(crate) mod split;
+pub(crate) mod terms;
 pub(crate) mod topology;
 pub(crate) mod topology_view;
 pub(crate) mod trace_view;
@@ -390,7 +392,7 @@ impl State {
         let before = self.sampling.one_of().max(1);
         self.sampling.tick();
         self.is_dirty |= self.sampling.one_of().max(1) != before;
-        if filter::asks_age(&self.applied.requests) {
+        if terms::asks_age(&self.applied.requests) {
             self.traces.set_filter(self.applied.requests.clone());
         }
         // Ages grow; a frame in which none has is no bytes.

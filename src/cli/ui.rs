@@ -20,7 +20,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit> {
-    let UiArgs { plain, theme, ascii, keymap, script, size, dump } = args;
+    let UiArgs { plain, theme, ascii, keymap, script, size, dump, of_up } = args;
     let settings = Settings {
         client: client.kube().clone(),
         url: client.url().to_owned(),
@@ -54,7 +54,9 @@ pub(crate) async fn run(
     // That there is no server is told before the screen is taken.
     Facts::read(client).await?;
     Ok(match spur_tui::open(settings).await? {
-        Ended::ByUser => Exit::Success,
+        // `spur up` ends with it.
+        Ended::ByCtrlC if *of_up => Exit::Interrupted,
+        Ended::ByUser | Ended::ByCtrlC => Exit::Success,
         Ended::ByInterrupt => Exit::Interrupted,
         Ended::ByTermination => Exit::Terminated,
     })

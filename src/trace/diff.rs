@@ -170,6 +170,27 @@ pub fn baselines<'a, T: AsRef<Trace>>(
         .collect()
 }
 
+/// How long each hop of a trace usually takes: the median of the same calls in other traces, and how
+/// many there are of them. By the hop's place; `None` where none of the others has such a call.
+pub fn usual<'a, T: AsRef<Trace> + 'a>(
+    of: &Trace,
+    others: impl IntoIterator<Item = &'a T>,
+) -> Vec<Option<(Duration, usize)>> {
+    let mut durations: Vec<Vec<Duration>> = vec![Vec::new(); of.hops.len()];
+    for other in others {
+        for row in diff(of, other.as_ref()).rows {
+            if let (Some(a), Some(duration)) = (row.a, row.b.and_then(|b| b.duration)) {
+                durations[a.hop_idx].push(duration);
+            }
+        }
+    }
+    let median = |mut durations: Vec<Duration>| {
+        durations.sort_unstable();
+        Some((*durations.get(durations.len().checked_sub(1)? / 2)?, durations.len()))
+    };
+    durations.into_iter().map(median).collect()
+}
+
 /// The request at the entry as it is told from others.
 fn route(trace: &Trace) -> Option<Call> {
     let call = call(trace.entry()?);

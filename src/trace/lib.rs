@@ -63,7 +63,7 @@ pub use capture::{
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};
 pub use compare::{Noise, ResponseDifference, ResponsePart, compare};
-pub use diff::{DiffRow, DiffSide, Difference, TraceDiff, baselines, diff};
+pub use diff::{DiffRow, DiffSide, Difference, TraceDiff, baselines, diff, usual};
 pub use durations::Durations;
 pub use filter::{Filter, FilterError};
 pub use keep::KeptFor;

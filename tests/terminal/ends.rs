@@ -11,6 +11,7 @@ pub(crate) fn trials(tmux: &Need) -> Vec<Trial> {
     vec![
         tmux.trial("every_end_restores_the_terminal", every_end_restores_the_terminal),
         tmux.trial("it_stops_as_a_job_and_goes_on", it_stops_as_a_job_and_goes_on),
+        tmux.trial("up_opens_it_and_outlives_it", up_opens_it_and_outlives_it),
         tmux.trial("a_terminal_that_goes_away_ends_it", a_terminal_that_goes_away_ends_it),
     ]
 }
@@ -87,5 +88,41 @@ async fn a_terminal_that_goes_away_ends_it() {
         })
         .await;
     }
+    spur.end().await;
+}
+
+/// `q` leaves the interface alone, Ctrl-C ends the server with it, and so does SIGTERM.
+async fn up_opens_it_and_outlives_it() {
+    let spur = Spur::up().start().await;
+    let terminal = Terminal::open(&spur, (120, 30)).await;
+    let before = terminal.settings("before").await;
+    let data = spur.data().home().join("second");
+    let up = format!(
+        "{} up --data {} --port 0 --entry-port 0 --service-ports free; echo \"code $?\"",
+        env!("CARGO_BIN_EXE_spur"),
+        data.display()
+    );
+    terminal.run(&up);
+    terminal.until("● live").await;
+    assert!(terminal.is_alternate());
+    terminal.press(&["q"]);
+    let left = terminal.until("spur goes on").await;
+    assert!(left.contains("spur is up") && !terminal.is_alternate(), "{left}");
+    terminal.press(&["C-c"]);
+    terminal.until("code 0").await;
+
+    terminal.run(&format!("clear; {up}"));
+    terminal.until("● live").await;
+    terminal.press(&["C-c"]);
+    terminal.until("code 0").await;
+    assert!(!terminal.is_alternate());
+    assert_eq!(terminal.settings("interrupted").await, before);
+
+    terminal.run(&format!("clear; {up}"));
+    terminal.until("● live").await;
+    signal(terminal.pid().await, Signal::TERM);
+    terminal.until("code 0").await;
+    assert!(!terminal.is_alternate());
+    assert_eq!(terminal.settings("terminated").await, before);
     spur.end().await;
 }

@@ -18,6 +18,7 @@ pub(crate) fn trials(tmux: &Need) -> Vec<Trial> {
         tmux.trial("weights_are_edited_and_applied", weights_are_edited_and_applied),
         tmux.trial("where_a_request_would_go_is_asked", where_a_request_would_go_is_asked),
         tmux.trial("ascii_and_a_keymap_are_obeyed", ascii_and_a_keymap_are_obeyed),
+        tmux.trial("a_click_selects_once_the_mouse_is_taken", a_click_selects_once_the_mouse_is_taken),
     ]
 }
 
@@ -193,5 +194,38 @@ async fn ascii_and_a_keymap_are_obeyed() {
     let keymap = spur.data().write("keys", "quit = j\n");
     let output = spur.run(&["ui", "--keymap", keymap.to_str().unwrap()]).await.code(2);
     assert!(output.stderr.contains("`j` is `down` and `quit` on Live"), "{}", output.stderr);
+    spur.end().await;
+}
+
+async fn a_click_selects_once_the_mouse_is_taken() {
+    let spur = Spur::up().start().await;
+    let terminal = Terminal::open(&spur, (80, 24)).await;
+    terminal.ui("", "").await;
+    for path in ["/one", "/two", "/three"] {
+        spur.host("nowhere.default.localhost").get(path).send().await;
+        // One after the other: those of one sweep are published in no order.
+        terminal.until(path).await;
+    }
+    let is_selected = async |path: &str| {
+        until(&format!("{path} is selected"), async || {
+            let screen = terminal.screen();
+            let row = screen.lines().find(|line| line.contains(path)).unwrap_or_default();
+            if row.starts_with('▶') { Ok(()) } else { Err(screen) }
+        })
+        .await;
+    };
+    is_selected("/three").await;
+    terminal.press(&["M"]);
+    terminal.until("the mouse is ours").await;
+    // The second row of the list, which is the fifth of the screen (xterm's SGR mode, from 1).
+    terminal.press(&["-l", "\u{1b}[<0;10;5M"]);
+    is_selected("/two").await;
+    // A notch of the wheel is three rows: to the first.
+    terminal.press(&["-l", "\u{1b}[<64;10;5M"]);
+    is_selected("/one").await;
+    terminal.press(&["M"]);
+    terminal.until("the mouse is the terminal's").await;
+    terminal.press(&["q"]);
+    terminal.until("code 0").await;
     spur.end().await;
 }

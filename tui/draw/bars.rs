@@ -43,7 +43,7 @@ fn head(state: &State, width: u16) -> (&'static str, Vec<(Screen, String)>) {
         let tabs: usize = tabs.iter().map(|(_, text)| text.width() + 1).sum();
         begin.width() + link(state).width() + 2 + tabs
     };
-    let (long, short) = (tabs(state.screen, true), tabs(state.screen, false));
+    let (long, short) = (tabs(state.screen, Tabs::Names), tabs(state.screen, Tabs::Digits));
     match () {
         () if n_columns(SPUR, &long) <= width.into() => (SPUR, long),
         () if n_columns(" ", &long) <= width.into() => (" ", long),
@@ -51,13 +51,20 @@ fn head(state: &State, width: u16) -> (&'static str, Vec<(Screen, String)>) {
     }
 }
 
-fn tabs(here: Screen, has_names: bool) -> Vec<(Screen, String)> {
+/// What of the screens is written that are not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tabs {
+    Names,
+    Digits,
+}
+
+fn tabs(here: Screen, written: Tabs) -> Vec<(Screen, String)> {
     let tabs = Screen::ALL.into_iter().filter_map(|screen| {
         let (digit, name) = screen.title();
         let text = match (screen == here, digit) {
             (true, Some(digit)) => format!("[{digit} {name}]"),
             (true, None) => format!("[{name}]"),
-            (false, Some(digit)) if has_names => format!("{digit} {name}"),
+            (false, Some(digit)) if written == Tabs::Names => format!("{digit} {name}"),
             (false, Some(digit)) => digit.to_string(),
             (false, None) => return None,
         };

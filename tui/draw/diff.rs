@@ -66,8 +66,15 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
             buf.set_style(line, theme.selected);
         }
     }
-    let help = "n N next, previous difference · s swap · enter opens the trace";
-    put(buf, area, 1, area.height.saturating_sub(1), help, theme.dim);
+    put(buf, area, 1, area.height.saturating_sub(1), &footer(view), theme.dim);
+}
+
+/// What is usual for the selected call, and what can be pressed.
+fn footer(view: &DiffView) -> String {
+    let usual = view.usually().map_or_else(String::new, |(median, n)| {
+        format!("usually {} (p50 of {n} without a key) · ", short_duration(median))
+    });
+    format!("{usual}n N next, previous difference · s swap · enter opens the trace")
 }
 
 /// Rows of what both are.

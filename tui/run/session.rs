@@ -61,7 +61,7 @@ impl Session {
                         self.feeds.save_filters(path, filters.clone());
                     }
                 }
-                Action::Quit | Action::Suspend | Action::Copy(_) | Action::Mouse(_) => {}
+                Action::Quit | Action::Suspend | Action::Copy(_) | Action::TakeMouse | Action::GiveMouse => {}
             }
         }
         if self.state.is_filtering() {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::process::{Signal as Number, getpid, kill_process};
+use rustix::process::{Signal as Number, kill_current_process_group};
 use tokio::signal::unix::{self, SignalKind, signal};
 
 /// What was signalled.
@@ -56,10 +56,11 @@ impl Signals {
     }
 }
 
-/// Stops this process until SIGCONT, as SIGTSTP would if nobody caught it.
+/// Stops the job until SIGCONT, as SIGTSTP would if nobody caught it: the `spur up` that opened the
+/// interface is part of it, and a shell waits for all of a job.
 ///
 /// # Errors
 /// When the system does not allow it.
-pub(super) fn stop_self() -> io::Result<()> {
-    Ok(kill_process(getpid(), Number::STOP)?)
+pub(super) fn stop_job() -> io::Result<()> {
+    Ok(kill_current_process_group(Number::STOP)?)
 }

@@ -169,13 +169,16 @@ impl Terminal {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
     }
 
-    /// Takes the mouse, with which text then cannot be selected, or gives it back.
-    pub(super) fn set_mouse(&mut self, is_ours: bool) -> io::Result<()> {
-        self.has_mouse = is_ours;
-        match is_ours {
-            true => execute!(io::stdout(), EnableMouseCapture),
-            false => execute!(io::stdout(), DisableMouseCapture),
-        }
+    /// Takes the mouse, with which text then cannot be selected.
+    pub(super) fn take_mouse(&mut self) -> io::Result<()> {
+        self.has_mouse = true;
+        execute!(io::stdout(), EnableMouseCapture)
+    }
+
+    /// Gives the mouse back.
+    pub(super) fn give_mouse(&mut self) -> io::Result<()> {
+        self.has_mouse = false;
+        execute!(io::stdout(), DisableMouseCapture)
     }
 
     fn set_hook(&self) {

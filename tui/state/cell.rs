@@ -4,7 +4,7 @@ use spur_trace::filter::{Expr, Field};
 use spur_trace::{Filter, Trace};
 
 use super::State;
-use super::filter::{contains, equals, has_status, is_absent, not, with};
+use super::terms::{contains, equals, has_status, is_absent, not, with};
 use crate::keys::Screen;
 
 /// A column of the list of requests of which a term can be made, from left to right.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use spur_trace::filter::{Expr, Field};
-use spur_trace::{Difference, Filter, Trace, TraceDiff, baselines, diff};
+use spur_trace::{Difference, Filter, Trace, TraceDiff, baselines, diff, usual};
 
 use super::State;
 use super::cursor::Motion;
-use super::filter::{equals, is_absent};
+use super::terms::{equals, is_absent};
 use crate::event::{Action, Ask};
 use crate::keys::Screen;
 
@@ -26,13 +26,15 @@ pub(crate) struct DiffView {
     pub(crate) b_is: String,
     pub(crate) diff: TraceDiff,
     pub(crate) idx: usize,
+    /// How long each hop of B usually takes without a key, where that is known.
+    usual: Vec<Option<(Duration, usize)>>,
 }
 
 // === impl DiffView ===
 
 impl DiffView {
     fn new((a, a_is): (Arc<Trace>, String), (b, b_is): (Arc<Trace>, String)) -> Self {
-        Self { diff: diff(&a, &b), a, b, a_is, b_is, idx: 0 }
+        Self { diff: diff(&a, &b), a, b, a_is, b_is, idx: 0, usual: Vec::new() }
     }
 
     fn swapped(&self) -> Self {
@@ -53,6 +55,12 @@ impl DiffView {
     fn differences(&self) -> impl DoubleEndedIterator<Item = usize> {
         let rows = self.diff.rows.iter().enumerate();
         rows.filter(|(_, row)| row.difference() != Difference::Same).map(|(idx, _)| idx)
+    }
+
+    /// How long the selected call of B usually takes, and of how many that is the median.
+    pub(crate) fn usually(&self) -> Option<(Duration, usize)> {
+        let b = self.diff.rows.get(self.idx)?.b.as_ref()?;
+        self.usual.get(b.hop_idx).copied().flatten()
     }
 
     /// How long the longer of both took.
@@ -146,13 +154,18 @@ impl State {
     fn compare_with_median(&mut self, mut found: Vec<Arc<Trace>>, b: Arc<Trace>) -> Vec<Action> {
         let n = found.len();
         found.sort_by_key(|trace| trace.duration);
+        let usual = usual(&b, &found);
         let median = found.swap_remove((n - 1) / 2);
         let what = if n == 1 {
             "the only one without a key".to_owned()
         } else {
             format!("the median of {n} without a key")
         };
-        self.show_diff((median, what), b)
+        let actions = self.show_diff((median, what), b);
+        if let Some(view) = &mut self.diff {
+            view.usual = usual;
+        }
+        actions
     }
 
     fn show_diff(&mut self, a: (Arc<Trace>, String), b: Arc<Trace>) -> Vec<Action> {

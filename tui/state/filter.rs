@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-use spur_api::meta;
-use spur_trace::filter::{Compare, Expr, Field, Fields, Part, Term, Test, TextTest, Value as FieldValue};
-use spur_trace::{Filter, FilterError, Severity};
+use spur_trace::filter::Field;
+use spur_trace::{Filter, FilterError};
 
 use super::line::Line;
+use super::terms::without_last;
 
 /// Longest filter: what a person types.
 pub(crate) const FILTER_MAX_CHARS: usize = 400;
@@ -156,140 +155,6 @@ fn begun_field(text: &str) -> &str {
     if is_begun { word } else { "" }
 }
 
-/// The filter with a term more, which a part of it may be already.
-pub(crate) fn with(filter: &Filter, term: Expr) -> String {
-    let mut parts = match filter.expr() {
-        None => Vec::new(),
-        Some(Expr::All(parts)) => parts.clone(),
-        Some(other) => vec![other.clone()],
-    };
-    if !parts.contains(&term) {
-        parts.push(term);
-    }
-    whole(parts)
-}
-
-/// Without the last term.
-fn without_last(filter: &Filter) -> String {
-    match filter.expr() {
-        Some(Expr::All(parts)) => whole(parts[..parts.len() - 1].to_vec()),
-        _ => String::new(),
-    }
-}
-
-fn whole(mut parts: Vec<Expr>) -> String {
-    let expr = if parts.len() == 1 { parts.remove(0) } else { Expr::All(parts) };
-    match expr {
-        Expr::All(parts) if parts.is_empty() => String::new(),
-        expr => Filter::from(expr).to_string(),
-    }
-}
-
-/// `field=value`.
-pub(crate) fn equals(field: Field, value: &str) -> Expr {
-    Expr::Term(Term { field, test: Test::Text(TextTest::Equals, value.to_owned()) })
-}
-
-/// `field:value`.
-pub(crate) fn contains(field: Field, value: &str) -> Expr {
-    Expr::Term(Term { field, test: Test::Text(TextTest::Contains, value.to_owned()) })
-}
-
-/// `status=503`.
-pub(crate) fn has_status(status: u16) -> Expr {
-    Expr::Term(Term { field: Field::Status, test: Test::Number(Compare::Equal, status.into()) })
-}
-
-/// `!field:*`.
-pub(crate) fn is_absent(field: Field) -> Expr {
-    Expr::Not(Box::new(Expr::Term(Term { field, test: Test::Present })))
-}
-
-/// The opposite; of an opposite what it is of.
-pub(crate) fn not(expr: Expr) -> Expr {
-    match expr {
-        Expr::Not(inner) => *inner,
-        expr => Expr::Not(Box::new(expr)),
-    }
-}
-
-/// Whether the filter asks how long ago something was.
-pub(crate) fn asks_age(filter: &Filter) -> bool {
-    fn asks(expr: &Expr) -> bool {
-        match expr {
-            Expr::All(parts) | Expr::Either(parts) => parts.iter().any(asks),
-            Expr::Not(inner) | Expr::OneHop(inner) => asks(inner),
-            Expr::Upstream { above, below } => asks(above) || asks(below),
-            Expr::Word(_) => false,
-            Expr::Term(term) => term.field == Field::Age,
-        }
-    }
-    filter.expr().is_some_and(asks)
-}
-
-/// A line of a log as a filter looks at it: a bare word is looked for in it, and it is `msg`.
-pub(crate) struct LineFields<'a>(pub(crate) &'a str);
-
-impl Fields for LineFields<'_> {
-    fn some(&self, _: Part, field: &Field, passes: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
-        *field == Field::Msg && passes(FieldValue::Text(self.0))
-    }
-
-    fn words(&self) -> &[Field] {
-        &[Field::Msg]
-    }
-}
-
-/// An object of the API as a filter looks at it: `msg` is all that its row shows, `level` the type
-/// of an Event, `key` and `sandbox` are a Sandbox's.
-pub(crate) struct ObjectFields<'a> {
-    object: &'a Value,
-    text: String,
-}
-
-// === impl ObjectFields ===
-
-impl<'a> ObjectFields<'a> {
-    pub(crate) fn of(object: &'a Value) -> Self {
-        let fields = [
-            "/metadata/namespace",
-            "/metadata/name",
-            "/type",
-            "/reason",
-            "/involvedObject/kind",
-            "/involvedObject/name",
-            "/message",
-            "/status/phase",
-            "/status/routingKey",
-        ];
-        Self { object, text: fields.map(|pointer| meta::text(object, pointer)).join(" ") }
-    }
-}
-
-impl Fields for ObjectFields<'_> {
-    fn some(&self, _: Part, field: &Field, passes: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
-        let mut at = |pointer: &str| {
-            let text = meta::text(self.object, pointer);
-            !text.is_empty() && passes(FieldValue::Text(text))
-        };
-        match field {
-            Field::Msg => passes(FieldValue::Text(&self.text)),
-            Field::Level => {
-                let is_warning = meta::text(self.object, "/type") == "Warning";
-                let level = if is_warning { "warn" } else { "info" };
-                Severity::named(level).is_some_and(|level| passes(FieldValue::Number(level.number().into())))
-            }
-            Field::Key => at("/status/routingKey"),
-            Field::Sandbox => meta::at(self.object, "/spec/forks").is_some() && at("/metadata/name"),
-            _ => false,
-        }
-    }
-
-    fn words(&self) -> &[Field] {
-        &[Field::Msg]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,28 +205,5 @@ mod tests {
         assert_eq!(line.text(), "svc:cart");
         line.give_up();
         assert_eq!(line.text(), "svc:cart (key=a | key=b) !hop:lost");
-    }
-
-    #[test]
-    fn a_term_is_added_once_and_beside_what_there_is() {
-        let check = |text: &str, term, expected: &str| {
-            assert_eq!(with(&Filter::parse(text).unwrap(), term), expected, "{text}");
-        };
-        check("", equals(Field::Key, "pr-421"), "key=pr-421");
-        check("key=pr-421", equals(Field::Key, "pr-421"), "key=pr-421");
-        check("a | b", has_status(503), "(a | b) status=503");
-        check("a", contains(Field::Path, "/a b"), "a path:\"/a b\"");
-        check("a", not(is_absent(Field::Key)), "a key:*");
-    }
-
-    #[test]
-    fn lines_and_objects_are_asked_for_words_and_fields() {
-        let wants = |text: &str, line| Filter::parse(text).unwrap().matches(&LineFields(line));
-        assert!(wants("refused msg:503", "GET 503 REFUSED"));
-        assert!(!wants("svc:cart", "cart"));
-        let event = serde_json::json!({"type": "Warning", "message": "probe failed"});
-        let wants = |text: &str| Filter::parse(text).unwrap().matches(&ObjectFields::of(&event));
-        assert!(wants("level=warning failed"));
-        assert!(!wants("level=normal"));
     }
 }

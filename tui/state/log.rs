@@ -6,7 +6,7 @@ use std::sync::Arc;
 use spur_trace::Filter;
 
 use super::cursor::Rows;
-use super::filter::LineFields;
+use super::fields::LineFields;
 use crate::event::LogSource;
 
 /// Most lines that are kept: twenty screens and more; `spur logs` has them all.

@@ -8,7 +8,7 @@ use spur_api::meta;
 use spur_trace::Filter;
 
 use super::cursor::Rows;
-use super::filter::ObjectFields;
+use super::fields::ObjectFields;
 
 /// Most objects that are kept; Events are the only ones of which there are
 /// many, and nobody scrolls further. The oldest go.

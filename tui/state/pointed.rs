@@ -11,6 +11,16 @@ const NOTCH: usize = 3;
 // === impl State ===
 
 impl State {
+    pub(super) fn toggle_mouse(&mut self) -> Action {
+        self.has_mouse = !self.has_mouse;
+        let (notice, action) = match self.has_mouse {
+            true => ("the mouse is ours: click, wheel", Action::TakeMouse),
+            false => ("the mouse is the terminal's", Action::GiveMouse),
+        };
+        self.notice = Some(notice.to_owned());
+        action
+    }
+
     pub(super) fn clicked(&mut self, hit: Hit) -> Vec<Action> {
         if self.overlay.take().is_some() || self.filter().typing.is_some() {
             return Vec::new();

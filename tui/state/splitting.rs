@@ -29,7 +29,16 @@ pub(crate) struct Applying {
     split: SplitId,
     weights: Vec<u32>,
     before: Vec<u32>,
-    is_undo: bool,
+    change: Change,
+}
+
+/// What a change is to the list of those that can be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// One more.
+    Edit,
+    /// The last one, taken back.
+    Undo,
 }
 
 // === impl State ===
@@ -127,7 +136,7 @@ impl State {
 
     pub(super) fn apply_weights(&mut self) -> Vec<Action> {
         match self.draft.clone() {
-            Some(Draft { split, weights }) => self.begin_to_apply(split, weights, false),
+            Some(Draft { split, weights }) => self.begin_to_apply(split, weights, Change::Edit),
             None => {
                 self.notice = Some("nothing is edited; ← and → change the selected weight".to_owned());
                 Vec::new()
@@ -137,7 +146,7 @@ impl State {
 
     pub(super) fn undo(&mut self) -> Vec<Action> {
         match self.undo.last().cloned() {
-            Some(Undo { split, weights }) => self.begin_to_apply(split, weights, true),
+            Some(Undo { split, weights }) => self.begin_to_apply(split, weights, Change::Undo),
             None => {
                 self.notice = Some("nothing was applied from here".to_owned());
                 Vec::new()
@@ -145,7 +154,7 @@ impl State {
         }
     }
 
-    fn begin_to_apply(&mut self, split: SplitId, weights: Vec<u32>, is_undo: bool) -> Vec<Action> {
+    fn begin_to_apply(&mut self, split: SplitId, weights: Vec<u32>, change: Change) -> Vec<Action> {
         if self.applying.is_some() {
             self.notice = Some("the last change is still on its way".to_owned());
             return Vec::new();
@@ -163,7 +172,7 @@ impl State {
             object: with_weights(object, split.route_idx, &weights),
             is_dry_run: true,
         };
-        self.applying = Some(Applying { before: found.weights(), split, weights, is_undo });
+        self.applying = Some(Applying { before: found.weights(), split, weights, change });
         self.notice = Some("asking the server whether it would take it".to_owned());
         vec![Action::Put(Box::new(put))]
     }
@@ -176,17 +185,20 @@ impl State {
                 // The watch will say the same a moment later.
                 self.virtual_services.put(object);
                 self.count_splits();
-                let Some(Applying { split, weights, before, is_undo }) = self.applying.take() else {
+                let Some(Applying { split, weights, before, change }) = self.applying.take() else {
                     return Vec::new();
                 };
-                self.notice = Some(format!("applied {}; u takes it back", slashed(&weights)));
-                if is_undo {
-                    self.undo.pop();
-                    self.notice = Some(format!("taken back to {}", slashed(&weights)));
-                } else {
-                    self.undo.push(Undo { split: split.clone(), weights: before });
-                    if self.undo.len() > UNDO_MAX {
-                        self.undo.remove(0);
+                match change {
+                    Change::Edit => {
+                        self.notice = Some(format!("applied {}; u takes it back", slashed(&weights)));
+                        self.undo.push(Undo { split: split.clone(), weights: before });
+                        if self.undo.len() > UNDO_MAX {
+                            self.undo.remove(0);
+                        }
+                    }
+                    Change::Undo => {
+                        self.notice = Some(format!("taken back to {}", slashed(&weights)));
+                        self.undo.pop();
                     }
                 }
                 if self.draft.as_ref().is_some_and(|draft| draft.split == split && draft.weights == weights) {

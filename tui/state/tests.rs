@@ -315,6 +315,7 @@ fn without_a_mark_it_is_compared_with_the_median_without_a_key() {
     let view = state.diff.as_ref().unwrap();
     assert_eq!(view.a.trace_id, trace(22, vec![]).trace_id);
     assert_eq!(view.a_is, "the median of 3 without a key");
+    assert_eq!(view.usually(), Some((std::time::Duration::from_millis(200), 3)));
 }
 
 #[test]
@@ -526,8 +527,8 @@ fn keys_can_be_bound_otherwise() {
 #[test]
 fn the_mouse_is_the_terminals_until_it_is_taken() {
     let mut state = world();
-    assert_eq!(press(&mut state, "M"), [Action::Mouse(true)]);
-    assert_eq!(press(&mut state, "M"), [Action::Mouse(false)]);
+    assert_eq!(press(&mut state, "M"), [Action::TakeMouse]);
+    assert_eq!(press(&mut state, "M"), [Action::GiveMouse]);
     state.update(Event::Clicked(Hit::Row(1)));
     assert_eq!(selected(&state), trace(2, vec![]).trace_id.to_string());
     state.update(Event::Turned(Turn::Down));

@@ -10,8 +10,8 @@ use spur_trace::filter::{Expr, Field, Fields, HopClass, Part, Value as FieldValu
 use spur_trace::{Filter, Trace};
 
 use super::cursor::Rows;
-use super::filter;
 use super::rates::{Figures, seconds};
+use super::terms;
 
 /// What the figures are of, in seconds: long enough for a quantile, short enough to see a change.
 pub(crate) const WINDOW_SECONDS: u64 = 60;
@@ -150,12 +150,12 @@ impl Edge {
     pub(crate) fn filter(&self) -> Expr {
         let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let mut parts = vec![
-            filter::equals(Field::From, &bare(&self.caller)),
-            filter::equals(Field::Svc, &bare(&self.service)),
+            terms::equals(Field::From, &bare(&self.caller)),
+            terms::equals(Field::Svc, &bare(&self.service)),
         ];
         match (&self.sandbox, &self.workload) {
-            (Some(sandbox), _) => parts.push(filter::equals(Field::Sandbox, sandbox)),
-            (None, Some(workload)) => parts.push(filter::equals(Field::To, workload)),
+            (Some(sandbox), _) => parts.push(terms::equals(Field::Sandbox, sandbox)),
+            (None, Some(workload)) => parts.push(terms::equals(Field::To, workload)),
             (None, None) => {}
         }
         Expr::OneHop(Box::new(Expr::All(parts)))

@@ -93,7 +93,7 @@ impl Traces {
             self.drop_at(place);
         }
         if self.wants(&self.filter, &trace) {
-            set(&mut self.shown, place, true);
+            put_in(&mut self.shown, place);
         }
         if self.next.as_ref().is_some_and(|next| next.has_seen(place)) {
             self.judge_for_next(place, &trace);
@@ -208,12 +208,14 @@ impl Traces {
         let Some(kept) = self.kept.get_mut(&place) else { return };
         self.n_hops = self.n_hops + trace.hops.len() - kept.hops.len();
         *kept = trace;
-        set(&mut self.shown, place, is_wanted);
+        let judge = if is_wanted { put_in } else { take_out };
+        judge(&mut self.shown, place);
     }
 
     fn judge_for_next(&mut self, place: Place, trace: &Trace) {
         let Some(mut next) = self.next.take() else { return };
-        set(&mut next.shown, place, self.wants(&next.filter, trace));
+        let judge = if self.wants(&next.filter, trace) { put_in } else { take_out };
+        judge(&mut next.shown, place);
         self.next = Some(next);
     }
 
@@ -221,9 +223,9 @@ impl Traces {
         let Some(trace) = self.kept.remove(&place) else { return };
         self.n_hops -= trace.hops.len();
         self.places.remove(&trace.trace_id);
-        set(&mut self.shown, place, false);
+        take_out(&mut self.shown, place);
         if let Some(next) = &mut self.next {
-            set(&mut next.shown, place, false);
+            take_out(&mut next.shown, place);
         }
     }
 
@@ -233,12 +235,17 @@ impl Traces {
     }
 }
 
-/// Puts a place into a rising list, or takes it out. Nearly always that is at one of the ends.
-fn set(places: &mut VecDeque<Place>, place: Place, is_in: bool) {
-    match (places.binary_search(&place), is_in) {
-        (Ok(idx), false) => drop(places.remove(idx)),
-        (Err(idx), true) => places.insert(idx, place),
-        (Ok(_), true) | (Err(_), false) => {}
+/// Puts a place into a rising list. Nearly always that is at its end.
+fn put_in(places: &mut VecDeque<Place>, place: Place) {
+    if let Err(idx) = places.binary_search(&place) {
+        places.insert(idx, place);
+    }
+}
+
+/// Takes a place out. Nearly always that is at its beginning.
+fn take_out(places: &mut VecDeque<Place>, place: Place) {
+    if let Ok(idx) = places.binary_search(&place) {
+        places.remove(idx);
     }
 }
 

@@ -6,9 +6,9 @@ use spur_trace::filter::Field;
 
 use super::cell::Wanted;
 use super::cursor::{Cursor, Motion, Rows};
-use super::filter::equals;
 use super::objects::{self, SandboxState};
 use super::palette::Palette;
+use super::terms::equals;
 use super::topology_view::Reach;
 use super::trace_view::TracePane;
 use super::{LogPane, Note, Overlay, Paused, State, ThemeName};
@@ -79,18 +79,7 @@ impl State {
             Meaning::Earlier => return self.step(1),
             Meaning::Later => return self.step(-1),
             Meaning::Theme => self.next_theme(),
-            Meaning::Mouse => {
-                self.has_mouse = !self.has_mouse;
-                self.notice = Some(
-                    if self.has_mouse {
-                        "the mouse is ours: click, wheel"
-                    } else {
-                        "the mouse is the terminal's"
-                    }
-                    .to_owned(),
-                );
-                return vec![Action::Mouse(self.has_mouse)];
-            }
+            Meaning::Mouse => return vec![self.toggle_mouse()],
             Meaning::Keymap => {
                 let lines = self.keymap.lines();
                 self.overlay =

@@ -40,6 +40,9 @@ pub struct UiArgs {
     /// Write the last screen of the script here instead of to stdout
     #[arg(long, value_name = "FILE", requires = "script")]
     pub dump: Option<PathBuf>,
+    /// It was opened by `spur up`, which goes on after `q` and ends with Ctrl-C
+    #[arg(long, hide = true)]
+    pub of_up: bool,
 }
 
 /// `--theme`.

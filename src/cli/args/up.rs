@@ -55,7 +55,7 @@ pub struct UpArgs {
     /// What to print on stdout when ready
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: UpOutput,
-    /// Do not open the terminal interface; for now it never is, and `spur ui` opens it
+    /// Do not open the terminal interface, as is done on a terminal
     #[arg(long)]
     pub no_ui: bool,
     /// Threads that carry traffic [default: one per core]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use spur_trace::{Trace, baselines, diff};
+use spur_trace::{Trace, baselines, diff, usual};
 
 use crate::world::{Hop, hop, trace};
 
@@ -93,4 +93,17 @@ fn baselines_are_without_a_key_and_of_the_same_route() {
     let found = baselines(&keyed, &all, 10);
     assert_eq!(found.iter().map(|it| it.trace_id).collect::<Vec<_>>(), [all[0].trace_id, all[3].trace_id]);
     assert_eq!(baselines(&keyed, &all, 1).len(), 1);
+}
+
+#[test]
+fn what_is_usual_is_the_median_of_the_same_calls() {
+    let of = |ms: u64, more: &[Hop]| {
+        let hops = [hop(1, "frontend", 0, ms + 20), hop(2, "cart", 5, 5 + ms).from("frontend").parent(1)];
+        trace(&[&hops, more].concat())
+    };
+    let one = of(90, &[hop(3, "fraud", 6, 7).from("frontend").parent(1)]);
+    let others = [of(10, &[]), of(30, &[]), of(20, &[hop(3, "email", 6, 7).from("frontend").parent(1)])];
+    let found: Vec<_> = usual(&one, &others).iter().map(|it| it.map(|(it, n)| (it.as_millis(), n))).collect();
+    assert_eq!(found, [Some((40, 3)), Some((20, 3)), None]);
+    assert_eq!(usual(&one, &Vec::<Arc<Trace>>::new()), [None, None, None]);
 }
