@@ -7,6 +7,7 @@ pub(crate) mod find;
 mod line;
 #[cfg(test)]
 pub(crate) mod made;
+mod said;
 mod show;
 
 use anyhow::{Context, Result};
@@ -21,6 +22,7 @@ use crate::console::Console;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::kinds;
+use said::Said;
 use spur_tui::Lines;
 
 /// Lines that fit a screen.
@@ -75,6 +77,7 @@ async fn list(args: &TraceListArgs, client: &Client, console: &mut Console) -> R
     };
     let wanted = Wanted { limit, is_followed: *follow, ..Wanted::of(which) };
     let mut lines = lines(client, wanted).await?;
+    let mut said = Said::default();
     let mut n_told = 0_u64;
     while let Some(line) = lines.next().await? {
         n_told += 1;
@@ -85,7 +88,12 @@ async fn list(args: &TraceListArgs, client: &Client, console: &mut Console) -> R
                 console.bytes(&line)?;
             }
             None => match serde_json::from_slice(&line).context("failed to read a trace")? {
-                Told::Trace(trace) => console.line(&line::of(&trace, console.data_paint()))?,
+                Told::Trace(trace) => {
+                    let line = line::of(&trace, console.data_paint());
+                    if said.is_new(trace.trace_id, &line) {
+                        console.line(&line)?;
+                    }
+                }
                 Told::Lost { lost } => {
                     console.talk(&format!("({lost} requests went by too fast to be shown)"));
                 }

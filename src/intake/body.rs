@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use bytes::{Buf, Bytes};
-use flate2::read::MultiGzDecoder;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderValue;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -20,6 +20,8 @@ pub(crate) const MAX_BYTES: usize = 64 << 20;
 pub(crate) enum Coding {
     Identity,
     Gzip,
+    /// In the format of zlib, as HTTP and gRPC mean it (RFC 9110, 8.4.1.2).
+    Deflate,
     Zstd,
 }
 
@@ -31,7 +33,7 @@ pub(crate) enum BodyError {
     Broken(String),
     #[error("body broke off: {0}")]
     Incomplete(String),
-    #[error("content coding `{0}` is not supported; gzip and zstd are")]
+    #[error("content coding `{0}` is not supported; gzip, deflate and zstd are")]
     UnknownCoding(String),
 }
 
@@ -39,12 +41,13 @@ pub(crate) enum BodyError {
 
 impl Coding {
     /// What is taken, as `Accept-Encoding` and `grpc-accept-encoding` say it.
-    pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip,zstd,identity");
+    pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip,deflate,zstd,identity");
 
     pub(crate) fn named(name: Option<&HeaderValue>) -> Result<Self, BodyError> {
         match name.map(HeaderValue::as_bytes) {
             None | Some(b"" | b"identity") => Ok(Self::Identity),
             Some(b"gzip" | b"x-gzip") => Ok(Self::Gzip),
+            Some(b"deflate") => Ok(Self::Deflate),
             Some(b"zstd") => Ok(Self::Zstd),
             Some(other) => Err(BodyError::UnknownCoding(String::from_utf8_lossy(other).into_owned())),
         }
@@ -69,6 +72,7 @@ pub(crate) fn decompress(bytes: Bytes, coding: Coding) -> Result<Bytes, BodyErro
     match coding {
         Coding::Identity => Ok(bytes),
         Coding::Gzip => bounded(MultiGzDecoder::new(bytes.reader()), MAX_BYTES).map(Bytes::from),
+        Coding::Deflate => bounded(ZlibDecoder::new(bytes.reader()), MAX_BYTES).map(Bytes::from),
         Coding::Zstd => unzstd(&bytes, MAX_BYTES).map(Bytes::from),
     }
 }
@@ -97,13 +101,19 @@ mod tests {
     use std::io::Write;
 
     use flate2::Compression;
-    use flate2::write::GzEncoder;
+    use flate2::write::{GzEncoder, ZlibEncoder};
     use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
     use super::*;
 
     fn gzip(bytes: &[u8]) -> Bytes {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn deflate(bytes: &[u8]) -> Bytes {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap().into()
     }
@@ -115,7 +125,9 @@ mod tests {
     #[test]
     fn what_was_compressed_comes_back() {
         let text = b"hello ".repeat(10_000);
-        for (body, coding) in [(gzip(&text), Coding::Gzip), (zstd(&text), Coding::Zstd)] {
+        for (body, coding) in
+            [(gzip(&text), Coding::Gzip), (deflate(&text), Coding::Deflate), (zstd(&text), Coding::Zstd)]
+        {
             assert!(body.len() < text.len());
             assert_eq!(decompress(body, coding).unwrap(), text, "{coding:?}");
         }
@@ -126,7 +138,9 @@ mod tests {
     #[test]
     fn a_small_body_that_is_large_inside_is_refused() {
         let text = vec![0; MAX_BYTES + 1];
-        for (body, coding) in [(gzip(&text), Coding::Gzip), (zstd(&text), Coding::Zstd)] {
+        for (body, coding) in
+            [(gzip(&text), Coding::Gzip), (deflate(&text), Coding::Deflate), (zstd(&text), Coding::Zstd)]
+        {
             assert!(body.len() < MAX_BYTES / 100);
             assert_eq!(decompress(body, coding), Err(BodyError::TooLarge), "{coding:?}");
         }
@@ -135,7 +149,7 @@ mod tests {
 
     #[test]
     fn broken_bodies_are_told_and_no_coding_is_guessed() {
-        for coding in [Coding::Gzip, Coding::Zstd] {
+        for coding in [Coding::Gzip, Coding::Deflate, Coding::Zstd] {
             assert!(matches!(decompress("no".into(), coding), Err(BodyError::Broken(_))), "{coding:?}");
         }
         let cut = gzip(b"hello").slice(..12);

@@ -107,13 +107,14 @@ impl TraceStore {
         let trace_id = span.trace_id;
         let (max_spans, sweep) = (self.limits.max_spans_per_trace, self.sweep);
         let entry = self.entry(trace_id);
-        if entry.spans.iter().any(|known| known.is_again(&span)) {
-            self.counts.n_repeated_spans += 1;
-            return;
-        }
+        // First: what is too much is not looked through.
         if entry.spans.len() >= max_spans {
             entry.n_dropped_spans += 1;
             self.counts.n_dropped_spans += 1;
+            return;
+        }
+        if entry.spans.iter().any(|known| known.is_again(&span)) {
+            self.counts.n_repeated_spans += 1;
             return;
         }
         let n_bytes = span.n_bytes();

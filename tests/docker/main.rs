@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         docker.trial("hooks_run_and_last_words_are_kept", pods::hooks),
         docker.trial("services_of_every_type_are_reached", services::types),
         docker.trial("pods_of_a_headless_service_have_names_of_their_own", services::headless),
+        docker.trial("containers_report_where_their_variables_say", services::telemetry),
         docker.trial("datagrams_go_by_name_and_by_node_port", services::datagrams),
         docker.trial("an_image_is_built_from_a_dockerfile", builds::build),
         docker.trial("ctrl_c_ends_a_build", builds::interrupted),

@@ -138,3 +138,22 @@ pub(crate) async fn datagrams() {
     })
     .await;
 }
+
+/// The listener for telemetry is on this machine's loopback, and a Service leads there.
+pub(crate) async fn telemetry() {
+    let world = World::up().await;
+    let spur = world.spur();
+    let span =
+        json!([{ "traceId": "a", "id": "b", "name": "nightly", "localEndpoint": { "serviceName": "cron" } }]);
+    let script = format!(
+        "echo $OTEL_SERVICE_NAME at $OTEL_EXPORTER_OTLP_ENDPOINT; \
+         wget -q -O - --header 'content-type: application/json' --post-data '{span}' $OTEL_EXPORTER_OTLP_ENDPOINT/api/v2/spans; \
+         echo $?"
+    );
+    let log = said(&spur.api(), "cron", &script).await;
+    assert_eq!(log, "cron at http://telemetry.kube-system.svc:4318\n0\n");
+    let facts = spur.run(&["status", "-o", "json"]).await.ok().json();
+    let listener = Site::of(facts["otlp"].as_str().unwrap());
+    let found = listener.get("/api/traces?service=cron").send().await.ok().json();
+    assert_eq!(found["data"][0]["spans"][0]["operationName"], "nightly", "{found:#}");
+}

@@ -56,6 +56,13 @@ async fn what_a_service_reports_lies_under_its_request() {
     let found = telemetry.get(&format!("/api/traces/{TRACE}")).send().await.ok().json();
     let spans = found["data"][0]["spans"].as_array().unwrap();
     assert_eq!(spans.len(), 6, "five requests, and what was reported: {found:#}");
+    let written =
+        spur.run(&["trace", "export", "-o", "otlp", "--filter", "attr.db.system:*"]).await.ok().json();
+    assert!(
+        written.to_string().contains("\"spur.reason\"") && written.to_string().contains("\"postgresql\"")
+    );
+    // What reads OTLP reads it.
+    assert_eq!(post(&telemetry, "/v1/traces", &written).await, json!({}));
     let calls = telemetry.get("/api/v3/dependencies").send().await.ok().json();
     let calls = calls["dependencies"].as_array().unwrap();
     assert!(calls.iter().any(|call| call["parent"] == "checkout" && call["child"] == "pricing"), "{calls:?}");

@@ -178,6 +178,8 @@ pub enum TraceExportFormat {
     Jsonl,
     /// An HTTP archive 1.2.
     Har,
+    /// Spans in OTLP's JSON, requests among them; without what was captured.
+    Otlp,
 }
 
 /// `spur trace curl …`

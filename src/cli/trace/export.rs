@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use spur_trace::{Capture, Trace, entry_host, export, sanitize_for_terminal};
+use spur_trace::{Capture, Trace, entry_host, export, otlp_json, sanitize_for_terminal};
 
 use super::{Wanted, checked, find, lines};
 use crate::args::{TraceCurlArgs, TraceExportArgs, TraceExportFormat};
@@ -23,7 +23,8 @@ pub(super) async fn run(args: &TraceExportArgs, client: &Client, console: &mut C
     let mut found: Vec<(Arc<Trace>, Vec<Capture>)> = Vec::new();
     while let Some(line) = lines.next().await? {
         let trace: Trace = serde_json::from_slice(&line).context("failed to read a trace")?;
-        let is_captured = trace.hops.iter().any(|hop| hop.captured.is_some());
+        let has_captures = trace.hops.iter().any(|hop| hop.captured.is_some());
+        let is_captured = has_captures && *output != TraceExportFormat::Otlp;
         let captures = match is_captured {
             true => find::captures(client, &trace, *reveal).await?.captures,
             false => Vec::new(),
@@ -32,6 +33,10 @@ pub(super) async fn run(args: &TraceExportArgs, client: &Client, console: &mut C
     }
     let text = match output {
         TraceExportFormat::Har => format!("{:#}\n", export::har(&found)),
+        TraceExportFormat::Otlp => {
+            let data = otlp_json::traces_data(found.iter().map(|(trace, _)| &**trace));
+            format!("{:#}\n", json!(data))
+        }
         TraceExportFormat::Jsonl => found.iter().map(json_line).collect(),
     };
     match file {

@@ -11,8 +11,10 @@ from support import endpoint, get, read_back, tag, trace_with, until
 exporters = {
     "http": HttpExporter(endpoint=endpoint() + "/v1/traces"),
     "http, gzip": HttpExporter(endpoint=endpoint() + "/v1/traces", compression=Compression.Gzip),
+    "http, deflate": HttpExporter(endpoint=endpoint() + "/v1/traces", compression=Compression.Deflate),
     "grpc": GrpcExporter(endpoint=endpoint(), insecure=True),
     "grpc, gzip": GrpcExporter(endpoint=endpoint(), insecure=True, compression=grpc.Compression.Gzip),
+    "grpc, deflate": GrpcExporter(endpoint=endpoint(), insecure=True, compression=grpc.Compression.Deflate),
     "zipkin": ZipkinExporter(endpoint=endpoint() + "/api/v2/spans"),
 }
 for name, exporter in exporters.items():
@@ -26,6 +28,6 @@ for name, exporter in exporters.items():
 
 assert get("/api/v3/services")["services"] == ["cart"]
 found = get("/api/v3/trace-summaries?query.service_name=cart&query.attributes=%7B%22error%22%3A%22true%22%7D")
-assert len(found["summaries"]) == 5, found
+assert len(found["summaries"]) == 7, found
 assert all(one["spanCount"] == 2 and one["errorSpanCount"] == 1 for one in found["summaries"]), found
-assert len(until("zipkin finds them", lambda: get("/api/v2/traces?serviceName=cart&limit=50"))) == 5
+assert len(until("zipkin finds them", lambda: get("/api/v2/traces?serviceName=cart&limit=50"))) == 7

@@ -142,7 +142,7 @@ async fn what_cannot_be_read_is_answered_with_a_status() {
     let answer = world.post_with("/v1/traces", &headers, SPANS).await;
     assert_eq!(
         (answer.status.as_u16(), answer.headers["accept-encoding"].to_str().unwrap()),
-        (415, "gzip,zstd,identity")
+        (415, "gzip,deflate,zstd,identity")
     );
     assert_eq!(world.intake.counts().n_refused, 5);
     let answer = world.get("/v1/traces").await;
