@@ -53,6 +53,11 @@ bench-proxy *SECTIONS:
 bench-tui:
     cargo run --release -p spur-tui --example frames
 
+# The README's pictures of the terminal interface (needs tmux and Python).
+pictures:
+    cargo build --release
+    docs/pictures.py target/release/spur
+
 # The table of protobuf messages anew, from the sources of two crates (needs the network).
 protobuf-tables:
     #!/usr/bin/env bash
