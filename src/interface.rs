@@ -4,7 +4,8 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::termios::tcgetpgrp;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -59,10 +60,9 @@ impl Interface {
     /// server does without.
     pub(crate) fn open(addresses: &Addresses, config: &Config) -> Option<Self> {
         let environment = &config.environment;
-        if !(environment.is_stdin_terminal
-            && environment.is_stdout_terminal
-            && environment.is_stderr_terminal)
-        {
+        let has_terminal =
+            environment.is_stdin_terminal && environment.is_stdout_terminal && environment.is_stderr_terminal;
+        if !has_terminal || !is_in_foreground() {
             return None;
         }
         let mut command = Command::new(&environment.executable);
@@ -92,6 +92,11 @@ impl Interface {
             let _ = self.child.kill().await;
         }
     }
+}
+
+/// Whether the terminal is ours: a job in the background (`spur up &`) would be stopped by it.
+fn is_in_foreground() -> bool {
+    tcgetpgrp(std::io::stdin()).is_ok_and(|foreground| foreground == getpgrp())
 }
 
 fn read(status: ExitStatus) -> Closed {

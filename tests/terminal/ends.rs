@@ -96,13 +96,12 @@ async fn up_opens_it_and_outlives_it() {
     let spur = Spur::up().start().await;
     let terminal = Terminal::open(&spur, (120, 30)).await;
     let before = terminal.settings("before").await;
-    let data = spur.data().home().join("second");
-    let up = format!(
-        "{} up --data {} --port 0 --entry-port 0 --service-ports free; echo \"code $?\"",
-        env!("CARGO_BIN_EXE_spur"),
-        data.display()
-    );
-    terminal.run(&up);
+    let up = |data: &str| {
+        let (binary, data) = (env!("CARGO_BIN_EXE_spur"), spur.data().home().join(data));
+        let data = data.display();
+        format!("{binary} up --data {data} --port 0 --entry-port 0 --service-ports free; echo \"code $?\"")
+    };
+    terminal.run(&up("left"));
     terminal.until("● live").await;
     assert!(terminal.is_alternate());
     terminal.press(&["q"]);
@@ -111,14 +110,21 @@ async fn up_opens_it_and_outlives_it() {
     terminal.press(&["C-c"]);
     terminal.until("code 0").await;
 
-    terminal.run(&format!("clear; {up}"));
+    terminal.run(&format!("clear; {}", up("interrupted")));
     terminal.until("● live").await;
     terminal.press(&["C-c"]);
     terminal.until("code 0").await;
     assert!(!terminal.is_alternate());
     assert_eq!(terminal.settings("interrupted").await, before);
 
-    terminal.run(&format!("clear; {up}"));
+    // A job in the background has no terminal to show it on.
+    terminal.run(&format!("clear; ({}) &", up("background")));
+    terminal.until("Ctrl-C ends it").await;
+    assert!(!terminal.is_alternate());
+    terminal.run("clear; kill -TERM -- -$!; wait $!; echo \"ended $?\"");
+    terminal.until("ended 143").await;
+
+    terminal.run(&format!("clear; {}", up("terminated")));
     terminal.until("● live").await;
     signal(terminal.pid().await, Signal::TERM);
     terminal.until("code 0").await;
