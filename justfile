@@ -53,6 +53,10 @@ bench-proxy *SECTIONS:
 bench-tui:
     cargo run --release -p spur-tui --example frames
 
+# The terminal interface itself on a terminal, while 50,000 hops a second are recorded.
+bench-firehose:
+    cargo bench --profile release --bench firehose
+
 # The README's pictures of the terminal interface (needs tmux and Python).
 pictures:
     cargo build --release
