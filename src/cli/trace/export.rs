@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use serde_json::json;
 use spur_trace::{Capture, Trace, entry_host, export, sanitize_for_terminal};
 
 use super::{Wanted, checked, find, lines};
@@ -32,7 +31,9 @@ pub(super) async fn run(args: &TraceExportArgs, client: &Client, console: &mut C
     }
     let text = match output {
         TraceExportFormat::Har => format!("{:#}\n", export::har(&found)),
-        TraceExportFormat::Jsonl => found.iter().map(json_line).collect(),
+        TraceExportFormat::Jsonl => {
+            found.iter().map(|(trace, captures)| export::json_line(trace, captures)).collect()
+        }
     };
     match file {
         None => console.bytes(text.as_bytes())?,
@@ -50,12 +51,6 @@ pub(super) async fn run(args: &TraceExportArgs, client: &Client, console: &mut C
         }
     }
     Ok(Exit::Success)
-}
-
-fn json_line((trace, captures): &(Arc<Trace>, Vec<Capture>)) -> String {
-    let mut value = json!(**trace);
-    value["captures"] = json!(captures);
-    format!("{value}\n")
 }
 
 /// Runs `spur trace curl`.
