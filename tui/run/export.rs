@@ -31,7 +31,9 @@ pub(super) async fn write(client: &kube::Client, wanted: &Export) -> Result<Stri
     };
     create(path, text.as_bytes()).await?;
     let n_captured: usize = found.iter().map(|(_, captures)| captures.len()).sum();
-    Ok(format!("wrote {} requests to {path}, {n_captured} hops with heads and bodies", found.len()))
+    let n_traces = found.len();
+    let requests = if n_traces == 1 { "request" } else { "requests" };
+    Ok(format!("wrote {n_traces} {requests} to {path}, {n_captured} hops with heads and bodies"))
 }
 
 async fn captures(client: &kube::Client, path: &str) -> Result<Vec<Capture>> {

@@ -169,12 +169,13 @@ fn there(found: OfHop<'_>) -> Result<&Capture, Vec<Said>> {
 
 fn headers(headers: &HeaderMap, secrets: Secrets, lines: &mut Vec<Said>) {
     for (name, value) in headers {
-        if secrets == Secrets::Hidden && value == REDACTED {
-            lines.push(dim(format!("{name}: •••• (redacted, R shows it)")));
+        let value = String::from_utf8_lossy(value.as_bytes());
+        if secrets == Secrets::Hidden && value.contains(REDACTED) {
+            let value = value.replace(REDACTED, "••••");
+            lines.extend(broken(&format!("{name}: {value} (redacted, R shows it)")).map(dim));
             continue;
         }
-        let text = format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
-        lines.extend(broken(&text).map(plain));
+        lines.extend(broken(&format!("{name}: {value}")).map(plain));
     }
 }
 
