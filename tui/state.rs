@@ -35,6 +35,7 @@ mod cell;
 pub(crate) mod copied;
 mod filtering;
 mod following;
+mod indented;
 mod pointed;
 mod request;
 pub(crate) mod splitting;

@@ -7,6 +7,7 @@ use spur_trace::{Capture, CapturedBody, Hop, InTrace, LogLine, Trace, short_dura
 
 use super::State;
 use super::captures::{OfHop, TraceLogs};
+use super::indented::indented;
 use super::trace_view::Tab;
 use super::waterfall::Row;
 use super::why::Weight;
@@ -213,58 +214,6 @@ fn size(n_bytes: u64) -> String {
     if n_bytes >= 1 << 10 { format!("{} KiB", n_bytes >> 10) } else { format!("{n_bytes} bytes") }
 }
 
-/// JSON with a value a line; `None` where it is none. Names keep their order, and numbers their
-/// digits, so that the text is what came but for blanks.
-fn indented(text: &str) -> Option<Vec<String>> {
-    if !text.trim_start().starts_with(['{', '[']) || serde_json::from_str::<serde_json::Value>(text).is_err()
-    {
-        return None;
-    }
-    let mut lines = vec![String::new()];
-    let mut depth = 0;
-    let mut is_in_text = false;
-    let mut characters = text.chars().filter(|c| !c.is_control()).peekable();
-    while let Some(character) = characters.next() {
-        let last = lines.last_mut().expect("there is one from the beginning");
-        if is_in_text {
-            last.push(character);
-            match character {
-                '\\' => last.extend(characters.next()),
-                '"' => is_in_text = false,
-                _ => {}
-            }
-            continue;
-        }
-        match character {
-            ' ' => {}
-            '{' | '[' => {
-                last.push(character);
-                while characters.next_if_eq(&' ').is_some() {}
-                if let Some(end) = characters.next_if(|next| matches!(next, '}' | ']')) {
-                    last.push(end);
-                } else {
-                    depth += 1;
-                    lines.push("  ".repeat(depth));
-                }
-            }
-            '}' | ']' => {
-                depth -= 1;
-                lines.push(format!("{}{character}", "  ".repeat(depth)));
-            }
-            ',' => {
-                last.push(',');
-                lines.push("  ".repeat(depth));
-            }
-            ':' => last.push_str(": "),
-            character => {
-                is_in_text = character == '"';
-                last.push(character);
-            }
-        }
-    }
-    Some(lines)
-}
-
 /// A text in lines that are short enough.
 fn broken(text: &str) -> impl Iterator<Item = String> + use<> {
     let mut rest = text.to_owned();
@@ -295,31 +244,6 @@ mod tests {
 
     fn texts(lines: &[Said]) -> String {
         lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn json_is_laid_out_and_stays_what_it_was() {
-        let check = |text: &str, expected: &[&str]| {
-            assert_eq!(indented(text).unwrap_or_default(), expected, "{text}");
-        };
-        check(
-            r#"{"b":1.50, "a":[ ],"c":[1,{"d":"x, {\"y\": é}"}]}"#,
-            &[
-                "{",
-                "  \"b\": 1.50,",
-                "  \"a\": [],",
-                "  \"c\": [",
-                "    1,",
-                "    {",
-                "      \"d\": \"x, {\\\"y\\\": é}\"",
-                "    }",
-                "  ]",
-                "}",
-            ],
-        );
-        check("{\n  \"a\":\t1\r\n}", &["{", "  \"a\": 1", "}"]);
-        check("{\"a\":", &[]);
-        check("hello", &[]);
     }
 
     #[test]
