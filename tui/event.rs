@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
-use spur_trace::Trace;
+use spur_route::TraceId;
+use spur_trace::{LogLine, Trace};
 
 use crate::keys::{Key, Screen};
 
@@ -72,7 +73,7 @@ pub(crate) enum Told {
     /// An object is gone.
     Gone(Watched, Value),
     /// A line of the log that is followed.
-    LogLine(LogSource, String),
+    LogLine(LogSource, Box<LogLine>),
     /// The log that is followed ended, and how.
     LogEnded(LogSource, String),
     /// What was asked is answered, or why it is not.
@@ -81,11 +82,13 @@ pub(crate) enum Told {
     Put(Put, Result<Value, Refusal>),
     /// Filters that were saved before.
     SavedFilters(Vec<String>),
+    /// Something was done.
+    Done(String),
     /// Something could not be done, and why.
     Failed(String),
 }
 
-/// A question to the server; at most one of each is on its way.
+/// A question to the server, or a wish; at most one of each is on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ask {
     /// What came in at the entry in the last seconds.
@@ -103,6 +106,48 @@ pub(crate) enum Ask {
     Explain(String),
     /// The same for a recorded request, to be counted.
     Recount(String),
+    /// Heads and bodies of a trace's hops.
+    Captures(TraceId, Secrets),
+    /// The lines of all logs that belong to a trace.
+    LogsOf(TraceId),
+    /// A request sent again, in the words of `/spur/v1/replay`.
+    Replay(String),
+    /// A trace kept as marked.
+    Mark(TraceId),
+    /// Its mark taken off.
+    Unmark(TraceId),
+}
+
+/// Whether the values of passwords, tokens and the like are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Secrets {
+    /// They are left out, by the server.
+    #[default]
+    Hidden,
+    /// As they came.
+    Told,
+}
+
+/// Traces that are written into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Export {
+    /// The file, from the folder that the interface was started in.
+    pub(crate) path: String,
+    /// As what.
+    pub(crate) format: ExportFormat,
+    /// In their order.
+    pub(crate) traces: Vec<Arc<Trace>>,
+    /// What of captured requests is written.
+    pub(crate) secrets: Secrets,
+}
+
+/// A format that other tools read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExportFormat {
+    /// An HTTP archive, with what was captured.
+    Har,
+    /// A trace a line, as `spur trace -o json` has it.
+    JsonLines,
 }
 
 /// An object to be put in the place of what is there.
@@ -140,13 +185,23 @@ pub(crate) enum Watched {
 
 /// Whose log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LogSource {
-    /// The pod's namespace.
-    pub(crate) namespace: String,
-    /// The pod.
-    pub(crate) pod: String,
-    /// The container.
-    pub(crate) container: String,
+pub(crate) enum LogSource {
+    /// What a container prints.
+    Container {
+        /// The pod's namespace.
+        namespace: String,
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+    },
+    /// What all workloads print and report.
+    All {
+        /// Lines that fit this filter.
+        filter: String,
+        /// Lines of this trace.
+        trace: Option<TraceId>,
+    },
 }
 
 /// Something to do.
@@ -168,6 +223,8 @@ pub(crate) enum Action {
     Ask(Ask),
     /// Put an object.
     Put(Box<Put>),
+    /// Write traces into a file.
+    Export(Box<Export>),
     /// Keep these filters for the next time.
     SaveFilters(Vec<String>),
     /// Take the mouse.

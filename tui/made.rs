@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use spur_trace::Trace;
+use spur_trace::{LogLine, Trace};
 
 use crate::event::{Ask, Event, Told, Watched};
 use crate::state::{State, ThemeName};
@@ -24,6 +24,109 @@ pub(crate) struct Made {
     value: Value,
     starts_us: u64,
     parent: Option<usize>,
+    /// The reported span that its request names.
+    named_by: Option<usize>,
+    is_captured: bool,
+}
+
+/// A span to be, reported by a service, of 5 ms.
+#[derive(Clone)]
+pub(crate) struct MadeSpan(Value);
+
+/// Under the hop of that place; where there is none, under what is not there.
+pub(crate) fn span(service: &str, name: &str, hop_idx: usize) -> MadeSpan {
+    MadeSpan(json!({
+        "service": service, "name": name, "kind": "internal", "started": null, "duration_us": 5_000,
+        "status": "unset", "parent": {"hop": hop_idx},
+        "attributes": {"db.system": "postgresql", "db.statement": "select 1"},
+    }))
+}
+
+fn span_id(n: usize) -> String {
+    format!("{:016x}", 0xa000 + n)
+}
+
+/// A trace with what applications reported of it; each span begins a millisecond after the last.
+pub(crate) fn with_spans(trace: &Trace, spans: &[MadeSpan]) -> Arc<Trace> {
+    let mut value = serde_json::to_value(trace).unwrap();
+    let start: jiff::Timestamp = value["started"].as_str().unwrap().parse().unwrap();
+    let spans = spans.iter().enumerate().map(|(n, MadeSpan(span))| {
+        let mut span = span.clone();
+        let started = start + jiff::SignedDuration::from_millis(1 + i64::try_from(n).unwrap());
+        span["started"] = json!(format!("{started:.6}"));
+        span["trace_id"] = value["trace_id"].clone();
+        span["span_id"] = json!(span_id(n));
+        let parent = span["parent"].take();
+        span["parent_id"] = match (parent["hop"].as_u64(), parent["span"].as_u64()) {
+            (Some(hop), _) => {
+                let hop = value["hops"].get(usize::try_from(hop).unwrap());
+                hop.map_or_else(|| json!("00000000000000ee"), |hop| hop["span_id"].clone())
+            }
+            (None, span) => json!(span_id(usize::try_from(span.unwrap()).unwrap())),
+        };
+        span.as_object_mut().unwrap().remove("parent");
+        span
+    });
+    value["spans"] = spans.collect();
+    Arc::new(serde_json::from_value(value).unwrap())
+}
+
+/// A line that a service printed, in its pod.
+pub(crate) fn log_line(service: &str, message: &str) -> LogLine {
+    let mut line = LogLine::read(at(7), message.as_bytes());
+    (line.service, line.pod) = (service.into(), Some(format!("{service}-1").into()));
+    line
+}
+
+/// A checkout by a fork that fails, captured, with what applications reported of it.
+pub(crate) fn exchange() -> Arc<Trace> {
+    let hops = vec![
+        hop("gw", "front")
+            .method("POST")
+            .target("/checkout")
+            .key("pr-421")
+            .status(503)
+            .lasting(30_000)
+            .captured(),
+        hop("front", "payments")
+            .method("POST")
+            .target("/charge")
+            .fork("pr-421")
+            .status(503)
+            .lasting(20_000)
+            .under(0, 4_000)
+            .captured(),
+        hop("front", "stock").under(0, 25_000),
+    ];
+    let hops: Vec<Made> =
+        hops.into_iter().map(|hop| Made { starts_us: hop.starts_us + 5_000_000, ..hop }).collect();
+    with_spans(&trace(12, hops), &[span("payments", "db.query", 1), span("front", "render", 0)])
+}
+
+/// The server's answer about captured hops, each a POST with a secret that is left out.
+pub(crate) fn captures(trace: &Trace) -> Value {
+    let captured = trace.hops.iter().filter(|hop| hop.captured.is_some()).map(|hop| {
+        let target = hop.start.target.as_ref().map_or("/", |target| target.as_str());
+        json!({
+            "trace_id": trace.trace_id.to_string(), "span_id": hop.start.id.span_id.to_string(),
+            "request": {
+                "method": hop.start.method.as_str(), "authority": "payments.shop", "target": target,
+                "http_version": "HTTP/1.1", "ended_us": 300,
+                "headers": [
+                    {"name": "content-type", "text": "application/json"},
+                    {"name": "authorization", "text": "REDACTED"},
+                ],
+                "body": {"text": "{\"order\":42,\"amount\":19.90}", "n_bytes": 27, "has_ended": true},
+            },
+            "response": {
+                "status": hop.end.as_ref().and_then(|end| end.status).unwrap_or(200), "began_us": 3_000,
+                "headers": [{"name": "x-version", "text": hop.key().unwrap_or("v1")}],
+                "body": {"text": format!("{{\"by\":\"{}\"}}", hop.key().unwrap_or("v1")),
+                    "n_bytes": 100_000, "has_ended": true},
+            },
+        })
+    });
+    json!({"captures": captured.collect::<Vec<_>>(), "isRedacted": true, "nDropped": 0, "nHops": trace.hops.len()})
 }
 
 /// A finished hop of 4.2 ms; from `gw` is from the entry.
@@ -46,7 +149,7 @@ pub(crate) fn hop(caller: &str, service: &str) -> Made {
         "duration_us": 4200, "served_by": endpoint, "status": 200, "grpc_status": null,
         "request_bytes": 0, "response_bytes": 1024, "error": null,
     });
-    Made { value, starts_us: 0, parent: None }
+    Made { value, starts_us: 0, parent: None, named_by: None, is_captured: false }
 }
 
 /// A finished trace, begun at the beginning of the tests' time.
@@ -84,6 +187,12 @@ fn made(id: u32, hops: Vec<Made>, is_finished: bool) -> Arc<Trace> {
                 value["joined_by"] = json!("root");
             }
             value["started"] = time(hop.starts_us);
+            if let Some(n) = hop.named_by {
+                value["incoming_parent_id"] = json!(span_id(n));
+            }
+            if hop.is_captured {
+                value["captured"] = json!(true);
+            }
             value
         })
         .collect();
@@ -92,6 +201,16 @@ fn made(id: u32, hops: Vec<Made>, is_finished: bool) -> Arc<Trace> {
         "started": time(first), "duration_us": end - first, "key": key, "n_dropped_hops": 0, "hops": hops,
     });
     Arc::new(serde_json::from_value(trace).unwrap())
+}
+
+// === impl MadeSpan ===
+
+impl MadeSpan {
+    /// Under another span, by its place.
+    pub(crate) fn inside(mut self, span: usize) -> Self {
+        self.0["parent"] = json!({"span": span});
+        self
+    }
 }
 
 // === impl Made ===
@@ -131,6 +250,24 @@ impl Made {
 
     pub(crate) fn after(mut self, starts_us: u64) -> Self {
         self.starts_us = starts_us;
+        self
+    }
+
+    /// Called by a reported span.
+    pub(crate) fn named_by(mut self, span: usize) -> Self {
+        self.named_by = Some(span);
+        self
+    }
+
+    /// Heads and bodies were kept.
+    pub(crate) fn captured(mut self) -> Self {
+        self.is_captured = true;
+        self
+    }
+
+    /// Sent again, for the request of a trace.
+    pub(crate) fn replay_of(mut self, id: u32) -> Self {
+        self.value["replay_of"] = json!(format!("4f2a{id:028x}"));
         self
     }
 

@@ -21,7 +21,10 @@ const SCREENS: [(Screen, &str); 9] = [
         Screen::Live,
         "One row per request that came in, those in flight last. `h` `l` choose a cell of which `=` and `!` make a term of the filter.",
     ),
-    (Screen::Trace, "The hops of a request as a waterfall, and why the chosen one went where it went."),
+    (
+        Screen::Trace,
+        "The hops of a request as a waterfall, with what applications reported under them, and why the chosen one went where it went. Tab goes on to what was sent and answered, to lines of logs and to times; heads and bodies are there for what was captured (`spur up --capture`).",
+    ),
     (
         Screen::Topology,
         "Who calls whom in a minute, drawn in layers with forks under their baseline; as a table below 100 columns and above 40 nodes. On each line: rate, errors, p95. `!` from 1 % of errors, `!!` from 10 %; `═` from 10 requests a second, `━` from 100.",
@@ -31,7 +34,7 @@ const SCREENS: [(Screen, &str); 9] = [
         Screen::Split,
         "The rules of VirtualServices with several destinations: weights, the share that each had in five minutes with its 95 % interval (Wilson), errors and p95. Weights are edited in place and nothing is sent before enter; then the server is asked whether it would take the change (a dry run), and then it is sent with the resourceVersion that was seen.",
     ),
-    (Screen::Logs, "The log of a pod."),
+    (Screen::Logs, "The lines of all workloads, or of a pod; `t` leaves those of the selected trace."),
     (
         Screen::Rules,
         "Where a request would go, with every candidate and why not; typed, or loaded from the selected one. Of a recorded request the host and headers are not known, but for its key, so that it is asked for under the name of its service. `D` asks the same for the recorded requests and counts those that went elsewhere; what was drawn by weight is counted apart, since its lot is not recorded.",
@@ -39,11 +42,18 @@ const SCREENS: [(Screen, &str); 9] = [
     (Screen::Events, "What the API says has happened."),
     (
         Screen::Diff,
-        "Two requests call by call: a marked one, or the median of the requests of the same route without a key. Calls are the same by service, method, path and how often they came; numbers and ids in a path may differ.",
+        "Two requests call by call, with what is different about their answers where they were captured: a marked one, or the median of the requests of the same route without a key. Calls are the same by service, method, path and how often they came; numbers and ids in a path may differ.",
     ),
 ];
 
 const BETWEEN: &str = "
+## Sent again, and taken along
+
+`r` sends a captured request again: as it was, to the baseline, with the key of a sandbox, or to several, whose answers are compared with the first one's. The
+first is asked twice then, and what differs between its own answers is left out. Methods that may change something are confirmed. What was sent again has `↺` in the list.
+`y` copies a request as a command of curl or HTTPie, its body or its address; `x` writes what is shown into a new file, as HAR or JSON lines. Secrets
+are left out of all of it, but for a trace on which `R` shows them. `m` marks a request, which the server keeps then, and with which `d` compares others.
+
 ## Filters
 
 `/` types a filter in the language of [filters.md](filters.md); it holds while it is typed. What cannot be read leaves the last filter that could,
@@ -69,7 +79,7 @@ The mouse is the terminal's, for selecting text, until `M` takes it: then a clic
 ## Without a terminal
 
 `spur ui --plain`, or with a pipe: one line per finished request. `spur ui --script FILE --size 120x40 --dump FILE` takes keys from a file and writes the last
-screen as text. `--ascii` draws ASCII alone, with letters for the marks (`F` fork, `B` baseline as fallback, `S` split, `L` key lost, `E` failed); by itself where `LC_ALL`,
+screen as text. `--ascii` draws ASCII alone, with letters for the marks (`F` fork, `B` baseline as fallback, `S` split, `L` key lost, `E` failed, `R` replayed); by itself where `LC_ALL`,
 `LC_CTYPE` or `LANG` names another codeset than UTF-8. `NO_COLOR` leaves bold, underlined and reversed.
 ";
 

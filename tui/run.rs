@@ -1,6 +1,7 @@
 //! The loop: events in, frames and actions out. Everything that waits or writes is here or below.
 
 mod api;
+mod export;
 mod feeds;
 mod hangup;
 mod script;
@@ -150,6 +151,7 @@ fn key(
             | Action::Subscribe(_)
             | Action::Ask(_)
             | Action::Put(_)
+            | Action::Export(_)
             | Action::SaveFilters(_) => {}
         }
     }

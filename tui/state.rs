@@ -3,8 +3,11 @@
 //! [`State::update`] takes an event and says what is to be done. What the
 //! server tells is taken in by `told`, what the user wants is done by `wanted`.
 
+pub(crate) mod captures;
 pub(crate) mod cursor;
 pub(crate) mod diff_view;
+pub(crate) mod exchange;
+pub(crate) mod exporting;
 pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod graph;
@@ -15,6 +18,8 @@ pub(crate) mod palette;
 pub(crate) mod playground;
 pub(crate) mod rates;
 pub(crate) mod recount;
+pub(crate) mod replay;
+pub(crate) mod reported;
 pub(crate) mod share;
 pub(crate) mod split;
 pub(crate) mod terms;
@@ -29,6 +34,8 @@ mod asking;
 mod cell;
 pub(crate) mod copied;
 mod filtering;
+mod following;
+mod indented;
 mod pointed;
 mod request;
 pub(crate) mod splitting;
@@ -50,9 +57,11 @@ use spur_trace::{Filter, Trace};
 use crate::event::{Action, Ask, Event, Watched};
 use crate::keymap::Keymap;
 use crate::keys::{Key, Screen};
+use captures::{Captures, TraceLogs};
 pub(crate) use cell::Cell;
 use cursor::Cursor;
 use diff_view::DiffView;
+use exporting::Exporting;
 use filter::FilterLine;
 use line::Line;
 use log::Log;
@@ -60,6 +69,7 @@ use objects::Objects;
 use palette::Palette;
 use playground::Playground;
 use rates::{Rates, Sampling};
+use replay::Replay;
 use split::{Answerers, Draft, RowId, Splits};
 use splitting::{Applying, Undo};
 use topology::{EdgeId, Topology};
@@ -111,6 +121,8 @@ pub(crate) struct State {
     /// The column of the selected cell.
     pub(crate) cell: Cell,
     pub(crate) trace: TraceView,
+    pub(crate) captures: Captures,
+    trace_logs: Option<TraceLogs>,
     /// The trace that others are compared with.
     pub(crate) marked: Option<Arc<Trace>>,
     /// The trace for which the server looks for others.
@@ -195,12 +207,16 @@ pub(crate) enum Overlay {
     Palette(Palette),
     /// Something to read.
     Note(Note),
-    /// What can be copied.
+    /// What can be copied, of the request that is selected.
     Copy,
     /// Filters that were saved, and which of them is selected.
     SavedFilters(usize),
     /// A weight that is typed.
     Weight(Line),
+    /// A request to be sent again.
+    Replay(Box<Replay>),
+    /// Traces to be written into a file.
+    Export(Exporting),
 }
 
 /// A title and lines.
@@ -269,6 +285,8 @@ impl State {
             live: Cursor::following(),
             cell: Cell::Path,
             trace: TraceView::default(),
+            captures: Captures::default(),
+            trace_logs: None,
             marked: None,
             compared: None,
             diff: None,
@@ -311,12 +329,13 @@ impl State {
                 self.notice = None;
                 let mut actions = self.key(key);
                 actions.extend(self.apply_filters());
+                actions.extend(self.ask_missing());
                 actions
             }
             Event::Pasted(text) => {
                 self.is_dirty = true;
                 self.paste(&text);
-                self.apply_filters().into_iter().collect()
+                self.apply_filters()
             }
             Event::Size(width, height) => {
                 self.is_dirty |= self.size != (width, height);
@@ -325,13 +344,16 @@ impl State {
             }
             Event::Time(now) => self.time(now),
             Event::Told(told) => {
-                let (is_seen, actions) = self.told(told);
+                let (is_seen, mut actions) = self.told(told);
                 self.is_dirty |= is_seen;
+                actions.extend(self.ask_missing());
                 actions
             }
             Event::Clicked(hit) => {
                 self.is_dirty = true;
-                self.clicked(hit)
+                let mut actions = self.clicked(hit);
+                actions.extend(self.ask_missing());
+                actions
             }
             Event::Turned(turn) => {
                 self.is_dirty = true;
@@ -376,6 +398,8 @@ impl State {
             Some(Overlay::Weight(_)) => self.type_weight(key),
             Some(Overlay::Palette(_)) => self.type_command(key),
             Some(Overlay::Copy) => self.copy_chosen(key),
+            Some(Overlay::Replay(_)) => self.choose_targets(key),
+            Some(Overlay::Export(_)) => self.name_export(key),
             Some(Overlay::SavedFilters(_)) => self.choose_filter(key),
             Some(Overlay::Help(_) | Overlay::Note(_)) => self.read_on(key),
             None => match self.keymap.meaning(key, self.screen) {

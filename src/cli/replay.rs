@@ -4,11 +4,10 @@ use std::io::IsTerminal;
 
 use anyhow::{Context, Result};
 use http::Method;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use spur_trace::{
-    CapturedRequest, CapturedResponse, Noise, ResponseDifference, compare, sanitize_for_terminal,
-    short_duration,
+    CapturedRequest, ReplayResult, ReplayTarget, Replayed, ResponseDifference, sanitize_for_terminal,
+    sent_to, short_duration,
 };
 
 use crate::args::ReplayArgs;
@@ -17,23 +16,6 @@ use crate::console::{Console, Paint};
 use crate::error::{Exit, Failure};
 use crate::render;
 use crate::trace::find;
-
-/// `/spur/v1/replay`.
-#[derive(Debug, Deserialize)]
-struct Answer {
-    request: CapturedRequest,
-    results: Vec<Sent>,
-}
-
-/// What one target answered.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Sent {
-    trace_id: String,
-    response: Option<CapturedResponse>,
-    duration_us: Option<u64>,
-    error: Option<String>,
-}
 
 /// Runs `spur replay`.
 pub(crate) async fn run(args: &ReplayArgs, client: &Client, console: &mut Console) -> Result<Exit> {
@@ -46,32 +28,20 @@ pub(crate) async fn run(args: &ReplayArgs, client: &Client, console: &mut Consol
     if !method.is_safe() && !yes && !dry_run {
         confirm(method, hop.name(), &to, compares)?;
     }
-    // The first twice: what is different about its own answers is noise.
-    let names = if compares { [&to[..1], &to[..]].concat() } else { to.clone() };
+    let targets: Vec<ReplayTarget> = to.iter().map(|name| target(name)).collect();
+    let targets = if compares { sent_to(&targets) } else { targets };
     let asked = json!({
         "traceId": trace.trace_id.to_string(),
         "spanId": hop.start.id.span_id.to_string(),
-        "targets": names.iter().map(|name| target(name)).collect::<Vec<_>>(),
+        "targets": targets,
         "isConfirmed": true,
         "withoutCredentials": without_credentials,
         "isDryRun": dry_run,
     });
     let answer = client.send(Method::POST, "/spur/v1/replay", JSON, &asked).await?.value;
-    let Answer { request, mut results } =
-        serde_json::from_value(answer).context("failed to read the answer")?;
-    let learned = compares.then(|| results.remove(0));
-    let noisy: Vec<CapturedResponse> =
-        learned.iter().chain(results.first()).filter_map(|sent| sent.response.clone()).collect();
-    let learned_noise = Noise::among(&noisy);
-    let differences = match results.first().and_then(|first| first.response.as_ref()) {
-        Some(first) if compares => results[1..]
-            .iter()
-            .map(|other| {
-                other.response.as_ref().map_or_else(Vec::new, |other| compare(first, other, &learned_noise))
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
+    let mut replayed: Replayed = serde_json::from_value(answer).context("failed to read the answer")?;
+    let differences = if compares { replayed.compared() } else { Vec::new() };
+    let Replayed { request, results } = replayed;
     let told = Told { request: &request, names: &to, results: &results, differences: &differences };
     match output {
         Some(format) => console.bytes(render::structured(*format, &told.value()).as_bytes())?,
@@ -86,11 +56,11 @@ pub(crate) async fn run(args: &ReplayArgs, client: &Client, console: &mut Consol
     Ok(if has_failed || differs { Exit::Failed } else { Exit::Success })
 }
 
-/// A target in the words of the API.
-fn target(name: &str) -> Value {
+fn target(name: &str) -> ReplayTarget {
     match name {
-        "baseline" | "same" => json!(name),
-        key => json!({"key": key}),
+        "baseline" => ReplayTarget::Baseline,
+        "same" => ReplayTarget::Same,
+        key => ReplayTarget::Key(key.to_owned()),
     }
 }
 
@@ -114,7 +84,7 @@ fn confirm(method: &Method, service: &str, to: &[String], compares: bool) -> Res
 struct Told<'a> {
     request: &'a CapturedRequest,
     names: &'a [String],
-    results: &'a [Sent],
+    results: &'a [ReplayResult],
     /// Of each target but the first.
     differences: &'a [Vec<ResponseDifference>],
 }
@@ -124,7 +94,7 @@ struct Told<'a> {
 impl Told<'_> {
     fn value(&self) -> Value {
         let results = self.names.iter().zip(self.results).enumerate().map(|(idx, (name, sent))| {
-            let Sent { trace_id, response, duration_us, error } = sent;
+            let ReplayResult { trace_id, response, duration_us, error } = sent;
             let differences = idx.checked_sub(1).and_then(|other| self.differences.get(other));
             json!({
                 "target": name,

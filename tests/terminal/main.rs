@@ -13,6 +13,7 @@ mod harness;
 mod needs;
 
 mod ends;
+mod exchange;
 mod screens;
 mod scripts;
 mod tmux;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let tmux = tmux::need();
     let mut trials = screens::trials(&tmux);
     trials.extend(work::trials(&tmux));
+    trials.extend(exchange::trials(&tmux));
     trials.extend(ends::trials(&tmux));
     trials.extend(scripts::trials());
     libtest_mimic::run(&args, trials).exit_code()

@@ -62,24 +62,19 @@ async fn sandboxes_events_logs_and_edges_are_seen() {
     terminal.press(&["k"]);
     terminal.until("curl -H 'spur-key: k-1' http://pricing.default.localhost:").await;
     terminal.press(&["Escape"]);
+    // Alt-8 is sent as escape and 8.
+    terminal.until_gone("curl -H").await;
     terminal.press(&["8"]);
     terminal.until("ScalingReplicaSet").await;
     spur.service("frontend").get("/api/cart").key("k-1").send().await.ok();
     terminal.press(&["3"]);
     terminal.until("◆pricing (cheaper)").await;
     terminal.press(&["6"]);
-    // Which pod came first is chance: from the top to the one that is meant.
-    terminal.until("cheaper-pricing-").await;
-    terminal.press(&["Up", "Up", "Up", "Up", "Up", "Up"]);
-    let at_top = until("the first pod is selected", async || {
-        let screen = terminal.screen();
-        let first = screen.lines().skip_while(|line| !line.contains("┌ pods")).nth(1).unwrap_or_default();
-        if first.starts_with("│▶") { Ok(first.to_owned()) } else { Err(screen) }
-    })
-    .await;
-    if !at_top.contains("checkout-") {
-        terminal.press(&["Down"]);
-    }
+    // All workloads come first; which pod comes next is chance.
+    let screen = terminal.until("cheaper-pricing-").await;
+    let mut rows = screen.lines().skip_while(|line| !line.contains("┌ logs of")).skip(1);
+    let n_rows = rows.position(|line| line.contains("│  checkout-")).unwrap_or_else(|| panic!("{screen}"));
+    (0..n_rows).for_each(|_| terminal.press(&["Down"]));
     terminal.until("▶ checkout-").await;
     terminal.press(&["Enter"]);
     terminal.until("GET /checkout 200").await;

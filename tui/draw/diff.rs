@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use spur_trace::{DiffRow, DiffSide, Difference, Trace, short_duration};
+use spur_trace::{DiffRow, DiffSide, Difference, ResponseDifference, ResponsePart, Trace, short_duration};
 
 use super::live::cell;
 use super::text::{put, put_right, time};
@@ -66,7 +66,9 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
             buf.set_style(line, theme.selected);
         }
     }
-    put(buf, area, 1, area.height.saturating_sub(1), &footer(view), theme.dim);
+    let last = area.height.saturating_sub(1);
+    put(buf, area, 1, last.saturating_sub(1), &answers(state.answers_compared()), theme.plain);
+    put(buf, area, 1, last, &footer(view), theme.dim);
 }
 
 /// What is usual for the selected call, and what can be pressed.
@@ -74,7 +76,25 @@ fn footer(view: &DiffView) -> String {
     let usual = view.usually().map_or_else(String::new, |(median, n)| {
         format!("usually {} (p50 of {n} without a key) · ", short_duration(median))
     });
-    format!("{usual}n N next, previous difference · s swap · enter opens the trace")
+    format!("{usual}n N next, previous difference · b answers · s swap · enter opens the trace")
+}
+
+/// What is different about the answers of the selected call, counted.
+fn answers(found: Result<Vec<ResponseDifference>, String>) -> String {
+    let found = match found {
+        Ok(found) if found.is_empty() => return "answers: the same".to_owned(),
+        Ok(found) => found,
+        Err(why) => return why,
+    };
+    let n_headers = found
+        .iter()
+        .filter(|found| matches!(found.part, ResponsePart::Header(_) | ResponsePart::Trailer(_)))
+        .count();
+    let is_of_body = |part: &ResponsePart| {
+        matches!(part, ResponsePart::Value(_) | ResponsePart::Lines | ResponsePart::Bytes)
+    };
+    let n_values = found.iter().filter(|found| is_of_body(&found.part)).count();
+    format!("headers: {n_headers} changed   body: {n_values} changed   b shows them")
 }
 
 /// Rows of what both are.
@@ -85,7 +105,8 @@ fn n_titles(width: u16) -> u16 {
 /// Between the titles and the help.
 fn table(area: Rect) -> Rect {
     let n_above = n_titles(area.width) + 1;
-    Rect { y: area.y + n_above, height: area.height.saturating_sub(n_above + 1), ..area }
+    // Answers and help stand below.
+    Rect { y: area.y + n_above, height: area.height.saturating_sub(n_above + 2), ..area }
 }
 
 /// Where the rows are, which is the first of them, and how many there are.

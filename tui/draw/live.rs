@@ -123,22 +123,22 @@ fn under(trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buffer) {
     block.render(area, buf);
     let n_lines = inner.height.saturating_sub(1);
     let waterfall = waterfall(trace);
-    for (row, place) in (0..n_lines).zip(&waterfall.rows) {
-        let hop = &trace.hops[place.hop_idx];
+    let hops: Vec<&Hop> = waterfall.hops(trace).collect();
+    for (row, hop) in (0..n_lines).zip(&hops) {
         let from = hop.start.source.as_ref().map_or("gw", |source| &source.workload);
         let (route, style) = trace_screen::route(hop, theme);
         let column = put(buf, inner, 1, row, &format!("{from} → {}", hop.name()), theme.plain);
         let column = put(buf, inner, column.max(30) + 2, row, &route, style);
         put(buf, inner, column + 2, row, hop.start.decision.reason.code(), theme.dim);
     }
-    let n_more = waterfall.rows.len().saturating_sub(n_lines.into());
+    let n_more = hops.len().saturating_sub(n_lines.into());
     let more = if n_more > 0 { format!("{n_more} more hops · ") } else { String::new() };
     put(
         buf,
         inner,
         1,
         n_lines,
-        &format!("{more}enter trace · w why · d diff · m mark · y copy · h l = filter by a cell"),
+        &format!("{more}enter trace · w why · d diff · r replay · m mark · y copy · h l = filter by a cell"),
         theme.dim,
     );
 }
@@ -152,7 +152,7 @@ fn beside(state: &State, trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buf
     let in_view = (Duration::ZERO, waterfall.length);
     trace_screen::waterfall(trace, &waterfall, None, in_view, theme, above, buf);
     // What is worth a look first: what failed, lost its key, or was forked.
-    let hops = || waterfall.rows.iter().map(|row| &trace.hops[row.hop_idx]);
+    let hops = || waterfall.hops(trace);
     let worth = hops()
         .find(|hop| hop.lost_key.is_some())
         .or_else(|| hops().rfind(|hop| hop.is_failed()))
@@ -260,7 +260,8 @@ impl Columns {
         };
         put_right(buf, cell(area, *duration_at), duration_at.1, 0, &short_duration(took), theme.plain);
         let target = entry.start.target.as_ref().map_or("", |target| target.as_str());
-        put(buf, cell(area, *path), 0, 0, target, theme.plain);
+        let again = if entry.start.replay_of.is_some() { "↺ " } else { "" };
+        put(buf, cell(area, *path), 0, 0, &format!("{again}{target}"), theme.plain);
         if key.1 > 0 {
             put(buf, cell(area, *key), 0, 0, trace.key.as_deref().unwrap_or("–"), theme.plain);
         }

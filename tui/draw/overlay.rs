@@ -5,10 +5,12 @@ use ratatui::layout::{Position, Rect};
 use ratatui::widgets::{Block, Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{fit, put};
+use super::text::{broken, fit, from_column, put};
 use super::theme::Theme;
+use crate::event::{ExportFormat, Secrets};
 use crate::keys::{self, Binding};
 use crate::state::copied::COPIES;
+use crate::state::exporting::Exporting;
 use crate::state::palette::Palette;
 use crate::state::{Note, Overlay, State};
 
@@ -43,6 +45,11 @@ pub(super) fn draw(
             saved_filters(*idx, state, theme, area, buf);
             None
         }
+        Overlay::Replay(found) => {
+            super::replay::draw(found, state, theme, area, buf);
+            None
+        }
+        Overlay::Export(found) => Some(export(found, theme, area, buf)),
         Overlay::Note(found) => {
             note(found, theme, area, buf);
             None
@@ -52,7 +59,10 @@ pub(super) fn draw(
 
 fn help(top: usize, state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let bindings: Vec<&Binding> = keys::of(state.screen).collect();
-    let title = format!("keys of {} · ◆ fork ○ fallback ½ split ▲ key lost ✗ failed", state.screen.title().1);
+    let title = format!(
+        "keys of {} · ◆ fork ○ fallback ½ split ▲ key lost ✗ failed ↺ replayed",
+        state.screen.title().1
+    );
     let inner = frame(&title, 72, bindings.len(), theme, area, buf);
     let top = top.min(bindings.len().saturating_sub(inner.height.into()));
     for (row, binding) in (0..inner.height).zip(&bindings[top..]) {
@@ -83,10 +93,40 @@ fn line(binding: &Binding, row: u16, state: &State, theme: &Theme, area: Rect, b
 
 fn copies(theme: &Theme, area: Rect, buf: &mut Buffer) {
     let inner = frame("copy", 40, COPIES.len(), theme, area, buf);
-    for (row, (key, what)) in (0..inner.height).zip(COPIES) {
-        put(buf, inner, 1, row, &key.to_string(), theme.title);
-        put(buf, inner, 4, row, what, theme.plain);
+    // On low screens in two columns, so that none is missing.
+    let is_low = usize::from(inner.height) < COPIES.len();
+    let half = inner.width / 2;
+    let columns = if is_low { COPIES.len().div_ceil(2) } else { COPIES.len() };
+    for (idx, (key, what)) in COPIES.into_iter().enumerate() {
+        let row = u16::try_from(idx % columns).unwrap_or(u16::MAX);
+        let x = if idx < columns { inner.x } else { inner.x + half };
+        let column = Rect { x, width: if is_low { half } else { inner.width }, ..inner };
+        put(buf, column, 1, row, &key.to_string(), theme.title);
+        put(buf, column, 4, row, what, theme.plain);
     }
+}
+
+fn export(exporting: &Exporting, theme: &Theme, area: Rect, buf: &mut Buffer) -> Position {
+    let Exporting { line, format, n_traces, secrets } = exporting;
+    let format = match format {
+        ExportFormat::Har => "HAR",
+        ExportFormat::JsonLines => "JSON lines",
+    };
+    let secrets = match secrets {
+        Secrets::Hidden => "secrets are left out",
+        Secrets::Told => "WITH secrets, as they are shown",
+    };
+    let requests = if *n_traces == 1 { "request" } else { "requests" };
+    let title = format!("export {n_traces} {requests} as {format} (tab: the other format)");
+    let inner = frame(&title, 76, 2, theme, area, buf);
+    put(buf, inner, 1, 1, &format!("{secrets} · enter writes · esc closes"), theme.dim);
+    // What is typed last is seen.
+    let room = usize::from(inner.width.saturating_sub(3));
+    let before = line.text()[..line.cursor()].width();
+    let left = before.saturating_sub(room);
+    put(buf, inner, 1, 0, &from_column(line.text(), left), theme.title);
+    let column = u16::try_from(1 + before - left).unwrap_or(0);
+    Position::new(inner.x + column.min(inner.width.saturating_sub(1)), inner.y)
 }
 
 fn saved_filters(idx: usize, state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
@@ -120,25 +160,15 @@ fn note(note: &Note, theme: &Theme, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// A text in pieces of so many columns.
-fn broken(text: &str, width: usize) -> Vec<String> {
-    let clean = spur_trace::sanitize_for_terminal(text);
-    let mut lines = vec![String::new()];
-    for character in clean.chars() {
-        let line = lines.last_mut().expect("there is one from the beginning");
-        let mut longer = line.clone();
-        longer.push(character);
-        if longer.width() > width && !line.is_empty() {
-            lines.push(character.to_string());
-        } else {
-            *line = longer;
-        }
-    }
-    lines
-}
-
 /// A cleared frame in the middle; what is inside.
-fn frame(title: &str, width: u16, n_lines: usize, theme: &Theme, area: Rect, buf: &mut Buffer) -> Rect {
+pub(super) fn frame(
+    title: &str,
+    width: u16,
+    n_lines: usize,
+    theme: &Theme,
+    area: Rect,
+    buf: &mut Buffer,
+) -> Rect {
     let width = width.min(area.width);
     let height = u16::try_from(n_lines + 2).unwrap_or(u16::MAX).min(area.height);
     let (x, y) = (area.x + (area.width - width) / 2, area.y + (area.height - height) / 2);

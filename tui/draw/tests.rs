@@ -1,5 +1,7 @@
 //! Screens as text at many sizes, their styles where they matter, and no panic whatever happens.
 
+mod exchange;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,9 +12,12 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::style::Modifier;
 
 use super::*;
-use crate::event::{Ask, Event, LogSource, Put, Told, Turn, Watched};
+use crate::event::{Ask, Event, LogSource, Put, Secrets, Told, Turn, Watched};
 use crate::keys::{BINDINGS, Key};
-use crate::made::{at, edge_row, explanation, hop, shares, trace, unfinished, virtual_service, world};
+use crate::made::{
+    at, captures, edge_row, exchange, explanation, hop, log_line, shares, trace, unfinished, virtual_service,
+    world,
+};
 use crate::run::text as text_of;
 use crate::state::ThemeName;
 
@@ -37,16 +42,23 @@ fn painted(state: &mut State, (width, height): (u16, u16)) -> Buffer {
 fn check(name: &str, keys: &str) {
     let mut state = world();
     press(&mut state, keys);
-    if name == "logs" {
-        let source = LogSource { namespace: "shop".into(), pod: "front-1".into(), container: "main".into() };
-        for line in
-            ["listening on 8080", "GET /checkout 503 in 842 ms because the payment was refused by upstream"]
-        {
-            state.update(Event::Told(Told::LogLine(source.clone(), line.to_owned())));
-        }
-        state.update(Event::Told(Told::LogEnded(source, "(the log ends here)".to_owned())));
-    }
     check_state(name, &mut state);
+}
+
+/// Two lines of a log, and its end.
+fn tell_lines(state: &mut State, source: &LogSource) {
+    for line in [
+        "listening on 8080",
+        "level=error GET /checkout 503 in 842 ms because the payment was refused by upstream",
+    ] {
+        let line = Box::new(log_line("front", line));
+        state.update(Event::Told(Told::LogLine(source.clone(), line)));
+    }
+    state.update(Event::Told(Told::LogEnded(source.clone(), "(the log ends here)".to_owned())));
+}
+
+fn container() -> LogSource {
+    LogSource::Container { namespace: "shop".into(), pod: "front-1".into(), container: "main".into() }
 }
 
 /// The same for a state that there is already.
@@ -85,7 +97,10 @@ fn sandboxes() {
 
 #[test]
 fn logs() {
-    check("logs", "6 enter");
+    let mut state = world();
+    press(&mut state, "6 down enter");
+    tell_lines(&mut state, &container());
+    check_state("logs", &mut state);
 }
 
 #[test]
@@ -410,7 +425,10 @@ fn any_event(dice: &mut Dice, n: u32) -> Event {
         });
         (id, hops.collect::<Vec<_>>())
     };
-    let source = LogSource { namespace: "shop".into(), pod: "front-1".into(), container: "main".into() };
+    let source = match dice.roll(2) {
+        0 => container(),
+        _ => LogSource::All { filter: String::new(), trace: None },
+    };
     match dice.roll(20) {
         0 => {
             let (id, hops) = any_trace(dice);
@@ -421,7 +439,7 @@ fn any_event(dice: &mut Dice, n: u32) -> Event {
             let hops = hops.into_iter().map(|hop| if dice.roll(2) == 0 { hop.open() } else { hop }).collect();
             Event::Told(Told::InFlight(vec![unfinished(id, hops)]))
         }
-        2 => Event::Told(Told::LogLine(source, "x".repeat(dice.roll(300)))),
+        2 => Event::Told(Told::LogLine(source, Box::new(log_line("front", &"x".repeat(dice.roll(300)))))),
         3 => {
             let uid = dice.roll(30).to_string();
             let object = serde_json::json!({"metadata": {"uid": uid, "name": uid}});
@@ -431,7 +449,7 @@ fn any_event(dice: &mut Dice, n: u32) -> Event {
                 _ => Event::Told(Told::There(watched, object)),
             }
         }
-        4 => match dice.roll(8) {
+        4 => match dice.roll(9) {
             0 => Event::Told(Told::Sampled(dice.roll(100) as u64)),
             1 => {
                 let names = ["front", "cart", "catalog", "pr-421-checkout", "x"];
@@ -460,6 +478,18 @@ fn any_event(dice: &mut Dice, n: u32) -> Event {
             4 => {
                 let ask = Ask::Baselines(String::new());
                 Event::Told(Told::Answered(ask, Ok(serde_json::json!([*trace(7, vec![hop("gw", "front")])]))))
+            }
+            7 if dice.roll(3) > 0 => {
+                let trace = exchange();
+                let secrets = if dice.roll(2) == 0 { Secrets::Hidden } else { Secrets::Told };
+                Event::Told(match dice.roll(4) {
+                    0 => Told::Answered(Ask::Captures(trace.trace_id, secrets), Ok(captures(&trace))),
+                    1 => Told::Answered(
+                        Ask::LogsOf(trace.trace_id),
+                        Ok(serde_json::json!([log_line("front", "x")])),
+                    ),
+                    _ => Told::Trace(trace),
+                })
             }
             5 => Event::Clicked(Hit::Row(dice.roll(40))),
             6 => Event::Turned(if dice.roll(2) == 0 { Turn::Up } else { Turn::Down }),

@@ -53,6 +53,23 @@ pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
+/// A cleaned text in pieces of so many columns.
+pub(super) fn broken(text: &str, width: usize) -> Vec<String> {
+    let clean = sanitize_for_terminal(text);
+    let mut lines = vec![String::new()];
+    let mut n_columns = 0;
+    for character in clean.chars() {
+        let more = character.width().unwrap_or(0);
+        if n_columns + more > width && n_columns > 0 {
+            lines.push(String::new());
+            n_columns = 0;
+        }
+        n_columns += more;
+        lines.last_mut().expect("there is one from the beginning").push(character);
+    }
+    lines
+}
+
 /// A text without so many columns at its beginning.
 pub(super) fn from_column(text: &str, n_columns: usize) -> Cow<'_, str> {
     let mut n_seen = 0;
@@ -109,6 +126,14 @@ mod tests {
         check("abc", 0, "");
         check("abc", 1, "…");
         check(&"x".repeat(90_000), 4, "xxx…");
+    }
+
+    #[test]
+    fn a_text_is_broken_at_a_width() {
+        assert_eq!(broken("abcde", 2), ["ab", "cd", "e"]);
+        assert_eq!(broken("日本", 3), ["日", "本"]);
+        assert_eq!(broken("", 3), [""]);
+        assert_eq!(broken("日", 1), ["日"]);
     }
 
     #[test]

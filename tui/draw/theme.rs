@@ -68,6 +68,7 @@ impl Theme {
     pub(super) fn weight(&self, weight: Weight) -> Style {
         match weight {
             Weight::Plain => self.plain,
+            Weight::Dim => self.dim,
             Weight::Fork => self.fork,
             Weight::Warning => self.warning,
             Weight::Failure => self.failure,

@@ -1,26 +1,26 @@
-//! Trace: the hops as a waterfall, and why the chosen one went where it went.
+//! Trace: the hops as a waterfall, why the chosen one went where it went, and what was sent and answered.
 
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use spur_trace::{Hop, Trace, short_duration};
+use spur_trace::{Hop, Span, Trace, short_duration};
 
 use super::live::{cell, status, title};
 use super::text::{put, put_right};
 use super::theme::Theme;
-use super::why;
+use super::{exchange, why};
 use crate::state::State;
 use crate::state::cursor::{Rows, first_visible};
-use crate::state::trace_view::TracePane;
-use crate::state::waterfall::{Row, Waterfall};
+use crate::state::trace_view::{TracePane, TraceView};
+use crate::state::waterfall::{Of, Row, Waterfall};
 
 /// From here on both panes are seen at once.
 const BOTH_FROM: (u16, u16) = (80, 21);
 
-/// From here on the reasons stand beside the waterfall, and otherwise under it.
-const BESIDE_FROM: u16 = 160;
+/// From here on the reasons and the exchange are seen at once.
+const THREE_FROM: u16 = 120;
 
 /// Where each column begins and how wide it is; 0 is left out.
 struct Columns {
@@ -32,6 +32,14 @@ struct Columns {
     route: (u16, u16),
 }
 
+/// Where each pane is, if it is seen.
+#[derive(Default)]
+struct Panes {
+    waterfall: Option<Rect>,
+    why: Option<Rect>,
+    exchange: Option<Rect>,
+}
+
 pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let view = &state.trace;
     let Some(trace) = &view.trace else {
@@ -40,14 +48,24 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     };
     put(buf, area, 0, 0, &headline(trace, view.waterfall.n_orphans), theme.title);
     let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let (waterfall_area, why_area) = panes(area, view.pane);
+    let panes = Panes::of(area, view);
     let selected = view.cursor.idx(&view.waterfall);
-    if let Some(area) = waterfall_area {
+    if let Some(area) = panes.waterfall {
         waterfall(trace, &view.waterfall, selected, view.in_view(), theme, area, buf);
     }
-    if let (Some(area), Some(hop)) = (why_area, view.hop()) {
-        let focus = if view.pane == TracePane::Why { why::Focus::Here } else { why::Focus::Elsewhere };
-        why::draw(hop, state.facts.routes_revision, view.why_top, focus, theme, area, buf);
+    let focus = |pane| if view.pane == pane { why::Focus::Here } else { why::Focus::Elsewhere };
+    if let Some(area) = panes.why {
+        let focus = focus(TracePane::Why);
+        match (view.span(), view.hop()) {
+            (Some(span), _) => why::draw_reported(span, view.why_top, focus, theme, area, buf),
+            (None, Some(hop)) => {
+                why::draw(hop, state.facts.routes_revision, view.why_top, focus, theme, area, buf);
+            }
+            (None, None) => {}
+        }
+    }
+    if let Some(area) = panes.exchange {
+        exchange::draw(state, focus(TracePane::Exchange), theme, area, buf);
     }
 }
 
@@ -55,27 +73,10 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
 pub(super) fn list(state: &State, area: Rect) -> Option<(Rect, usize, usize)> {
     let view = &state.trace;
     let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let area = panes(area, view.pane).0?;
+    let area = Panes::of(area, view).waterfall?;
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let n_rows = view.waterfall.n_rows();
     Some((body, first_visible(n_rows, view.cursor.idx(&view.waterfall)?, body.height.into()), n_rows))
-}
-
-fn panes(area: Rect, pane: TracePane) -> (Option<Rect>, Option<Rect>) {
-    if area.width < BOTH_FROM.0 || area.height < BOTH_FROM.1 - 4 {
-        return match pane {
-            TracePane::Waterfall => (Some(area), None),
-            TracePane::Why => (None, Some(area)),
-        };
-    }
-    if area.width >= BESIDE_FROM {
-        let width = area.width * 3 / 5;
-        let beside = Rect { x: area.x + width + 1, width: area.width - width - 1, ..area };
-        return (Some(Rect { width, ..area }), Some(beside));
-    }
-    let height = (area.height / 2).min(15);
-    let under = Rect { y: area.y + area.height - height, height, ..area };
-    (Some(Rect { height: area.height - height, ..area }), Some(under))
 }
 
 /// What the trace is, and what is odd about it, which is said and not hidden.
@@ -110,7 +111,10 @@ pub(super) fn waterfall(
     let first = first_visible(waterfall.n_rows(), selected.unwrap_or(0), body.height.into());
     for (row, place) in (0..body.height).zip(&waterfall.rows[first.min(waterfall.rows.len())..]) {
         let line = Rect { y: body.y + row, height: 1, ..body };
-        columns.row(&trace.hops[place.hop_idx], place, in_view, theme, line, buf);
+        match place.of {
+            Of::Hop(idx) => columns.row(&trace.hops[idx], place, in_view, theme, line, buf),
+            Of::Span(idx) => columns.span(&trace.spans[idx], place, in_view, theme, line, buf),
+        }
         if Some(first + usize::from(row)) == selected {
             put(buf, line, 0, 0, "▶", theme.plain);
             buf.set_style(line, theme.selected);
@@ -136,6 +140,34 @@ pub(super) fn route(hop: &Hop, theme: &Theme) -> (String, Style) {
     match decision.share {
         Some(share) => (format!("½ baseline {}/{}", share.weight, share.of), theme.plain),
         None => ("baseline".to_owned(), theme.plain),
+    }
+}
+
+// === impl Panes ===
+
+impl Panes {
+    /// One where there is room for one or it was zoomed; else the waterfall above, and below it the
+    /// reasons or the exchange, or both.
+    fn of(area: Rect, view: &TraceView) -> Self {
+        if view.is_zoomed || area.width < BOTH_FROM.0 || area.height < BOTH_FROM.1 - 4 {
+            return match view.pane {
+                TracePane::Waterfall => Self { waterfall: Some(area), ..Self::default() },
+                TracePane::Why => Self { why: Some(area), ..Self::default() },
+                TracePane::Exchange => Self { exchange: Some(area), ..Self::default() },
+            };
+        }
+        let height = (area.height / 2).min(15);
+        let under = Rect { y: area.y + area.height - height, height, ..area };
+        let waterfall = Some(Rect { height: area.height - height, ..area });
+        if area.width < THREE_FROM {
+            return match view.pane {
+                TracePane::Exchange => Self { waterfall, why: None, exchange: Some(under) },
+                TracePane::Waterfall | TracePane::Why => Self { waterfall, why: Some(under), exchange: None },
+            };
+        }
+        let width = area.width / 2;
+        let beside = Rect { x: under.x + width, width: under.width - width, ..under };
+        Self { waterfall, why: Some(Rect { width, ..under }), exchange: Some(beside) }
     }
 }
 
@@ -207,6 +239,35 @@ impl Columns {
         put_right(buf, cell(area, self.total), self.total.1, 0, &short_duration(row.total), theme.plain);
         bar(hop, row, in_view, style, cell(area, self.bar), buf);
         put(buf, cell(area, self.route), 0, 0, &route, style);
+    }
+
+    /// An operation that an application reported, in less.
+    fn span(
+        &self,
+        span: &Span,
+        row: &Row,
+        in_view: (Duration, Duration),
+        theme: &Theme,
+        area: Rect,
+        buf: &mut Buffer,
+    ) {
+        let name = cell(area, self.name);
+        let indent = u16::try_from(row.depth).unwrap_or(u16::MAX).min(name.width / 3);
+        let style = if span.is_failed() { theme.failure } else { theme.dim };
+        let failed = if span.is_failed() { "✗" } else { "" };
+        put(buf, name, indent, 0, &format!("{failed}├ {}", span.name), style);
+        put_right(buf, cell(area, self.total), self.total.1, 0, &short_duration(row.total), theme.dim);
+        thin_bar(row, in_view, style, cell(area, self.bar), buf);
+        put(buf, cell(area, self.route), 0, 0, &format!("span of {}", span.resource.service), theme.dim);
+    }
+}
+
+/// `─` the time of a span.
+fn thin_bar(row: &Row, in_view: (Duration, Duration), style: Style, area: Rect, buf: &mut Buffer) {
+    if let Some((first, last)) = cells(row.starts, row.starts + row.total, in_view, area.width) {
+        for column in first..=last {
+            put(buf, area, column, 0, "─", style);
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use anyhow::{Result, anyhow};
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 use spur_api::registry;
+use spur_route::TraceId;
 
-use crate::event::{Ask, LogSource, Put, Refusal, Watched};
+use crate::event::{Ask, LogSource, Put, Refusal, Secrets, Watched};
 use crate::lines::Lines;
 use crate::query::encoded;
 use crate::state::{rates, split, topology};
@@ -38,6 +39,12 @@ pub(super) fn traces(filter: &str) -> String {
     }
 }
 
+/// Lines of one trace that are shown beside it: more than a pane is read through.
+const TRACE_LINES: u32 = 500;
+
+/// What a trace is marked with here; it is kept then as long as the server can.
+const MARK: &str = "ui";
+
 /// Where a question goes.
 pub(super) fn question(ask: &Ask) -> String {
     let summary = |last: u64, by: &str| format!("/spur/v1/traces/summary?last={last}&by={by}");
@@ -49,7 +56,17 @@ pub(super) fn question(ask: &Ask) -> String {
             format!("/spur/v1/traces?limit={BASELINES_MAX}&filter={}", encoded(filter))
         }
         Ask::Explain(query) | Ask::Recount(query) => format!("/spur/v1/explain?{query}"),
+        Ask::Captures(trace, secrets) => captures(*trace, *secrets),
+        Ask::LogsOf(trace) => format!("/spur/v1/logs?trace={trace}&limit={TRACE_LINES}"),
+        Ask::Replay(_) => "/spur/v1/replay".to_owned(),
+        Ask::Mark(trace) | Ask::Unmark(trace) => format!("/spur/v1/traces/{trace}/mark"),
     }
+}
+
+/// Heads and bodies of a trace's hops.
+pub(super) fn captures(trace: TraceId, secrets: Secrets) -> String {
+    let reveal = if secrets == Secrets::Told { "?reveal=true" } else { "" };
+    format!("/spur/v1/traces/{trace}/captures{reveal}")
 }
 
 /// The collection of a kind, in all namespaces.
@@ -65,17 +82,39 @@ pub(super) fn collection(watched: Watched) -> String {
     format!("{root}/{api_version}/{}", kind.plural)
 }
 
-/// The log of a container, from its last lines on.
+/// A log, from its last lines on.
 pub(super) fn log(source: &LogSource) -> String {
-    let LogSource { namespace, pod, container } = source;
-    format!(
-        "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&follow=true&tailLines={TAIL_LINES}"
-    )
+    match source {
+        LogSource::Container { namespace, pod, container } => format!(
+            "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}&follow=true&tailLines={TAIL_LINES}"
+        ),
+        LogSource::All { filter, trace } => {
+            let trace = trace.map(|trace| format!("&trace={trace}")).unwrap_or_default();
+            let filter = encoded(filter);
+            format!("/spur/v1/logs?follow=true&limit={TAIL_LINES}&filter={filter}{trace}")
+        }
+    }
 }
 
 /// GET, as JSON.
 pub(super) async fn get(client: &kube::Client, path: &str) -> Result<Value> {
     client.request(request(path)?).await.map_err(|error| anyhow!(cause(&error)))
+}
+
+/// Asks, with whatever method and body the question has.
+pub(super) async fn ask(client: &kube::Client, ask: &Ask) -> Result<Value> {
+    let path = question(ask);
+    let request = match ask {
+        Ask::Replay(body) => sending(Request::post(path), body.clone().into_bytes())?,
+        Ask::Mark(_) => sending(Request::put(path), serde_json::to_vec(&json!({ "mark": MARK }))?)?,
+        Ask::Unmark(_) => sending(Request::delete(path), Vec::new())?,
+        _ => request(&path)?,
+    };
+    client.request(request).await.map_err(|error| anyhow!(cause(&error)))
+}
+
+fn sending(request: http::request::Builder, body: Vec<u8>) -> Result<Request<Vec<u8>>> {
+    Ok(request.header(http::header::CONTENT_TYPE, "application/json").body(body)?)
 }
 
 /// GET, as lines.
@@ -123,6 +162,17 @@ mod tests {
         assert_eq!(collection(Watched::Pods), "/api/v1/pods");
         let virtual_services = "/apis/networking.istio.io/v1/virtualservices";
         assert_eq!(collection(Watched::VirtualServices), virtual_services);
+    }
+
+    #[test]
+    fn a_log_is_of_a_container_or_of_all() {
+        let source = |trace| LogSource::All { filter: "level>=warn".to_owned(), trace };
+        let id = "4f2a0000000000000000000000000001";
+        let all = "/spur/v1/logs?follow=true&limit=500&filter=level%3E%3Dwarn";
+        assert_eq!(log(&source(None)), all);
+        assert_eq!(log(&source(id.parse().ok())), format!("{all}&trace={id}"));
+        let told = question(&Ask::Captures(id.parse().unwrap(), Secrets::Told));
+        assert_eq!(told, format!("/spur/v1/traces/{id}/captures?reveal=true"));
     }
 
     #[test]

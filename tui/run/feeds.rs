@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use spur_api::meta;
-use spur_trace::Trace;
 use spur_trace::sanitize::log_line_for_terminal;
+use spur_trace::{LogLine, Trace};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::api;
-use crate::event::{Ask, LogSource, Put, Told, Watched};
+use super::{api, export};
+use crate::event::{Ask, Export, LogSource, Put, Told, Watched};
 
 /// Between two tries: soon enough for a server that starts again, and seldom
 /// enough to cost nothing.
@@ -79,6 +79,19 @@ impl Feeds {
         });
     }
 
+    /// Writes traces into a file, and tells what came of it.
+    pub(super) fn export(&mut self, export: Export) {
+        self.reap();
+        let (client, told_tx) = (self.client.clone(), self.told_tx.clone());
+        self.tasks.spawn(async move {
+            let told = match export::write(&client, &export).await {
+                Ok(done) => Told::Done(done),
+                Err(error) => Told::Failed(format!("{error:#}")),
+            };
+            drop(tell(&told_tx, told).await);
+        });
+    }
+
     /// Tells of the filters in a file, where there is one.
     pub(super) fn read_filters(&mut self, path: PathBuf) {
         let told_tx = self.told_tx.clone();
@@ -138,14 +151,13 @@ async fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 async fn answer(client: &kube::Client, ask: &Ask) -> Result<Value> {
-    let path = api::question(ask);
-    let Ask::Baselines(_) = ask else { return api::get(client, &path).await };
-    let mut lines = api::lines(client, &path).await?;
-    let mut traces = Vec::new();
+    let (Ask::Baselines(_) | Ask::LogsOf(_)) = ask else { return api::ask(client, ask).await };
+    let mut lines = api::lines(client, &api::question(ask)).await?;
+    let mut found = Vec::new();
     while let Some(line) = lines.next().await? {
-        traces.push(serde_json::from_slice(&line)?);
+        found.push(serde_json::from_slice(&line)?);
     }
-    Ok(Value::Array(traces))
+    Ok(Value::Array(found))
 }
 
 async fn follow_traces(client: kube::Client, told_tx: mpsc::Sender<Told>, filter: &str) -> Result<(), Deaf> {
@@ -261,10 +273,7 @@ async fn follow_log(
     let how = match api::lines(&client, &api::log(&source)).await {
         Ok(mut lines) => loop {
             match lines.next().await {
-                Ok(Some(line)) => {
-                    let line = log_line_for_terminal(&line);
-                    tell(&told_tx, Told::LogLine(source.clone(), line)).await?;
-                }
+                Ok(Some(line)) => tell(&told_tx, read_log_line(&source, &line)).await?,
                 Ok(None) => break "(the log ends here; enter on the pod follows it again)".to_owned(),
                 Err(error) => break format!("(the log broke off: {error})"),
             }
@@ -272,6 +281,28 @@ async fn follow_log(
         Err(error) => format!("({error})"),
     };
     tell(&told_tx, Told::LogEnded(source, how)).await
+}
+
+/// A line of a container's log as it was printed, or one of `/spur/v1/logs`: a line, or
+/// `{"lost": n}`.
+fn read_log_line(source: &LogSource, line: &[u8]) -> Told {
+    let read = match source {
+        LogSource::Container { .. } => Ok(LogLine::read(SystemTime::now(), line)),
+        LogSource::All { .. } => serde_json::from_slice(line),
+    };
+    match read {
+        Ok(mut line) => {
+            line.message = log_line_for_terminal(line.message.as_bytes());
+            Told::LogLine(source.clone(), Box::new(line))
+        }
+        Err(error) => {
+            let value: Option<Value> = serde_json::from_slice(line).ok();
+            match value.and_then(|value| value["lost"].as_u64()) {
+                Some(n) => Told::Done(format!("{n} lines went by too fast to be shown")),
+                None => Told::Failed(format!("failed to read a line: {error}")),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -287,6 +318,25 @@ mod tests {
         assert!(matches!(read_trace(br#"{"sampled":8}"#), Ok(Told::Sampled(8))));
         assert!(read_trace(b"{}").is_err());
         assert!(read_trace(b"nonsense").is_err());
+    }
+
+    #[test]
+    fn a_line_of_a_log_is_cleaned_and_says_its_level() {
+        let container =
+            LogSource::Container { namespace: "a".into(), pod: "b".into(), container: "c".into() };
+        let printed = b"level=warn \x1b[31mred \x1b]52;c;x\x07";
+        let Told::LogLine(_, line) = read_log_line(&container, printed) else { panic!() };
+        assert_eq!(
+            (line.message.as_str(), line.severity.word()),
+            (r"level=warn red \x1b]52;c;x\x07", "warn")
+        );
+        let all = LogSource::All { filter: String::new(), trace: None };
+        let json = serde_json::to_vec(&crate::made::log_line("cart", "\x1b[1mhi")).unwrap();
+        let Told::LogLine(_, line) = read_log_line(&all, &json) else { panic!() };
+        assert_eq!((&*line.service, line.message.as_str()), ("cart", "hi"));
+        let Told::Done(notice) = read_log_line(&all, br#"{"lost":3}"#) else { panic!() };
+        assert_eq!(notice, "3 lines went by too fast to be shown");
+        assert!(matches!(read_log_line(&all, b"{}"), Told::Failed(_)));
     }
 
     #[tokio::test]

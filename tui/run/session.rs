@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Settings;
 use super::feeds::Feeds;
-use crate::event::{Action, Event, Put, Told};
+use crate::event::{Action, Event, Export, Put, Told};
 use crate::state::State;
 
 /// News that wait to be taken in. When it is full the feeds wait, and the
@@ -56,6 +56,7 @@ impl Session {
                 Action::Subscribe(filter) => self.feeds.subscribe(filter.clone()),
                 Action::Ask(ask) => self.feeds.ask(ask.clone()),
                 Action::Put(put) => self.feeds.put(Put::clone(put)),
+                Action::Export(export) => self.feeds.export(Export::clone(export)),
                 Action::SaveFilters(filters) => {
                     if let Some(path) = self.saved_filters.clone() {
                         self.feeds.save_filters(path, filters.clone());

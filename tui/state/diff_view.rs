@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 use spur_trace::filter::{Expr, Field};
-use spur_trace::{Difference, Filter, Trace, TraceDiff, baselines, diff, usual};
+use spur_trace::{
+    DiffSide, Difference, Filter, Noise, ResponseDifference, Trace, TraceDiff, baselines, compare, diff,
+    usual,
+};
 
-use super::State;
+use super::captures::OfHop;
 use super::cursor::Motion;
+use super::replay::difference;
 use super::terms::{equals, is_absent};
-use crate::event::{Action, Ask};
+use super::{Note, Overlay, State};
+use crate::event::{Action, Ask, Secrets};
 use crate::keys::Screen;
 
 /// Requests that a median is taken of; more make it no truer.
@@ -83,15 +88,57 @@ impl State {
         }
     }
 
-    pub(super) fn mark(&mut self) {
-        let Some(trace) = self.looked_at() else { return };
+    /// Marks it here, and for the server, which keeps it then.
+    pub(super) fn mark(&mut self) -> Vec<Action> {
+        let Some(trace) = self.looked_at() else { return Vec::new() };
+        let id = trace.trace_id;
         if self.marked.as_ref().is_some_and(|marked| marked.trace_id == trace.trace_id) {
             self.marked = None;
             self.notice = Some("the mark is gone".to_owned());
-            return;
+            return self.ask(Ask::Unmark(id)).into_iter().collect();
         }
         self.notice = Some(format!("marked {}; d on another compares them", short(&trace)));
+        // One at a time has the letter; the server keeps the others' marks.
         self.marked = Some(trace);
+        self.ask(Ask::Mark(id)).into_iter().collect()
+    }
+
+    /// What is different about the answers of the selected call; or why that is not known.
+    pub(crate) fn answers_compared(&self) -> Result<Vec<ResponseDifference>, String> {
+        let none = || "only one of both has this call".to_owned();
+        let view = self.diff.as_ref().ok_or_else(none)?;
+        let row = view.diff.rows.get(view.idx).ok_or_else(none)?;
+        let side = |trace: &'_ Arc<Trace>, side: &Option<DiffSide>| {
+            let hop = &trace.hops[side.as_ref().ok_or_else(none)?.hop_idx];
+            match self.captures.of_hop(hop, Secrets::Hidden) {
+                OfHop::There(capture) => {
+                    capture.response.clone().ok_or_else(|| "one of both got no response".to_owned())
+                }
+                OfHop::NotCaptured => {
+                    Err("answers not captured (`spur up --capture all` captures each)".to_owned())
+                }
+                OfHop::Dropped => Err("what was captured had to make room".to_owned()),
+                OfHop::Asked => Err("asking for the answers".to_owned()),
+                OfHop::Failed(why) => Err(why.to_owned()),
+            }
+        };
+        let (a, b) = (side(&view.a, &row.a)?, side(&view.b, &row.b)?);
+        Ok(compare(&a, &b, &Noise::default()))
+    }
+
+    /// Opens them.
+    pub(super) fn open_bodies(&mut self) {
+        match self.answers_compared() {
+            Ok(found) if found.is_empty() => {
+                self.notice = Some("the answers are the same".to_owned());
+            }
+            Ok(found) => {
+                let lines = found.iter().map(|found| difference(found).text.trim().to_owned()).collect();
+                let title = "answers, A → B".to_owned();
+                self.overlay = Some(Overlay::Note(Note { title, lines, top: 0 }));
+            }
+            Err(why) => self.notice = Some(why),
+        }
     }
 
     /// Compares with the marked one, or else with the rolling baseline of the route.

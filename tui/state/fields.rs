@@ -1,22 +1,9 @@
-//! What lines of logs and objects of the API have to be filtered by.
+//! What objects of the API have to be filtered by.
 
 use serde_json::Value;
 use spur_api::meta;
 use spur_trace::Severity;
 use spur_trace::filter::{Field, Fields, Part, Value as FieldValue};
-
-/// A line of a log as a filter looks at it: a bare word is looked for in it, and it is `msg`.
-pub(crate) struct LineFields<'a>(pub(crate) &'a str);
-
-impl Fields for LineFields<'_> {
-    fn some(&self, _: Part, field: &Field, passes: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
-        *field == Field::Msg && passes(FieldValue::Text(self.0))
-    }
-
-    fn words(&self) -> &[Field] {
-        &[Field::Msg]
-    }
-}
 
 /// An object of the API as a filter looks at it: `msg` is all that its row shows, `level` the type
 /// of an Event, `key` and `sandbox` are a Sandbox's.
@@ -75,10 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_objects_are_asked_for_words_and_fields() {
-        let wants = |text: &str, line| Filter::parse(text).unwrap().matches(&LineFields(line));
-        assert!(wants("refused msg:503", "GET 503 REFUSED"));
-        assert!(!wants("svc:cart", "cart"));
+    fn objects_are_asked_for_words_and_fields() {
         let event = serde_json::json!({"type": "Warning", "message": "probe failed"});
         let wants = |text: &str| Filter::parse(text).unwrap().matches(&ObjectFields::of(&event));
         assert!(wants("level=warning failed"));

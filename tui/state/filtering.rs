@@ -87,7 +87,7 @@ impl State {
 
     /// Tells each list what is wanted since the last key, and the server what it may leave out, once
     /// nothing is typed any more.
-    pub(super) fn apply_filters(&mut self) -> Option<Action> {
+    pub(super) fn apply_filters(&mut self) -> Vec<Action> {
         let wanted = &self.filters.requests.active;
         if *wanted != self.applied.requests {
             self.traces.set_filter(wanted.clone());
@@ -112,14 +112,23 @@ impl State {
             self.log.set_filter(wanted.clone());
             self.applied.lines = wanted.clone();
         }
+        let mut actions = Vec::new();
         let line = &self.filters.requests;
         let text = line.active.to_string();
-        if line.typing.is_some() || text == self.subscribed {
-            return None;
+        if line.typing.is_none() && text != self.subscribed {
+            self.subscribed.clone_from(&text);
+            self.sampling.n_left_out = 0;
+            actions.push(Action::Subscribe(text));
         }
-        self.subscribed.clone_from(&text);
-        self.sampling.n_left_out = 0;
-        Some(Action::Subscribe(text))
+        if self.filters.lines.typing.is_none() {
+            actions.extend(self.filter_log());
+        }
+        actions
+    }
+
+    /// The filter of lines, in words.
+    pub(super) fn filter_of_lines(&self) -> String {
+        self.filters.lines.active.to_string()
     }
 
     /// Goes on filtering until it is time to stop.

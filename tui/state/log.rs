@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use spur_trace::Filter;
+use spur_trace::{Filter, LogLine};
 
 use super::cursor::Rows;
-use super::fields::LineFields;
+use super::objects::Objects;
 use crate::event::LogSource;
 
 /// Most lines that are kept: twenty screens and more; `spur logs` has them all.
@@ -20,7 +20,7 @@ pub(crate) const LINE_MAX_BYTES: usize = 8 << 10;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     pub(crate) source: Option<LogSource>,
-    lines: VecDeque<String>,
+    lines: VecDeque<LogLine>,
     /// The number of the first line that is kept; they are counted from 0.
     first: u64,
     filter: Arc<Filter>,
@@ -38,14 +38,15 @@ impl Log {
         *self = Self { source: Some(source), filter: std::mem::take(&mut self.filter), ..Self::default() };
     }
 
-    pub(crate) fn push(&mut self, mut line: String) {
-        if line.len() > LINE_MAX_BYTES {
-            let end = (0..=LINE_MAX_BYTES).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-            line.truncate(end);
-            line.push('…');
+    pub(crate) fn push(&mut self, mut line: LogLine) {
+        let text = &mut line.message;
+        if text.len() > LINE_MAX_BYTES {
+            let end = (0..=LINE_MAX_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            text.truncate(end);
+            text.push('…');
         }
         let number = self.first + self.lines.len() as u64;
-        if self.filter.matches(&LineFields(&line)) {
+        if self.filter.matches(&line) {
             self.shown.push_back(number);
         }
         self.lines.push_back(line);
@@ -60,16 +61,13 @@ impl Log {
 
     pub(crate) fn set_filter(&mut self, filter: Arc<Filter>) {
         let numbered = (self.first..).zip(&self.lines);
-        self.shown = numbered
-            .filter(|(_, line)| filter.matches(&LineFields(line)))
-            .map(|(number, _)| number)
-            .collect();
+        self.shown = numbered.filter(|(_, line)| filter.matches(*line)).map(|(number, _)| number).collect();
         self.filter = filter;
     }
 
-    pub(crate) fn row(&self, idx: usize) -> Option<&str> {
+    pub(crate) fn row(&self, idx: usize) -> Option<&LogLine> {
         let number = self.shown.get(idx)?;
-        self.lines.get(usize::try_from(number - self.first).ok()?).map(String::as_str)
+        self.lines.get(usize::try_from(number - self.first).ok()?)
     }
 
     pub(crate) fn n_kept(&self) -> usize {
@@ -93,22 +91,54 @@ impl Rows for Log {
     }
 }
 
+/// Whose logs there are: those of all workloads in the first row, then each pod's.
+pub(crate) struct LogSources<'a>(pub(crate) &'a Objects);
+
+// === impl LogSources ===
+
+impl LogSources<'_> {
+    /// The row of all workloads.
+    pub(crate) const ALL: usize = 0;
+}
+
+impl Rows for LogSources<'_> {
+    /// A pod's uid; empty for all workloads.
+    type Id = String;
+
+    fn n_rows(&self) -> usize {
+        1 + self.0.n_rows()
+    }
+
+    fn id_at(&self, idx: usize) -> Option<String> {
+        match idx.checked_sub(1) {
+            None => Some(String::new()),
+            Some(idx) => self.0.id_at(idx),
+        }
+    }
+
+    fn idx_of(&self, id: &String) -> Option<usize> {
+        if id.is_empty() { Some(Self::ALL) } else { self.0.idx_of(id).map(|idx| idx + 1) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::made::log_line;
 
     #[test]
     fn the_oldest_lines_go_and_long_ones_are_cut() {
         let mut log = Log::default();
         log.set_filter(Arc::new(Filter::parse("7").unwrap()));
         for n in 0..=LINES_MAX {
-            log.push(format!("line {n}"));
+            log.push(log_line("front", &format!("line {n}")));
         }
-        assert_eq!((log.n_kept(), log.row(0)), (LINES_MAX, Some("line 7")));
+        let first = |log: &Log| log.row(0).unwrap().message.clone();
+        assert_eq!((log.n_kept(), first(&log)), (LINES_MAX, "line 7".to_owned()));
         log.set_filter(Arc::default());
-        assert_eq!((log.n_rows(), log.row(0)), (LINES_MAX, Some("line 1")));
-        log.push("ü".repeat(LINE_MAX_BYTES));
-        let last = log.row(log.n_rows() - 1).unwrap();
+        assert_eq!((log.n_rows(), first(&log)), (LINES_MAX, "line 1".to_owned()));
+        log.push(log_line("front", &"ü".repeat(LINE_MAX_BYTES)));
+        let last = &log.row(log.n_rows() - 1).unwrap().message;
         assert!(last.len() <= LINE_MAX_BYTES + 3 && last.ends_with('…'), "{}", last.len());
     }
 }

@@ -1,6 +1,7 @@
 //! What the mouse does: a click selects, the wheel goes up and down.
 
 use super::cursor::{Motion, Rows};
+use super::log::LogSources;
 use super::{LogPane, State};
 use crate::event::{Action, Hit, Turn};
 use crate::keys::Screen;
@@ -54,7 +55,9 @@ impl State {
             Screen::Topology => at(&mut self.topology_cursor, &self.topology, idx),
             Screen::Sandboxes => at(&mut self.sandbox_cursor, &self.sandboxes, idx),
             Screen::Events => at(&mut self.event_cursor, &self.events, idx),
-            Screen::Logs if self.log_pane == LogPane::Pods => at(&mut self.pod_cursor, &self.pods, idx),
+            Screen::Logs if self.log_pane == LogPane::Pods => {
+                at(&mut self.pod_cursor, &LogSources(&self.pods), idx);
+            }
             Screen::Diff => {
                 if let Some(view) = &mut self.diff {
                     view.idx = idx.min(view.diff.rows.len().saturating_sub(1));

@@ -1,11 +1,13 @@
 //! Keys and news, and what becomes of them.
 
+mod exchange;
+
 use serde_json::json;
 
 use super::cursor::Rows;
 use super::*;
 use crate::event::{Hit, LogSource, Put, Refusal, Told, Turn};
-use crate::made::{at, explanation, hop, trace, virtual_service, world};
+use crate::made::{at, explanation, hop, log_line, trace, virtual_service, world};
 
 /// Presses keys by their names.
 fn press(state: &mut State, keys: &str) -> Vec<Action> {
@@ -126,7 +128,9 @@ fn a_kind_is_watched_from_the_first_visit_on_and_once() {
     let mut state = world();
     assert_eq!(press(&mut state, "4"), [Action::Watch(Watched::Sandboxes)]);
     assert_eq!(press(&mut state, "1 4"), []);
-    assert_eq!(press(&mut state, "8 6"), [Action::Watch(Watched::Events), Action::Watch(Watched::Pods)]);
+    let logs = Action::FollowLog(LogSource::All { filter: String::new(), trace: None });
+    let expected = [Action::Watch(Watched::Events), logs, Action::Watch(Watched::Pods)];
+    assert_eq!(press(&mut state, "8 6"), expected);
 }
 
 #[test]
@@ -148,25 +152,61 @@ fn f_shows_the_requests_of_a_sandbox() {
     assert_eq!((state.screen, state.counts()), (Screen::Live, (1, 5)));
 }
 
+fn all_lines(filter: &str, trace: Option<&Trace>) -> LogSource {
+    LogSource::All { filter: filter.to_owned(), trace: trace.map(|trace| trace.trace_id) }
+}
+
 #[test]
 fn the_log_of_a_pod_is_followed_container_by_container() {
     let mut state = world();
-    press(&mut state, "6");
-    let source = |container: &str| LogSource {
+    press(&mut state, "6 down");
+    let source = |container: &str| LogSource::Container {
         namespace: "shop".to_owned(),
         pod: "front-1".to_owned(),
         container: container.to_owned(),
     };
+    let line = |text: &str| Box::new(log_line("front", text));
     assert_eq!(press(&mut state, "enter"), [Action::FollowLog(source("main"))]);
-    tell(&mut state, Told::LogLine(source("main"), "one".to_owned()));
-    tell(&mut state, Told::LogLine(source("side"), "not ours".to_owned()));
+    tell(&mut state, Told::LogLine(source("main"), line("one")));
+    tell(&mut state, Told::LogLine(source("side"), line("not ours")));
     tell(&mut state, Told::LogEnded(source("main"), "(over)".to_owned()));
-    assert_eq!((state.log.n_rows(), state.log.row(0)), (1, Some("one")));
+    assert_eq!((state.log.n_rows(), state.log.row(0)), (1, Some(&*line("one"))));
     assert_eq!(state.log.ended.as_deref(), Some("(over)"));
     assert_eq!(press(&mut state, "enter"), [Action::FollowLog(source("side"))]);
     assert_eq!(state.log.n_rows(), 0);
-    tell(&mut state, Told::LogLine(source("main"), "late".to_owned()));
+    tell(&mut state, Told::LogLine(source("main"), line("late")));
     assert_eq!(state.log.n_rows(), 0);
+    // Above it is the row of all workloads.
+    press(&mut state, "tab");
+    assert_eq!(press(&mut state, "up enter"), [Action::FollowLog(all_lines("", None))]);
+}
+
+#[test]
+fn the_server_filters_lines_once_nothing_is_typed_any_more() {
+    let mut state = world();
+    press(&mut state, "6");
+    tell(&mut state, Told::LogLine(all_lines("", None), Box::new(log_line("front", "level=info a"))));
+    tell(&mut state, Told::LogLine(all_lines("", None), Box::new(log_line("cart", "level=warn b"))));
+    press(&mut state, "/");
+    type_text(&mut state, "level>=warn");
+    // What is here is filtered at once.
+    assert_eq!((state.log.n_rows(), state.log.n_kept()), (1, 2));
+    assert_eq!(press(&mut state, "enter"), [Action::FollowLog(all_lines("level>=warn", None))]);
+    assert_eq!(press(&mut state, "/ backspace enter"), [Action::FollowLog(all_lines("", None))]);
+}
+
+#[test]
+fn a_trace_leads_to_its_lines_and_back_to_all() {
+    let mut state = world();
+    press(&mut state, "g down enter");
+    let trace = state.trace.trace.clone().unwrap();
+    let follow = |trace: Option<&Trace>| Action::FollowLog(all_lines("", trace));
+    assert_eq!(press(&mut state, "l"), [follow(Some(&trace)), Action::Watch(Watched::Pods)]);
+    assert_eq!((state.screen, state.log_pane), (Screen::Logs, LogPane::Lines));
+    assert_eq!(press(&mut state, "t"), [follow(None)]);
+    assert_eq!(press(&mut state, "t"), [follow(Some(&trace))]);
+    press(&mut state, "esc");
+    assert_eq!(state.screen, Screen::Trace);
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl State {
             Told::LogLine(source, line) => {
                 let is_wanted = self.log.source.as_ref() == Some(&source);
                 if is_wanted {
-                    self.log.push(line);
+                    self.log.push(*line);
                 }
                 is_wanted && self.screen == Screen::Logs
             }
@@ -105,8 +105,8 @@ impl State {
                 self.saved_filters = filters;
                 matches!(self.overlay, Some(Overlay::SavedFilters(_)))
             }
-            Told::Failed(why) => {
-                self.notice = Some(why);
+            Told::Done(notice) | Told::Failed(notice) => {
+                self.notice = Some(notice);
                 true
             }
             Told::Answered(..) | Told::Put(..) => unreachable!("they are taken in by their own"),
@@ -145,6 +145,23 @@ impl State {
                 }
                 (true, self.recount_on())
             }
+            (Ask::Captures(trace, secrets), answer) => {
+                self.take_captures((trace, secrets), answer);
+                (true, Vec::new())
+            }
+            (Ask::LogsOf(trace), answer) => {
+                self.take_trace_logs(trace, answer);
+                (true, Vec::new())
+            }
+            (Ask::Replay(body), answer) => {
+                self.take_replay(&body, answer);
+                (true, Vec::new())
+            }
+            (Ask::Mark(_) | Ask::Unmark(_), Ok(_)) => (false, Vec::new()),
+            (Ask::Mark(_) | Ask::Unmark(_), Err(why)) => {
+                self.notice = Some(format!("marked here alone: {why}"));
+                (true, Vec::new())
+            }
             // The next second asks again; a server that is gone is told by the stream of traces.
             (Ask::Rates | Ask::Edges { .. } | Ask::Shares, _) => (false, Vec::new()),
         }
@@ -172,15 +189,19 @@ impl State {
 
     /// Takes in that objects have changed; whether that may be seen.
     fn changed(&mut self, watched: Watched) -> bool {
-        if watched == Watched::VirtualServices {
-            self.count_splits();
+        match watched {
+            Watched::VirtualServices => self.count_splits(),
+            Watched::Sandboxes => self.offer_keys(),
+            Watched::Events | Watched::Pods => {}
         }
         self.shows(watched)
     }
 
     fn shows(&self, watched: Watched) -> bool {
         match watched {
-            Watched::Sandboxes => self.screen == Screen::Sandboxes,
+            Watched::Sandboxes => {
+                self.screen == Screen::Sandboxes || matches!(self.overlay, Some(Overlay::Replay(_)))
+            }
             Watched::Events => self.screen == Screen::Events,
             Watched::Pods => self.screen == Screen::Logs,
             Watched::VirtualServices => self.screen == Screen::Split,

@@ -6,13 +6,14 @@ use spur_trace::filter::Field;
 
 use super::cell::Wanted;
 use super::cursor::{Cursor, Motion, Rows};
+use super::log::LogSources;
 use super::objects::{self, SandboxState};
 use super::palette::Palette;
 use super::terms::equals;
 use super::topology_view::Reach;
 use super::trace_view::TracePane;
 use super::{LogPane, Note, Overlay, Paused, State, ThemeName};
-use crate::event::{Action, Ask, LogSource, Watched};
+use crate::event::{Action, Ask, Watched};
 use crate::keys::{Meaning, Screen};
 
 /// Screens that `back` remembers; nobody finds their way further back.
@@ -41,7 +42,14 @@ impl State {
             Meaning::Open => return self.open(),
             Meaning::Back => return self.go_back(),
             Meaning::NextPane => self.next_pane(),
+            Meaning::ZoomPane => self.trace.is_zoomed = !self.trace.is_zoomed,
             Meaning::Why => return self.why(),
+            Meaning::Reveal => self.reveal(),
+            Meaning::Replay => return self.open_replay(),
+            Meaning::Export => self.open_export(),
+            Meaning::Bodies => self.open_bodies(),
+            Meaning::LogsOfTrace => return self.logs_of_trace(),
+            Meaning::OnlyTrace => return self.toggle_trace_of_log(),
             Meaning::Previous => self.neighbour(Motion::Up(1)),
             Meaning::Next => self.neighbour(Motion::Down(1)),
             Meaning::ZoomIn => self.trace.zoom_in(),
@@ -56,7 +64,7 @@ impl State {
             Meaning::Copy => self.open_copy(),
             Meaning::CopyWithKey => return self.copy_with_key(),
             Meaning::Requests => return self.requests_of_sandbox(),
-            Meaning::Mark => self.mark(),
+            Meaning::Mark => return self.mark(),
             Meaning::Diff => return self.compare(),
             Meaning::NextDifference => self.next_difference(),
             Meaning::PreviousDifference => self.previous_difference(),
@@ -109,7 +117,10 @@ impl State {
         let watched: &[Watched] = match screen {
             Screen::Sandboxes => &[Watched::Sandboxes],
             Screen::Events => &[Watched::Events],
-            Screen::Logs => &[Watched::Pods],
+            Screen::Logs => {
+                actions.extend(self.enter_logs());
+                &[Watched::Pods]
+            }
             Screen::Topology => {
                 actions.extend(self.ask(Ask::Edges { ago_s: self.ago_s }));
                 &[]
@@ -126,10 +137,13 @@ impl State {
             }
             Screen::Live | Screen::Rules | Screen::Diff => &[],
         };
-        // What is watched once stays watched.
-        let new = watched.iter().filter(|watched| self.watched.insert(**watched));
-        actions.extend(new.map(|watched| Action::Watch(*watched)));
+        actions.extend(watched.iter().filter_map(|watched| self.watch(*watched)));
         actions
+    }
+
+    /// What is watched once stays watched.
+    pub(super) fn watch(&mut self, watched: Watched) -> Option<Action> {
+        self.watched.insert(watched).then_some(Action::Watch(watched))
     }
 
     fn go_back(&mut self) -> Vec<Action> {
@@ -149,7 +163,10 @@ impl State {
                 let traces = self.paused.as_ref().map_or(&self.traces, |paused| &paused.traces);
                 self.live.go(motion, traces);
             }
-            Screen::Trace => self.trace.go(motion),
+            Screen::Trace => {
+                let n_lines = if self.trace.pane == TracePane::Exchange { self.exchange().len() } else { 0 };
+                self.trace.go(motion, n_lines);
+            }
             Screen::Diff => {
                 if let Some(view) = &mut self.diff {
                     view.go(motion);
@@ -161,7 +178,7 @@ impl State {
             Screen::Sandboxes => self.sandbox_cursor.go(motion, &self.sandboxes),
             Screen::Events => self.event_cursor.go(motion, &self.events),
             Screen::Logs => match self.log_pane {
-                LogPane::Pods => self.pod_cursor.go(motion, &self.pods),
+                LogPane::Pods => self.pod_cursor.go(motion, &LogSources(&self.pods)),
                 LogPane::Lines => self.log_cursor.go(motion, &self.log),
             },
         }
@@ -226,6 +243,7 @@ impl State {
         };
         // From here on the list stays at the one that was opened.
         self.live.select(trace.trace_id);
+        self.captures.forget_failures();
         self.trace.show(trace);
         true
     }
@@ -235,7 +253,7 @@ impl State {
             self.trace.pane = TracePane::Why;
             return self.open_trace();
         }
-        self.trace.next_pane();
+        self.trace.toggle_why();
         Vec::new()
     }
 
@@ -282,28 +300,6 @@ impl State {
                 }
             }
         }
-    }
-
-    fn follow_log(&mut self) -> Vec<Action> {
-        let Some(pod) = self.pod_cursor.idx(&self.pods).and_then(|idx| self.pods.row(idx)) else {
-            return Vec::new();
-        };
-        let (namespace, pod_name) = (meta::namespace(pod).to_owned(), meta::name(pod).to_owned());
-        let containers = objects::containers(pod);
-        // Opening the same pod again is its next container.
-        let before = self
-            .log
-            .source
-            .as_ref()
-            .filter(|source| (&source.namespace, &source.pod) == (&namespace, &pod_name));
-        let next = before.and_then(|source| containers.iter().position(|name| *name == source.container));
-        let idx = next.map_or(0, |idx| (idx + 1) % containers.len());
-        let container = containers.get(idx).copied().unwrap_or_default().to_owned();
-        let source = LogSource { namespace, pod: pod_name, container };
-        self.log.follow(source.clone());
-        self.log_cursor = Cursor::following();
-        (self.log_pane, self.log_left) = (LogPane::Lines, 0);
-        vec![Action::FollowLog(source)]
     }
 
     fn copy_with_key(&mut self) -> Vec<Action> {

@@ -10,6 +10,8 @@ use spur_trace::{Decision, Hop, HopError, JoinedBy, TlsFault};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weight {
     Plain,
+    /// Less than the rest.
+    Dim,
     Fork,
     Warning,
     Failure,

@@ -37,7 +37,9 @@ pub(super) async fn run(args: &TraceExportArgs, client: &Client, console: &mut C
             let data = otlp_json::traces_data(found.iter().map(|(trace, _)| &**trace));
             format!("{:#}\n", json!(data))
         }
-        TraceExportFormat::Jsonl => found.iter().map(json_line).collect(),
+        TraceExportFormat::Jsonl => {
+            found.iter().map(|(trace, captures)| export::json_line(trace, captures)).collect()
+        }
     };
     match file {
         None => console.bytes(text.as_bytes())?,
@@ -55,12 +57,6 @@ pub(super) async fn run(args: &TraceExportArgs, client: &Client, console: &mut C
         }
     }
     Ok(Exit::Success)
-}
-
-fn json_line((trace, captures): &(Arc<Trace>, Vec<Capture>)) -> String {
-    let mut value = json!(**trace);
-    value["captures"] = json!(captures);
-    format!("{value}\n")
 }
 
 /// Runs `spur trace curl`.

@@ -89,7 +89,7 @@ fn fields(request: &CapturedRequest) -> impl Iterator<Item = Vec<u8>> {
 
 /// Bytes as one word of bash: `'…'`, or `$'…'` where something has to be escaped (bash(1),
 /// QUOTING).
-fn quoted(bytes: impl AsRef<[u8]>) -> String {
+pub(super) fn quoted(bytes: impl AsRef<[u8]>) -> String {
     let bytes = bytes.as_ref();
     let is_plain =
         bytes.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\' | b'!'));
