@@ -4,6 +4,7 @@
 
 mod bound;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -145,6 +146,24 @@ impl Span {
     #[must_use]
     pub fn is_failed(&self) -> bool {
         self.status == SpanStatus::Error
+    }
+
+    /// How it ended, in a word of four characters at most: the status of HTTP where its service says
+    /// one, under the name of today or that of before
+    /// (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status>,
+    /// <https://opentelemetry.io/docs/specs/semconv/non-normative/http-migration/>); else `ok` or
+    /// `err`, and `-` where it says neither.
+    #[must_use]
+    pub fn outcome(&self) -> Cow<'static, str> {
+        let names = ["http.response.status_code", "http.status_code"];
+        // Zipkin has texts for numbers.
+        let code = |name| self.attributes.get(name)?.to_string().parse::<u16>().ok();
+        match (names.into_iter().find_map(code).filter(|code| (100..1000).contains(code)), self.status) {
+            (Some(code), _) => code.to_string().into(),
+            (None, SpanStatus::Ok) => "ok".into(),
+            (None, SpanStatus::Error) => "err".into(),
+            (None, SpanStatus::Unset) => "-".into(),
+        }
     }
 
     /// When it ended.

@@ -70,6 +70,14 @@ impl Trace {
         self.spans.iter().position(|span| span.span_id == named)
     }
 
+    /// The span that the others followed from: the first without a parent, or the first of all where
+    /// that one was not reported.
+    #[must_use]
+    pub fn root_span(&self) -> Option<&Span> {
+        let root = self.spans.iter().find(|span| span.parent_id.is_none());
+        root.or(self.spans.first()).map(|span| &**span)
+    }
+
     /// Spans whose parent is neither a span nor a hop of this trace: it was not sampled, not sent,
     /// or not yet.
     #[must_use]

@@ -8,12 +8,14 @@
 //!   controller.rs    kube-rs: the example of sdk/rust
 //!   helm.rs          Helm 3, with a chart          SPUR_HELM          or helm
 //!   exports.rs       bash and curl; har-validator  SPUR_NODE_MODULES
+//!   prometheus.rs    prometheus and promtool, of PATH
 //! ```
 //!
 //! A script has one subject and is one test: it gets a Spur of its own by `KUBECONFIG`, and ends
 //! with 0 where everything was as a cluster does it. Every file of the folder is run. What is
 //! absent is told, and fails where `SPUR_REQUIRE` lists `python-client`, `node-client`,
-//! `opentelemetry-python`, `opentelemetry-node`, `helm` or `controller`; `.ci/run` installs the clients and shows how.
+//! `opentelemetry-python`, `opentelemetry-node`, `helm`, `controller` or `prometheus`; `.ci/run`
+//! installs the clients and shows how.
 
 #![expect(clippy::unwrap_used, reason = "a test without the test harness")]
 
@@ -27,6 +29,7 @@ mod controller;
 mod exports;
 mod forwarder;
 mod helm;
+mod prometheus;
 mod scripts;
 
 use std::process::ExitCode;
@@ -39,5 +42,6 @@ fn main() -> ExitCode {
     trials.extend(controller::trials());
     trials.extend(exports::trials());
     trials.extend(helm::trials());
+    trials.extend(prometheus::trials());
     libtest_mimic::run(&args, trials).exit_code()
 }

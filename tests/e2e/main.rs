@@ -13,6 +13,7 @@
 //! | `routing` | which version a request reaches, by every carrier and protocol |
 //! | `failures` | what a client is told when nobody can answer |
 //! | `traces` | `spur trace` |
+//! | `lost_keys` | `spur verify propagation`, before and after a repair |
 //! | `telemetry` | what applications report, and queries of Jaeger's kind |
 //! | `samples` | the demo's services under Spur |
 //! | `demo`, `runs` | `spur demo`, `spur test` |
@@ -37,6 +38,7 @@ mod durability;
 mod endings;
 mod failures;
 mod kept_traces;
+mod lost_keys;
 mod mistakes;
 mod pods;
 mod refusals;

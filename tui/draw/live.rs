@@ -123,6 +123,13 @@ fn under(trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buffer) {
     block.render(area, buf);
     let n_lines = inner.height.saturating_sub(1);
     let waterfall = waterfall(trace);
+    for (row, span) in (0..n_lines).zip(trace.spans.iter().filter(|_| trace.hops.is_empty())) {
+        let what = format!("{} {}", span.resource.service, span.name);
+        let column = put(buf, inner, 1, row, &what, theme.plain);
+        let style = if span.is_failed() { theme.failure } else { theme.plain };
+        let column = put(buf, inner, column.max(30) + 2, row, &span.outcome(), style);
+        put(buf, inner, column + 2, row, &short_duration(span.duration), theme.dim);
+    }
     let hops: Vec<&Hop> = waterfall.hops(trace).collect();
     for (row, hop) in (0..n_lines).zip(&hops) {
         let from = hop.start.source.as_ref().map_or("gw", |source| &source.workload);
@@ -131,8 +138,12 @@ fn under(trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let column = put(buf, inner, column.max(30) + 2, row, &route, style);
         put(buf, inner, column + 2, row, hop.start.decision.reason.code(), theme.dim);
     }
-    let n_more = hops.len().saturating_sub(n_lines.into());
-    let more = if n_more > 0 { format!("{n_more} more hops · ") } else { String::new() };
+    let (n_rows, of_what) = match hops.len() {
+        0 => (trace.spans.len(), "spans"),
+        n_hops => (n_hops, "hops"),
+    };
+    let n_more = n_rows.saturating_sub(n_lines.into());
+    let more = if n_more > 0 { format!("{n_more} more {of_what} · ") } else { String::new() };
     put(
         buf,
         inner,
@@ -163,14 +174,20 @@ fn beside(state: &State, trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buf
     }
 }
 
-/// ` 4f2a…9c31 ─ GET /cart/42 ─ 200 ─ 31ms `.
+/// ` 4f2a…9c31 ─ GET /cart/42 ─ 200 ─ 31ms `, or of spans alone ` 4f2a…9c31 ─ cron nightly ─ ok ─ 31ms `.
 pub(super) fn title(trace: &Trace, width: u16) -> String {
     let id = trace.trace_id.to_string();
-    let request = entry(trace).map_or_else(String::new, |hop| {
-        let target = hop.start.target.as_ref().map_or("", |target| target.as_str());
-        format!(" ─ {} {target} ─ {}", hop.start.method, status(hop))
-    });
-    let text = format!("{}…{}{request} ─ {}", &id[..4], &id[28..], short_duration(trace.duration));
+    let (what, took) = match (entry(trace), trace.root_span()) {
+        (Some(hop), _) => {
+            let target = hop.start.target.as_ref().map_or("", |target| target.as_str());
+            (format!(" ─ {} {target} ─ {}", hop.start.method, status(hop)), trace.duration)
+        }
+        (None, Some(root)) => {
+            (format!(" ─ {} {} ─ {}", root.resource.service, root.name, root.outcome()), root.duration)
+        }
+        (None, None) => (String::new(), trace.duration),
+    };
+    let text = format!("{}…{}{what} ─ {}", &id[..4], &id[28..], short_duration(took));
     format!(" {} ", super::text::fit(&text, usize::from(width).saturating_sub(6)))
 }
 
@@ -249,7 +266,10 @@ impl Columns {
             let text = if time_at.1 < 10 { ago() } else { time(trace.started) };
             put(buf, cell(area, *time_at), 0, 0, &text, theme.dim);
         }
-        let Some(entry) = entry(trace) else { return };
+        let Some(entry) = entry(trace) else {
+            self.spans(trace, theme, area, buf);
+            return;
+        };
         put(buf, cell(area, *method), 0, 0, entry.start.method.as_str(), theme.plain);
         let style = if trace.is_failed() { theme.failure } else { theme.plain };
         put(buf, cell(area, *status_at), 0, 0, &status(entry), style);
@@ -270,6 +290,26 @@ impl Columns {
         }
     }
 
+    /// Of a trace that no request came through the proxy of: the span that the others followed from.
+    fn spans(&self, trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buffer) {
+        let Self { time: _, method, status, duration, path, key, way } = self;
+        let Some(root) = trace.root_span() else { return };
+        put(buf, cell(area, *method), 0, 0, "SPANS", theme.dim);
+        let style = if root.is_failed() { theme.failure } else { theme.plain };
+        put(buf, cell(area, *status), 0, 0, &root.outcome(), style);
+        put_right(buf, cell(area, *duration), duration.1, 0, &short_duration(root.duration), theme.plain);
+        let service = &root.resource.service;
+        // Where there is no room for a way, both are in one.
+        let name = if way.1 > 0 { root.name.to_string() } else { format!("{service} {}", root.name) };
+        put(buf, cell(area, *path), 0, 0, &name, theme.plain);
+        if key.1 > 0 {
+            put(buf, cell(area, *key), 0, 0, "–", theme.plain);
+        }
+        if way.1 > 0 {
+            put(buf, cell(area, *way), 0, 0, service, theme.plain);
+        }
+    }
+
     /// The way word by word, each in the style of its mark.
     fn way(&self, trace: &Trace, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let area = cell(area, self.way);
@@ -286,4 +326,90 @@ impl Columns {
 pub(super) fn cell(row: Rect, (column, width): (u16, u16)) -> Rect {
     let column = column.min(row.width);
     Rect { x: row.x + column, width: width.min(row.width - column), ..row }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use spur_trace::Span;
+
+    use super::*;
+    use crate::event::{Event, Told};
+    use crate::made::{at, trace};
+    use crate::run::text;
+    use crate::state::ThemeName;
+
+    fn span(
+        id: u64,
+        parent: Option<u64>,
+        (service, name): (&str, &str),
+        more: serde_json::Value,
+    ) -> Arc<Span> {
+        let mut span = json!({
+            "trace_id": format!("4f2a{:028x}", 1), "span_id": format!("{id:016x}"),
+            "parent_id": parent.map(|id| format!("{id:016x}")), "service": service, "name": name,
+            "kind": "internal", "started": "2026-11-20T12:04:00Z", "duration_us": 2500,
+        });
+        span.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Arc::new(serde_json::from_value(span).unwrap())
+    }
+
+    /// Rows of Live with one trace, which has spans alone.
+    fn rows((width, height): (u16, u16), spans: Vec<Arc<Span>>) -> String {
+        let mut state = State::new("https://127.0.0.1:7443".to_owned(), ThemeName::Mono, at(10));
+        let mut trace = trace(1, Vec::new());
+        Arc::make_mut(&mut trace).spans = spans;
+        state.update(Event::Told(Told::Trace(trace)));
+        let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+        draw(&state, &Theme::of(ThemeName::Mono), buf.area, &mut buf);
+        text(&buf)
+    }
+
+    #[test]
+    fn spans_alone_are_shown_by_their_root() {
+        let root = span(1, None, ("cron", "nightly"), json!({"status": "error", "duration_us": 7000}));
+        let child = span(2, Some(1), ("mail", "send"), json!({"attributes": {"http.status_code": 202}}));
+        let spans = vec![child, root];
+        insta::assert_snapshot!(rows((110, 27), spans.clone()), @"
+          TIME         METH   ST       DUR PATH                         KEY            ROUTE (entry ▸ … ▸ leaf)
+        ▶ 12:04:00.000 SPANS  err    7.0ms nightly                      –              cron
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+        ┌ 4f2a…0001 ─ cron nightly ─ err ─ 7.0ms ────────────────────────────────────────────────────────────────────┐
+        │ mail send                      202  2.5ms                                                                  │
+        │ cron nightly                   err  7.0ms                                                                  │
+        │                                                                                                            │
+        │                                                                                                            │
+        │                                                                                                            │
+        │ enter trace · w why · d diff · m mark · y copy · h l = filter by a cell                                    │
+        └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+        ");
+        insta::assert_snapshot!(rows((60, 3), spans.clone()), @"
+          METH   ST       DUR PATH
+        ▶ SPANS  err    7.0ms cron nightly
+        ");
+        insta::assert_snapshot!(rows((160, 3), spans), @"
+          TIME         METH   ST       DUR PATH                         KEY            ROUTE (entry ▸ … ▸ leaf)
+        ▶ 12:04:00.000 SPANS  err    7.0ms nightly                      –              cron
+        ");
+        // Nothing at all is no trace of a server, and no reason to panic.
+        rows((160, 40), Vec::new());
+    }
 }

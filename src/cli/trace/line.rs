@@ -1,5 +1,7 @@
 //! A trace as a line: when, what, how it ended, how long it took, its way.
 
+use std::borrow::Cow;
+
 use spur_trace::{Hop, Trace, sanitize_for_terminal, short_duration};
 
 use crate::console::Paint;
@@ -12,7 +14,7 @@ pub(super) fn of(trace: &Trace, paint: Paint) -> String {
     let time = jiff::Timestamp::try_from(trace.started).unwrap_or(jiff::Timestamp::MAX);
     let time = time.strftime("%H:%M:%S.%3fZ").to_string();
     let Some(first) = trace.entry() else {
-        return format!("{} {}", paint.dim(time), spans(trace));
+        return format!("{} {}", paint.dim(time), spans(trace, paint));
     };
     let method = sanitize_for_terminal(first.start.method.as_str()).into_owned();
     let target = target(first);
@@ -23,23 +25,35 @@ pub(super) fn of(trace: &Trace, paint: Paint) -> String {
     format!("{} {method:<6} {target:<24} {painted} {duration:>8}  {way}", paint.dim(time))
 }
 
-/// Of a trace that no request came through the proxy of: who did what.
-fn spans(trace: &Trace) -> String {
-    let Some(first) = trace.spans.first() else {
+/// Of a trace that no request came through the proxy of: who did what, by the span that the others
+/// followed from.
+fn spans(trace: &Trace, paint: Paint) -> String {
+    let Some(root) = trace.root_span() else {
         return "(a trace without hops)".to_owned();
     };
-    let what = format!("{} {}", first.resource.service, first.name);
-    let (n_spans, duration) = (trace.spans.len(), short_duration(trace.duration));
-    format!("SPANS  {:<24} {n_spans:<3} {duration:>8}", sanitize_for_terminal(&what))
+    let name = cut(sanitize_for_terminal(&root.name));
+    let outcome = format!("{:<3}", root.outcome());
+    let outcome = if root.is_failed() { paint.red(outcome) } else { outcome };
+    let duration = short_duration(root.duration);
+    let service = sanitize_for_terminal(&root.resource.service);
+    let n_more = match trace.spans.len() - 1 {
+        0 => String::new(),
+        1 => " and 1 more span".to_owned(),
+        n => format!(" and {n} more spans"),
+    };
+    format!("SPANS  {name:<24} {outcome} {duration:>8}  {service}{n_more}")
 }
 
 fn target(hop: &Hop) -> String {
     let target = hop.start.target.as_ref().map_or("", |target| target.as_str());
-    let target = sanitize_for_terminal(target);
-    if target.chars().count() <= TARGET_MAX_CHARS {
-        return target.into_owned();
+    cut(sanitize_for_terminal(target))
+}
+
+fn cut(text: Cow<'_, str>) -> String {
+    if text.chars().count() <= TARGET_MAX_CHARS {
+        return text.into_owned();
     }
-    target.chars().take(TARGET_MAX_CHARS - 1).chain(['…']).collect()
+    text.chars().take(TARGET_MAX_CHARS - 1).chain(['…']).collect()
 }
 
 fn status(hop: &Hop) -> String {
@@ -70,7 +84,8 @@ fn way(path: &str, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::made::{hop, trace};
+    use crate::trace::made::{hop, span, trace};
+    use serde_json::json;
 
     #[test]
     fn a_request_is_a_line_with_its_way() {
@@ -82,5 +97,21 @@ mod tests {
         insta::assert_snapshot!(of(&trace, Paint::Plain), @"22:14:49.123Z GET    /frontend?q=1            200   12.3ms  gw ▸ frontend ▸ ◆pricing");
         let colour = of(&trace, Paint::Colour);
         assert!(colour.contains("\u{1b}[1;35m◆pricing\u{1b}[0m"), "{colour:?}");
+    }
+
+    #[test]
+    fn spans_alone_are_a_line_of_their_root() {
+        let mut trace = trace(Vec::new());
+        insta::assert_snapshot!(of(&trace, Paint::Plain), @"22:14:49.123Z (a trace without hops)");
+        let mut root = span("b7ad6b7169203331", None, "cron", "nightly\u{1b}[31m");
+        root["status"] = json!("error");
+        // Which clocks of several machines may say.
+        let earlier = span("c8be7c827a314442", Some("b7ad6b7169203331"), "mail", "send");
+        trace.spans = vec![serde_json::from_value(earlier).unwrap(), serde_json::from_value(root).unwrap()];
+        insta::assert_snapshot!(of(&trace, Paint::Plain), @r"22:14:49.123Z SPANS  nightly\x1b[31m          err    2.5ms  cron and 1 more span");
+        let colour = of(&trace, Paint::Colour);
+        assert!(colour.contains("\u{1b}[1;31merr\u{1b}[0m"), "{colour:?}");
+        trace.spans.pop();
+        insta::assert_snapshot!(of(&trace, Paint::Plain), @"22:14:49.123Z SPANS  send                     -      2.5ms  mail");
     }
 }

@@ -30,6 +30,15 @@ pub(crate) fn hop(span: &str, parent: Option<&str>, service: &str, sandbox: Opti
     })
 }
 
+/// A span of 2.5 ms.
+pub(crate) fn span(id: &str, parent: Option<&str>, service: &str, name: &str) -> Value {
+    json!({
+        "trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": id, "parent_id": parent,
+        "service": service, "name": name, "kind": "internal",
+        "started": "2026-11-20T22:14:49.123000Z", "duration_us": 2500,
+    })
+}
+
 /// A finished trace of these hops.
 pub(crate) fn trace(hops: Vec<Value>) -> Trace {
     let trace = json!({

@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use spur_route::TraceId;
 use spur_trace::{
-    Counts, Filter, InFlight, JoinedBy, Limits, Query, Span, Trace, TraceStore, Update, collector,
+    AttributeValue, Counts, Filter, InFlight, JoinedBy, Limits, Query, Span, SpanStatus, Trace, TraceStore,
+    Update, collector,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -114,6 +115,28 @@ fn a_trace_of_spans_only_is_kept_and_told() {
     for filter in ["svc:cron", "status:200", "{hop:base}", "a >> b", "attr.x:*"] {
         assert!(!Filter::parse(filter).unwrap().matches(&trace.at(trace.started)), "{filter}");
     }
+}
+
+#[test]
+fn the_root_is_the_span_without_a_parent_or_the_first() {
+    let root = |spans| published(&[], spans).root_span().map(|span| span.span_id.to_string());
+    let id = |id| Some(format!("{id:016x}"));
+    assert_eq!(root(vec![span(2, "cron", 9), span(9, "cron", 0)]), id(9));
+    assert_eq!(root(vec![span(2, "cron", 7), span(3, "cron", 2)]), id(2), "what was not reported is no root");
+}
+
+#[test]
+fn how_a_span_ended_is_a_word() {
+    let with = |name: &str, value: AttributeValue, status| {
+        let mut span = Span { status, ..span(1, "cron", 0) };
+        span.attributes = [(name, value)].into_iter().collect();
+        span.outcome().into_owned()
+    };
+    assert_eq!(with("http.response.status_code", 503_i64.into(), SpanStatus::Error), "503");
+    assert_eq!(with("http.status_code", "404".into(), SpanStatus::Unset), "404");
+    assert_eq!(with("http.status_code", "\u{1b}[2J".into(), SpanStatus::Ok), "ok");
+    assert_eq!(with("http.status_code", 70_000_i64.into(), SpanStatus::Error), "err");
+    assert_eq!(with("x", true.into(), SpanStatus::Unset), "-");
 }
 
 #[test]
