@@ -3,7 +3,7 @@
 use libtest_mimic::Trial;
 
 use crate::harness::manifests::cheaper;
-use crate::harness::{Spur, until};
+use crate::harness::Spur;
 use crate::needs::Need;
 use crate::tmux::Terminal;
 
