@@ -2,8 +2,8 @@
 
 use libtest_mimic::Trial;
 
-use crate::harness::manifests::cheaper;
 use crate::harness::Spur;
+use crate::harness::manifests::cheaper;
 use crate::needs::Need;
 use crate::tmux::Terminal;
 
