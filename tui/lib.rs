@@ -31,5 +31,5 @@ mod page;
 
 pub use keymap::Keymap;
 pub use lines::Lines;
-pub use run::{Ended, Script, Settings, open, run_script, size};
+pub use run::{Ended, PanicIn, Script, Settings, open, run_script, size};
 pub use state::ThemeName;

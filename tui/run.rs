@@ -52,6 +52,17 @@ pub struct Settings {
     pub keymap: Keymap,
     /// The file with the user's filters, one a line; `None`: they are not kept.
     pub saved_filters: Option<PathBuf>,
+    /// What panics at the next key, for tests of how the terminal is left then.
+    pub panic_in: Option<PanicIn>,
+}
+
+/// A part of the interface that can be made to panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PanicIn {
+    /// The loop, in the middle of a frame.
+    Frame,
+    /// A task beside it.
+    Task,
 }
 
 /// Why the interface ended.
@@ -137,6 +148,13 @@ fn key(
     terminal: &mut Terminal,
 ) -> Result<Option<Ended>> {
     let Some(event) = terminal::read(event, &session.state) else { return Ok(None) };
+    if matches!(event, Event::Key(_)) {
+        match session.panic_in {
+            None => {}
+            Some(PanicIn::Frame) => terminal.panic_in_frame(),
+            Some(PanicIn::Task) => session.panic_in_task(),
+        }
+    }
     let is_ctrl_c = matches!(event, Event::Key(Key::Interrupt));
     for action in session.apply(event) {
         match action {

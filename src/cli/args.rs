@@ -63,7 +63,7 @@ pub use trace::{
     TraceArgs, TraceAssertArgs, TraceCommand, TraceCurlArgs, TraceExportArgs, TraceExportFormat,
     TraceListArgs, TraceMarkArgs, TraceOutput, TraceShowArgs, WhichArgs,
 };
-pub use ui::{Theme, UiArgs};
+pub use ui::{Part, Theme, UiArgs};
 pub use up::{RuntimeChoice, ServicePortsChoice, UpArgs, UpOutput};
 pub use verify::{PropagationArgs, VerifyArgs, VerifyCommand};
 pub use version::VersionArgs;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use spur_tui::{Ended, Keymap, Script, Settings, ThemeName};
+use spur_tui::{Ended, Keymap, PanicIn, Script, Settings, ThemeName};
 
-use crate::args::{Theme, TraceArgs, TraceListArgs, UiArgs, WhichArgs};
+use crate::args::{Part, Theme, TraceArgs, TraceListArgs, UiArgs, WhichArgs};
 use crate::client::Client;
 use crate::console::Console;
 use crate::environment::Environment;
@@ -20,7 +20,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit> {
-    let UiArgs { plain, theme, ascii, keymap, script, size, dump, of_up } = args;
+    let UiArgs { plain, theme, ascii, keymap, script, size, dump, of_up, panic_in } = args;
     let settings = Settings {
         client: client.kube().clone(),
         url: client.url().to_owned(),
@@ -28,6 +28,10 @@ pub(crate) async fn run(
         is_ascii: *ascii || environment.is_ascii,
         keymap: keymap.as_deref().map_or_else(|| Ok(Keymap::default()), read_keymap)?,
         saved_filters: Some(environment.state_dir.join("filters")),
+        panic_in: panic_in.map(|part| match part {
+            Part::Frame => PanicIn::Frame,
+            Part::Task => PanicIn::Task,
+        }),
     };
     if let Some(path) = script {
         let tried = || format!("failed to read script `{}`", path.display());

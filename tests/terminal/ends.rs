@@ -8,12 +8,17 @@ use crate::needs::Need;
 use crate::tmux::Terminal;
 
 pub(crate) fn trials(tmux: &Need) -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         tmux.trial("every_end_restores_the_terminal", every_end_restores_the_terminal),
         tmux.trial("it_stops_as_a_job_and_goes_on", it_stops_as_a_job_and_goes_on),
         tmux.trial("up_opens_it_and_outlives_it", up_opens_it_and_outlives_it),
         tmux.trial("a_terminal_that_goes_away_ends_it", a_terminal_that_goes_away_ends_it),
-    ]
+    ];
+    // Other builds cannot be asked to panic.
+    if cfg!(debug_assertions) {
+        trials.push(tmux.trial("a_panic_restores_the_terminal", a_panic_restores_the_terminal));
+    }
+    trials
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -41,6 +46,43 @@ async fn every_end_restores_the_terminal() {
         assert!(!terminal.is_alternate(), "{name}");
         assert_eq!(terminal.settings(name).await, before, "{name}");
     }
+    spur.end().await;
+}
+
+/// The message is there to be read, and the server goes on.
+async fn a_panic_restores_the_terminal() {
+    let spur = Spur::up().start().await;
+    let terminal = Terminal::open(&spur, (120, 30)).await;
+    let before = terminal.settings("before").await;
+    let panics = [
+        ("frame", "code 101\n", "a frame was asked to panic"),
+        ("task", "code 1\n", "a task was asked to panic"),
+    ];
+    for (part, code, message) in panics {
+        terminal.run("clear");
+        let sent = terminal.record(&format!("sent-by-{part}"));
+        terminal.ui("RUST_BACKTRACE=0", &format!("--panic-in {part}")).await;
+        assert!(terminal.is_alternate(), "{part}");
+        // Help is a frame of its own.
+        terminal.press(&["?"]);
+        let left = terminal.until(code).await;
+        assert!(left.contains(message) && !left.contains("● live"), "{part}: {left}");
+        assert!(!terminal.is_alternate(), "{part}");
+        assert_eq!(terminal.settings(part).await, before, "{part}");
+        // tmux does not hold its screen back between these, and others would for a while.
+        let sent = until("all of it is written", async || {
+            let sent = std::fs::read(&sent).unwrap();
+            let text = String::from_utf8_lossy(&sent).into_owned();
+            if text.contains(code.trim_end()) { Ok(sent) } else { Err(text) }
+        })
+        .await;
+        let last = |text: &[u8]| sent.windows(text.len()).rposition(|window| window == text);
+        let (begun, ended) = (last(b"\x1b[?2026h"), last(b"\x1b[?2026l"));
+        assert!(begun.is_some() && begun < ended, "{part}: {begun:?}, {ended:?}");
+        let shown = last(b"\x1b[?25h");
+        assert!(shown.is_some() && last(b"\x1b[?25l") < shown, "{part}: the cursor");
+    }
+    spur.run(&["status"]).await.ok();
     spur.end().await;
 }
 

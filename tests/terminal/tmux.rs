@@ -75,6 +75,13 @@ impl Terminal {
         self.tmux(&["capture-pane", "-p", "-e"])
     }
 
+    /// Writes all that programs send to the terminal from now on into a file.
+    pub(crate) fn record(&self, name: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        self.tmux(&["pipe-pane", &format!("cat > {}", path.display())]);
+        path
+    }
+
     /// Whether a program has the screen for itself.
     pub(crate) fn is_alternate(&self) -> bool {
         self.tmux(&["display-message", "-p", "#{alternate_on}"]).trim() == "1"

@@ -115,6 +115,11 @@ impl Feeds {
         });
     }
 
+    /// Panics in a task.
+    pub(super) fn panic(&mut self) {
+        self.tasks.spawn(async { panic!("a task was asked to panic") });
+    }
+
     /// Forgets tasks that have ended: the set would keep them for ever.
     fn reap(&mut self) {
         while self.tasks.try_join_next().is_some() {}

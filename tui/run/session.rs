@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 
-use super::Settings;
 use super::feeds::Feeds;
+use super::{PanicIn, Settings};
 use crate::event::{Action, Event, Export, Put, Told};
 use crate::state::State;
 
@@ -24,6 +24,7 @@ const SLICE: Duration = Duration::from_millis(4);
 /// See above.
 pub(super) struct Session {
     pub(super) state: State,
+    pub(super) panic_in: Option<PanicIn>,
     feeds: Feeds,
     saved_filters: Option<PathBuf>,
     told_rx: mpsc::Receiver<Told>,
@@ -34,7 +35,7 @@ pub(super) struct Session {
 impl Session {
     /// Begins to listen to the server.
     pub(super) fn start(settings: Settings, now: SystemTime) -> Self {
-        let Settings { client, url, theme, is_ascii, keymap, saved_filters } = settings;
+        let Settings { client, url, theme, is_ascii, keymap, saved_filters, panic_in } = settings;
         // told -- the feeds --> the session
         let (told_tx, told_rx) = mpsc::channel(TOLD_MAX);
         let mut state = State::new(url, theme, now);
@@ -43,7 +44,12 @@ impl Session {
         if let Some(path) = saved_filters.clone() {
             feeds.read_filters(path);
         }
-        Self { state, feeds, saved_filters, told_rx }
+        Self { state, panic_in, feeds, saved_filters, told_rx }
+    }
+
+    /// Panics in a task of its own.
+    pub(super) fn panic_in_task(&mut self) {
+        self.feeds.panic();
     }
 
     /// Takes in an event, and does what is to be done but for what needs a terminal.

@@ -48,6 +48,8 @@ pub(super) struct Terminal {
     hook_before: Arc<Mutex<Option<Box<PanicHook>>>>,
     /// Whether the user wants the mouse to be ours.
     has_mouse: bool,
+    /// Whether the next frame is to break off.
+    panics_in_frame: bool,
 }
 
 /// Waits for a panic anywhere in the process.
@@ -122,6 +124,7 @@ impl Terminal {
             inner: ratatui::Terminal::new(backend)?,
             hook_before: Arc::new(Mutex::new(None)),
             has_mouse: false,
+            panics_in_frame: false,
         };
         terminal.set_hook();
         terminal.enter_again()?;
@@ -159,9 +162,18 @@ impl Terminal {
             return Ok(());
         }
         queue!(self.inner.backend_mut(), BeginSynchronizedUpdate)?;
-        self.inner.draw(|frame| draw::draw(state, frame))?;
+        let panics = self.panics_in_frame;
+        self.inner.draw(|frame| {
+            draw::draw(state, frame);
+            assert!(!panics, "a frame was asked to panic");
+        })?;
         queue!(self.inner.backend_mut(), EndSynchronizedUpdate)?;
         Write::flush(self.inner.backend_mut())
+    }
+
+    /// Panics in the next frame.
+    pub(super) fn panic_in_frame(&mut self) {
+        self.panics_in_frame = true;
     }
 
     /// Puts a text on the clipboard of the user's own machine (OSC 52), where the terminal allows it.
@@ -199,9 +211,14 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.leave();
-        // Hooks cannot be changed while a panic is under way; the process ends then anyway.
-        if !std::thread::panicking()
-            && let Ok(mut before) = self.hook_before.lock()
+        if std::thread::panicking() {
+            // A frame that broke off has its beginning in the buffer, which is written now, behind
+            // all that was undone: until its end a terminal would hold the screen back.
+            let _ = execute!(self.inner.backend_mut(), EndSynchronizedUpdate);
+            // Hooks cannot be changed while a panic is under way; the process ends then anyway.
+            return;
+        }
+        if let Ok(mut before) = self.hook_before.lock()
             && let Some(before) = before.take()
         {
             panic::set_hook(before);

@@ -43,6 +43,19 @@ pub struct UiArgs {
     /// It was opened by `spur up`, which goes on after `q` and ends with Ctrl-C
     #[arg(long, hide = true)]
     pub of_up: bool,
+    /// Panic there at the next key, which only builds for tests can be asked to
+    #[cfg_attr(debug_assertions, arg(long, hide = true, value_name = "PART"))]
+    #[cfg_attr(not(debug_assertions), arg(skip))]
+    pub panic_in: Option<Part>,
+}
+
+/// `--panic-in`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// The loop, in the middle of a frame.
+    Frame,
+    /// A task beside it.
+    Task,
 }
 
 /// `--theme`.
