@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Prints what the interface takes of a core, how long a key takes to the screen, and whether every
-//! record is accounted for. `FIREHOSE_SECONDS` and `FIREHOSE_HOPS` say for how long and how many.
+//! record is accounted for. `FIREHOSE_SECONDS` and `FIREHOSE_HOPS` say for how long and how many,
+//! `FIREHOSE_SPUR` which binary.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 mod made;

@@ -93,14 +93,22 @@ async fn lines_of_a_request_are_those_of_its_pods_while_they_answered() {
         .as_str()
         .unwrap()
         .to_owned();
-    spur.service("frontend").get("/api/cart?n=2").send().await.ok();
     let found = until("its pods have written", async || {
         let found = lines(&spur, &["--trace", &id]).await;
         let of = |name: &str| found.iter().any(|line| line.contains(&format!(" {name}-")));
-        if of("checkout") && of("pricing") { Ok(found) } else { Err(format!("{found:?}")) }
+        if of("checkout") && of("frontend") { Ok(found) } else { Err(format!("{found:?}")) }
     })
     .await;
     assert!(!found.iter().any(|line| line.contains("/health")), "{found:?}");
+    // What is written later, beyond the tenth of a second in which a line may be read late.
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    spur.service("frontend").get("/api/cart?n=2").send().await.ok();
+    until("both requests are in the log", async || {
+        let found = lines(&spur, &["--filter", "svc:frontend msg:cart"]).await;
+        if found.len() == 2 { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+    let found = lines(&spur, &["--trace", &id]).await;
     assert_eq!(found.iter().filter(|line| line.contains("/api/cart")).count(), 1, "{found:?}");
     spur.end().await;
 }

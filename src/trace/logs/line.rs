@@ -5,7 +5,7 @@
 //! object, as `name=value`, or, for the level, as a word near the beginning.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -23,6 +23,10 @@ pub const LINE_MAX_BYTES: usize = 8 << 10;
 
 /// How far a level may stand from the beginning of a line: behind a time and a logger's name.
 const LEVEL_WITHIN_WORDS: usize = 6;
+
+/// How much later than it was written a line may be read, which is when it gets its time: a tenth of
+/// a second on a machine that has more to do than it can.
+const READ_WITHIN: Duration = Duration::from_millis(100);
 
 /// Names of ids, as OpenTelemetry's libraries, Spring, Datadog and Google write them, without `_`,
 /// `-` and `.`, in lower case.
@@ -72,7 +76,8 @@ pub struct LogLine {
 pub enum InTrace {
     /// It names it.
     ById,
-    /// It names none, and was written by a pod that was answering for the trace at the time.
+    /// It names none, and was written by a pod while it answered for the trace, or read a moment
+    /// later.
     ByTime,
 }
 
@@ -112,8 +117,8 @@ impl LogLine {
         let pod = self.pod.as_deref()?;
         let is_during = trace.hops.iter().any(|hop| {
             let is_its = hop.endpoint().is_some_and(|endpoint| *endpoint.pod == *pod);
-            let ended = hop.end.as_ref().map(|end| hop.start.started + end.duration);
-            is_its && self.time >= hop.start.started && ended.is_none_or(|ended| self.time <= ended)
+            let read = hop.end.as_ref().map(|end| hop.start.started + end.duration + READ_WITHIN);
+            is_its && self.time >= hop.start.started && read.is_none_or(|read| self.time <= read)
         });
         is_during.then_some(InTrace::ByTime)
     }
