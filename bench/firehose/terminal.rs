@@ -81,7 +81,8 @@ impl Terminal {
         self.drawn.lock().unwrap().recent.clear();
         let pressed = Instant::now();
         self.keys.write_all(b"?").unwrap();
-        self.until(b"keys of", Duration::from_secs(5)).expect("the help is drawn");
+        // A word alone: cells that are as they were, such as spaces, are not drawn again.
+        self.until(b"fallback", Duration::from_secs(5)).expect("the help is drawn");
         let took = pressed.elapsed();
         self.keys.write_all(b"\x1b").unwrap();
         // An escape alone is one once nothing follows it.

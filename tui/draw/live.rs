@@ -398,7 +398,7 @@ mod tests {
         │                                                                                                            │
         │                                                                                                            │
         │                                                                                                            │
-        │ enter trace · w why · d diff · m mark · y copy · h l = filter by a cell                                    │
+        │ enter trace · w why · d diff · r replay · m mark · y copy · h l = filter by a cell                         │
         └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
         ");
         insta::assert_snapshot!(rows((60, 3), spans.clone()), @"
