@@ -36,7 +36,7 @@ const KEY_MAX_MS: f64 = 50.0;
 const HOPS: u64 = 5;
 
 /// Keys that are timed: the help is opened and closed.
-const N_KEYS: usize = 200;
+const N_KEYS: usize = 40;
 
 fn main() {
     let number =
@@ -58,7 +58,7 @@ async fn run(seconds: u64, hops_per_second: u64) {
         std::thread::spawn(move || flood(&rings, hops_per_second, &is_over))
     };
     let mut terminal = Terminal::open(&url, (200, 60));
-    terminal.until(b"live", Duration::from_secs(20)).expect("the interface opens");
+    terminal.until(&[b"live"], Duration::from_secs(20)).expect("the interface opens");
 
     let (began, before) = (Instant::now(), terminal.cpu());
     tokio::time::sleep(Duration::from_secs(seconds)).await;

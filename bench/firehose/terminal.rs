@@ -59,12 +59,14 @@ impl Terminal {
         Self { child, keys, drawn, _home: home }
     }
 
-    /// Waits until a text has been drawn since the last look.
-    pub(crate) fn until(&mut self, text: &[u8], within: Duration) -> Option<()> {
+    /// Waits until one of these texts has been drawn since the last look. Several: where a letter is
+    /// as it was, it is not drawn again, and the text is not in one piece.
+    pub(crate) fn until(&mut self, texts: &[&[u8]], within: Duration) -> Option<()> {
         let end = Instant::now() + within;
         loop {
             let mut drawn = self.drawn.lock().unwrap();
-            if drawn.recent.windows(text.len()).any(|at| at == text) {
+            let has = |text: &&[u8]| drawn.recent.windows(text.len()).any(|at| at == *text);
+            if texts.iter().any(has) {
                 drawn.recent.clear();
                 return Some(());
             }
@@ -81,12 +83,15 @@ impl Terminal {
         self.drawn.lock().unwrap().recent.clear();
         let pressed = Instant::now();
         self.keys.write_all(b"?").unwrap();
-        // A word alone: cells that are as they were, such as spaces, are not drawn again.
-        self.until(b"fallback", Duration::from_secs(5)).expect("the help is drawn");
+        self.until(
+            &[b"fallback", b"the trace last", b"who calls", b"sandboxes", b"weights"],
+            Duration::from_secs(5),
+        )
+        .expect("the help is drawn");
         let took = pressed.elapsed();
         self.keys.write_all(b"\x1b").unwrap();
-        // An escape alone is one once nothing follows it.
-        std::thread::sleep(Duration::from_millis(60));
+        // An escape alone is one once nothing follows it, on a busy machine after a while.
+        std::thread::sleep(Duration::from_millis(400));
         took
     }
 
