@@ -8,7 +8,7 @@ mod deliver;
 
 use std::{convert::Infallible, pin::Pin, rc::Rc, sync::LazyLock, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use spur_net::{Busy, Caller, Destination};
@@ -18,7 +18,7 @@ use spur_route::{
     rules::{Retries, RetryPolicy},
     strip_keys,
 };
-use spur_trace::HopError;
+use spur_trace::{HopError, SPUR_REPLAY_OF};
 use tokio::time::Instant;
 
 use crate::{
@@ -43,9 +43,6 @@ use crate::{
     upgrade::Wanted,
     worker::Worker,
 };
-
-/// Names the trace of the request that this one repeats.
-const SPUR_REPLAY_OF: HeaderName = HeaderName::from_static("spur-replay-of");
 
 /// What is tried again where no rule says otherwise.
 static USUAL_RETRIES: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);

@@ -7,10 +7,12 @@
 mod made;
 mod send;
 
+use std::sync::Arc;
+
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use spur_api::Status;
-use spur_trace::{Capture, Hop, Trace};
+use spur_trace::{Capture, Hop, ReplayTarget, Trace};
 
 use self::made::{Made, Unmade};
 use crate::answer::{self, Outcome};
@@ -29,7 +31,7 @@ struct Asked {
     /// The hop, by its span; the entry where none is named.
     #[serde(default)]
     span_id: Option<String>,
-    targets: Vec<Target>,
+    targets: Vec<ReplayTarget>,
     /// Methods that may change something are sent.
     #[serde(default)]
     is_confirmed: bool,
@@ -39,18 +41,6 @@ struct Asked {
     /// Nothing is sent; what would be is told.
     #[serde(default)]
     is_dry_run: bool,
-}
-
-/// Where a request is sent again.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Target {
-    /// As it was, keys and all.
-    Same,
-    /// To the baseline: without any key.
-    Baseline,
-    /// With this key.
-    Key(String),
 }
 
 /// Answers with what each target answered, in their order.
@@ -72,7 +62,7 @@ pub(crate) async fn replay(state: &State, body: &[u8]) -> Outcome {
     }
     let mut results = Vec::new();
     for (target, made) in asked.targets.iter().zip(made) {
-        let mut result = json!({"target": told(target), "traceId": made.trace_id.to_string()});
+        let mut result = json!({"target": target, "traceId": made.trace_id.to_string()});
         if !asked.is_dry_run {
             match send::send(state.entry, made.request).await {
                 Ok((response, took)) => {
@@ -89,7 +79,7 @@ pub(crate) async fn replay(state: &State, body: &[u8]) -> Outcome {
 }
 
 /// The trace, and what was captured of the hop.
-async fn captured(state: &State, asked: &Asked) -> Result<(std::sync::Arc<Trace>, Capture), Status> {
+async fn captured(state: &State, asked: &Asked) -> Result<(Arc<Trace>, Arc<Capture>), Status> {
     let trace_id = traces::id(&asked.trace_id)?;
     let trace = traces::found(state, trace_id).await?;
     let span = asked.span_id.as_deref().map(|span| {
@@ -106,9 +96,8 @@ async fn captured(state: &State, asked: &Asked) -> Result<(std::sync::Arc<Trace>
     };
     let captures = state.traces.captures(trace_id).await;
     let captures = captures.map_err(|error| Status::internal(error.to_string()))?;
-    let capture = captures.iter().find(|capture| capture.id == hop.start.id);
+    let capture = captures.into_iter().find(|capture| capture.id == hop.start.id);
     let capture = capture.ok_or_else(|| not_captured(hop))?;
-    let capture = Capture::clone(capture);
     Ok((trace, capture))
 }
 
@@ -133,12 +122,4 @@ fn unconfirmed(hop: &Hop, capture: &Capture) -> Status {
     let (method, service) = (&capture.request.method, hop.name());
     let why = format!("{method} to `{service}` may change something: confirm it (isConfirmed, --yes)");
     Status::new(409, "NotConfirmed", why)
-}
-
-fn told(target: &Target) -> Value {
-    match target {
-        Target::Same => json!("same"),
-        Target::Baseline => json!("baseline"),
-        Target::Key(key) => json!({"key": key}),
-    }
 }

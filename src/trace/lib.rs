@@ -78,7 +78,7 @@ pub use propagation::{Loss, Missing, Propagation, PropagationEdge, PropagationRe
 pub use query::{Answer, Counts, InFlight, Query};
 pub use record::{Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record, TlsFault};
 pub use redact::{Redaction, redact_target};
-pub use replayed::{ReplayResult, ReplayTarget, Replayed, sent_to};
+pub use replayed::{ReplayResult, ReplayTarget, Replayed, SPUR_REPLAY_OF, sent_to};
 pub use resources::Resources;
 pub use ring::{Ring, RingCounts};
 pub use sanitize::sanitize_for_terminal;

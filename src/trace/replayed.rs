@@ -3,10 +3,15 @@
 //! The server sends; what is different about the answers is found here, for the command line and
 //! the terminal interface alike.
 
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::{CapturedRequest, CapturedResponse};
 use crate::compare::{Noise, ResponseDifference, compare};
+
+/// The header that names the trace of the request that this one repeats: the server writes it, and
+/// the proxy takes it off.
+pub const SPUR_REPLAY_OF: HeaderName = HeaderName::from_static("spur-replay-of");
 
 /// Where a request is sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

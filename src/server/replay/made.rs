@@ -2,16 +2,11 @@
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, uri};
+use http::{HeaderMap, HeaderValue, Request, Uri, Version, uri};
 use http_body_util::Full;
 use spur_route::traceparent::TRACEPARENT;
 use spur_route::{SPUR_KEY, SpanId, TraceId, TraceParent, is_valid_key, strip_keys};
-use spur_trace::{Capture, Hop, entry_host};
-
-use super::Target;
-
-/// Names the trace that is repeated, for the proxy.
-const SPUR_REPLAY_OF: HeaderName = HeaderName::from_static("spur-replay-of");
+use spur_trace::{Capture, Hop, ReplayTarget, SPUR_REPLAY_OF, entry_host};
 
 /// What is sent.
 pub(super) struct Made {
@@ -39,7 +34,7 @@ pub(super) enum Unmade {
 
 pub(super) fn make(
     (hop, capture): (&Hop, &Capture),
-    target: &Target,
+    target: &ReplayTarget,
     without_credentials: bool,
 ) -> Result<Made, Unmade> {
     let request = &capture.request;
@@ -97,11 +92,11 @@ pub(super) fn make(
 
 /// Gives the headers the target's key in the place of every other. What was asked with a key that
 /// its headers do not have (a preview host's, an implied one) gets it as a header.
-fn retarget(headers: &mut HeaderMap, target: &Target, had_key: Option<String>) -> Result<(), Unmade> {
+fn retarget(headers: &mut HeaderMap, target: &ReplayTarget, had_key: Option<String>) -> Result<(), Unmade> {
     let key = match target {
-        Target::Same => had_key,
-        Target::Baseline => None,
-        Target::Key(key) => Some(key.clone()),
+        ReplayTarget::Same => had_key,
+        ReplayTarget::Baseline => None,
+        ReplayTarget::Key(key) => Some(key.clone()),
     };
     strip_keys(headers);
     if let Some(key) = key {
