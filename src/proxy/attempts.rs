@@ -1,8 +1,10 @@
 //! The tries of one request: at which endpoint, for how long, and whether once more.
 //!
 //! What has sent nothing (a connection that cannot be made, an idle one that had been closed) is
-//! always tried elsewhere. What may have been read is sent again only where the rule's policy says
-//! so, where the beginning was kept, and within the budget; never once the response has begun.
+//! always tried elsewhere. What may have been read is sent again where its method is idempotent and
+//! the connection had served before and closed instead of an answer (RFC 9110 9.2.2: it may have been
+//! closing already), and else only where the rule's policy says so; both where the beginning was
+//! kept and within the budget, and never once the response has begun.
 
 mod deadline;
 mod moving;
@@ -125,15 +127,28 @@ enum Tried {
     Answered(Response<Incoming>, Lease),
     /// Nothing was sent: here it is again.
     Unreached(HopError, Box<Request<RequestBody>>),
-    Failed(HopError),
+    /// It may have been read. `is_stale`: a connection that had served before closed instead of an
+    /// answer.
+    Failed {
+        error: HopError,
+        is_stale: bool,
+    },
     BodyTimeout,
 }
+
+/// A request once more, with its place in the budget where there is one.
+type Once = (Box<Request<RequestBody>>, Option<RetryTicket>);
 
 /// Which tries there were.
 struct Tries<'p, 'a> {
     plan: &'p Plan<'a>,
-    /// What the request was, where the policy may want it once more.
-    replay: Option<Replay>,
+    /// What the request was, where it may be wanted once more. Boxed: it would be a tenth of the future
+    /// of each request.
+    replay: Option<Box<Replay>>,
+    /// Whether it may be sent again after a stale connection.
+    is_idempotent: bool,
+    /// A stale connection was met: what follows is sent on fresh ones.
+    was_stale: bool,
     /// The places of the endpoints that were tried.
     tried: Vec<usize>,
     /// Tries after which the request had perhaps been read.
@@ -153,21 +168,22 @@ pub(crate) async fn send(
         body: outgoing.body_timeout,
         until: plan.deadline.as_ref().map(|deadline| deadline.at),
     };
-    let replay = policy.and_then(|_| Replay::of(&req));
-    let mut tries = Tries { plan, replay, tried: Vec::new(), n_retries: 0 };
+    let is_idempotent = plan.again.may_repeat(req.method());
+    let replay = (is_idempotent || policy.is_some()).then(|| Replay::of(&req)).flatten().map(Box::new);
+    let mut tries = Tries { plan, replay, is_idempotent, was_stale: false, tried: Vec::new(), n_retries: 0 };
     let mut index = plan.first;
     let mut ticket = None;
     loop {
         let endpoint = &plan.backends[index];
         tries.tried.push(index);
         let active = plan.cluster.as_ref().map(|cluster| cluster.begin(index));
-        let outcome = send_to((worker, hop), endpoint, (outgoing, patience, req)).await;
+        let outcome = send_to((worker, hop), (endpoint, tries.was_stale), (outgoing, patience, req)).await;
         tries.report(index, &outcome);
-        let is_unreached = matches!(outcome, Tried::Unreached(..));
+        let is_at_once = matches!(outcome, Tried::Unreached(..) | Tried::Failed { is_stale: true, .. });
         req = match outcome {
             Tried::Answered(rsp, lease) => {
                 let wants_more = policy.is_some_and(|policy| wants_again(policy, &rsp));
-                let Some((again, taken)) = wants_more.then(|| tries.again(hop)).flatten() else {
+                let Some((again, taken)) = wants_more.then(|| tries.again()).flatten() else {
                     let held = Held { _active: active, _retry: ticket, admitted: None };
                     return Ok(Answered { rsp, lease, endpoint: endpoint.clone(), held });
                 };
@@ -177,10 +193,15 @@ pub(crate) async fn send(
             Tried::BodyTimeout => return Err(Unanswered::BodyTimeout),
             Tried::Unreached(_, back) if tries.may_try_elsewhere() => back,
             Tried::Unreached(error, _) => return Err(tries.undelivered(error, endpoint, hop)),
-            Tried::Failed(error) => {
+            Tried::Failed { error, is_stale } => {
                 let is_over = plan.deadline.as_ref().is_some_and(|deadline| deadline.at <= Instant::now());
-                let wants_more = policy.is_some_and(|policy| wants_after(policy, error)) && !is_over;
-                let Some((again, taken)) = wants_more.then(|| tries.again(hop)).flatten() else {
+                let wants_more = policy.is_some_and(|policy| wants_after(policy, error));
+                let again = match is_over {
+                    true => None,
+                    false if is_stale && tries.is_idempotent => tries.again_after_stale(),
+                    false => wants_more.then(|| tries.again()).flatten(),
+                };
+                let Some((again, taken)) = again else {
                     let error = match &plan.deadline {
                         Some(deadline) if is_over && error == HopError::ResponseTimeout => deadline.error,
                         _ => error,
@@ -195,7 +216,7 @@ pub(crate) async fn send(
             Some(next) => next,
             None => return Err(tries.undelivered(HopError::NoHealthyEndpoint, endpoint, hop)),
         };
-        if let Some(policy) = policy.filter(|_| !is_unreached || tries.tried.contains(&index)) {
+        if let Some(policy) = policy.filter(|_| !is_at_once || tries.tried.contains(&index)) {
             let pause = policy.pause(tries.n_retries.max(1), rand::random());
             let left =
                 plan.deadline.as_ref().map(|deadline| deadline.at.saturating_duration_since(Instant::now()));
@@ -207,13 +228,17 @@ pub(crate) async fn send(
 
 async fn send_to(
     (worker, hop): (&Worker, &Hop),
-    endpoint: &Endpoint,
+    (endpoint, wants_fresh): (&Endpoint, bool),
     (outgoing, patience, mut req): (&Outgoing, Patience, Box<Request<RequestBody>>),
 ) -> Tried {
     let peer = Peer { address: endpoint.address, origin: outgoing.origin.clone() };
     let mut n_fresh_closed = 0;
     loop {
-        let ready = match worker.pool.ready(&peer, outgoing.speak, outgoing.terms).await {
+        let ready = match wants_fresh {
+            true => Box::pin(worker.pool.fresh(&peer, outgoing.speak, outgoing.terms)).await,
+            false => worker.pool.ready(&peer, outgoing.speak, outgoing.terms).await,
+        };
+        let ready = match ready {
             Ok(ready) => ready,
             Err(error) => return Tried::Unreached(error, req),
         };
@@ -222,18 +247,20 @@ async fn send_to(
         if req.method() == Method::CONNECT {
             match Box::pin(ready.takes_websockets()).await {
                 Some(true) => {}
-                Some(false) => return Tried::Failed(HopError::WebSocketOverH2),
+                Some(false) => return failed(HopError::WebSocketOverH2),
                 None => return Tried::Unreached(HopError::UpstreamClosed, req),
             }
         }
         let _passing = outgoing.interims.as_ref().map(|pace| interim::pass_on(pace, &mut req));
         let mut sent = pin!(ready.send(*req));
         match while_moving(hop, patience, sent.as_mut()).await {
-            Err(Slow::Upstream) => return Tried::Failed(HopError::ResponseTimeout),
+            Err(Slow::Upstream) => return failed(HopError::ResponseTimeout),
             Err(Slow::Client) => return Tried::BodyTimeout,
             Ok(Ok((rsp, lease))) => return Tried::Answered(rsp, lease),
             Ok(Err(NotSent::Failed(error))) => {
-                return Tried::Failed(failure::before_response(&error));
+                let error = failure::before_response(&error);
+                let is_stale = is_reused && error == HopError::UpstreamClosed;
+                return Tried::Failed { error, is_stale };
             }
             Ok(Err(NotSent::Unsent(back))) => {
                 req = back;
@@ -246,6 +273,11 @@ async fn send_to(
     }
 }
 
+/// It may have been read, and the connection is not to blame.
+fn failed(error: HopError) -> Tried {
+    Tried::Failed { error, is_stale: false }
+}
+
 // === impl Again ===
 
 impl<'a> Again<'a> {
@@ -255,6 +287,12 @@ impl<'a> Again<'a> {
             Self::Never | Self::Unsent => None,
         }
     }
+
+    /// Whether a request of this method that may have been read is sent again after a stale
+    /// connection: twice is as good as once for it (RFC 9110 9.2.2).
+    pub(crate) fn may_repeat(self, method: &Method) -> bool {
+        !matches!(self, Self::Never) && method.is_idempotent()
+    }
 }
 
 // === impl Tries ===
@@ -262,12 +300,23 @@ impl<'a> Again<'a> {
 impl Tries<'_, '_> {
     /// The request once more, with its place in the budget; `None` where the policy, what was kept
     /// of the request or the budget does not allow it.
-    fn again(&mut self, hop: &Rc<Hop>) -> Option<(Box<Request<RequestBody>>, Option<RetryTicket>)> {
+    fn again(&mut self) -> Option<Once> {
         self.plan.again.policy().filter(|policy| self.n_retries < policy.attempts)?;
-        let again = self.replay.as_ref()?.again(hop)?;
-        let ticket = self.ticket()?;
+        let again = self.once_more()?;
         self.n_retries += 1;
-        Some((Box::new(again), ticket))
+        Some(again)
+    }
+
+    /// The same after a stale connection, whatever the policy says. A fresh one is not stale, so that
+    /// it happens once.
+    fn again_after_stale(&mut self) -> Option<Once> {
+        self.was_stale = true;
+        self.once_more()
+    }
+
+    fn once_more(&self) -> Option<Once> {
+        let again = self.replay.as_ref()?.again()?;
+        Some((Box::new(again), self.ticket()?))
     }
 
     /// Whether a request of which nothing was sent may go elsewhere; it goes back to an endpoint
@@ -309,8 +358,10 @@ impl Tries<'_, '_> {
         match outcome {
             Tried::Answered(rsp, _) => cluster.report(index, Outcome::Status(rsp.status().as_u16())),
             // It works as it is.
-            Tried::Failed(HopError::WebSocketOverH2) => {}
-            Tried::Unreached(..) | Tried::Failed(_) => cluster.report(index, Outcome::Local),
+            Tried::Failed { error: HopError::WebSocketOverH2, .. } => {}
+            // Closing what is idle is no fault.
+            Tried::Failed { is_stale: true, .. } if self.is_idempotent => {}
+            Tried::Unreached(..) | Tried::Failed { .. } => cluster.report(index, Outcome::Local),
             // The client's doing.
             Tried::BodyTimeout => {}
         }

@@ -51,6 +51,8 @@ enum Source {
     Once(Incoming),
     /// The client, and for further tries what was kept; up to this place it was handed on.
     Kept(Rc<Kept>, usize),
+    /// Nowhere: there is none.
+    Empty,
 }
 
 /// A body on its way to a client.
@@ -121,30 +123,28 @@ impl RequestBody {
 
     /// A body that can be sent again.
     pub(crate) fn keeping(incoming: Incoming, hop: Rc<Hop>) -> Self {
-        Self::again(&Rc::new(Kept::new(incoming)), hop)
+        let source = match incoming.is_end_stream() {
+            true => Source::Empty,
+            false => Source::Kept(Rc::new(Kept::new(incoming)), 0),
+        };
+        Self { source, decoder: None, hop }
     }
 
-    /// The same body from its beginning.
-    pub(crate) fn again(kept: &Rc<Kept>, hop: Rc<Hop>) -> Self {
-        Self { source: Source::Kept(Rc::clone(kept), 0), decoder: None, hop }
+    /// The same body from its beginning, unless that was not kept.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let source = match &self.source {
+            Source::Once(_) => return None,
+            Source::Kept(kept, _) if kept.is_too_long() => return None,
+            Source::Kept(kept, _) => Source::Kept(Rc::clone(kept), 0),
+            Source::Empty => Source::Empty,
+        };
+        let decoder = self.decoder.as_ref().map(|_| Decoder::default());
+        Some(Self { source, decoder, hop: Rc::clone(&self.hop) })
     }
 
     /// The same body, its base64 undone.
     pub(crate) fn decoding(self) -> Self {
         Self { decoder: Some(Decoder::default()), ..self }
-    }
-
-    /// Whether its base64 is undone.
-    pub(crate) fn is_decoding(&self) -> bool {
-        self.decoder.is_some()
-    }
-
-    /// What is kept of it.
-    pub(crate) fn kept(&self) -> Option<Rc<Kept>> {
-        match &self.source {
-            Source::Once(_) => None,
-            Source::Kept(kept, _) => Some(Rc::clone(kept)),
-        }
     }
 }
 
@@ -160,6 +160,7 @@ impl Source {
                 *place += usize::from(matches!(polled, Some(Ok(_))));
                 Poll::Ready((polled, is_new))
             }
+            Self::Empty => Poll::Ready((None, true)),
         }
     }
 }
@@ -199,6 +200,7 @@ impl Body for RequestBody {
         match &self.source {
             Source::Once(incoming) => incoming.is_end_stream(),
             Source::Kept(kept, place) => kept.is_at_end(*place),
+            Source::Empty => true,
         }
     }
 
@@ -208,6 +210,7 @@ impl Body for RequestBody {
             _ if self.decoder.is_some() => SizeHint::default(),
             Source::Once(incoming) => incoming.size_hint(),
             Source::Kept(kept, _) => *kept.hint(),
+            Source::Empty => SizeHint::with_exact(0),
         }
     }
 }

@@ -139,6 +139,15 @@ impl Pool {
         }
     }
 
+    /// The same, but over HTTP/1 a new connection in any case. One of HTTP/2 that has closed is not
+    /// there to be used again: all its streams end with it.
+    pub(crate) async fn fresh(&self, peer: &Peer, speak: Speak, terms: Terms) -> Result<Ready, HopError> {
+        match speak {
+            Speak::Http1 => H1Pool::fresh(&self.h1, peer, terms).await.map(Ready::Http1),
+            Speak::Http2 => self.ready(peer, speak, terms).await,
+        }
+    }
+
     /// Closes what has been idle for too long.
     pub(crate) fn sweep(&self, now: Instant) {
         self.h1.sweep(now);

@@ -4,7 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -13,7 +12,7 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, ext::Protocol};
 
-use crate::{body::RequestBody, hop::Hop};
+use crate::body::RequestBody;
 
 /// Bytes of a body that are kept. 64 KiB, one window of HTTP/2; Envoy keeps 1 MiB
 /// (`per_request_buffer_limit_bytes`), which a thousand requests make a gigabyte.
@@ -28,8 +27,8 @@ pub(crate) struct Replay {
     headers: HeaderMap,
     /// Without it a WebSocket over HTTP/2 would be a tunnel (RFC 8441 4).
     protocol: Option<Protocol>,
-    body: Rc<Kept>,
-    is_decoding: bool,
+    /// From its beginning.
+    body: RequestBody,
 }
 
 /// A body of which the beginning is kept.
@@ -63,18 +62,13 @@ impl Replay {
             version: req.version(),
             headers: req.headers().clone(),
             protocol: req.extensions().get().cloned(),
-            body: req.body().kept()?,
-            is_decoding: req.body().is_decoding(),
+            body: req.body().again()?,
         })
     }
 
     /// The request from its beginning, unless too much of its body has been sent.
-    pub(crate) fn again(&self, hop: &Rc<Hop>) -> Option<Request<RequestBody>> {
-        if self.body.is_too_long.get() {
-            return None;
-        }
-        let body = RequestBody::again(&self.body, Rc::clone(hop));
-        let mut req = Request::new(if self.is_decoding { body.decoding() } else { body });
+    pub(crate) fn again(&self) -> Option<Request<RequestBody>> {
+        let mut req = Request::new(self.body.again()?);
         *req.method_mut() = self.method.clone();
         *req.uri_mut() = self.uri.clone();
         *req.version_mut() = self.version;
@@ -109,6 +103,11 @@ impl Kept {
             self.keep(frame);
         }
         Poll::Ready((polled, true))
+    }
+
+    /// Whether its beginning is not kept any more.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.is_too_long.get()
     }
 
     pub(crate) fn is_at_end(&self, place: usize) -> bool {

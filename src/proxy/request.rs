@@ -258,6 +258,7 @@ fn decided(
     }
     let body = match again(&verdict, shape) {
         Again::Policy(_) => RequestBody::keeping(body, Rc::clone(&hop)),
+        again if again.may_repeat(&parts.method) => RequestBody::keeping(body, Rc::clone(&hop)),
         Again::Never | Again::Unsent => RequestBody::new(body, Rc::clone(&hop)),
     };
     let body = if web.is_some_and(|web| web.sends_text) { body.decoding() } else { body };

@@ -78,20 +78,21 @@ impl H1Pool {
 
     /// An idle connection, or a new one.
     pub(super) async fn ready(pool: &Rc<Self>, peer: &Peer, terms: Terms) -> Result<H1Lease, HopError> {
-        let idle = pool.change(|idle| idle.take(peer, terms));
-        let (sender, opened, n_before) = match idle {
-            Some(Idle { sender, opened, n_requests, .. }) => {
-                count(&pool.stats.n_upstream_reused);
-                (sender, opened, n_requests)
-            }
+        let Some(idle) = pool.change(|idle| idle.take(peer, terms)) else {
             // Boxed: it is rare, and would make the future of each request larger.
-            None => {
-                let sender = Box::pin(pool.open(peer, terms.connect_timeout.duration())).await?;
-                (sender, Instant::now(), 0)
-            }
+            return Box::pin(Self::fresh(pool, peer, terms)).await;
         };
-        let n_requests = n_before.saturating_add(1);
+        count(&pool.stats.n_upstream_reused);
+        let Idle { sender, opened, n_requests, .. } = idle;
+        let n_requests = n_requests.saturating_add(1);
         Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), terms, opened, n_requests })
+    }
+
+    /// A new connection.
+    pub(super) async fn fresh(pool: &Rc<Self>, peer: &Peer, terms: Terms) -> Result<H1Lease, HopError> {
+        let sender = pool.open(peer, terms.connect_timeout.duration()).await?;
+        let opened = Instant::now();
+        Ok(H1Lease { sender, peer: peer.clone(), pool: Rc::clone(pool), terms, opened, n_requests: 1 })
     }
 
     pub(super) fn sweep(&self, now: Instant) {

@@ -371,19 +371,25 @@ async fn open_and_idle_upstream_connections_are_counted() {
 
 #[tokio::test]
 async fn the_wait_for_a_place_counts_towards_the_rules_timeout() {
-    let cart = Upstream::http1("cart").on("/", never).run().await;
+    let cart = Upstream::http1("cart").on("/stays", never).run().await;
     let world = world()
         .service("cart", &[&cart])
         .istio("DestinationRule", "{host: cart, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}, outlierDetection: {consecutiveLocalOriginFailures: 2, splitExternalLocalOriginErrors: true}}}")
-        .istio("VirtualService", "{hosts: [cart], http: [{timeout: 300ms, retries: {attempts: 0}, route: [{destination: {host: cart}}]}]}")
+        .istio("VirtualService", "{hosts: [cart], http: [{match: [{uri: {exact: /stays}}], route: [{destination: {host: cart}}]}, {timeout: 300ms, retries: {attempts: 0}, route: [{destination: {host: cart}}]}]}")
         .start()
         .await;
     let client = world.client("cart.shop.localhost");
-    let (first, second) = tokio::join!(client.get("/"), client.get("/"));
-    for got in [first, second] {
+    let stays = tokio::spawn({
+        let client = client.clone();
+        async move { client.send("/stays").await }
+    });
+    eventually("the only place is taken", || cart.n_requests() == 1).await;
+    for _ in 0..2 {
+        let got = client.get("/").await;
         assert_eq!((got.status.as_u16(), got.reason()), (504, "route-timeout"), "{}", got.text);
     }
-    assert_eq!(cart.n_requests(), 1, "the other was sent nowhere, and nobody is blamed for it");
+    assert_eq!(cart.n_requests(), 1, "they were sent nowhere, and nobody is blamed for it");
+    stays.abort();
 }
 
 #[tokio::test]

@@ -266,3 +266,74 @@ async fn px_2_a_response_that_has_begun_is_not_begun_again() {
     assert!(whole(rsp).await.is_err());
     assert_eq!(broken.n_connections(), 1);
 }
+
+/// An endpoint that answers one request on each connection, and closes instead of an answer to the
+/// next: as a program that is just told to end, or whose idle limit has just passed.
+async fn closing_after_one(name: &'static str) -> Upstream {
+    Upstream::raw(name, Wire::Http1, |mut stream: TcpStream| async move {
+        read_request(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        read_request(&mut stream).await;
+    })
+    .await
+}
+
+/// Reads a request that has no body, or `order`.
+async fn read_request(stream: &mut TcpStream) {
+    let (mut found, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        match stream.read(&mut piece).await {
+            Ok(n) if n > 0 => found.extend_from_slice(&piece[..n]),
+            _ => return,
+        }
+        let has_body = found.windows(b"content-length: 5".len()).any(|part| part == b"content-length: 5");
+        if found.ends_with(if has_body { b"order" } else { b"\r\n\r\n" }) {
+            return;
+        }
+    }
+}
+
+/// PX-2: what is idempotent is sent once more where a connection that had served before closed
+/// instead of an answer (RFC 9110 9.2.2), with its body; what is not is told.
+#[tokio::test]
+async fn px_2_a_stale_connection_costs_an_idempotent_request_nothing() {
+    let cart = closing_after_one("cart").await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let client = world.client("cart.shop.localhost");
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE] {
+        for body in ["", "order"] {
+            let client = if body.is_empty() { client.clone() } else { client.clone().body(body) };
+            let client = client.method(method.clone());
+            for _ in 0..4 {
+                let got = client.get("/").await;
+                assert_eq!(got.status.as_u16(), 200, "{method} {body:?}: {}", got.text);
+            }
+        }
+    }
+    let posting = client.body("order").method(Method::POST);
+    let statuses = [posting.get("/").await, posting.get("/").await].map(|got| got.status.as_u16());
+    assert!(statuses.contains(&502), "{statuses:?}");
+}
+
+/// PX-2: the second try goes to another endpoint, and no further than the rule allows.
+#[tokio::test]
+async fn px_2_a_stale_connection_leads_elsewhere_and_a_rule_without_tries_to_502() {
+    let (closing, good) =
+        (closing_after_one("closing").await, Upstream::http1("good").route("/", "hi").run().await);
+    let world = world()
+        .service("pair", &[&closing, &good])
+        .service("cart", &[&closing])
+        .istio(
+            "VirtualService",
+            "{hosts: [cart], http: [{retries: {attempts: 0}, route: [{destination: {host: cart}}]}]}",
+        )
+        .start()
+        .await;
+    for _ in 0..20 {
+        assert_eq!(world.client("pair.shop.localhost").get("/").await.status.as_u16(), 200);
+    }
+    assert!(good.n_requests() > 10, "{}", good.n_requests());
+    let client = world.client("cart.shop.localhost");
+    let statuses = [client.get("/").await, client.get("/").await].map(|got| got.status.as_u16());
+    assert!(statuses.contains(&502), "{statuses:?}");
+}
