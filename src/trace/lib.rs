@@ -32,6 +32,7 @@ mod compare;
 mod diff;
 mod durations;
 mod entry;
+mod hop_line;
 mod join;
 mod keep;
 mod limits;

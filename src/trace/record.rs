@@ -38,7 +38,7 @@ pub struct HopId {
 }
 
 /// A hop as it begins, pushed once the endpoint is picked and before anything is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HopStart {
     /// Which hop.
     #[serde(flatten)]
@@ -133,7 +133,7 @@ pub struct HopProgress {
 }
 
 /// A hop's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HopEnd {
     /// From its start to the last byte of the response, or to its failure.
     #[serde(rename = "duration_us", with = "text::micros")]

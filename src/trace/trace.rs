@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use spur_route::{Endpoint, SpanId, TraceId, Version};
 
 use crate::capture::Captured;
+use crate::hop_line::HopLine;
 use crate::keep::KeptFor;
 use crate::record::{HopEnd, HopProgress, HopStart};
 use crate::span::{Span, is_zero};
@@ -53,6 +54,7 @@ pub struct Trace {
 
 /// One request between two workloads, or into one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "HopLine")]
 pub struct Hop {
     /// The hop that this one belongs under; absent for a root.
     pub parent: Option<SpanId>,
