@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) state_dir: PathBuf,
     /// Where the Docker engine is, unless it is where it usually is.
     pub(crate) docker: EngineAddress,
+    /// The headers with which traces are sent on, as OpenTelemetry's libraries take them.
+    pub(crate) otlp_headers: Option<String>,
     /// The few variables that pods inherit.
     pub(crate) pod_env: BTreeMap<String, String>,
     /// `SPUR_LOG`: which of our own log lines are wanted.
@@ -56,6 +58,10 @@ impl Config {
             state_dir: state_dir(home.clone()),
             docker: docker(home.as_deref()),
             home,
+            otlp_headers: ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]
+                .into_iter()
+                .find_map(var)
+                .map(|headers| headers.to_string_lossy().into_owned()),
             pod_env: spur_runtime::process::inherited(std::env::vars_os()),
             log_filter: var("SPUR_LOG")
                 .and_then(|filter| filter.into_string().ok())

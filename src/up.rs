@@ -105,10 +105,7 @@ async fn run(args: UpArgs, config: Config) -> Result<ExitCode> {
         until_stdin_ends,
     } = args;
     check_supported(listen)?;
-    let export = otlp_export
-        .map(|url| url.parse::<ExportTarget>())
-        .transpose()
-        .context("failed to read --otlp-export")?;
+    let export = otlp_export.map(|url| export_target(&url, config.otlp_headers.as_deref())).transpose()?;
     let usual = Limits { drain_timeout: REQUEST_GRACE, ..Limits::default() };
     let api_limits = limits(Limits { unread_timeout: Some(UNREAD_FOR), ..usual.clone() }, &limit)?;
     let limits = limits(usual, &limit)?;
@@ -223,6 +220,12 @@ fn check_supported(listen: IpAddr) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Where traces are sent on to.
+fn export_target(url: &str, headers: Option<&str>) -> Result<ExportTarget> {
+    let target: ExportTarget = url.parse().context("failed to read --otlp-export")?;
+    target.with_headers(headers.unwrap_or_default()).context("failed to read OTEL_EXPORTER_OTLP_HEADERS")
 }
 
 fn make_private(dir: &Path) -> Result<()> {

@@ -9,13 +9,14 @@
 //!   helm.rs          Helm 3, with a chart          SPUR_HELM          or helm
 //!   exports.rs       bash and curl; har-validator  SPUR_NODE_MODULES
 //!   prometheus.rs    prometheus and promtool, of PATH
+//!   collector.rs     Rotel, a collector of OTLP    SPUR_ROTEL         or rotel-agent
 //! ```
 //!
 //! A script has one subject and is one test: it gets a Spur of its own by `KUBECONFIG`, and ends
 //! with 0 where everything was as a cluster does it. Every file of the folder is run. What is
 //! absent is told, and fails where `SPUR_REQUIRE` lists `python-client`, `node-client`,
-//! `opentelemetry-python`, `opentelemetry-node`, `helm`, `controller` or `prometheus`; `.ci/run`
-//! installs the clients and shows how.
+//! `opentelemetry-python`, `opentelemetry-node`, `helm`, `controller`, `prometheus` or `collector`;
+//! `.ci/run` installs the clients and shows how.
 
 #![expect(clippy::unwrap_used, reason = "a test without the test harness")]
 
@@ -25,6 +26,7 @@ mod harness;
 #[path = "../harness/needs.rs"]
 mod needs;
 
+mod collector;
 mod controller;
 mod exports;
 mod forwarder;
@@ -39,6 +41,7 @@ use libtest_mimic::Arguments;
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     let mut trials = scripts::trials();
+    trials.extend(collector::trials());
     trials.extend(controller::trials());
     trials.extend(exports::trials());
     trials.extend(helm::trials());

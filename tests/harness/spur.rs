@@ -217,7 +217,12 @@ impl Spur {
 
     /// The demo's shop, ready.
     pub(crate) async fn shop() -> Self {
-        let mut builder = Self::up();
+        Self::shop_with(&[]).await
+    }
+
+    /// The same with these flags.
+    pub(crate) async fn shop_with(flags: &[&str]) -> Self {
+        let mut builder = Self::up().flags(flags);
         for service in SHOP {
             builder = builder.with(format!("fixtures/demo/{service}.yaml"));
         }

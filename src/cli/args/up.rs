@@ -43,7 +43,8 @@ pub struct UpArgs {
     /// (Jaeger, Zipkin), without credentials; a free port of this machine unless given
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", hide_default_value = true)]
     pub otlp_listen: SocketAddr,
-    /// Collector to which finished traces are sent by OTLP over HTTP, as http://localhost:4318
+    /// Collector to which finished traces are sent by OTLP over HTTP, as http://localhost:4318; with the
+    /// headers of OTEL_EXPORTER_OTLP_HEADERS
     #[arg(long, value_name = "URL")]
     pub otlp_export: Option<String>,
     /// What runs pods that do not say by the annotation spur.dev/runtime

@@ -65,10 +65,10 @@ where
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let authority = target.uri.authority().map_or("", |authority| authority.as_str());
-    // Credentials in the address are not part of the host.
+    // Credentials in the address are a header, and no part of the host.
     let host = authority.rsplit('@').next().unwrap_or_default();
     let path = target.uri.path_and_query().map_or("/v1/traces", |path| path.as_str());
-    let request = Request::post(path)
+    let mut request = Request::post(path)
         .header(header::HOST, host)
         .header(header::CONTENT_TYPE, "application/x-protobuf")
         .header(header::CONTENT_ENCODING, "gzip")
@@ -76,6 +76,9 @@ where
         .header(header::USER_AGENT, concat!("spur/", env!("CARGO_PKG_VERSION")))
         .body(Full::new(body))
         .map_err(io::Error::other)?;
+    for (name, value) in &target.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
     let exchange = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
         let (head, body) = response.into_parts();

@@ -197,6 +197,5 @@ pub(super) fn micros(time: SystemTime) -> u64 {
 
 /// A part of a path as it is meant; `+` is itself there.
 fn percent_decoded(part: &str) -> String {
-    let escaped = part.replace('+', "%2B");
-    form_urlencoded::parse(escaped.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
 }

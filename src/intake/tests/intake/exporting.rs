@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
-use spur_intake::{ExportCounts, ExportProgress, Exporter};
+use spur_intake::{ExportCounts, ExportProgress, ExportTarget, Exporter};
 use spur_trace::{Limits, SpanSender};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -47,7 +47,8 @@ impl World {
     /// What is answered in turn; then 200 for ever.
     async fn start(answers: Vec<Said>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let target: ExportTarget = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let target = target.with_headers("authorization=Bearer%20hush").unwrap();
         let (requests_tx, requests_rx) = mpsc::unbounded_channel();
         tokio::spawn(serve(listener, Arc::new(Mutex::new(answers.into())), requests_tx));
         let (collector, traces) = spur_trace::collector(Vec::new(), Limits::default());
@@ -115,6 +116,7 @@ async fn serve(
             async move {
                 assert_eq!(request.uri().path(), "/v1/traces");
                 assert_eq!(request.headers()["content-type"], "application/x-protobuf");
+                assert_eq!(request.headers()["authorization"], "Bearer hush");
                 let body = request.into_body().collect().await.unwrap().to_bytes();
                 requests_tx.send(names(&body)).unwrap();
                 let answer = answers.lock().unwrap().pop_front();
