@@ -37,7 +37,7 @@ impl Lines {
                 let rest = std::mem::take(&mut self.partial);
                 return Ok((!rest.is_empty()).then_some(rest));
             }
-            let end = chunk.iter().position(|byte| *byte == b'\n');
+            let end = memchr::memchr(b'\n', chunk);
             let n_taken = end.unwrap_or(chunk.len());
             if self.partial.len() + n_taken > LINE_MAX_BYTES {
                 let found = format!("a line of the answer is longer than {LINE_MAX_BYTES} bytes");

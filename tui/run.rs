@@ -4,6 +4,7 @@ mod api;
 mod export;
 mod feeds;
 mod hangup;
+mod input;
 mod script;
 mod session;
 mod signals;
@@ -14,8 +15,6 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use crossterm::event::EventStream;
-use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 #[cfg(test)]
@@ -26,6 +25,7 @@ use crate::event::{Action, Event};
 use crate::keymap::Keymap;
 use crate::keys::Key;
 use crate::state::ThemeName;
+use input::Input;
 use session::Session;
 use signals::{Signal, Signals};
 use terminal::Terminal;
@@ -96,7 +96,7 @@ async fn run(settings: Settings, signals: &mut Signals, terminal: &mut Terminal)
     let mut session = Session::start(settings, SystemTime::now());
     let (width, height) = terminal.size()?;
     session.apply(Event::Size(width, height));
-    let mut keys = EventStream::new();
+    let mut input = Input::start();
     let mut clock = interval(TICK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last_frame = Instant::now();
@@ -106,20 +106,16 @@ async fn run(settings: Settings, signals: &mut Signals, terminal: &mut Terminal)
         tokio::select! {
             // Keys first: under a flood of data they are answered all the same.
             biased;
-            event = keys.next() => {
+            event = input.next() => {
+                // The terminal is gone.
+                let Some(event) = event else { return Ok(Ended::ByTermination) };
                 let mut next = Some(event);
                 while let Some(event) = next {
-                    match event {
-                        // The terminal is gone.
-                        None | Some(Err(_)) => return Ok(Ended::ByTermination),
-                        Some(Ok(event)) => {
-                            if let Some(ended) = key(event, &mut session, terminal)? {
-                                return Ok(ended);
-                            }
-                        }
+                    if let Some(ended) = key(event, &mut session, terminal)? {
+                        return Ok(ended);
                     }
                     // All that was typed meanwhile, before anything is drawn.
-                    next = keys.next().now_or_never();
+                    next = input.waiting();
                 }
                 draw(&mut session, terminal, &mut last_frame)?;
             }
