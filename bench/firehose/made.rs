@@ -44,7 +44,7 @@ pub(crate) fn trace(ring: &Ring, n_hops: u64, first: u64) -> u64 {
         });
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let endpoint = Endpoint { address, pod: service.name.clone(), workload: service.name.clone() };
-        ring.push(Record::Start(Box::new(HopStart {
+        ring.push(Record::Start(Arc::new(HopStart {
             id: HopId { trace_id, span_id: *span_id },
             incoming_parent_id: n.checked_sub(1).map(|above| ids[above]),
             started,
@@ -76,7 +76,7 @@ pub(crate) fn trace(ring: &Ring, n_hops: u64, first: u64) -> u64 {
         let took = Duration::from_micros(900 * (n_hops - n as u64));
         ring.push(Record::End(
             HopId { trace_id, span_id: *span_id },
-            Box::new(HopEnd {
+            Arc::new(HopEnd {
                 duration: took,
                 served_by: None,
                 status: Some(200),

@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -107,24 +108,22 @@ impl Hop {
             span_id: new_span_id(),
         };
         count(&worker.stats.n_hops);
-        let start = || {
-            Box::new(HopStart {
-                id,
-                incoming_parent_id: incoming.map(|incoming| incoming.parent_id),
-                started: SystemTime::now(),
-                source: caller.map(source),
-                decision: Decision::from(verdict),
-                endpoint: endpoint.cloned(),
-                method: method.clone(),
-                target: target.map(|target| told(worker, target)),
-                http_version: version,
-                carried,
-                replay_of,
-            })
+        let start = || HopStart {
+            id,
+            incoming_parent_id: incoming.map(|incoming| incoming.parent_id),
+            started: SystemTime::now(),
+            source: caller.map(source),
+            decision: Decision::from(verdict),
+            endpoint: endpoint.cloned(),
+            method: method.clone(),
+            target: target.map(|target| told(worker, target)),
+            http_version: version,
+            carried,
+            replay_of,
         };
-        let logged = asked.map(|asked| Box::new(Begun { asked, start: Some(*start()) }));
+        let logged = asked.map(|asked| Box::new(Begun { asked, start: Some(start()) }));
         if let Some(ring) = &worker.ring {
-            ring.push(Record::Start(start()));
+            ring.push(Record::Start(Arc::new(start())));
         }
         let now = Instant::now();
         Rc::new(Self {
@@ -299,7 +298,7 @@ impl Hop {
             if let Some(capture) = self.capturing.take() {
                 ring.push_capture(capture);
             }
-            ring.push(Record::End(self.id, Box::new(end)));
+            ring.push(Record::End(self.id, Arc::new(end)));
         }
     }
 

@@ -5,13 +5,14 @@
 //! beyond which hops count under one name, and the bytes of the history, beyond which it is
 //! shorter.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use crate::durations::Durations;
+use crate::map::HashMap;
 use crate::series::{By, Series};
 use crate::trace::Hop;
 
@@ -121,8 +122,8 @@ impl Aggregates {
     pub fn new(limits: AggregateLimits) -> Self {
         Self {
             limits,
-            ids: HashMap::new(),
-            known: HashMap::new(),
+            ids: HashMap::default(),
+            known: HashMap::default(),
             next_id: 0,
             seconds: VecDeque::new(),
             n_bytes: 0,
@@ -160,7 +161,7 @@ impl Aggregates {
     /// The tallies of some seconds.
     #[must_use]
     pub fn summary(&self, window: Window) -> Summary {
-        let mut rows: HashMap<Series, Tally> = HashMap::new();
+        let mut rows: HashMap<Series, Tally> = HashMap::default();
         let wanted = self.seconds.iter().filter(|second| (window.from..=window.to).contains(&second.at));
         for (id, tally) in wanted.flat_map(|second| &second.tallies) {
             let known = self.known.get(id).filter(|known| known.series.counts_by(window.by));
@@ -193,7 +194,7 @@ impl Aggregates {
                 let place = after.map_or(0, |place| place + 1);
                 let n_bytes = size_of::<Second>();
                 self.n_bytes += n_bytes;
-                self.seconds.insert(place, Second { at, tallies: HashMap::new(), n_bytes });
+                self.seconds.insert(place, Second { at, tallies: HashMap::default(), n_bytes });
                 Some(place)
             }
         }

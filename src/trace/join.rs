@@ -5,11 +5,11 @@
 //! the service starts spans of its own and reports them, through these; if it does not report
 //! them, by who was calling at that time.
 
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use spur_route::SpanId;
 
+use crate::map::HashMap;
 use crate::record::HopSource;
 use crate::span_tree::SpanTree;
 use crate::trace::{Hop, JoinedBy};
@@ -17,6 +17,12 @@ use crate::trace::{Hop, JoinedBy};
 /// Sorts the hops of one trace by start, and fills in `parent`, `joined_by`, `key_came_by` and
 /// `lost_key`.
 pub(crate) fn join(hops: &mut [Hop], spans: &SpanTree<'_>) {
+    // Nearly all of a flood: nobody in the trace called it, whatever it says.
+    if let [hop] = hops {
+        (hop.parent, hop.joined_by) = (None, JoinedBy::Root);
+        (hop.key_came_by, hop.lost_key) = (None, None);
+        return;
+    }
     hops.sort_by_key(|hop| (hop.start.started, hop.start.id.span_id));
     let parents = parents(hops, spans);
     let came_by: Vec<_> = (0..hops.len()).map(|idx| came_by(hops, &parents, idx)).collect();

@@ -37,6 +37,7 @@ mod join;
 mod keep;
 mod limits;
 mod logs;
+mod map;
 mod path;
 mod propagation;
 mod query;

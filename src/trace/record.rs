@@ -21,11 +21,11 @@ use crate::text;
 #[derive(Clone, Debug)]
 pub enum Record {
     /// A request was read and decided.
-    Start(Box<HopStart>),
+    Start(Arc<HopStart>),
     /// It is still going on.
     Progress(HopId, HopProgress),
     /// Its response ended, or it failed.
-    End(HopId, Box<HopEnd>),
+    End(HopId, Arc<HopEnd>),
 }
 
 /// Which hop of which trace.

@@ -1,9 +1,9 @@
 //! Which hops were slow: slower than 99 of 100 on the same edge lately.
 
-use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use crate::durations::Durations;
+use crate::map::HashMap;
 use crate::series::Edge;
 
 /// What is slow: above the 99th percentile.

@@ -3,11 +3,11 @@
 //! The proxy forwards `traceparent` with its hop's span as the parent, so a service's span names
 //! the hop that it answers, and a hop names the span that called.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use spur_route::SpanId;
 
+use crate::map::HashMap;
 use crate::span::Span;
 use crate::trace::Trace;
 
@@ -22,7 +22,7 @@ pub(crate) struct SpanTree<'a> {
 
 impl<'a> SpanTree<'a> {
     pub(crate) fn new(spans: &'a [Arc<Span>]) -> Self {
-        let mut by_id = HashMap::with_capacity(spans.len());
+        let mut by_id = HashMap::with_capacity_and_hasher(spans.len(), Default::default());
         for span in spans {
             by_id.entry(span.span_id).or_insert(&**span);
         }

@@ -6,7 +6,7 @@
 //! Rings and readers are left to `collector`, and what goes where there is no
 //! room to `keep`.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use spur_route::TraceId;
@@ -16,6 +16,7 @@ use crate::capture::{Capture, Kept};
 use crate::entry::Entry;
 use crate::keep::{KeptFor, Shelves};
 use crate::limits::Limits;
+use crate::map::HashMap;
 use crate::query::{Answer, Counts, InFlight, Query};
 use crate::record::{HopEnd, HopId, HopProgress, HopStart, Record};
 use crate::series::Edge;
@@ -45,7 +46,7 @@ pub struct TraceStore {
     published: BTreeMap<u64, TraceId>,
     /// Traces in which nothing is open, until the next sweep.
     settling: Vec<TraceId>,
-    early_ends: HashMap<HopId, Box<HopEnd>>,
+    early_ends: HashMap<HopId, Arc<HopEnd>>,
     early_order: VecDeque<HopId>,
     sweep: u64,
     last_seq: u64,
@@ -61,7 +62,7 @@ impl TraceStore {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            traces: HashMap::new(),
+            traces: HashMap::default(),
             shelves: Shelves::default(),
             aggregates: Aggregates::new(limits.aggregates),
             captures: Kept::default(),
@@ -69,7 +70,7 @@ impl TraceStore {
             n_started: 0,
             published: BTreeMap::new(),
             settling: Vec::new(),
-            early_ends: HashMap::new(),
+            early_ends: HashMap::default(),
             early_order: VecDeque::new(),
             sweep: 0,
             last_seq: 0,
@@ -274,7 +275,7 @@ impl TraceStore {
             .collect()
     }
 
-    fn start(&mut self, start: Box<HopStart>) {
+    fn start(&mut self, start: Arc<HopStart>) {
         let id = start.id;
         self.counts.n_hops += 1;
         let early = self.take_early(id);
@@ -294,7 +295,7 @@ impl TraceStore {
             joined_by: JoinedBy::Root,
             lost_key: None,
             key_came_by: None,
-            start: Arc::from(start),
+            start,
             progress: None,
             end: None,
             captured: None,
@@ -320,13 +321,13 @@ impl TraceStore {
         }
     }
 
-    fn end(&mut self, id: HopId, end: Box<HopEnd>) {
+    fn end(&mut self, id: HopId, end: Arc<HopEnd>) {
         let Some(hop) = self.open_hop(id) else {
             self.keep_early(id, end);
             return;
         };
         hop.progress = None;
-        hop.end = Some(Arc::from(end));
+        hop.end = Some(end);
         let hop = hop.clone();
         self.ended(id.trace_id, &hop);
         let sweep = self.sweep;
@@ -382,7 +383,7 @@ impl TraceStore {
         entry.hops.iter_mut().rev().find(|hop| hop.start.id.span_id == id.span_id && hop.is_open())
     }
 
-    fn keep_early(&mut self, id: HopId, end: Box<HopEnd>) {
+    fn keep_early(&mut self, id: HopId, end: Arc<HopEnd>) {
         match self.early_ends.insert(id, end) {
             None => self.early_order.push_back(id),
             Some(_) => self.counts.n_unmatched += 1,
@@ -395,7 +396,7 @@ impl TraceStore {
         }
     }
 
-    fn take_early(&mut self, id: HopId) -> Option<Box<HopEnd>> {
+    fn take_early(&mut self, id: HopId) -> Option<Arc<HopEnd>> {
         let end = self.early_ends.remove(&id)?;
         // From the back: a start is seldom far behind its end.
         let position = self.early_order.iter().rposition(|other| *other == id);

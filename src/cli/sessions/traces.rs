@@ -1,7 +1,6 @@
 //! trace: hops go into the ring as the proxy would push them.
 
 use serde_json::json;
-use spur_trace::{HopEnd, HopStart, Record};
 
 use super::world::World;
 use crate::client::ApiError;
@@ -11,7 +10,7 @@ fn request(world: &World, target: &str, status: u16) {
 }
 
 fn request_at(world: &World, started: &str, (target, status): (&str, u16)) {
-    let start = json!({
+    world.push(&json!({
         "trace_id": format!("{:032x}", rand::random::<u128>() | 1), "span_id": "b7ad6b7169203331",
         "incoming_parent_id": null, "started": started, "source": null,
         "decision": {
@@ -22,16 +21,9 @@ fn request_at(world: &World, started: &str, (target, status): (&str, u16)) {
             "n_disagreeing": 0, "n_malformed": 0, "fell_back": false, "reason": "unknown-key", "asked": null,
         },
         "endpoint": null, "method": "GET", "target": target, "http_version": "HTTP/1.1",
-    });
-    let end = json!({
         "duration_us": 4200, "served_by": null, "status": status, "grpc_status": null,
         "request_bytes": 0, "response_bytes": 10, "error": null,
-    });
-    let start: HopStart = serde_json::from_value(start).unwrap();
-    let end: HopEnd = serde_json::from_value(end).unwrap();
-    let id = start.id;
-    world.ring.push(Record::Start(Box::new(start)));
-    world.ring.push(Record::End(id, Box::new(end)));
+    }));
 }
 
 #[tokio::test]

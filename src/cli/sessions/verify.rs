@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spur_trace::{HopEnd, HopStart, Record};
 
 use super::world::World;
 
@@ -33,26 +32,16 @@ fn start(trace: u64, service: &str, parent: Option<&str>, key: Option<&str>) -> 
         },
         "endpoint": {"address": "127.0.0.1:1", "pod": format!("{service}-0"), "workload": service},
         "method": "GET", "target": "/", "http_version": "HTTP/1.1", "carried": ["baggage"],
-    })
-}
-
-fn push(world: &World, start: &Value) {
-    let start: HopStart = serde_json::from_value(start.clone()).unwrap();
-    let end = json!({
         "duration_us": 4200, "served_by": null, "status": 200, "grpc_status": null,
         "request_bytes": 0, "response_bytes": 10, "error": null,
-    });
-    let end: HopEnd = serde_json::from_value(end).unwrap();
-    let id = start.id;
-    world.ring.push(Record::Start(Box::new(start)));
-    world.ring.push(Record::End(id, Box::new(end)));
+    })
 }
 
 /// A request with a key, and a call with one or without.
 fn request(world: &World, trace: u64, service: &str, handed_on: Option<&str>) {
     let asked = asked(trace, Some("k3x9"));
-    push(world, &called(trace, service, asked["span_id"].as_str(), handed_on));
-    push(world, &asked);
+    world.push(&called(trace, service, asked["span_id"].as_str(), handed_on));
+    world.push(&asked);
 }
 
 async fn are_recorded(world: &World, n_traces: usize) {
@@ -105,8 +94,8 @@ async fn who_loses_the_key_is_named_with_what_is_missing() {
 #[tokio::test]
 async fn a_service_that_forwards_nothing_is_found_by_what_was_in_flight() {
     let world = World::start().await;
-    push(&world, &asked(1, Some("k3x9")));
-    push(&world, &called(2, "pricing", None, None));
+    world.push(&asked(1, Some("k3x9")));
+    world.push(&called(2, "pricing", None, None));
     are_recorded(&world, 2).await;
     insta::assert_snapshot!(world.run("verify propagation").await.all(), @"
     SERVICE            CALLED            WITH KEY   LOST   SHARE   MISSING

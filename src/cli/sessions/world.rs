@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use spur_runtime::{FakeRuntime, Runtimes};
 use spur_server::Parts;
 use spur_store::{Options, Store};
-use spur_trace::{Limits, Ring};
+use spur_trace::{Hop, Limits, Record, Ring};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -27,7 +27,7 @@ pub(super) struct World {
     pub(super) url: String,
     pub(super) client: Client,
     pub(super) runtime: FakeRuntime,
-    pub(super) ring: Arc<Ring>,
+    ring: Arc<Ring>,
     facts_tx: watch::Sender<Map<String, Value>>,
     directory: tempfile::TempDir,
     _stop: DropGuard,
@@ -88,6 +88,16 @@ impl World {
     }
 
     /// Writes a file and gives its path.
+    /// A hop, of which these are the fields, as the proxy pushes it.
+    pub(super) fn push(&self, fields: &Value) {
+        let mut fields = fields.clone();
+        fields["joined_by"] = json!("root");
+        let hop: Hop = serde_json::from_value(fields).unwrap();
+        let id = hop.start.id;
+        self.ring.push(Record::Start(hop.start));
+        self.ring.push(Record::End(id, hop.end.unwrap()));
+    }
+
     pub(super) fn file(&self, name: &str, text: &str) -> String {
         let path = self.directory().join(name);
         std::fs::write(&path, text).unwrap();

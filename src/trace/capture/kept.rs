@@ -1,11 +1,12 @@
 //! The latest captures, within a bound of bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use serde::{Deserialize, Serialize};
 
 use super::Capture;
+use crate::map::HashMap;
 use crate::record::HopId;
 
 /// Captures by hop; the oldest go first.

@@ -29,7 +29,7 @@ fn hop(
         sandbox: None,
     });
     let service = ServicePort { namespace: "shop".into(), name: service.into(), port: 80, wire: Wire::Auto };
-    world.ring.push(Record::Start(Box::new(HopStart {
+    world.ring.push(Record::Start(Arc::new(HopStart {
         id,
         incoming_parent_id: parent.and_then(SpanId::new),
         started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_176_000_000 + span),
@@ -58,7 +58,7 @@ fn hop(
     })));
     world.ring.push(Record::End(
         id,
-        Box::new(HopEnd {
+        Arc::new(HopEnd {
             duration: Duration::from_millis(50 - span),
             served_by: None,
             status: Some(status),

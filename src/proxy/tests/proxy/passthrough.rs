@@ -278,7 +278,7 @@ tls:
         let forked = world.inlet(Some(caller("cart", Some("pr-1"))), "own").await;
         assert_eq!(heard_in_tls(forked, "b.example.com", &authority).await.as_deref(), Some("fork"));
         let rules = world.records().into_iter().filter_map(|record| match record {
-            Record::Start(start) => start.decision.rule?.route.as_deref().map(str::to_owned),
+            Record::Start(start) => start.decision.rule.as_ref()?.route.as_deref().map(str::to_owned),
             _ => None,
         });
         assert_eq!(rules.collect::<Vec<_>>(), ["tls[0]", "tls[1]", "tls[0]"]);

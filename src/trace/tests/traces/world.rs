@@ -221,12 +221,12 @@ impl Hop {
     }
 
     pub(crate) fn start(&self) -> Record {
-        Record::Start(Box::new(self.start.clone()))
+        Record::Start(Arc::new(self.start.clone()))
     }
 
     pub(crate) fn end(&self) -> Record {
         let end = self.end.clone().expect("this hop ends");
-        Record::End(self.start.id, Box::new(end))
+        Record::End(self.start.id, Arc::new(end))
     }
 
     fn ending(mut self, change: impl FnOnce(&mut HopEnd)) -> Self {

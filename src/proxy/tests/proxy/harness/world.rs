@@ -304,8 +304,12 @@ impl World {
         let mut end = None;
         for record in records {
             match record {
-                Record::Start(one) => assert!(start.replace(*one).is_none(), "one hop only"),
-                Record::End(_, one) => assert!(end.replace(*one).is_none(), "one hop only"),
+                Record::Start(one) => {
+                    assert!(start.replace(Arc::unwrap_or_clone(one)).is_none(), "one hop only");
+                }
+                Record::End(_, one) => {
+                    assert!(end.replace(Arc::unwrap_or_clone(one)).is_none(), "one hop only");
+                }
                 Record::Progress(..) => {}
             }
         }
