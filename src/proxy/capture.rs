@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{HeaderMap, request::Parts};
-use spur_trace::{Capture, CapturedBody, CapturedRequest, CapturedResponse, HopId};
+use spur_trace::{Capture, CapturedBody, CapturedRequest, CapturedResponse, HopId, own_headers, own_target};
 
 use crate::sanitise::Clean;
 
@@ -23,9 +23,9 @@ pub(crate) fn head(parts: &Parts, clean: &Clean, (has_body, is_tls): (bool, bool
         method: parts.method.clone(),
         is_tls,
         authority: clean.host.as_ref().map(|host| host.as_str().into()),
-        target: clean.target.clone(),
+        target: own_target(clean.target.as_str()),
         http_version: parts.version,
-        headers: parts.headers.clone(),
+        headers: own_headers(&parts.headers),
         body: CapturedBody { has_ended: !has_body, ..CapturedBody::default() },
         ended: None,
     })
@@ -63,7 +63,7 @@ impl Capturing {
             capture.response = Some(CapturedResponse {
                 status,
                 began,
-                headers: headers.clone(),
+                headers: own_headers(headers),
                 body: CapturedBody::default(),
                 trailers: HeaderMap::new(),
             });
@@ -80,7 +80,7 @@ impl Capturing {
     /// Its trailers.
     pub(crate) fn response_trailers(&self, trailers: &HeaderMap) {
         if let Some(mut response) = self.response() {
-            response.trailers = trailers.clone();
+            response.trailers = own_headers(trailers);
         }
     }
 

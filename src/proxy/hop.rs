@@ -17,6 +17,7 @@ use spur_net::{Busy, Caller};
 use spur_route::{Endpoint, SpanId, TraceId, TraceParent, Verdict};
 use spur_trace::{
     CapturedRequest, Carried, Decision, HopEnd, HopError, HopId, HopProgress, HopSource, HopStart, Record,
+    own_target,
 };
 use tokio::time::Instant;
 
@@ -333,8 +334,7 @@ impl Drop for Hop {
 /// A target without its secrets, in bytes of its own: as it comes, it is a part of the whole head,
 /// which a record in the ring would keep for as long as the ring is.
 fn told(worker: &Worker, target: &PathAndQuery) -> PathAndQuery {
-    let told = worker.redaction.target(target.as_str());
-    PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(told.as_bytes())).expect("a target is one")
+    own_target(&worker.redaction.target(target.as_str()))
 }
 
 fn source(caller: &Caller) -> HopSource {

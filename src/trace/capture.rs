@@ -9,12 +9,14 @@ mod host;
 mod kept;
 mod message;
 mod octets;
+mod own;
 mod queue;
 
 pub use self::host::entry_host;
 pub use self::kept::Captured;
 pub(crate) use self::kept::Kept;
 pub use self::message::{Capture, CapturedBody, CapturedRequest, CapturedResponse};
+pub use self::own::{own_headers, own_target};
 pub(crate) use self::queue::CaptureQueue;
 
 /// Bytes of one body that are kept (the proposal's cap: a page of JSON is whole, a download is

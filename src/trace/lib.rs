@@ -62,7 +62,7 @@ pub use aggregate::{AggregateCounts, AggregateLimits, Aggregates, Summary, Tally
 pub use attributes::{AttributeValue, Attributes, Finite};
 pub use capture::{
     BODY_MAX_BYTES, Capture, CapturePolicy, Captured, CapturedBody, CapturedRequest, CapturedResponse,
-    entry_host,
+    entry_host, own_headers, own_target,
 };
 pub use carried::{Carried, KeyHeader};
 pub use collector::{Collector, CollectorGone, Follow, TraceReader, Update, collector};

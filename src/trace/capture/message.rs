@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{BODY_MAX_BYTES, octets};
 use crate::record::HopId;
 use crate::text;
+
+/// What a header takes beside its text: its place in the map (`http` 1: name, value, hash and links)
+/// and in the index.
+const HEADER_BYTES: usize = size_of::<HeaderName>() + size_of::<HeaderValue>() + 48;
 
 /// One hop's request and response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,16 +91,15 @@ pub struct CapturedBody {
 // === impl Capture ===
 
 impl Capture {
-    /// What it takes in memory, a header at the size that its text has twice over: once for the
-    /// text, once for its places in the map.
+    /// What it takes in memory.
     pub(crate) fn n_bytes(&self) -> usize {
         let headers = |headers: &HeaderMap| -> usize {
-            headers.iter().map(|(name, value)| 2 * (name.as_str().len() + value.len())).sum()
+            headers.iter().map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len()).sum()
         };
         let Self { id: _, is_redacted: _, request, response } = self;
-        let of_request = headers(&request.headers) + request.body.bytes.len();
+        let of_request = headers(&request.headers) + request.body.bytes.capacity();
         let of_response = response.as_ref().map_or(0, |response| {
-            headers(&response.headers) + headers(&response.trailers) + response.body.bytes.len()
+            headers(&response.headers) + headers(&response.trailers) + response.body.bytes.capacity()
         });
         size_of::<Self>() + request.target.as_str().len() + of_request + of_response
     }
