@@ -32,7 +32,7 @@ const SCREENS: [(Screen, &str); 9] = [
     (Screen::Sandboxes, "Sandboxes, their state and keys."),
     (
         Screen::Split,
-        "The rules of VirtualServices with several destinations: weights, the share that each had in five minutes with its 95 % interval (Wilson), errors and p95. Weights are edited in place and nothing is sent before enter; then the server is asked whether it would take the change (a dry run), and then it is sent with the resourceVersion that was seen.",
+        "The rules of VirtualServices with several destinations: weights, the share that each had in five minutes with its 95 % interval (Wilson), errors and p95. Weights are edited in place and nothing is sent before enter; then the server is asked whether it would take the change (a dry run), and then it is sent, unless somebody else has changed the rule since it was seen.",
     ),
     (Screen::Logs, "The lines of all workloads, or of a pod; `t` leaves those of the selected trace."),
     (

@@ -31,6 +31,10 @@ const VIRTUAL_SERVICES: &str = "networking.istio.io/v1/virtualservices";
 /// Lines of a log that were before it is followed.
 const TAIL_LINES: u32 = 500;
 
+/// How often a change is made anew because only the status has changed: a controller writes it once or
+/// twice after each change.
+const N_REBASED_MAX: usize = 5;
+
 /// Published traces that fit a filter.
 pub(super) fn traces(filter: &str) -> String {
     match filter {
@@ -123,10 +127,41 @@ pub(super) async fn lines(client: &kube::Client, path: &str) -> Result<Lines> {
     Ok(Lines::new(body))
 }
 
-/// PUT of an object; the server's words where it refuses.
+/// PUT of an object; the server's words where it refuses. That its status or its labels have changed
+/// since it was read is no reason: the change is made to what is there then.
 pub(super) async fn put(client: &kube::Client, put: &Put) -> Result<Value, Refusal> {
     let path = if put.is_dry_run { format!("{}?dryRun=All", put.path) } else { put.path.clone() };
-    let body = serde_json::to_vec(&put.object).expect("a value can always be written");
+    let mut object = put.object.clone();
+    let mut n_left = N_REBASED_MAX;
+    loop {
+        let refusal = match put_once(client, &path, &object).await {
+            Err(refusal) if refusal.code == 409 && n_left > 0 => refusal,
+            answer => return answer,
+        };
+        let Some(next) = get(client, &put.path).await.ok().and_then(|there| rebased(&object, there)) else {
+            return Err(refusal);
+        };
+        object = next;
+        n_left -= 1;
+    }
+}
+
+/// What is there with the spec that was sent, where nobody else has changed the spec meanwhile: its
+/// `generation` counts those changes
+/// (<https://github.com/kubernetes/community/blob/main/contributors/devel/sig-architecture/api-conventions.md#metadata>).
+fn rebased(sent: &Value, mut there: Value) -> Option<Value> {
+    let is_same = ["/metadata/uid", "/metadata/generation"]
+        .into_iter()
+        .all(|field| sent.pointer(field).is_some() && sent.pointer(field) == there.pointer(field));
+    if !is_same {
+        return None;
+    }
+    there["spec"] = sent["spec"].clone();
+    Some(there)
+}
+
+async fn put_once(client: &kube::Client, path: &str, object: &Value) -> Result<Value, Refusal> {
+    let body = serde_json::to_vec(object).expect("a value can always be written");
     let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json").body(body);
     let request = request.map_err(|error| Refusal { code: 0, message: error.to_string() })?;
     client.request(request).await.map_err(|error| {
@@ -173,6 +208,29 @@ mod tests {
         assert_eq!(log(&source(id.parse().ok())), format!("{all}&trace={id}"));
         let told = question(&Ask::Captures(id.parse().unwrap(), Secrets::Told));
         assert_eq!(told, format!("/spur/v1/traces/{id}/captures?reveal=true"));
+    }
+
+    #[test]
+    fn a_change_of_the_status_or_of_labels_alone_is_no_conflict() {
+        let object = |version: &str, generation: i64, weight: i64, seen: &str| {
+            json!({
+                "metadata": {
+                    "uid": "u", "resourceVersion": version, "generation": generation, "labels": {"seen": seen},
+                },
+                "spec": {"weight": weight}, "status": {"at": version},
+            })
+        };
+        let sent = object("5", 2, 85, "");
+        assert_eq!(rebased(&sent, object("7", 2, 90, "yes")), {
+            let mut expected = object("7", 2, 90, "yes");
+            expected["spec"]["weight"] = 85.into();
+            Some(expected)
+        });
+        assert_eq!(rebased(&sent, object("7", 3, 50, "")), None, "somebody else's weights");
+        let mut another = object("7", 2, 90, "");
+        another["metadata"]["uid"] = "v".into();
+        assert_eq!(rebased(&sent, another), None, "made anew under its name");
+        assert_eq!(rebased(&json!({"spec": {}}), json!({"spec": {}})), None);
     }
 
     #[test]
