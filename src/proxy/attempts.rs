@@ -169,7 +169,7 @@ pub(crate) async fn send(
         until: plan.deadline.as_ref().map(|deadline| deadline.at),
     };
     let is_idempotent = plan.again.may_repeat(req.method());
-    let replay = (is_idempotent || policy.is_some()).then(|| Replay::of(&req)).flatten().map(Box::new);
+    let replay = Replay::of(&req).map(Box::new);
     let mut tries = Tries { plan, replay, is_idempotent, was_stale: false, tried: Vec::new(), n_retries: 0 };
     let mut index = plan.first;
     let mut ticket = None;

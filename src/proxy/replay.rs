@@ -54,15 +54,16 @@ enum Kind {
 // === impl Replay ===
 
 impl Replay {
-    /// Takes a copy of the request's head.
+    /// Takes a copy of the request's head; `None` where its body is not kept.
     pub(crate) fn of(req: &Request<RequestBody>) -> Option<Self> {
+        let body = req.body().again()?;
         Some(Self {
+            body,
             method: req.method().clone(),
             uri: req.uri().clone(),
             version: req.version(),
             headers: req.headers().clone(),
             protocol: req.extensions().get().cloned(),
-            body: req.body().again()?,
         })
     }
 

@@ -256,10 +256,10 @@ fn decided(
     if let Some(web) = web {
         web.to_grpc(&mut parts.headers);
     }
-    let body = match again(&verdict, shape) {
-        Again::Policy(_) => RequestBody::keeping(body, Rc::clone(&hop)),
-        again if again.may_repeat(&parts.method) => RequestBody::keeping(body, Rc::clone(&hop)),
-        Again::Never | Again::Unsent => RequestBody::new(body, Rc::clone(&hop)),
+    let again = again(&verdict, shape);
+    let body = match matches!(again, Again::Policy(_)) || again.may_repeat(&parts.method) {
+        true => RequestBody::keeping(body, Rc::clone(&hop)),
+        false => RequestBody::new(body, Rc::clone(&hop)),
     };
     let body = if web.is_some_and(|web| web.sends_text) { body.decoding() } else { body };
     let Some(req) = forward::request(parts, clean, (speak, origin.is_some()), body) else {

@@ -11,25 +11,19 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::absent;
 use crate::harness::manifests::cheaper;
 use crate::harness::{Data, Spur, until};
 use crate::needs::Need;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Need::new("collector", absent()).trial("collector::takes_every_hop_once", takes_every_hop_once)]
+    let need = Need::new("collector", absent(&program(), "--help"));
+    vec![need.trial("collector::takes_every_hop_once", takes_every_hop_once)]
 }
 
 /// Its program, out of the package `rotel` of PyPI.
 fn program() -> String {
     std::env::var("SPUR_ROTEL").unwrap_or_else(|_| "rotel-agent".to_owned())
-}
-
-fn absent() -> Option<String> {
-    match std::process::Command::new(program()).arg("--help").output() {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(format!("`{} --help` ended with {}", program(), output.status)),
-        Err(error) => Some(format!("`{}` cannot be started: {error}", program())),
-    }
 }
 
 /// A collector that runs until it is dropped.

@@ -15,24 +15,21 @@ use proptest::test_runner::{Config, TestRunner};
 use spur_trace::{CapturedBody, CapturedRequest, export};
 use tokio::process::Command;
 
+use crate::absent;
 use crate::harness::manifests::cheaper;
 use crate::harness::{Spur, command, until};
 use crate::needs::Need;
 use crate::scripts;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let curl = Need::new("curl", absent("curl").or_else(|| absent("bash")));
+    let curl =
+        Need::new("curl", ["curl", "bash"].into_iter().find_map(|program| absent(program, "--version")));
     let node = Need::new("node-client", scripts::node_absent());
     vec![
         curl.trial("curl::sends_the_very_same_bytes", sends_the_very_same_bytes),
         curl.trial("curl::a_captured_request_is_sent_again", a_captured_request_is_sent_again),
         node.trial("har::a_validator_accepts_an_export", a_validator_accepts_an_export),
     ]
-}
-
-fn absent(program: &str) -> Option<String> {
-    let found = std::process::Command::new(program).arg("--version").output();
-    found.err().map(|error| format!("`{program}` cannot be started: {error}"))
 }
 
 /// A request as it came over the wire.

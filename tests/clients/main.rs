@@ -38,6 +38,15 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 
+/// Why a program cannot be used, if it cannot; it is asked by a flag that ends it at once.
+fn absent(program: &str, flag: &str) -> Option<String> {
+    match std::process::Command::new(program).arg(flag).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(format!("`{program} {flag}` ended with {}", output.status)),
+        Err(error) => Some(format!("`{program}` cannot be started: {error}")),
+    }
+}
+
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     let mut trials = scripts::trials();

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::absent;
 use crate::harness::manifests::cheaper;
 use crate::harness::{Data, Output, Site, Spur, command, until};
 use crate::needs::Need;
@@ -26,20 +27,12 @@ const N_FORK: usize = 3;
 const ISTIO_DURATION: &str = "istio_request_duration_milliseconds";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let absent = ["prometheus", "promtool"].into_iter().find_map(absent);
+    let absent = ["prometheus", "promtool"].into_iter().find_map(|program| absent(program, "--version"));
     let need = Need::new("prometheus", absent);
     vec![
         need.trial("prometheus::promtool_accepts_the_plain_text", promtool_accepts_the_plain_text),
         need.trial("prometheus::scrapes_counts_and_examples", scrapes_counts_and_examples),
     ]
-}
-
-fn absent(program: &str) -> Option<String> {
-    match std::process::Command::new(program).arg("--version").output() {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(format!("`{program} --version` ended with {}", output.status)),
-        Err(error) => Some(format!("`{program}` cannot be started: {error}")),
-    }
 }
 
 /// A Prometheus that runs.
