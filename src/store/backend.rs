@@ -1,26 +1,32 @@
-//! A gate between redb and the file: an opening writes nothing until it has succeeded, and a
-//! database that was replaced writes nothing any more.
+//! A gate between redb and the file: an opening writes nothing until it has succeeded, a commit
+//! reaches the file when the journal has all of it, and a database that was replaced writes nothing
+//! any more.
 //!
 //! redb marks the file as soon as it opens it, and repairs it while opening. With the writes of
 //! the opening held back, a damaged file is left exactly as it was, and an attempt to open a
 //! second time can fail without harm to those who still read through the first.
 
+mod held;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use redb::StorageBackend;
 
-const HELD: u8 = 0;
-const THROUGH: u8 = 1;
-const FENCED: u8 = 2;
+use crate::journal::{FILE_HEADER, Journal, Operation};
+use held::Held;
 
-/// Bytes that an opening may hold back. 64 MiB: repair writes the allocator's state, about 64 kB
-/// per GB of data, and a few tree pages; a hundred times that means something is wrong.
-const HELD_MAX_BYTES: usize = 64 << 20;
+/// An opening's writes are held back.
+const HELD: u8 = 0;
+/// A commit's writes are held back until it is sealed.
+const JOURNALED: u8 = 1;
+/// Everything goes through.
+const THROUGH: u8 = 2;
+/// Nothing does.
+const FENCED: u8 = 3;
 
 /// A storage backend behind a gate; clones share it.
 #[derive(Clone, Debug)]
@@ -30,23 +36,10 @@ pub(crate) struct Gated(Arc<Gate>);
 struct Gate {
     inner: Box<dyn StorageBackend>,
     mode: AtomicU8,
-    /// Guards what an opening has written so far.
-    held: Mutex<Held>,
-}
-
-#[derive(Debug)]
-struct Held {
-    operations: Vec<Operation>,
-    bytes: usize,
-    /// Length of the file as redb sees it.
-    len: u64,
-}
-
-#[derive(Debug)]
-enum Operation {
-    Write { offset: u64, data: Vec<u8> },
-    SetLen(u64),
-    Sync,
+    /// Guards what was written and is not in the file. Taken after `journal`.
+    held: RwLock<Held>,
+    /// Guards the journal, where there is one.
+    journal: Mutex<Option<Journal>>,
 }
 
 // === impl Gated ===
@@ -54,9 +47,28 @@ enum Operation {
 impl Gated {
     /// Holds all writes back until [`Gated::release`].
     pub(crate) fn hold(inner: Box<dyn StorageBackend>) -> io::Result<Self> {
-        let len = inner.len()?;
-        let held = Held { operations: Vec::new(), bytes: 0, len };
-        Ok(Self(Arc::new(Gate { inner, mode: AtomicU8::new(HELD), held: Mutex::new(held) })))
+        let held = Held::over(&*inner)?;
+        Ok(Self::new(inner, held, None))
+    }
+
+    /// As [`Gated::hold`], with what the journal found laid over the file. Whatever is in the
+    /// journal is forgotten when the writes are released; later commits go through it.
+    pub(crate) fn hold_with(
+        inner: Box<dyn StorageBackend>,
+        journal: Journal,
+        found: Vec<Operation>,
+    ) -> io::Result<Self> {
+        let held = Held::over(&*inner)?.with_found(&*inner, found)?;
+        Ok(Self::new(inner, held, Some(journal)))
+    }
+
+    fn new(inner: Box<dyn StorageBackend>, held: Held, journal: Option<Journal>) -> Self {
+        Self(Arc::new(Gate {
+            inner,
+            mode: AtomicU8::new(HELD),
+            held: RwLock::new(held),
+            journal: Mutex::new(journal),
+        }))
     }
 
     /// Performs what was held back, in its order and with its syncs, and holds nothing any more.
@@ -66,39 +78,100 @@ impl Gated {
     /// reads the same, so reads go on, and all of it can be performed again. Again from the
     /// start, since a failed sync leaves open what became of the writes before it.
     pub(crate) fn release(&self) -> io::Result<()> {
-        let mut held = self.held();
-        for operation in &held.operations {
-            match operation {
-                Operation::Write { offset, data } => self.0.inner.write(*offset, data)?,
-                Operation::SetLen(len) => self.0.inner.set_len(*len)?,
-                Operation::Sync => self.0.inner.sync_data()?,
+        let mut journal = self.journal();
+        let mut held = self.held_mut();
+        held.perform(&*self.0.inner, journal.as_mut())?;
+        held.clear();
+        let mode = if journal.is_some() { JOURNALED } else { THROUGH };
+        self.0.mode.store(mode, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Makes what was written since the last time durable, whole or not at all, and lets it into
+    /// the file. To be called after each commit; one sync. Without a journal redb's own syncs
+    /// have done it.
+    ///
+    /// Where it cannot be let into the file, it is durable nevertheless and read from memory; the
+    /// next commit tries again, and fails where that fails.
+    pub(crate) fn seal(&self) -> io::Result<()> {
+        let mut journal = self.journal();
+        let Some(journal) = journal.as_mut() else { return Ok(()) };
+        let file = &*self.0.inner;
+        let held = self.held();
+        match self.0.mode.load(Ordering::SeqCst) {
+            JOURNALED => {}
+            FENCED => return Err(replaced()),
+            _ => return Ok(()),
+        }
+        let (sealed, operations) = held.operations().split_at(held.n_sealed());
+        perform_all(file, sealed)?;
+        if !journal.takes(operations) {
+            write_large(file, journal, operations)?;
+        } else {
+            if !journal.has_room(operations) {
+                file.sync_data()?;
+                journal.begin_again();
+            }
+            journal.append(file, operations)?;
+            if let Err(error) = perform_all(file, operations) {
+                tracing::warn!("a commit is in the journal and not in the database file yet: {error}");
+                drop(held);
+                self.held_mut().seal();
+                return Ok(());
             }
         }
-        held.operations = Vec::new();
+        drop(held);
+        self.held_mut().clear();
+        Ok(())
+    }
+
+    /// Brings the file up to date and does without the journal from here on: for closing.
+    pub(crate) fn settle(&self) -> io::Result<()> {
+        let mut journal = self.journal();
+        let mut held = self.held_mut();
+        let Some(journal) = journal.as_mut() else { return Ok(()) };
+        if self.0.mode.load(Ordering::SeqCst) != JOURNALED {
+            return Ok(());
+        }
+        held.perform(&*self.0.inner, None)?;
+        self.0.inner.sync_data()?;
+        journal.forget()?;
+        held.clear();
         self.0.mode.store(THROUGH, Ordering::SeqCst);
         Ok(())
     }
 
-    /// Whether writes are still held back.
+    /// Whether an opening's writes are still held back.
     pub(crate) fn is_holding(&self) -> bool {
         self.0.mode.load(Ordering::SeqCst) == HELD
     }
 
-    /// Makes durable what is in the file, without what is held back.
+    /// Makes durable what is in file and journal, without what is held back.
     pub(crate) fn sync_file(&self) -> io::Result<()> {
+        if let Some(journal) = &*self.journal() {
+            journal.sync()?;
+        }
         self.0.inner.sync_data()
     }
 
     /// Refuses every write from here on; reads go on.
     pub(crate) fn fence(&self) {
         // Under the lock, so that nothing is being released meanwhile.
-        let mut held = self.held();
+        let mut held = self.held_mut();
         self.0.mode.store(FENCED, Ordering::SeqCst);
-        held.operations.clear();
+        held.clear();
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
-        self.0.held.lock().expect("no one panics with it")
+    fn held(&self) -> RwLockReadGuard<'_, Held> {
+        self.0.held.read().expect("no one panics with it")
+    }
+
+    fn held_mut(&self) -> RwLockWriteGuard<'_, Held> {
+        self.0.held.write().expect("no one panics with it")
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Option<Journal>> {
+        self.0.journal.lock().expect("no one panics with it")
     }
 
     fn write_through(
@@ -108,25 +181,50 @@ impl Gated {
     ) -> io::Result<()> {
         match self.0.mode.load(Ordering::SeqCst) {
             THROUGH => through(&*self.0.inner),
-            FENCED => Err(io::Error::other("the database was replaced")),
-            _ => self.held().push(operation()),
+            FENCED => Err(replaced()),
+            _ => self.held_mut().push(&*self.0.inner, operation()),
         }
     }
+}
+
+fn perform_all(file: &dyn StorageBackend, operations: &[Operation]) -> io::Result<()> {
+    operations.iter().try_for_each(|operation| held::perform(file, operation))
+}
+
+/// A commit that fits into no journal takes two syncs, as redb makes them: its pages and a commit
+/// slot first, then the header that says which slot counts. What comes after that may be pages
+/// that the commit has freed.
+fn write_large(file: &dyn StorageBackend, journal: &mut Journal, operations: &[Operation]) -> io::Result<()> {
+    let is_header = |operation: &Operation| matches!(operation, Operation::Write { offset, .. } if *offset < FILE_HEADER as u64);
+    let header = operations.iter().rposition(is_header).unwrap_or(operations.len());
+    let (pages, rest) = operations.split_at(header);
+    let (header, freed) = rest.split_at(rest.len().min(1));
+    file.sync_data()?;
+    journal.forget()?;
+    for operations in [pages, header] {
+        perform_all(file, operations)?;
+        file.sync_data()?;
+    }
+    perform_all(file, freed)
+}
+
+fn replaced() -> io::Error {
+    io::Error::other("the database was replaced")
 }
 
 impl StorageBackend for Gated {
     fn len(&self) -> io::Result<u64> {
         match self.0.mode.load(Ordering::SeqCst) {
-            HELD => Ok(self.held().len),
+            HELD | JOURNALED => self.held().len(&*self.0.inner),
             _ => self.0.inner.len(),
         }
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        if self.0.mode.load(Ordering::SeqCst) == HELD {
-            return self.held().read(&*self.0.inner, offset, out);
+        match self.0.mode.load(Ordering::SeqCst) {
+            HELD | JOURNALED => self.held().read(&*self.0.inner, offset, out),
+            _ => self.0.inner.read(offset, out),
         }
-        self.0.inner.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -134,7 +232,16 @@ impl StorageBackend for Gated {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.write_through(|| Operation::Sync, |inner| inner.sync_data())
+        match self.0.mode.load(Ordering::SeqCst) {
+            THROUGH => self.0.inner.sync_data(),
+            FENCED => Err(replaced()),
+            HELD => {
+                self.held_mut().push_sync();
+                Ok(())
+            }
+            // Nothing of a commit is in the file before the journal has all of it.
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -150,69 +257,4 @@ impl StorageBackend for Gated {
 
     // No locks: the directory's lock keeps other processes out, and a second opening in this
     // process is the point of the gate.
-}
-
-// === impl Held ===
-
-impl Held {
-    fn push(&mut self, operation: Operation) -> io::Result<()> {
-        match &operation {
-            Operation::Write { offset, data } => {
-                self.bytes += data.len();
-                self.len = self.len.max(offset + data.len() as u64);
-            }
-            Operation::SetLen(len) => self.len = *len,
-            Operation::Sync => {}
-        }
-        if self.bytes > HELD_MAX_BYTES {
-            let bytes = self.bytes;
-            return Err(io::Error::other(format!(
-                "opening wrote {bytes} bytes, at most {HELD_MAX_BYTES} are held back"
-            )));
-        }
-        self.operations.push(operation);
-        Ok(())
-    }
-
-    /// The file with the held operations laid over it.
-    fn read(&self, inner: &dyn StorageBackend, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        if offset + out.len() as u64 > self.len {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        // Asked anew, since a release that failed may have changed it.
-        let on_file = inner.len()?.saturating_sub(offset).min(out.len() as u64);
-        let on_file = usize::try_from(on_file).expect("it is at most a slice's length");
-        let (file, beyond) = out.split_at_mut(on_file);
-        if !file.is_empty() {
-            inner.read(offset, file)?;
-        }
-        beyond.fill(0);
-        self.overlay(offset, out);
-        Ok(())
-    }
-
-    fn overlay(&self, offset: u64, out: &mut [u8]) {
-        let end = offset + out.len() as u64;
-        for operation in &self.operations {
-            match operation {
-                Operation::Write { offset: at, data } => {
-                    let from = offset.max(*at);
-                    let to = end.min(at + data.len() as u64);
-                    if from < to {
-                        out[index(from - offset)..index(to - offset)]
-                            .copy_from_slice(&data[index(from - at)..index(to - at)]);
-                    }
-                }
-                // What a cut took away reads as zero when the file grows again.
-                Operation::SetLen(len) if *len < end => {
-                    out[index(len.saturating_sub(offset))..].fill(0);
-                }
-                Operation::SetLen(_) | Operation::Sync => {}
-            }
-        }
-    }
-}
-
-fn index(distance: u64) -> usize {
-    usize::try_from(distance).expect("distances inside one buffer fit its index")
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! cluster      marker: which database belongs here; its presence forbids creating one
 //! store.redb   the database
+//! journal      commits that the database file may not have yet
 //! lock         held by the running store, holds its pid and a number that no other has
 //! ballast      space given up when the disk is full
 //! ```

@@ -9,10 +9,15 @@ use std::path::{Path, PathBuf};
 use redb::StorageBackend;
 use redb::backends::{FileBackend, InMemoryBackend};
 
+use crate::Options;
+
 /// What the writer needs of a disk to recover from its errors.
 pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// Opens the database's bytes, again where they are open already.
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Opens the journal's bytes, as many as it may have; `None` where there is no room for one.
+    fn journal(&self) -> io::Result<Option<Box<dyn StorageBackend>>>;
 
     /// Reserves the space that recovery may need; fails where there is not enough.
     fn lay_ballast(&self) -> io::Result<()>;
@@ -27,11 +32,13 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
     fn path(&self) -> &Path;
 }
 
-/// A database file with its ballast beside it.
+/// A database file with its journal and its ballast beside it.
 #[derive(Debug)]
 pub(crate) struct FileDisk {
     directory: PathBuf,
     database: PathBuf,
+    journal: PathBuf,
+    journal_bytes: u64,
     ballast: PathBuf,
     ballast_bytes: u64,
 }
@@ -43,8 +50,27 @@ pub(crate) struct MemoryDisk;
 // === impl FileDisk ===
 
 impl FileDisk {
-    pub(crate) fn new(directory: &Path, database: PathBuf, ballast_bytes: u64) -> Self {
-        Self { directory: directory.to_owned(), database, ballast: directory.join("ballast"), ballast_bytes }
+    pub(crate) fn new(directory: &Path, database: PathBuf, options: &Options) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            database,
+            journal: directory.join("journal"),
+            journal_bytes: options.journal_bytes,
+            ballast: directory.join("ballast"),
+            ballast_bytes: options.ballast_bytes,
+        }
+    }
+}
+
+impl FileDisk {
+    fn make_journal(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&self.journal)?;
+        let made = reserve(&file, self.journal_bytes);
+        if made.is_err() {
+            fs::remove_file(&self.journal)?;
+        }
+        made.map(|()| file)
     }
 }
 
@@ -52,8 +78,32 @@ impl Disk for FileDisk {
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
         // Never `create`: a file that went missing has to be noticed, not replaced.
         let file = OpenOptions::new().read(true).write(true).open(&self.database)?;
-        let backend = FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Box::new(backend))
+        bytes_of(file)
+    }
+
+    fn journal(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        let opened = OpenOptions::new().read(true).write(true).open(&self.journal);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.journal_bytes == 0 => {
+                return Ok(None);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.make_journal() {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    tracing::warn!(
+                        store.path = %self.directory.display(),
+                        "no room for a journal of {} bytes at `{}`: each write takes two syncs",
+                        self.journal_bytes,
+                        self.directory.display()
+                    );
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            },
+            // It may hold commits, whatever its size.
+            opened => opened?,
+        };
+        bytes_of(file).map(Some)
     }
 
     fn lay_ballast(&self) -> io::Result<()> {
@@ -85,6 +135,11 @@ impl Disk for FileDisk {
     fn path(&self) -> &Path {
         &self.directory
     }
+}
+
+fn bytes_of(file: File) -> io::Result<Box<dyn StorageBackend>> {
+    let backend = FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(Box::new(backend))
 }
 
 /// Takes real blocks: a sparse file would reserve nothing.
@@ -126,6 +181,10 @@ fn write_noise(mut file: &File, bytes: u64) -> io::Result<()> {
 impl Disk for MemoryDisk {
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
         Ok(Box::new(InMemoryBackend::new()))
+    }
+
+    fn journal(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        Ok(None)
     }
 
     fn lay_ballast(&self) -> io::Result<()> {

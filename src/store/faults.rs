@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::backend::Gated;
 use crate::disk::Disk;
-use crate::open;
+use crate::open::{self, Foreign};
 use crate::tables::{self, Fault, Identity};
 use crate::{Options, Store};
 
@@ -24,6 +24,20 @@ const BLOCK: u64 = 4_096;
 pub(crate) struct FaultyDisk {
     image: Arc<Mutex<Image>>,
     faults: Arc<RwLock<Faults>>,
+}
+
+/// One of its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Database = 0,
+    Journal = 1,
+}
+
+/// An open file.
+#[derive(Debug)]
+struct FaultyFile {
+    disk: FaultyDisk,
+    name: Name,
 }
 
 /// Operations that are going to fail.
@@ -42,26 +56,33 @@ pub(crate) struct Faults {
 /// What a power cut at one moment would leave, and what was acknowledged by then.
 #[derive(Clone, Debug)]
 pub(crate) struct PowerCut {
-    pub(crate) content: Vec<u8>,
+    /// Of each file, by name.
+    contents: [Vec<u8>; 2],
     pub(crate) acknowledged: u64,
 }
 
 #[derive(Debug, Default)]
 struct Image {
-    live: Vec<u8>,
-    /// Blocks that take space: those ever written. A longer file alone takes none.
-    blocks: BTreeSet<u64>,
+    /// By name.
+    files: [Content; 2],
     capacity_bytes: Option<u64>,
     ballast_bytes: u64,
     wanted_ballast_bytes: u64,
-    /// The content of the last completed sync.
-    durable: Vec<u8>,
-    /// Writes since.
-    unsynced: Vec<(u64, Vec<u8>)>,
     acknowledged: u64,
     records_power_cuts: bool,
     power_cuts: Vec<PowerCut>,
     random: u64,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    live: Vec<u8>,
+    /// Blocks that take space: those ever written. A longer file alone takes none.
+    blocks: BTreeSet<u64>,
+    /// The content of the last completed sync.
+    durable: Vec<u8>,
+    /// Writes since.
+    unsynced: Vec<(u64, Vec<u8>)>,
 }
 
 // === impl FaultyDisk ===
@@ -70,7 +91,7 @@ impl FaultyDisk {
     /// A disk with an empty database on it.
     pub(crate) fn formatted(options: &Options) -> Self {
         let disk = Self::default();
-        disk.image().wanted_ballast_bytes = options.ballast_bytes;
+        disk.image().format(options);
         let gated = Gated::hold(disk.backend().unwrap()).unwrap();
         let database = redb::Builder::new().create_with_backend(gated.clone()).unwrap();
         gated.release().unwrap();
@@ -81,7 +102,9 @@ impl FaultyDisk {
     /// A disk as a power cut left one.
     pub(crate) fn after(power_cut: &PowerCut) -> Self {
         let disk = Self::default();
-        disk.image().live.clone_from(&power_cut.content);
+        for (file, content) in disk.image().files.iter_mut().zip(&power_cut.contents) {
+            file.live.clone_from(content);
+        }
         disk
     }
 
@@ -92,13 +115,18 @@ impl FaultyDisk {
 
     /// Opens a store on the disk, where the disk lets us.
     pub(crate) fn try_open(&self, options: &Options) -> Result<Store, Fault> {
-        let attached = open::attach(self, options, None)?;
+        let attached = open::attach(self, options, None, Foreign::Refused)?;
         attached.opened.gated.release()?;
         Store::start(attached, Arc::new(self.clone()), options.clone())
     }
 
     pub(crate) fn fail(&self, faults: Faults) {
         *self.faults.write().unwrap() = faults;
+    }
+
+    /// Whether the operation that is to fail has not come yet.
+    pub(crate) fn is_about_to_fail(&self) -> bool {
+        self.faults.read().unwrap().operation.is_some()
     }
 
     /// Bytes that take space now.
@@ -113,8 +141,10 @@ impl FaultyDisk {
     /// From here on, remembers at each sync what a power cut before it would have left.
     pub(crate) fn record_power_cuts(&self, seed: u64) {
         let mut image = self.image();
-        image.durable = image.live.clone();
-        image.unsynced.clear();
+        for file in &mut image.files {
+            file.durable.clone_from(&file.live);
+            file.unsynced.clear();
+        }
         image.random = seed | 1;
         image.records_power_cuts = true;
     }
@@ -166,7 +196,14 @@ impl Disk for FaultyDisk {
             faults.openings -= 1;
             return Err(faults.error());
         }
-        Ok(Box::new(self.clone()))
+        Ok(Box::new(FaultyFile { disk: self.clone(), name: Name::Database }))
+    }
+
+    fn journal(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        let has_one = !self.image().files[Name::Journal as usize].live.is_empty();
+        Ok(has_one.then(|| -> Box<dyn StorageBackend> {
+            Box::new(FaultyFile { disk: self.clone(), name: Name::Journal })
+        }))
     }
 
     fn lay_ballast(&self) -> io::Result<()> {
@@ -193,46 +230,56 @@ impl Disk for FaultyDisk {
     }
 }
 
-impl StorageBackend for FaultyDisk {
+impl StorageBackend for FaultyFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.image().live.len() as u64)
+        Ok(self.disk.image().files[self.name as usize].live.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let image = self.image();
+        let image = self.disk.image();
         let offset = usize::try_from(offset).unwrap();
-        let found = image.live.get(offset..offset + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
+        let live = &image.files[self.name as usize].live;
+        let found = live.get(offset..offset + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.count_operation()?;
-        let mut image = self.image();
-        image.live.resize(usize::try_from(len).unwrap(), 0);
-        image.blocks.retain(|block| block * BLOCK < len);
+        self.disk.count_operation()?;
+        let file = &mut self.disk.image().files[self.name as usize];
+        file.live.resize(usize::try_from(len).unwrap(), 0);
+        file.blocks.retain(|block| block * BLOCK < len);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         // What was to be synced when it failed may be on the disk or not: both are tried, since
         // the operating system shows it to readers either way.
-        self.count_operation()?;
-        self.image().sync();
+        self.disk.count_operation()?;
+        self.disk.image().sync(self.name);
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.count_operation()?;
-        self.image().write(offset, data)
+        self.disk.count_operation()?;
+        self.disk.image().write(self.name, offset, data)
     }
 }
 
 // === impl Image ===
 
 impl Image {
+    fn format(&mut self, options: &Options) {
+        self.wanted_ballast_bytes = options.ballast_bytes;
+        // The journal's space is taken from the start.
+        let journal = &mut self.files[Name::Journal as usize];
+        journal.live = vec![0; usize::try_from(options.journal_bytes).unwrap()];
+        journal.blocks = (0..options.journal_bytes / BLOCK).collect();
+    }
+
     fn used_bytes(&self) -> u64 {
-        self.blocks.len() as u64 * BLOCK + self.ballast_bytes
+        let n_blocks: usize = self.files.iter().map(|file| file.blocks.len()).sum();
+        n_blocks as u64 * BLOCK + self.ballast_bytes
     }
 
     fn take_space(&self, bytes: u64) -> io::Result<()> {
@@ -242,44 +289,52 @@ impl Image {
         }
     }
 
-    fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+    fn write(&mut self, name: Name, offset: u64, data: &[u8]) -> io::Result<()> {
         let end = offset + data.len() as u64;
         for block in offset / BLOCK..end.div_ceil(BLOCK) {
-            if !self.blocks.contains(&block) {
+            if !self.files[name as usize].blocks.contains(&block) {
                 self.take_space(BLOCK)?;
-                self.blocks.insert(block);
+                self.files[name as usize].blocks.insert(block);
             }
         }
-        overwrite(&mut self.live, offset, data);
+        let file = &mut self.files[name as usize];
+        overwrite(&mut file.live, offset, data);
         if self.records_power_cuts {
-            self.unsynced.push((offset, data.to_vec()));
+            file.unsynced.push((offset, data.to_vec()));
         }
         Ok(())
     }
 
-    fn sync(&mut self) {
+    fn sync(&mut self, name: Name) {
         if !self.records_power_cuts {
             return;
         }
-        // Three cuts before the sync: each keeps some of the writes, whole or in part, and the
-        // old or the new length.
+        // Three cuts before the sync.
         for _ in 0..3 {
-            let mut content = self.durable.clone();
-            if self.chance() {
-                content.resize(self.live.len(), 0);
-            }
-            for at in 0..self.unsynced.len() {
-                let (keeps, tears) = (self.chance(), self.chance() && self.chance());
-                let (offset, data) = &self.unsynced[at];
-                let data = if tears { &data[..data.len() / 2] } else { data };
-                if keeps && *offset as usize + data.len() <= content.len() {
-                    overwrite(&mut content, *offset, data);
-                }
-            }
-            self.power_cuts.push(PowerCut { content, acknowledged: self.acknowledged });
+            let contents = [Name::Database, Name::Journal].map(|name| self.cut(name));
+            self.power_cuts.push(PowerCut { contents, acknowledged: self.acknowledged });
         }
-        self.durable.clone_from(&self.live);
-        self.unsynced.clear();
+        let file = &mut self.files[name as usize];
+        file.durable.clone_from(&file.live);
+        file.unsynced.clear();
+    }
+
+    /// What a power cut leaves of a file: some of the writes, whole or in part, and the old or the
+    /// new length.
+    fn cut(&mut self, name: Name) -> Vec<u8> {
+        let mut content = self.files[name as usize].durable.clone();
+        if self.chance() {
+            content.resize(self.files[name as usize].live.len(), 0);
+        }
+        for at in 0..self.files[name as usize].unsynced.len() {
+            let (keeps, tears) = (self.chance(), self.chance() && self.chance());
+            let (offset, data) = &self.files[name as usize].unsynced[at];
+            let data = if tears { &data[..data.len() / 2] } else { data };
+            if keeps && *offset as usize + data.len() <= content.len() {
+                overwrite(&mut content, *offset, data);
+            }
+        }
+        content
     }
 
     /// A coin, from a multiplicative generator (Knuth's MMIX constants).

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  put/delete ──► queue ──► writer thread ── one redb transaction for all that wait
-//!   (await)      (bounded)       │             (objects + log + state, then fsync)
+//!   (await)      (bounded)       │             (objects + log + state, one sync of the journal)
 //!      ▲                         ▼
 //!      └──── answer ◄──── publish: window + snapshot, under one lock
 //!                                │
@@ -31,6 +31,7 @@ mod directory;
 mod disk;
 mod guard;
 mod history;
+mod journal;
 mod network;
 mod published;
 mod record;

@@ -12,6 +12,7 @@ use crate::backend::Gated;
 use crate::directory::{Directory, DirectoryLock};
 use crate::disk::{Disk, FileDisk, MemoryDisk};
 use crate::history::History;
+use crate::journal::{Found, Journal};
 use crate::snapshot::Opened;
 use crate::tables::{self, Fault, Identity};
 use crate::{Options, Revision, restored};
@@ -196,9 +197,11 @@ pub(crate) fn open_directory(path: &Path, options: &Options) -> Result<(Attached
         directory.create_database(options.cache_bytes)?;
     }
     let database = directory.database();
-    let disk = FileDisk::new(path, database.clone(), options.ballast_bytes);
+    let disk = FileDisk::new(path, database.clone(), options);
     let fail = |fault| OpenError::of_fault(&database, fault);
-    let mut attached = attach(&disk, options, Some(directory.lock.clone())).map_err(fail)?;
+    // Without a marker the database may be another one than the journal was written for.
+    let foreign = if marker.is_some() { Foreign::Refused } else { Foreign::Forgotten };
+    let mut attached = attach(&disk, options, Some(directory.lock.clone()), foreign).map_err(fail)?;
     match marker {
         None => {
             // Without a marker a database was put here on purpose, unless nothing is in it yet:
@@ -221,12 +224,21 @@ pub(crate) fn open_directory(path: &Path, options: &Options) -> Result<(Attached
 /// Makes a database that ends with its store.
 pub(crate) fn open_memory(options: &Options) -> Result<(Attached, Arc<dyn Disk>), Fault> {
     let disk = MemoryDisk;
-    let (database, gated) = open_database(disk.backend()?, options)?;
+    let (database, gated) = open_database(Gated::hold(disk.backend()?)?, options)?;
     gated.release()?;
     tables::initialise(&database, Identity { cluster: Uuid::new_v4(), generation: 1 })?;
     let history = History::load(&database)?;
     let opened = Arc::new(Opened::new(database, gated, None));
     Ok((Attached { opened, history }, Arc::new(disk)))
+}
+
+/// What becomes of a journal that does not belong to the database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Foreign {
+    /// It may have been written for the one that is missed.
+    Refused,
+    /// The database was put there on purpose.
+    Forgotten,
 }
 
 /// Opens a disk's database, holding back what that writes, and what closing it writes should the
@@ -235,19 +247,40 @@ pub(crate) fn attach(
     disk: &dyn Disk,
     options: &Options,
     lock: Option<Arc<DirectoryLock>>,
+    foreign: Foreign,
 ) -> Result<Attached, Fault> {
     let backend = disk.backend()?;
     if backend.len()? == 0 {
         return Err(Fault::Damaged("it is empty: 0 bytes".into()));
     }
-    let (database, gated) = open_database(backend, options)?;
+    let (database, gated) = open_database(gate(disk, backend, foreign)?, options)?;
     let opened = Arc::new(Opened::new(database, gated, lock));
     let history = tables::guarded(|| History::load(opened.database()))?;
     Ok(Attached { opened, history })
 }
 
-fn open_database(backend: Box<dyn StorageBackend>, options: &Options) -> Result<(Database, Gated), Fault> {
-    let gated = Gated::hold(backend)?;
+/// The database's bytes with the commits that only the journal has.
+fn gate(disk: &dyn Disk, backend: Box<dyn StorageBackend>, foreign: Foreign) -> Result<Gated, Fault> {
+    let Some(journal) = disk.journal()? else { return Ok(Gated::hold(backend)?) };
+    let journal = Journal::new(journal)?;
+    let commits = match (journal.read(&*backend)?, foreign) {
+        (Found::Nothing, _) | (Found::Foreign | Found::Damaged { .. }, Foreign::Forgotten) => Vec::new(),
+        (Found::Commits(commits), _) => commits,
+        (Found::Foreign, Foreign::Refused) => {
+            return Err(Fault::Damaged(
+                "the journal beside it was written for another database, or for another state of it".into(),
+            ));
+        }
+        (Found::Damaged { record }, Foreign::Refused) => {
+            return Err(Fault::Damaged(format!(
+                "the checksum of record {record} of its journal does not fit"
+            )));
+        }
+    };
+    Ok(Gated::hold_with(backend, journal, commits)?)
+}
+
+fn open_database(gated: Gated, options: &Options) -> Result<(Database, Gated), Fault> {
     let database = tables::guarded(|| {
         redb::Builder::new()
             .set_cache_size(options.cache_bytes)

@@ -33,6 +33,10 @@ pub struct Options {
     /// (copy-on-write needs room for those too) have space. 4 MiB: redb grows a small file by
     /// less, and a delete with its log entry rewrites a few dozen 4 KiB pages.
     pub ballast_bytes: u64,
+    /// Size of the journal; 0 for none, and then a commit takes two syncs. 8 MiB: a commit of one
+    /// object takes 52 KiB of it (redb copies the way to each page), so that the database file is
+    /// synced once for 150 of them, and laying it over the file after a crash takes some 10 ms.
+    pub journal_bytes: u64,
     /// Pauses before the second and the third attempt to open the database again after an
     /// input/output error; the first is made at once, and after the third the store gives up.
     /// 1 s and 10 s: a disk that was reset is back by then (the kernel gives a command 30 s,
@@ -54,6 +58,7 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             fast_recovery_bytes: 256 << 20,
             ballast_bytes: 4 << 20,
+            journal_bytes: 8 << 20,
             reopen_pauses: [Duration::from_secs(1), Duration::from_secs(10)],
         }
     }

@@ -62,6 +62,11 @@ impl Drop for Opened {
     /// Closing writes too, and redb panics on damaged pages there as elsewhere. Whoever happens to
     /// hold the last reference is not the one to suffer: the next opening says what is damaged.
     fn drop(&mut self) {
+        if let Err(error) = self.gated.settle() {
+            // The journal has everything: what closing would write must not spoil it.
+            tracing::warn!("failed to bring the database up to date, the next opening does: {error}");
+            self.gated.fence();
+        }
         let database = self.database.take();
         if let Err(cause) = guard::guarded(|| drop(database)) {
             tracing::warn!("failed to close the database: {cause}");

@@ -1,12 +1,14 @@
 /* A disk that fails on demand: loaded before the C library, it lets writes and syncs
- * of one file fail with ENOSPC or EIO for as long as a control block says so.
+ * of a database and its journal fail with ENOSPC or EIO for as long as a control block
+ * says so.
  *
  * The control block is a file that this library and the test both map or write; the
- * file that fails is the one whose path is in SPUR_FAULT_FILE. Reads never fail: what
- * is tested is what becomes of writes.
+ * database is the file whose path is in SPUR_FAULT_FILE, and its journal the one called
+ * `journal` beside it. Reads never fail: what is tested is what becomes of writes.
  *
- * A full disk is full for everybody: new bytes of any file in the directory are
- * refused, until a file is removed from it, which makes room for its size. Rust's
+ * A full disk is full for everybody: new bytes of the database and new files in the
+ * directory are refused, until a file is removed from it, which makes room for its size;
+ * the journal has its space already. Rust's
  * standard library writes through pwrite64, ftruncate64, fdatasync and fsync, makes
  * files through open64 and removes them through unlink. */
 
@@ -38,6 +40,7 @@ enum { SOUND = 0, FULL = 1, FAILING_WRITES = 2, FAILING_SYNCS = 3, FAILING = 4 }
 
 static struct control *control;
 static char file[PATH_MAX];
+static char journal[PATH_MAX + sizeof "/journal"];
 static char directory[PATH_MAX];
 
 __attribute__((constructor)) static void load(void) {
@@ -51,6 +54,8 @@ __attribute__((constructor)) static void load(void) {
     if (slash == NULL)
         return;
     *slash = '\0';
+    strcpy(journal, directory);
+    strcat(journal, "/journal");
     int fd = open(control_path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -64,11 +69,15 @@ __attribute__((constructor)) static void load(void) {
 
 static uint32_t mode(void) { return control == NULL ? SOUND : atomic_load(&control->mode); }
 
-static int is_file(int fd) {
+static int is_called(int fd, const char *name) {
     struct stat open_one, named_one;
-    return fstat(fd, &open_one) == 0 && stat(file, &named_one) == 0 &&
+    return fstat(fd, &open_one) == 0 && stat(name, &named_one) == 0 &&
            open_one.st_dev == named_one.st_dev && open_one.st_ino == named_one.st_ino;
 }
+
+static int is_database(int fd) { return is_called(fd, file); }
+
+static int is_store(int fd) { return is_database(fd) || is_called(fd, journal); }
 
 static int is_in_directory(const char *path) {
     size_t length = strlen(directory);
@@ -102,12 +111,12 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
         real = dlsym(RTLD_NEXT, "pwrite64");
     switch (mode()) {
     case FULL:
-        if (is_file(fd) && !has_room(size))
+        if (is_database(fd) && !has_room(size))
             return fail(ENOSPC);
         break;
     case FAILING_WRITES:
     case FAILING:
-        if (is_file(fd) && is_due())
+        if (is_store(fd) && is_due())
             return fail(EIO);
         break;
     }
@@ -119,7 +128,7 @@ int ftruncate64(int fd, off64_t length) {
     if (real == NULL)
         real = dlsym(RTLD_NEXT, "ftruncate64");
     uint32_t now = mode();
-    if ((now == FAILING_WRITES || now == FAILING) && is_file(fd) && is_due())
+    if ((now == FAILING_WRITES || now == FAILING) && is_store(fd) && is_due())
         return fail(EIO);
     return real(fd, length);
 }
@@ -127,7 +136,7 @@ int ftruncate64(int fd, off64_t length) {
 static int sync_of(const char *name, int fd) {
     int (*real)(int) = dlsym(RTLD_NEXT, name);
     uint32_t now = mode();
-    if ((now == FAILING_SYNCS || now == FAILING) && is_file(fd) && is_due())
+    if ((now == FAILING_SYNCS || now == FAILING) && is_store(fd) && is_due())
         return fail(EIO);
     return real(fd);
 }

@@ -34,7 +34,7 @@ impl Shared {
     }
 
     fn content(&self) -> Vec<u8> {
-        let mut content = vec![0; index(self.len().unwrap())];
+        let mut content = vec![0; usize::try_from(self.len().unwrap()).unwrap()];
         self.read(0, &mut content).unwrap();
         content
     }

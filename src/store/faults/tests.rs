@@ -138,8 +138,7 @@ async fn a_delete_that_meets_the_full_disk_first_goes_through_on_the_ballast() {
 #[tokio::test]
 async fn one_failed_operation_leaves_a_known_or_an_unknown_outcome_and_never_a_wrong_one() {
     let options = options();
-    let mut n_unknown = 0;
-    let mut n_unwritten = 0;
+    let (mut n_unknown, mut n_unwritten, mut n_later) = (0, 0, 0);
     for operation in 0.. {
         let disk = FaultyDisk::formatted(&options);
         let store = disk.open(&options);
@@ -152,12 +151,16 @@ async fn one_failed_operation_leaves_a_known_or_an_unknown_outcome_and_never_a_w
         let before = listed(&store);
         let put = store.put(pod(0), Expect::Any, value(77)).await;
         let found = store.get(&pod(0)).unwrap().unwrap();
+        let n_reopens = u64::from(put.is_err());
+        assert_eq!(store.stats().reopens, n_reopens, "operation {operation}");
         match put {
             Ok(revision) => {
                 assert_eq!((found.revision, found.value), (revision, value(77)));
-                assert_eq!(store.stats().reopens, 0);
-                assert!(operation > 5, "a commit takes some operations");
-                break;
+                if disk.is_about_to_fail() {
+                    assert!(operation > 5, "a commit takes some operations");
+                    break;
+                }
+                n_later += 1;
             }
             Err(WriteError::NotWritten { .. }) => {
                 assert_eq!(listed(&store), before, "operation {operation}");
@@ -171,7 +174,6 @@ async fn one_failed_operation_leaves_a_known_or_an_unknown_outcome_and_never_a_w
             }
             Err(error) => panic!("operation {operation}: {error}"),
         }
-        assert_eq!(store.stats().reopens, 1, "operation {operation}");
         healthy(&store).await;
         store.put(pod(9), Expect::Absent, value(9)).await.expect("writes work again");
         let state = listed(&store);
@@ -180,7 +182,11 @@ async fn one_failed_operation_leaves_a_known_or_an_unknown_outcome_and_never_a_w
         let store = disk.open(&options);
         assert_eq!(listed(&store), state, "operation {operation}, after a restart");
     }
-    assert!(n_unknown > 0 && n_unwritten > 0, "{n_unknown} unknown, {n_unwritten} unwritten");
+    let outcomes = [n_unknown, n_unwritten, n_later];
+    assert!(
+        outcomes.iter().all(|n| *n > 0),
+        "unknown, unwritten, written to the journal alone: {outcomes:?}"
+    );
 }
 
 /// ST-4: reads do not depend on the opening.
@@ -216,10 +222,15 @@ async fn reads_go_on_while_every_write_to_the_disk_fails() {
         for n in 0..5 {
             store.put(pod(n), Expect::Absent, value(n)).await.unwrap();
         }
-        let before = listed(&store);
+        let mut before = listed(&store);
         disk.fail(Faults { operation: Some(operation), lasts: true, ..Faults::default() });
-        let put = store.put(pod(0), Expect::Any, value(77)).await;
-        if put.is_ok() {
+        let mut n_written = 0;
+        // Where the journal has it, that is all it takes; the next one finds out.
+        while store.put(pod(0), Expect::Any, value(77 + n_written)).await.is_ok() {
+            before = listed(&store);
+            n_written += 1;
+        }
+        if n_written > 2 {
             assert!(operation > 5, "a commit takes some operations");
             break;
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::group::{Failure, Stage};
 use super::{Operation, Waiting, Writer};
-use crate::open::{self, Attached};
+use crate::open::{self, Attached, Foreign};
 use crate::snapshot::{InUse, Snapshot};
 use crate::tables::{self, Fault};
 use crate::{Health, Revision, WriteError};
@@ -156,7 +156,8 @@ impl Writer {
         if !self.opened.gated.is_holding() {
             // What the old handle would still like to write must never reach the file.
             self.opened.gated.fence();
-            let attached = open::attach(&*self.disk, &self.options, self.opened.lock.clone())?;
+            let attached =
+                open::attach(&*self.disk, &self.options, self.opened.lock.clone(), Foreign::Refused)?;
             self.switch(attached)?;
         }
         self.opened.gated.release()?;

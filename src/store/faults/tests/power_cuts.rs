@@ -10,6 +10,9 @@ fn small(fast_recovery_bytes: u64) -> Options {
     Options { window_max_changes: 20, fast_recovery_bytes, ..options() }
 }
 
+/// Journals that take all forty writes, a few at a time, the smaller ones only, and none.
+const JOURNALS: [u64; 4] = [8 << 20, 256 << 10, 48 << 10, 0];
+
 /// Forty writes, the states they lead through, and a cut before every sync.
 async fn lived_through(seed: u64, options: &Options) -> (Past, Vec<PowerCut>) {
     let disk = FaultyDisk::formatted(options);
@@ -49,8 +52,9 @@ fn check(store: &Store, cut: &PowerCut, past: &Past) {
 /// ST-2: the last durable commit is what is found.
 #[tokio::test]
 async fn a_power_cut_at_any_sync_keeps_everything_acknowledged() {
-    for (seed, fast_recovery_bytes) in [(0, 0), (1, u64::MAX), (2, 0), (3, u64::MAX)] {
-        let options = small(fast_recovery_bytes);
+    let seeds = [(0, 0), (1, u64::MAX), (2, 0), (3, u64::MAX)];
+    for ((seed, fast_recovery_bytes), journal_bytes) in seeds.into_iter().zip(JOURNALS.repeat(2)) {
+        let options = Options { journal_bytes, ..small(fast_recovery_bytes) };
         let (past, cuts) = lived_through(seed, &options).await;
         assert!(cuts.len() > 100);
         for cut in cuts {
@@ -63,8 +67,8 @@ async fn a_power_cut_at_any_sync_keeps_everything_acknowledged() {
 #[tokio::test]
 async fn st_2_a_power_cut_during_the_recovery_loses_nothing_more() {
     let mut n_second = 0;
-    for (seed, fast_recovery_bytes) in [(4, 0), (5, u64::MAX)] {
-        let options = small(fast_recovery_bytes);
+    for (seed, fast_recovery_bytes, journal_bytes) in [(4, 0, JOURNALS[1]), (5, u64::MAX, JOURNALS[0])] {
+        let options = Options { journal_bytes, ..small(fast_recovery_bytes) };
         let (past, cuts) = lived_through(seed, &options).await;
         // One at every tenth sync: each makes a dozen more.
         for cut in cuts.iter().step_by(30) {

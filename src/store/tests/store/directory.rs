@@ -60,7 +60,7 @@ async fn files_are_for_their_owner_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["ballast", "cluster", "lock", "store.redb"]);
+    assert_eq!(names, ["ballast", "cluster", "journal", "lock", "store.redb"]);
     assert_eq!(fs::metadata(path.join("ballast")).unwrap().len(), 4 << 20);
 }
 

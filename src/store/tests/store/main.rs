@@ -4,6 +4,7 @@
 
 mod damage;
 mod directory;
+mod journal;
 mod model;
 mod objects;
 mod watches;
