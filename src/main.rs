@@ -17,6 +17,7 @@ mod recording;
 mod say;
 mod scrape;
 mod shutdown;
+mod status;
 mod up;
 
 use std::process::ExitCode;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use hyper_util::service::TowerToHyperService;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use spur_cli::args::{
     ApplyArgs, CaptureArgs, CaptureChoice, RuntimeChoice, ServicePortsChoice, Tracing, UpArgs, UpOutput,
 };
@@ -42,6 +42,7 @@ use crate::recording::{self, Recording};
 use crate::say::say;
 use crate::scrape;
 use crate::shutdown::{Signals, stdin_ended, store_failed};
+use crate::status;
 
 /// What pods get to end after SIGTERM when all of Spur ends. Shorter than
 /// Kubernetes' 30 s: a developer waits for the prompt.
@@ -412,8 +413,8 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
         entry: entry_address,
         facts: facts_rx,
         routes,
-        ejected: Arc::new(ejected(proxy.metrics())),
-        telemetry: Arc::new(telemetry(intake.clone(), (logs, reported), recording.told())),
+        ejected: Arc::new(status::ejected(proxy.metrics())),
+        telemetry: Arc::new(status::telemetry(intake.clone(), (logs, reported), recording.told())),
         draining: stop_server.clone(),
     });
     api.set_nonblocking(true)?;
@@ -424,7 +425,7 @@ async fn start(data: &Path, config: &Config, bound: Bound) -> Result<Running> {
 
     let volumes = open_volumes(data)?;
     let stop_control = CancellationToken::new();
-    tokio::spawn(merge_facts(facts, (services_rx, ports_rx.clone()), facts_tx));
+    tokio::spawn(status::merge_facts(facts, (services_rx, ports_rx.clone()), facts_tx));
     let client = kube::Client::new(server.acting_as(User::controller("spur")), "default");
     let heartbeat = spur_control::heartbeat(client.clone(), stop_control.clone());
     let controllers = spur_control::run(spur_control::Parts {
@@ -485,63 +486,6 @@ fn service_networks(
         hosts_dir: data.join("docker/hosts"),
     });
     Ok(std::iter::once(of_processes).chain(of_docker).collect())
-}
-
-/// The endpoints that are left out now, as `/spur/v1/status` tells them.
-fn ejected(metrics: spur_proxy::Metrics) -> impl Fn() -> Vec<Value> {
-    move || {
-        let told = metrics.ejected().into_iter().map(|out| {
-            json!({
-                "service": out.service, "subset": out.subset, "address": out.address,
-                "secondsLeft": out.left.as_secs(),
-            })
-        });
-        told.collect()
-    }
-}
-
-/// What applications reported, as `/spur/v1/status` tells it; spans are counted with the traces.
-fn telemetry(
-    intake: Intake,
-    (logs, metrics): (Logs, MetricStore),
-    recorded: recording::Told,
-) -> impl Fn() -> Value {
-    move || {
-        let (taken, lines, points) = (intake.counts(), logs.counts(), metrics.counts());
-        json!({
-            "exports": taken.n_exports,
-            "refused": taken.n_refused,
-            "invalid": taken.n_invalid,
-            "logLines": lines.n_records,
-            "evictedLogLines": lines.n_evicted,
-            "series": points.n_series,
-            "points": points.n_points,
-            "turnedAwayPoints": points.n_turned_away,
-            "export": recorded.export(),
-            "disk": recorded.disk(),
-        })
-    }
-}
-
-/// Keeps `/spur/v1/status` up to date; ends with the controllers.
-async fn merge_facts(
-    fixed: Map<String, Value>,
-    (mut services_rx, mut ports_rx): (watch::Receiver<Map<String, Value>>, watch::Receiver<GatewayPorts>),
-    facts_tx: watch::Sender<Map<String, Value>>,
-) {
-    loop {
-        let changed = tokio::select! {
-            changed = services_rx.changed() => changed,
-            changed = ports_rx.changed() => changed,
-        };
-        if changed.is_err() {
-            return;
-        }
-        let mut facts = fixed.clone();
-        facts.insert("services".to_owned(), Value::Object(services_rx.borrow_and_update().clone()));
-        facts.insert("gatewayPorts".to_owned(), json!(ports_rx.borrow_and_update().open));
-        facts_tx.send_replace(facts);
-    }
 }
 
 /// Applies files through the API, as `spur apply -f` does; stdout is for the one line of [`announce`].

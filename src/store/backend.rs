@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 
 use redb::StorageBackend;
 
-use crate::journal::{FILE_HEADER, Journal, Operation};
-use held::Held;
+use crate::journal::{Journal, Operation};
+use held::{Held, perform};
 
 /// An opening's writes are held back.
 const HELD: u8 = 0;
@@ -36,39 +36,33 @@ pub(crate) struct Gated(Arc<Gate>);
 struct Gate {
     inner: Box<dyn StorageBackend>,
     mode: AtomicU8,
-    /// Guards what was written and is not in the file. Taken after `journal`.
+    /// Guards what was written and is not in the file, and the mode's changes. Taken after
+    /// `journal`; not held while a commit is synced, since readers need it.
     held: RwLock<Held>,
     /// Guards the journal, where there is one.
     journal: Mutex<Option<Journal>>,
+    /// Bytes that a record may have; 0 without a journal.
+    record_max_bytes: u64,
 }
 
 // === impl Gated ===
 
 impl Gated {
     /// Holds all writes back until [`Gated::release`].
-    pub(crate) fn hold(inner: Box<dyn StorageBackend>) -> io::Result<Self> {
-        let held = Held::over(&*inner)?;
-        Ok(Self::new(inner, held, None))
+    pub(crate) fn hold(inner: Box<dyn StorageBackend>) -> Self {
+        Self::new(inner, Held::default(), None)
     }
 
     /// As [`Gated::hold`], with what the journal found laid over the file. Whatever is in the
     /// journal is forgotten when the writes are released; later commits go through it.
-    pub(crate) fn hold_with(
-        inner: Box<dyn StorageBackend>,
-        journal: Journal,
-        found: Vec<Operation>,
-    ) -> io::Result<Self> {
-        let held = Held::over(&*inner)?.with_found(&*inner, found)?;
-        Ok(Self::new(inner, held, Some(journal)))
+    pub(crate) fn hold_with(inner: Box<dyn StorageBackend>, journal: Journal, found: Vec<Operation>) -> Self {
+        Self::new(inner, Held::with_found(found), Some(journal))
     }
 
     fn new(inner: Box<dyn StorageBackend>, held: Held, journal: Option<Journal>) -> Self {
-        Self(Arc::new(Gate {
-            inner,
-            mode: AtomicU8::new(HELD),
-            held: RwLock::new(held),
-            journal: Mutex::new(journal),
-        }))
+        let record_max_bytes = journal.as_ref().map_or(0, Journal::record_max_bytes);
+        let (held, journal) = (RwLock::new(held), Mutex::new(journal));
+        Self(Arc::new(Gate { inner, mode: AtomicU8::new(HELD), held, journal, record_max_bytes }))
     }
 
     /// Performs what was held back, in its order and with its syncs, and holds nothing any more.
@@ -81,8 +75,11 @@ impl Gated {
         let mut journal = self.journal();
         let mut held = self.held_mut();
         held.perform(&*self.0.inner, journal.as_mut())?;
-        held.clear();
         let mode = if journal.is_some() { JOURNALED } else { THROUGH };
+        if mode == JOURNALED {
+            self.0.inner.sync_data()?;
+        }
+        *held = Held::default();
         self.0.mode.store(mode, Ordering::SeqCst);
         Ok(())
     }
@@ -97,69 +94,86 @@ impl Gated {
         let mut journal = self.journal();
         let Some(journal) = journal.as_mut() else { return Ok(()) };
         let file = &*self.0.inner;
-        let held = self.held();
-        match self.0.mode.load(Ordering::SeqCst) {
+        match self.mode() {
             JOURNALED => {}
             FENCED => return Err(replaced()),
-            _ => return Ok(()),
+            // The journal was too small for it: redb's syncs were real.
+            _ => return self.resume(),
         }
-        let (sealed, operations) = held.operations().split_at(held.n_sealed());
-        perform_all(file, sealed)?;
-        if !journal.takes(operations) {
-            write_large(file, journal, operations)?;
-        } else {
-            if !journal.has_room(operations) {
-                file.sync_data()?;
-                journal.begin_again();
-            }
-            journal.append(file, operations)?;
-            if let Err(error) = perform_all(file, operations) {
+        // What is added meanwhile, by a reader that makes room in redb's cache, is of no commit yet.
+        let (sealed, operations) = self.held().sealed_and_not();
+        let n = sealed.len() + operations.len();
+        perform(file, &sealed)?;
+        if !journal.has_room(&operations) {
+            file.sync_data()?;
+            journal.forget()?;
+        }
+        journal.append(file, &operations)?;
+        match perform(file, &operations) {
+            Ok(()) => self.held_mut().forget_first(n),
+            Err(error) => {
                 tracing::warn!("a commit is in the journal and not in the database file yet: {error}");
-                drop(held);
-                self.held_mut().seal();
-                return Ok(());
+                self.held_mut().seal(n);
             }
         }
-        drop(held);
-        self.held_mut().clear();
         Ok(())
     }
 
-    /// Brings the file up to date and does without the journal from here on: for closing.
+    /// Brings the file up to date and does without the journal: for closing, and for the rest of a
+    /// commit that is too large for it. Then redb's two syncs are what they are without one.
     pub(crate) fn settle(&self) -> io::Result<()> {
         let mut journal = self.journal();
-        let mut held = self.held_mut();
         let Some(journal) = journal.as_mut() else { return Ok(()) };
-        if self.0.mode.load(Ordering::SeqCst) != JOURNALED {
+        if self.mode() != JOURNALED {
             return Ok(());
         }
-        held.perform(&*self.0.inner, None)?;
-        self.0.inner.sync_data()?;
+        let file = &*self.0.inner;
+        // Under the lock, so that nothing is added behind what is performed.
+        let mut held = self.held_mut();
+        let (sealed, operations) = held.sealed_and_not();
+        perform(file, &sealed)?;
+        file.sync_data()?;
+        // Before what the journal does not tell of: it would no longer fit the file.
         journal.forget()?;
-        held.clear();
+        perform(file, &operations)?;
+        *held = Held::default();
         self.0.mode.store(THROUGH, Ordering::SeqCst);
         Ok(())
     }
 
+    /// Goes through the journal again. What went past it and is not synced may be pages that the
+    /// next commit counts on, and that redb will not write again.
+    fn resume(&self) -> io::Result<()> {
+        {
+            let _nobody_writes = self.held_mut();
+            self.0.mode.store(JOURNALED, Ordering::SeqCst);
+        }
+        self.0.inner.sync_data()
+    }
+
     /// Whether an opening's writes are still held back.
     pub(crate) fn is_holding(&self) -> bool {
-        self.0.mode.load(Ordering::SeqCst) == HELD
+        self.mode() == HELD
     }
 
     /// Makes durable what is in file and journal, without what is held back.
     pub(crate) fn sync_file(&self) -> io::Result<()> {
-        if let Some(journal) = &*self.journal() {
+        if let Some(journal) = &mut *self.journal() {
             journal.sync()?;
         }
         self.0.inner.sync_data()
     }
 
-    /// Refuses every write from here on; reads go on.
+    /// Refuses every write from here on; reads go on, also of what only the journal has.
     pub(crate) fn fence(&self) {
         // Under the lock, so that nothing is being released meanwhile.
         let mut held = self.held_mut();
         self.0.mode.store(FENCED, Ordering::SeqCst);
-        held.clear();
+        held.keep_sealed();
+    }
+
+    fn mode(&self) -> u8 {
+        self.0.mode.load(Ordering::SeqCst)
     }
 
     fn held(&self) -> RwLockReadGuard<'_, Held> {
@@ -174,38 +188,28 @@ impl Gated {
         self.0.journal.lock().expect("no one panics with it")
     }
 
-    fn write_through(
-        &self,
-        operation: impl FnOnce() -> Operation,
-        through: impl FnOnce(&dyn StorageBackend) -> io::Result<()>,
-    ) -> io::Result<()> {
-        match self.0.mode.load(Ordering::SeqCst) {
-            THROUGH => through(&*self.0.inner),
+    /// Runs what goes past the gate, if it is open for that.
+    fn past(&self, write: impl FnOnce(&dyn StorageBackend) -> io::Result<()>) -> Option<io::Result<()>> {
+        // Who closes it waits for those who are in.
+        let _held = self.held();
+        (self.mode() == THROUGH).then(|| write(&*self.0.inner))
+    }
+
+    fn hold_back(&self, operation: Operation) -> io::Result<()> {
+        if self.mode() == JOURNALED && self.held().bytes() + operation.bytes() > self.0.record_max_bytes {
+            self.settle()?;
+        }
+        let mut held = self.held_mut();
+        match self.mode() {
+            HELD => held.push_of_opening(operation),
+            JOURNALED => {
+                held.push(operation);
+                Ok(())
+            }
             FENCED => Err(replaced()),
-            _ => self.held_mut().push(&*self.0.inner, operation()),
+            _ => perform(&*self.0.inner, &[Arc::new(operation)]),
         }
     }
-}
-
-fn perform_all(file: &dyn StorageBackend, operations: &[Operation]) -> io::Result<()> {
-    operations.iter().try_for_each(|operation| held::perform(file, operation))
-}
-
-/// A commit that fits into no journal takes two syncs, as redb makes them: its pages and a commit
-/// slot first, then the header that says which slot counts. What comes after that may be pages
-/// that the commit has freed.
-fn write_large(file: &dyn StorageBackend, journal: &mut Journal, operations: &[Operation]) -> io::Result<()> {
-    let is_header = |operation: &Operation| matches!(operation, Operation::Write { offset, .. } if *offset < FILE_HEADER as u64);
-    let header = operations.iter().rposition(is_header).unwrap_or(operations.len());
-    let (pages, rest) = operations.split_at(header);
-    let (header, freed) = rest.split_at(rest.len().min(1));
-    file.sync_data()?;
-    journal.forget()?;
-    for operations in [pages, header] {
-        perform_all(file, operations)?;
-        file.sync_data()?;
-    }
-    perform_all(file, freed)
 }
 
 fn replaced() -> io::Error {
@@ -214,25 +218,26 @@ fn replaced() -> io::Error {
 
 impl StorageBackend for Gated {
     fn len(&self) -> io::Result<u64> {
-        match self.0.mode.load(Ordering::SeqCst) {
-            HELD | JOURNALED => self.held().len(&*self.0.inner),
-            _ => self.0.inner.len(),
+        match self.mode() {
+            THROUGH => self.0.inner.len(),
+            _ => self.held().len(&*self.0.inner),
         }
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        match self.0.mode.load(Ordering::SeqCst) {
-            HELD | JOURNALED => self.held().read(&*self.0.inner, offset, out),
-            _ => self.0.inner.read(offset, out),
+        match self.mode() {
+            THROUGH => self.0.inner.read(offset, out),
+            _ => self.held().read(&*self.0.inner, offset, out),
         }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.write_through(|| Operation::SetLen(len), |inner| inner.set_len(len))
+        let past = self.past(|file| file.set_len(len));
+        past.unwrap_or_else(|| self.hold_back(Operation::SetLen(len)))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.0.mode.load(Ordering::SeqCst) {
+        match self.mode() {
             THROUGH => self.0.inner.sync_data(),
             FENCED => Err(replaced()),
             HELD => {
@@ -245,10 +250,8 @@ impl StorageBackend for Gated {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.write_through(
-            || Operation::Write { offset, data: data.to_vec() },
-            |inner| inner.write(offset, data),
-        )
+        let past = self.past(|file| file.write(offset, data));
+        past.unwrap_or_else(|| self.hold_back(Operation::Write { offset, data: data.to_vec() }))
     }
 
     fn close(&self) -> io::Result<()> {

@@ -63,15 +63,25 @@ impl FileDisk {
 }
 
 impl FileDisk {
+    /// Under another name until it has its space.
     fn make_journal(&self) -> io::Result<File> {
+        let unfinished = self.directory.join("journal.new");
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&self.journal)?;
-        let made = reserve(&file, self.journal_bytes);
-        if made.is_err() {
-            fs::remove_file(&self.journal)?;
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        let file = options.open(&unfinished)?;
+        if let Err(error) = reserve(&file, self.journal_bytes) {
+            fs::remove_file(&unfinished)?;
+            return Err(error);
         }
-        made.map(|()| file)
+        file.sync_all()?;
+        fs::rename(&unfinished, &self.journal)?;
+        File::open(&self.directory)?.sync_all()?;
+        Ok(file)
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Disk for FileDisk {
@@ -89,7 +99,7 @@ impl Disk for FileDisk {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => match self.make_journal() {
                 Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Err(error) if is_full(&error) => {
                     tracing::warn!(
                         store.path = %self.directory.display(),
                         "no room for a journal of {} bytes at `{}`: each write takes two syncs",

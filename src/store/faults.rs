@@ -92,7 +92,7 @@ impl FaultyDisk {
     pub(crate) fn formatted(options: &Options) -> Self {
         let disk = Self::default();
         disk.image().format(options);
-        let gated = Gated::hold(disk.backend().unwrap()).unwrap();
+        let gated = Gated::hold(disk.backend().unwrap());
         let database = redb::Builder::new().create_with_backend(gated.clone()).unwrap();
         gated.release().unwrap();
         tables::initialise(&database, Identity { cluster: Uuid::nil(), generation: 1 }).unwrap();
@@ -116,7 +116,7 @@ impl FaultyDisk {
     /// Opens a store on the disk, where the disk lets us.
     pub(crate) fn try_open(&self, options: &Options) -> Result<Store, Fault> {
         let attached = open::attach(self, options, None, Foreign::Refused)?;
-        attached.opened.gated.release()?;
+        attached.release(self)?;
         Store::start(attached, Arc::new(self.clone()), options.clone())
     }
 
@@ -319,8 +319,8 @@ impl Image {
         file.unsynced.clear();
     }
 
-    /// What a power cut leaves of a file: some of the writes, whole or in part, and the old or the
-    /// new length.
+    /// What a power cut leaves of a file: some of the writes, whole, some of their blocks or a part
+    /// of the first, and the old or the new length.
     fn cut(&mut self, name: Name) -> Vec<u8> {
         let mut content = self.files[name as usize].durable.clone();
         if self.chance() {
@@ -328,10 +328,15 @@ impl Image {
         }
         for at in 0..self.files[name as usize].unsynced.len() {
             let (keeps, tears) = (self.chance(), self.chance() && self.chance());
-            let (offset, data) = &self.files[name as usize].unsynced[at];
-            let data = if tears { &data[..data.len() / 2] } else { data };
-            if keeps && *offset as usize + data.len() <= content.len() {
-                overwrite(&mut content, *offset, data);
+            let (offset, data) = self.files[name as usize].unsynced[at].clone();
+            let is_one = data.len() <= BLOCK as usize;
+            let torn = if tears && is_one { &data[..data.len() / 2] } else { &data };
+            for (n, block) in torn.chunks(BLOCK as usize).enumerate() {
+                let offset = offset as usize + n * BLOCK as usize;
+                let keeps = if tears && !is_one { self.chance() } else { keeps };
+                if keeps && offset + block.len() <= content.len() {
+                    overwrite(&mut content, offset as u64, block);
+                }
             }
         }
         content

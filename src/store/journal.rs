@@ -14,6 +14,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::io;
 
 use redb::StorageBackend;
@@ -26,7 +27,10 @@ use record::{Header, PAGE, Place, Record};
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
 /// Bytes of a redb file that its commits write over: its header with the commit slots.
-pub(crate) const FILE_HEADER: usize = 320;
+const FILE_HEADER: usize = 320;
+/// Where a bit says that the file was opened and not closed, as it is while a journal has records.
+const GOD_BYTE: usize = 9;
+const RECOVERY_REQUIRED: u8 = 2;
 /// One commit slot, of two that follow the 64 bytes of the header. Its last 16 bytes are the
 /// checksum of the others (redb 4.4, `page_store/header.rs`).
 const SLOT: usize = 128;
@@ -40,6 +44,8 @@ pub(crate) struct Journal {
     place: Place,
     /// Where the next record goes.
     offset: u64,
+    /// Where the last record that was read lies, and how long it is.
+    last: Option<(u64, u64)>,
 }
 
 /// What a journal tells to whoever opens the database.
@@ -63,11 +69,11 @@ impl Journal {
     /// A journal on its file, which is as long as it may get. Nothing is read or written.
     pub(crate) fn new(file: Box<dyn StorageBackend>) -> io::Result<Self> {
         let capacity = file.len()?;
-        Ok(Self { file, capacity, place: Place::first(Uuid::new_v4()), offset: 0 })
+        Ok(Self { file, capacity, place: Place::first(Uuid::new_v4()), offset: 0, last: None })
     }
 
     /// Reads what was committed since the database file was last synced.
-    pub(crate) fn read(&self, database: &dyn StorageBackend) -> io::Result<Found> {
+    pub(crate) fn read(&mut self, database: &dyn StorageBackend) -> io::Result<Found> {
         let Some((header, first)) = self.record_at(0, None)? else {
             let is_damaged = self.has_lost_its_first()?;
             return Ok(if is_damaged { Found::Damaged { record: 0 } } else { Found::Nothing });
@@ -76,10 +82,12 @@ impl Journal {
         let mut operations = first.operations;
         let mut place = header.place.next();
         let mut offset = header.record_bytes();
+        self.last = Some((0, offset));
         while let Some((header, record)) = self.record_at(offset, Some(place))? {
             known.extend(record.slots());
             operations.extend(record.operations);
             place = place.next();
+            self.last = Some((offset, header.record_bytes()));
             offset += header.record_bytes();
         }
         if !is_of(database, &known)? {
@@ -92,13 +100,13 @@ impl Journal {
         Ok(Found::Commits(without_the_overwritten(operations)))
     }
 
-    /// Whether the record of a commit fits at all.
-    pub(crate) fn takes(&self, operations: &[Operation]) -> bool {
-        record::bytes(operations, true) <= self.capacity
+    /// Bytes of operations that fit into any record, the first of a cycle included.
+    pub(crate) fn record_max_bytes(&self) -> u64 {
+        record::max_bytes(self.capacity)
     }
 
-    /// Whether it fits behind those that are there.
-    pub(crate) fn has_room(&self, operations: &[Operation]) -> bool {
+    /// Whether these fit behind the records that are there.
+    pub(crate) fn has_room(&self, operations: &[impl Borrow<Operation>]) -> bool {
         self.offset + record::bytes(operations, self.offset == 0) <= self.capacity
     }
 
@@ -106,7 +114,7 @@ impl Journal {
     pub(crate) fn append(
         &mut self,
         database: &dyn StorageBackend,
-        operations: &[Operation],
+        operations: &[impl Borrow<Operation>],
     ) -> io::Result<()> {
         let base = if self.offset == 0 { Some(slots(database)?) } else { None };
         let record = record::encode(self.place, base.as_ref(), operations);
@@ -117,23 +125,25 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins at the start again; to be called when the database file was synced. The records that
-    /// are still there are harmless: laid over that file they change nothing.
-    pub(crate) fn begin_again(&mut self) {
-        self.place = Place::first(Uuid::new_v4());
-        self.offset = 0;
-    }
-
-    /// Makes sure that no record is read any more: before the file is written to in another way.
+    /// Makes sure that no record is read any more, and begins at the start: when the database file
+    /// was synced. Before it is written to in another way; and before the next cycle, since a first
+    /// record that is torn may be any part of itself over any part of an older one.
     pub(crate) fn forget(&mut self) -> io::Result<()> {
         self.file.write(0, &[0; SECTOR])?;
         self.file.sync_data()?;
-        self.begin_again();
+        self.place = Place::first(Uuid::new_v4());
+        self.offset = 0;
+        self.last = None;
         Ok(())
     }
 
-    /// Makes durable what was read.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    /// Makes durable what was read. The last record is written again: where it was one whose sync
+    /// failed, what was read is the operating system's memory, and it takes that for written.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        if let Some((offset, bytes)) = self.last {
+            let record = self.bytes_at(offset, bytes)?;
+            self.file.write(offset, &record)?;
+        }
         self.file.sync_data()
     }
 
@@ -147,9 +157,14 @@ impl Journal {
         if !is_expected || header.record_bytes() > self.capacity - offset {
             return Ok(None);
         }
-        let mut record = vec![0; usize::try_from(header.record_bytes()).map_err(io::Error::other)?];
-        self.file.read(offset, &mut record)?;
+        let record = self.bytes_at(offset, header.record_bytes())?;
         Ok(record::decode(&record).map(|record| (header, record)))
+    }
+
+    fn bytes_at(&self, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
+        let mut record = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
+        self.file.read(offset, &mut record)?;
+        Ok(record)
     }
 
     fn header_at(&self, offset: u64) -> io::Result<Option<Header>> {
@@ -162,7 +177,8 @@ impl Journal {
     }
 
     /// Whether the first record, which is not whole, was so once. Where power failed while it was
-    /// written, records of its own cycle cannot be behind it; where it was forgotten, it is zero.
+    /// written, there can be no other of its own cycle behind it, and its beginning is its own or
+    /// zero, as it is where it was forgotten.
     fn has_lost_its_first(&self) -> io::Result<bool> {
         if let Some(header) = self.header_at(0)? {
             return self.has_later(PAGE as u64, header.place);
@@ -200,17 +216,19 @@ impl Journal {
     }
 }
 
-/// Whether the file is in the state that the journal began with, or in one that it tells of: it
-/// has a commit slot that is known, and none that is whole and unknown. A torn one is neither:
-/// power may fail while it is written.
+/// Whether the file is in the state that the journal began with, or in one that it tells of: it was
+/// not closed, has a commit slot that is known, and none that is whole and unknown. A torn one is
+/// neither: power may fail while it is written.
 fn is_of(database: &dyn StorageBackend, known: &[[u8; SLOT]]) -> io::Result<bool> {
     if database.len()? < FILE_HEADER as u64 {
         return Ok(false);
     }
-    let slots = slots(database)?;
+    let mut header = [0; FILE_HEADER];
+    database.read(0, &mut header)?;
     let is_known = |slot: &[u8; SLOT]| known.contains(slot);
-    let (found, _) = slots.as_chunks();
-    Ok(found.iter().any(is_known) && found.iter().all(|slot| is_known(slot) || !is_whole(slot)))
+    let (found, _) = header[FILE_HEADER - SLOTS..].as_chunks();
+    let is_open = header[GOD_BYTE] & RECOVERY_REQUIRED != 0;
+    Ok(is_open && found.iter().any(is_known) && found.iter().all(|slot| is_known(slot) || !is_whole(slot)))
 }
 
 fn is_whole(slot: &[u8; SLOT]) -> bool {

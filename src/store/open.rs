@@ -210,12 +210,12 @@ pub(crate) fn open_directory(path: &Path, options: &Options) -> Result<(Attached
                 attached.history =
                     tables::guarded(|| restored::adopt(attached.opened.database())).map_err(fail)?;
             }
-            attached.release().map_err(fail)?;
+            attached.release(&disk).map_err(fail)?;
             directory.write_marker(attached.history.state.identity)?;
         }
         Some(expected) => {
             compare(&database, attached.history.state.identity, expected)?;
-            attached.release().map_err(fail)?;
+            attached.release(&disk).map_err(fail)?;
         }
     }
     Ok((attached, Arc::new(disk)))
@@ -224,7 +224,7 @@ pub(crate) fn open_directory(path: &Path, options: &Options) -> Result<(Attached
 /// Makes a database that ends with its store.
 pub(crate) fn open_memory(options: &Options) -> Result<(Attached, Arc<dyn Disk>), Fault> {
     let disk = MemoryDisk;
-    let (database, gated) = open_database(Gated::hold(disk.backend()?)?, options)?;
+    let (database, gated) = open_database(Gated::hold(disk.backend()?), options)?;
     gated.release()?;
     tables::initialise(&database, Identity { cluster: Uuid::new_v4(), generation: 1 })?;
     let history = History::load(&database)?;
@@ -261,10 +261,18 @@ pub(crate) fn attach(
 
 /// The database's bytes with the commits that only the journal has.
 fn gate(disk: &dyn Disk, backend: Box<dyn StorageBackend>, foreign: Foreign) -> Result<Gated, Fault> {
-    let Some(journal) = disk.journal()? else { return Ok(Gated::hold(backend)?) };
-    let journal = Journal::new(journal)?;
+    let Some(journal) = disk.journal()? else { return Ok(Gated::hold(backend)) };
+    let mut journal = Journal::new(journal)?;
     let commits = match (journal.read(&*backend)?, foreign) {
-        (Found::Nothing, _) | (Found::Foreign | Found::Damaged { .. }, Foreign::Forgotten) => Vec::new(),
+        (Found::Nothing, _) => Vec::new(),
+        (Found::Foreign | Found::Damaged { .. }, Foreign::Forgotten) => {
+            tracing::warn!(
+                store.path = %disk.path().display(),
+                "a journal at `{}` does not belong to the database without a marker, and is forgotten",
+                disk.path().display()
+            );
+            Vec::new()
+        }
         (Found::Commits(commits), _) => commits,
         (Found::Foreign, Foreign::Refused) => {
             return Err(Fault::Damaged(
@@ -277,7 +285,7 @@ fn gate(disk: &dyn Disk, backend: Box<dyn StorageBackend>, foreign: Foreign) -> 
             )));
         }
     };
-    Ok(Gated::hold_with(backend, journal, commits)?)
+    Ok(Gated::hold_with(backend, journal, commits))
 }
 
 fn open_database(gated: Gated, options: &Options) -> Result<(Database, Gated), Fault> {
@@ -311,8 +319,16 @@ impl Attached {
         self.history.state.revision
     }
 
-    fn release(&self) -> Result<(), Fault> {
-        self.opened.gated.release().map_err(Fault::from)
+    /// Lets what opening wrote reach the disk. What the journal has may need room.
+    pub(crate) fn release(&self, disk: &dyn Disk) -> Result<(), Fault> {
+        let gated = &self.opened.gated;
+        match gated.release().map_err(Fault::from) {
+            Err(Fault::DiskFull) => {
+                disk.free_ballast()?;
+                Ok(gated.release()?)
+            }
+            released => released,
+        }
     }
 }
 

@@ -1,131 +1,142 @@
 //! What was written and is not in the file yet, and the file as it reads with it.
 
 use std::io;
+use std::sync::Arc;
 
 use redb::StorageBackend;
 
 use crate::journal::{Journal, Operation};
 
-/// Bytes that may be held back. 64 MiB: the largest group of writes has 16 MiB of values and as
-/// many of previous ones; repairing at an opening writes the allocator's state, about 64 kB per GB
-/// of data, and a few tree pages. More than that means that something is wrong.
-const MAX_BYTES: usize = 64 << 20;
+/// Bytes that an opening may hold back. 64 MiB: repair writes the allocator's state, about 64 kB per
+/// GB of data, and a few tree pages; the journal has 8 MiB. More means that something is wrong.
+const OPENING_MAX_BYTES: usize = 64 << 20;
 
 /// Operations on a file, in order, that were not performed for good.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Held {
-    operations: Vec<Operation>,
-    /// So many of them, the first, come from the journal.
+    operations: Vec<Arc<Operation>>,
+    /// So many of them, the first, were found in the journal by an opening.
     n_found: usize,
-    /// So many of them, the first, are in the journal already: it has no more to tell of them.
-    n_sealed: usize,
-    /// Whether the journal has to be forgotten once they are in the file.
+    /// Whether there is a journal to forget once they are in the file.
     has_journal: bool,
+    /// So many of them, the first, are in the journal already, and only the file lacks them.
+    n_sealed: usize,
     /// Before how many of them the file is to be synced.
     syncs: Vec<usize>,
-    bytes: usize,
-    /// Length of the file with them; `None` where there are none.
-    len: Option<u64>,
+    /// Of the journal that the others take, rounding and first record left out.
+    bytes: u64,
 }
 
-/// Performs one.
-pub(super) fn perform(file: &dyn StorageBackend, operation: &Operation) -> io::Result<()> {
-    match operation {
+/// Performs operations in order.
+pub(super) fn perform(file: &dyn StorageBackend, operations: &[Arc<Operation>]) -> io::Result<()> {
+    operations.iter().try_for_each(|operation| match &**operation {
         Operation::Write { offset, data } => file.write(*offset, data),
         Operation::SetLen(len) => file.set_len(*len),
-    }
+    })
 }
 
 // === impl Held ===
 
 impl Held {
-    /// Nothing, over that file.
-    pub(super) fn over(file: &dyn StorageBackend) -> io::Result<Self> {
-        let (operations, syncs) = (Vec::new(), Vec::new());
-        let len = Some(file.len()?);
-        Ok(Self { operations, n_found: 0, n_sealed: 0, has_journal: false, syncs, bytes: 0, len })
-    }
-
     /// What a journal held, over the file that it belongs to.
-    pub(super) fn with_found(mut self, file: &dyn StorageBackend, found: Vec<Operation>) -> io::Result<Self> {
-        self.has_journal = true;
-        self.n_found = found.len();
-        found.into_iter().try_for_each(|operation| self.push(file, operation))?;
-        Ok(self)
+    pub(super) fn with_found(found: Vec<Operation>) -> Self {
+        let mut held = Self { has_journal: true, n_found: found.len(), ..Self::default() };
+        found.into_iter().for_each(|operation| held.push(operation));
+        held
     }
 
-    pub(super) fn operations(&self) -> &[Operation] {
-        &self.operations
+    /// What is in the journal already, and what is not.
+    pub(super) fn sealed_and_not(&self) -> (Vec<Arc<Operation>>, Vec<Arc<Operation>>) {
+        let (sealed, not) = self.operations.split_at(self.n_sealed);
+        (sealed.to_vec(), not.to_vec())
     }
 
-    pub(super) fn n_sealed(&self) -> usize {
-        self.n_sealed
+    /// Bytes of the journal that what is not in it takes, rounding and first record left out.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
-    /// All that is held is in the journal.
-    pub(super) fn seal(&mut self) {
-        self.n_sealed = self.operations.len();
-    }
-
-    pub(super) fn push(&mut self, file: &dyn StorageBackend, operation: Operation) -> io::Result<()> {
-        let len = self.len(file)?;
-        self.len = Some(match &operation {
-            Operation::Write { offset, data } => {
-                self.bytes += data.len();
-                len.max(offset + data.len() as u64)
-            }
-            Operation::SetLen(len) => *len,
-        });
-        if self.bytes > MAX_BYTES {
-            let bytes = self.bytes;
+    /// Adds what an opening writes.
+    pub(super) fn push_of_opening(&mut self, operation: Operation) -> io::Result<()> {
+        let bytes = self.bytes + operation.bytes();
+        if bytes > OPENING_MAX_BYTES as u64 {
             return Err(io::Error::other(format!(
-                "{bytes} bytes are to be held back, at most {MAX_BYTES} are"
+                "opening wrote {bytes} bytes, at most {OPENING_MAX_BYTES} are held back"
             )));
         }
-        self.operations.push(operation);
+        self.push(operation);
         Ok(())
+    }
+
+    pub(super) fn push(&mut self, operation: Operation) {
+        self.bytes += operation.bytes();
+        self.operations.push(Arc::new(operation));
     }
 
     pub(super) fn push_sync(&mut self) {
         self.syncs.push(self.operations.len());
     }
 
-    /// Performs everything, in order and with its syncs.
-    pub(super) fn perform(&self, file: &dyn StorageBackend, journal: Option<&mut Journal>) -> io::Result<()> {
-        let (found, later) = self.operations.split_at(self.n_found);
-        found.iter().try_for_each(|operation| perform(file, operation))?;
-        if self.has_journal
-            && let Some(journal) = journal
-        {
-            // Before anything that the journal does not tell of: it would no longer fit the file.
-            file.sync_data()?;
-            journal.forget()?;
-        }
-        let mut syncs = self.syncs.iter().peekable();
-        for (at, operation) in later.iter().enumerate() {
-            while syncs.next_if(|sync| **sync <= self.n_found + at).is_some() {
-                file.sync_data()?;
-            }
-            perform(file, operation)?;
-        }
-        syncs.try_for_each(|_| file.sync_data())
+    /// The first so many are in the journal, and not in the file.
+    pub(super) fn seal(&mut self, n: usize) {
+        self.n_sealed = n;
+        self.count();
     }
 
-    pub(super) fn clear(&mut self) {
+    /// The first so many are in the file. What was added since stays.
+    pub(super) fn forget_first(&mut self, n: usize) {
+        self.operations.drain(..n);
+        self.n_sealed = 0;
+        self.count();
+    }
+
+    /// Forgets what is not in the journal: it will not be written.
+    pub(super) fn keep_sealed(&mut self) {
+        self.operations.truncate(self.n_sealed);
         *self = Self {
-            operations: Vec::new(),
-            n_found: 0,
-            n_sealed: 0,
-            has_journal: false,
-            syncs: Vec::new(),
-            bytes: 0,
-            len: None,
+            operations: std::mem::take(&mut self.operations),
+            n_sealed: self.n_sealed,
+            ..Self::default()
         };
     }
 
-    /// Length of the file with what is held laid over it.
+    fn count(&mut self) {
+        self.bytes = self.operations[self.n_sealed..].iter().map(|operation| operation.bytes()).sum();
+    }
+
+    /// Performs everything, in order and with its syncs.
+    ///
+    /// It can be done again where it failed midway: what an opening writes is the file's header, so
+    /// that a journal that was forgotten by then is laid over nothing that it does not know.
+    pub(super) fn perform(&self, file: &dyn StorageBackend, journal: Option<&mut Journal>) -> io::Result<()> {
+        let (found, later) = self.operations.split_at(self.n_found);
+        if self.has_journal
+            && let Some(journal) = journal
+        {
+            journal.sync()?;
+            perform(file, found)?;
+            // Before anything that the journal does not tell of: it would no longer fit the file.
+            file.sync_data()?;
+            journal.forget()?;
+        } else {
+            perform(file, found)?;
+        }
+        let mut done = 0;
+        for sync in &self.syncs {
+            let until = sync - self.n_found;
+            perform(file, &later[done..until])?;
+            file.sync_data()?;
+            done = until;
+        }
+        perform(file, &later[done..])
+    }
+
+    /// Length of the file with what is held laid over it; some of it may be in it already.
     pub(super) fn len(&self, file: &dyn StorageBackend) -> io::Result<u64> {
-        self.len.map_or_else(|| file.len(), Ok)
+        Ok(self.operations.iter().fold(file.len()?, |len, operation| match &**operation {
+            Operation::Write { offset, data } => len.max(offset + data.len() as u64),
+            Operation::SetLen(len) => *len,
+        }))
     }
 
     /// Reads the file with what is held laid over it.
@@ -151,7 +162,7 @@ impl Held {
     fn overlay(&self, offset: u64, out: &mut [u8]) {
         let end = offset + out.len() as u64;
         for operation in &self.operations {
-            match operation {
+            match &**operation {
                 Operation::Write { offset: at, data } => {
                     let from = offset.max(*at);
                     let to = end.min(at + data.len() as u64);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 
 use super::*;
+use crate::journal::Found;
 
 /// A backend whose content can be looked at from outside.
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ proptest! {
     ) {
         let direct = Shared::holding(&content);
         let behind = Shared::holding(&content);
-        let gated = Gated::hold(Box::new(behind.clone())).unwrap();
+        let gated = Gated::hold(Box::new(behind.clone()));
         for step in &steps {
             perform(&direct, step);
             perform(&gated, step);
@@ -135,7 +136,7 @@ proptest! {
 #[test]
 fn a_fence_refuses_writes_and_forgets_what_was_held() {
     let behind = Shared::holding(b"before");
-    let gated = Gated::hold(Box::new(behind.clone())).unwrap();
+    let gated = Gated::hold(Box::new(behind.clone()));
     gated.write(0, b"x").unwrap();
     gated.fence();
     gated.write(0, b"y").unwrap_err();
@@ -145,4 +146,71 @@ fn a_fence_refuses_writes_and_forgets_what_was_held() {
     gated.read(0, &mut content).unwrap();
     assert_eq!(&content, b"before");
     assert_eq!(behind.content(), b"before");
+}
+
+/// A journal's bytes, with something that happens while they are synced.
+#[derive(Debug)]
+struct Syncing {
+    content: Shared,
+    writes_to: Arc<Mutex<Option<Gated>>>,
+}
+
+impl StorageBackend for Syncing {
+    fn len(&self) -> io::Result<u64> {
+        self.content.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.content.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.content.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        match self.writes_to.lock().unwrap().take() {
+            Some(gated) => gated.write(0x2000, b"late"),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.content.write(offset, data)
+    }
+}
+
+/// A reader that makes room in redb's cache writes at any time.
+#[test]
+fn what_is_written_while_a_commit_is_sealed_is_of_the_next_one() {
+    let mut file = vec![0; 0x3000];
+    // As that of a database that is open.
+    file[9] = 2;
+    let (behind, journal) = (Shared::holding(&file), Shared::holding(&[0; 0x8000]));
+    let writes_to = Arc::new(Mutex::new(None));
+    let syncing = Syncing { content: journal.clone(), writes_to: writes_to.clone() };
+    let gated =
+        Gated::hold_with(Box::new(behind.clone()), Journal::new(Box::new(syncing)).unwrap(), Vec::new());
+    gated.release().unwrap();
+    let read = |gated: &Gated, at: u64| {
+        let mut found = [0; 4];
+        gated.read(at, &mut found).unwrap();
+        found
+    };
+    let after_a_crash = |at: u64| {
+        let mut journal = Journal::new(Box::new(journal.clone())).unwrap();
+        let Found::Commits(found) = journal.read(&behind).unwrap() else { panic!("there are commits") };
+        read(&Gated::hold_with(Box::new(behind.clone()), journal, found), at)
+    };
+
+    gated.write(0x1000, b"page").unwrap();
+    assert_eq!((read(&gated, 0x1000), read(&gated, 0x2000)), (*b"page", [0; 4]));
+    *writes_to.lock().unwrap() = Some(gated.clone());
+    gated.seal().unwrap();
+    assert_eq!((read(&gated, 0x1000), read(&gated, 0x2000)), (*b"page", *b"late"));
+    assert_eq!((after_a_crash(0x1000), after_a_crash(0x2000)), (*b"page", [0; 4]));
+    gated.seal().unwrap();
+    assert_eq!(after_a_crash(0x2000), *b"late");
+    gated.settle().unwrap();
+    assert_eq!(read(&gated, 0x2000), *b"late");
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 
 use super::{Faults, FaultyDisk};
 use crate::{
@@ -134,6 +135,52 @@ async fn a_delete_that_meets_the_full_disk_first_goes_through_on_the_ballast() {
     assert_eq!(listed(&store).len(), 50 - n_deleted);
 }
 
+/// ST-3: what the journal has is let into the database file on the ballast.
+#[tokio::test]
+async fn st_3_a_store_whose_last_commits_found_no_room_starts_on_the_full_disk() {
+    let options = options();
+    let disk = FaultyDisk::formatted(&options);
+    let store = disk.open(&options);
+    for n in 0..50 {
+        store.put(pod(n), Expect::Absent, value(n)).await.unwrap();
+    }
+    disk.set_capacity(disk.used_bytes());
+    let large = Bytes::from(vec![b'v'; 300 << 10]);
+    store.put(pod(50), Expect::Absent, large.clone()).await.expect("the journal has room");
+    assert_eq!((store.health(), store.get(&pod(50)).unwrap().unwrap().value), (Health::Ready, large.clone()));
+    drop(store);
+    let store = disk.open(&options);
+    assert_eq!((listed(&store).len(), store.get(&pod(50)).unwrap().unwrap().value), (51, large));
+}
+
+/// A group may be far larger than the journal: many objects, and what they replace.
+#[tokio::test]
+async fn a_group_that_is_larger_than_the_journal_is_written_and_survives() {
+    let options = options();
+    let disk = FaultyDisk::formatted(&options);
+    let store = Arc::new(disk.open(&options));
+    for round in [1, 2, 3] {
+        let mut writes = JoinSet::new();
+        for n in 0..16 {
+            let store = store.clone();
+            writes.spawn(async move {
+                match round {
+                    3 => store.delete(pod(n), Expect::Any, None).await.map(|(revision, _)| revision),
+                    _ => store.put(pod(n), Expect::Any, Bytes::from(vec![round; 2_100 << 10])).await,
+                }
+            });
+        }
+        for written in writes.join_all().await {
+            written.unwrap();
+        }
+        store.put(pod(99), Expect::Any, value(1)).await.unwrap();
+        assert_eq!(store.stats().reopens, 0, "round {round}");
+    }
+    assert_eq!(listed(&store).len(), 1);
+    drop(store);
+    assert_eq!(listed(&disk.open(&options)).len(), 1);
+}
+
 /// ST-4: at every operation of a commit.
 #[tokio::test]
 async fn one_failed_operation_leaves_a_known_or_an_unknown_outcome_and_never_a_wrong_one() {
@@ -212,9 +259,9 @@ async fn reads_go_on_while_the_database_cannot_be_opened_again() {
 /// ST-4: nor on whether what an opening writes can be written.
 #[tokio::test]
 async fn reads_go_on_while_every_write_to_the_disk_fails() {
-    // The disk is well again before the third attempt, the last one.
+    // The disk is well again before the third attempt, the last one. Pages are read from the disk.
     let reopen_pauses = [Duration::from_millis(20), Duration::from_millis(500)];
-    let options = Options { reopen_pauses, ..options() };
+    let options = Options { reopen_pauses, cache_bytes: 0, ..options() };
     for operation in 0.. {
         let disk = FaultyDisk::formatted(&options);
         let store = disk.open(&options);

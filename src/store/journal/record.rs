@@ -1,5 +1,7 @@
 //! The bytes of a record: a header, the operations of one commit, zeros up to a whole page.
 
+use std::borrow::Borrow;
+
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -49,21 +51,31 @@ pub(super) struct Header {
 }
 
 /// How long the record of these operations is.
-pub(super) fn bytes(operations: &[Operation], is_first: bool) -> u64 {
+pub(super) fn bytes(operations: &[impl Borrow<Operation>], is_first: bool) -> u64 {
     let base = if is_first { SLOTS } else { 0 };
-    whole_pages(HEADER + base + operations.iter().map(Operation::bytes).sum::<usize>()) as u64
+    let operations: u64 = operations.iter().map(|operation| operation.borrow().bytes()).sum();
+    (operations + (HEADER + base) as u64).next_multiple_of(PAGE as u64)
+}
+
+/// Bytes of operations that fit into a record of so many, also where it has a base.
+pub(super) fn max_bytes(record_bytes: u64) -> u64 {
+    (record_bytes - record_bytes % PAGE as u64).saturating_sub((HEADER + SLOTS) as u64)
 }
 
 /// A record; the first of a cycle has a base.
-pub(super) fn encode(place: Place, base: Option<&[u8; SLOTS]>, operations: &[Operation]) -> Vec<u8> {
+pub(super) fn encode(
+    place: Place,
+    base: Option<&[u8; SLOTS]>,
+    operations: &[impl Borrow<Operation>],
+) -> Vec<u8> {
     let mut out = vec![0; HEADER];
     out.extend_from_slice(base.map_or(&[][..], |slots| slots));
     for operation in operations {
-        operation.encode(&mut out);
+        operation.borrow().encode(&mut out);
     }
     let header = Header { place, bytes: (out.len() - HEADER) as u64, checksum: xxh3_128(&out[HEADER..]) };
     header.encode(&mut out);
-    out.resize(whole_pages(out.len()), 0);
+    out.resize(out.len().next_multiple_of(PAGE), 0);
     out
 }
 
@@ -81,10 +93,6 @@ pub(super) fn decode(record: &[u8]) -> Option<Record> {
         operations.push(Operation::decode(&mut rest)?);
     }
     Some(Record { base, operations })
-}
-
-fn whole_pages(bytes: usize) -> usize {
-    bytes.next_multiple_of(PAGE)
 }
 
 // === impl Place ===
@@ -135,9 +143,10 @@ impl Header {
 // === impl Operation ===
 
 impl Operation {
-    fn bytes(&self) -> usize {
+    /// What it takes of a record.
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
-            Self::Write { data, .. } => 1 + 8 + 4 + data.len(),
+            Self::Write { data, .. } => 1 + 8 + 4 + data.len() as u64,
             Self::SetLen(_) => 1 + 8,
         }
     }

@@ -61,6 +61,7 @@ impl StorageBackend for Shared {
 /// other.
 fn header(n: u8) -> Vec<u8> {
     let mut header = vec![0; FILE_HEADER];
+    header[GOD_BYTE] = RECOVERY_REQUIRED;
     for commit in [n.saturating_sub(1), n] {
         let slot = &mut header[64 + SLOT * usize::from(commit % 2)..][..SLOT];
         slot.fill(100 + commit);
@@ -156,15 +157,33 @@ fn st_5_every_flipped_bit_of_an_earlier_record_is_reported() {
     }
 }
 
-/// A cycle's first record that is torn leaves older ones behind it, which are no loss.
+/// A cycle's first record that is torn, whichever sectors of it were written, leaves older ones
+/// behind it, which are no loss.
 #[test]
 fn a_torn_first_record_is_as_if_it_had_not_been_written() {
     let (database, file) = with_three_commits();
     database.write(0, &header(4)).unwrap();
     let mut journal = open(&file);
-    journal.append(&database, &commit(5)).unwrap();
-    file.edit(200, |byte| *byte ^= 1);
-    assert!(matches!(open(&file).read(&database), Ok(Found::Nothing)));
+    journal.forget().unwrap();
+    let content = |file: &Shared| {
+        let mut content = vec![0; CAPACITY];
+        file.read(0, &mut content).unwrap();
+        content
+    };
+    let before = content(&file);
+    let large = Operation::Write { offset: 4_096 * 5, data: vec![5; PAGE] };
+    journal.append(&database, &[large]).unwrap();
+    let after = content(&file);
+    for written in 0..1 << 10_u32 {
+        let mut torn = before.clone();
+        for sector in (0..10).filter(|sector| written >> sector & 1 == 1) {
+            let of = sector * SECTOR..(sector + 1) * SECTOR;
+            torn[of.clone()].copy_from_slice(&after[of]);
+        }
+        let found = open(&Shared::of(&torn)).read(&database).unwrap();
+        let is_whole = torn == after;
+        assert!(matches!(found, Found::Nothing) != is_whole, "sectors {written:010b}: {found:?}");
+    }
 }
 
 fn with_three_commits() -> (Shared, Shared) {
@@ -177,15 +196,17 @@ fn with_three_commits() -> (Shared, Shared) {
 }
 
 #[test]
-fn a_record_is_refused_where_it_does_not_fit_any_more() {
+fn a_record_has_room_as_far_as_there_are_pages() {
     let (_, file) = with_two_commits();
     let mut journal = open(&file);
-    let large = vec![Operation::Write { offset: 0, data: vec![1; 3 * PAGE] }];
-    assert!(journal.takes(&large) && journal.has_room(&large), "an empty one has room");
+    let max_bytes = journal.record_max_bytes();
+    let of =
+        |bytes: u64| [Operation::Write { offset: 0, data: vec![1; usize::try_from(bytes - 13).unwrap()] }];
+    assert_eq!(of(max_bytes)[0].bytes(), max_bytes);
+    assert!(journal.has_room(&of(max_bytes)) && !journal.has_room(&of(max_bytes + 1)), "an empty one");
     let database = Shared::of(&header(1));
     journal.append(&database, &commit(2)).unwrap();
-    assert!(journal.takes(&large) && !journal.has_room(&large));
-    assert!(!journal.takes(&[Operation::Write { offset: 0, data: vec![1; CAPACITY] }]));
+    assert!(journal.has_room(&of(3 * PAGE as u64 - 64)) && !journal.has_room(&of(3 * PAGE as u64 - 63)));
 }
 
 /// What an older cycle left behind is no continuation, even where it lies just there.
@@ -198,7 +219,7 @@ fn records_of_an_older_cycle_are_left_out() {
     }
     // The database is synced with all three.
     database.write(0, &header(4)).unwrap();
-    journal.begin_again();
+    journal.forget().unwrap();
     journal.append(&database, &commit(5)).unwrap();
     check_found(&database, &file, &commit(5));
 }
@@ -214,6 +235,10 @@ fn a_file_in_another_state_is_told_from_the_one_that_the_journal_is_for() {
         assert!(matches!(open(&file).read(&other), Ok(Found::Foreign)), "state {n}");
     }
     assert!(matches!(open(&file).read(&Shared::of(&[0; 10])), Ok(Found::Foreign)));
+    // The very state that the journal began with, but closed.
+    let mut closed = header(5);
+    closed[GOD_BYTE] = 0;
+    assert!(matches!(open(&file).read(&Shared::of(&closed)), Ok(Found::Foreign)));
 }
 
 /// The power fails while a commit's slot is written to the database file.

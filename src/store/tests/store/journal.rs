@@ -79,6 +79,23 @@ async fn st_10_a_backup_is_never_mixed_with_the_journal_of_what_it_replaces() {
     assert_eq!(found(&open(&other).unwrap()), N_OBJECTS + 1);
 }
 
+/// ST-10: not even where it is a copy of the very state that the journal began with.
+#[tokio::test]
+async fn st_10_a_backup_of_the_last_clean_stop_gets_nothing_of_what_came_after() {
+    let parent = tempfile::tempdir().unwrap();
+    let living = parent.path().join("living");
+    drop(open(&living).unwrap());
+    let backup = fs::read(living.join("store.redb")).unwrap();
+    let store = open(&living).unwrap();
+    store.put(key("pods", "shop/mistake"), Expect::Absent, bytes("a")).await.unwrap();
+    let path = as_a_kill_leaves(&living);
+    fs::write(path.join("store.redb"), &backup).unwrap();
+    let refused = open(&path).unwrap_err().to_string();
+    assert!(refused.contains("the journal beside it was written for another database"), "{refused}");
+    fs::remove_file(path.join("cluster")).unwrap();
+    assert_eq!(found(&open(&path).unwrap()), 0);
+}
+
 /// ST-5: what was acknowledged is missed, and said to be.
 #[tokio::test]
 async fn st_5_a_damaged_record_in_the_journal_is_refused_and_nothing_is_changed() {
