@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use redb::StorageBackend;
 
 use crate::journal::{Journal, Operation};
-use held::{Held, perform};
+use held::{Held, perform, perform_with};
 
 /// An opening's writes are held back.
 const HELD: u8 = 0;
@@ -41,8 +41,6 @@ struct Gate {
     held: RwLock<Held>,
     /// Guards the journal, where there is one.
     journal: Mutex<Option<Journal>>,
-    /// Bytes that a record may have; 0 without a journal.
-    record_max_bytes: u64,
 }
 
 // === impl Gated ===
@@ -50,35 +48,48 @@ struct Gate {
 impl Gated {
     /// Holds all writes back until [`Gated::release`].
     pub(crate) fn hold(inner: Box<dyn StorageBackend>) -> Self {
-        Self::new(inner, Held::default(), None)
+        Self::new(inner, Vec::new(), None)
     }
 
     /// As [`Gated::hold`], with what the journal found laid over the file. Whatever is in the
     /// journal is forgotten when the writes are released; later commits go through it.
     pub(crate) fn hold_with(inner: Box<dyn StorageBackend>, journal: Journal, found: Vec<Operation>) -> Self {
-        Self::new(inner, Held::with_found(found), Some(journal))
+        Self::new(inner, found, Some(journal))
     }
 
-    fn new(inner: Box<dyn StorageBackend>, held: Held, journal: Option<Journal>) -> Self {
-        let record_max_bytes = journal.as_ref().map_or(0, Journal::record_max_bytes);
-        let (held, journal) = (RwLock::new(held), Mutex::new(journal));
-        Self(Arc::new(Gate { inner, mode: AtomicU8::new(HELD), held, journal, record_max_bytes }))
+    fn new(inner: Box<dyn StorageBackend>, found: Vec<Operation>, journal: Option<Journal>) -> Self {
+        let held = Held::of_opening(found);
+        let (mode, held, journal) = (AtomicU8::new(HELD), RwLock::new(held), Mutex::new(journal));
+        Self(Arc::new(Gate { inner, mode, held, journal }))
     }
 
     /// Performs what was held back, in its order and with its syncs, and holds nothing any more.
     /// The order makes a crash in here the same as a crash during an ordinary opening.
     ///
-    /// Where that fails, all is still held back: laid over a file that has some of it already it
-    /// reads the same, so reads go on, and all of it can be performed again. Again from the
-    /// start, since a failed sync leaves open what became of the writes before it.
+    /// Where that fails, all that is not durable is still held back: laid over a file that has some
+    /// of it already it reads the same, so reads go on, and it can be performed again. Again from
+    /// its start, since a failed sync leaves open what became of the writes before it.
     pub(crate) fn release(&self) -> io::Result<()> {
         let mut journal = self.journal();
         let mut held = self.held_mut();
-        held.perform(&*self.0.inner, journal.as_mut())?;
-        let mode = if journal.is_some() { JOURNALED } else { THROUGH };
-        if mode == JOURNALED {
-            self.0.inner.sync_data()?;
+        let file = &*self.0.inner;
+        if let Some(journal) = journal.as_mut() {
+            journal.sync()?;
+            perform(file, held.sealed())?;
+            // Before what the journal does not tell of: it would no longer fit the file.
+            file.sync_data()?;
+            journal.forget()?;
+            held.forget_sealed();
         }
+        perform_with(file, held.operations(), held.syncs())?;
+        let mode = match *journal {
+            None => THROUGH,
+            Some(_) => {
+                // What comes after the last sync may be pages that the next commit counts on.
+                file.sync_data()?;
+                JOURNALED
+            }
+        };
         *held = Held::default();
         self.0.mode.store(mode, Ordering::SeqCst);
         Ok(())
@@ -97,58 +108,54 @@ impl Gated {
         match self.mode() {
             JOURNALED => {}
             FENCED => return Err(replaced()),
-            // The journal was too small for it: redb's syncs were real.
-            _ => return self.resume(),
+            _ => return Ok(()),
         }
-        // What is added meanwhile, by a reader that makes room in redb's cache, is of no commit yet.
-        let (sealed, operations) = self.held().sealed_and_not();
-        let n = sealed.len() + operations.len();
+        let sealed = self.held().sealed().to_vec();
         perform(file, &sealed)?;
+        self.held_mut().forget_sealed();
+        // What is added meanwhile, by a reader that makes room in redb's cache, is of no commit yet.
+        let operations = self.held().operations().to_vec();
         if !journal.has_room(&operations) {
             file.sync_data()?;
             journal.forget()?;
         }
-        journal.append(file, &operations)?;
-        match perform(file, &operations) {
-            Ok(()) => self.held_mut().forget_first(n),
-            Err(error) => {
+        if journal.has_room(&operations) {
+            journal.append(file, &operations)?;
+            if let Err(error) = perform(file, &operations) {
                 tracing::warn!("a commit is in the journal and not in the database file yet: {error}");
-                self.held_mut().seal(n);
+                self.held_mut().seal(operations.len());
+                return Ok(());
             }
+        } else {
+            // Too large for any journal: with redb's own syncs.
+            let syncs = self.held().syncs().to_vec();
+            perform_with(file, &operations, &syncs)?;
+            // What comes after the last one may be pages that the next commit counts on.
+            file.sync_data()?;
         }
+        self.held_mut().forget_first(operations.len());
         Ok(())
     }
 
-    /// Brings the file up to date and does without the journal: for closing, and for the rest of a
-    /// commit that is too large for it. Then redb's two syncs are what they are without one.
+    /// Brings the file up to date and does without the journal from here on: for closing, when
+    /// nobody reads or writes any more.
     pub(crate) fn settle(&self) -> io::Result<()> {
         let mut journal = self.journal();
         let Some(journal) = journal.as_mut() else { return Ok(()) };
+        let mut held = self.held_mut();
         if self.mode() != JOURNALED {
             return Ok(());
         }
         let file = &*self.0.inner;
-        // Under the lock, so that nothing is added behind what is performed.
-        let mut held = self.held_mut();
-        let (sealed, operations) = held.sealed_and_not();
-        perform(file, &sealed)?;
+        perform(file, held.sealed())?;
         file.sync_data()?;
         // Before what the journal does not tell of: it would no longer fit the file.
         journal.forget()?;
-        perform(file, &operations)?;
+        held.forget_sealed();
+        perform(file, held.operations())?;
         *held = Held::default();
         self.0.mode.store(THROUGH, Ordering::SeqCst);
         Ok(())
-    }
-
-    /// Goes through the journal again. What went past it and is not synced may be pages that the
-    /// next commit counts on, and that redb will not write again.
-    fn resume(&self) -> io::Result<()> {
-        {
-            let _nobody_writes = self.held_mut();
-            self.0.mode.store(JOURNALED, Ordering::SeqCst);
-        }
-        self.0.inner.sync_data()
     }
 
     /// Whether an opening's writes are still held back.
@@ -188,26 +195,15 @@ impl Gated {
         self.0.journal.lock().expect("no one panics with it")
     }
 
-    /// Runs what goes past the gate, if it is open for that.
-    fn past(&self, write: impl FnOnce(&dyn StorageBackend) -> io::Result<()>) -> Option<io::Result<()>> {
-        // Who closes it waits for those who are in.
-        let _held = self.held();
-        (self.mode() == THROUGH).then(|| write(&*self.0.inner))
-    }
-
-    fn hold_back(&self, operation: Operation) -> io::Result<()> {
-        if self.mode() == JOURNALED && self.held().bytes() + operation.bytes() > self.0.record_max_bytes {
-            self.settle()?;
-        }
-        let mut held = self.held_mut();
+    fn write_through(
+        &self,
+        operation: impl FnOnce() -> Operation,
+        through: impl FnOnce(&dyn StorageBackend) -> io::Result<()>,
+    ) -> io::Result<()> {
         match self.mode() {
-            HELD => held.push_of_opening(operation),
-            JOURNALED => {
-                held.push(operation);
-                Ok(())
-            }
+            THROUGH => through(&*self.0.inner),
             FENCED => Err(replaced()),
-            _ => perform(&*self.0.inner, &[Arc::new(operation)]),
+            _ => self.held_mut().push(operation()),
         }
     }
 }
@@ -232,26 +228,26 @@ impl StorageBackend for Gated {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let past = self.past(|file| file.set_len(len));
-        past.unwrap_or_else(|| self.hold_back(Operation::SetLen(len)))
+        self.write_through(|| Operation::SetLen(len), |file| file.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
         match self.mode() {
             THROUGH => self.0.inner.sync_data(),
             FENCED => Err(replaced()),
-            HELD => {
+            // Nothing of a commit is in the file before the journal has all of it.
+            _ => {
                 self.held_mut().push_sync();
                 Ok(())
             }
-            // Nothing of a commit is in the file before the journal has all of it.
-            _ => Ok(()),
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let past = self.past(|file| file.write(offset, data));
-        past.unwrap_or_else(|| self.hold_back(Operation::Write { offset, data: data.to_vec() }))
+        self.write_through(
+            || Operation::Write { offset, data: data.to_vec() },
+            |file| file.write(offset, data),
+        )
     }
 
     fn close(&self) -> io::Result<()> {

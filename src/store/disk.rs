@@ -75,7 +75,6 @@ impl FileDisk {
         }
         file.sync_all()?;
         fs::rename(&unfinished, &self.journal)?;
-        File::open(&self.directory)?.sync_all()?;
         Ok(file)
     }
 }
@@ -113,6 +112,8 @@ impl Disk for FileDisk {
             // It may hold commits, whatever its size.
             opened => opened?,
         };
+        // Also the name of one that was made right before a crash.
+        File::open(&self.directory)?.sync_all()?;
         bytes_of(file).map(Some)
     }
 

@@ -100,11 +100,6 @@ impl Journal {
         Ok(Found::Commits(without_the_overwritten(operations)))
     }
 
-    /// Bytes of operations that fit into any record, the first of a cycle included.
-    pub(crate) fn record_max_bytes(&self) -> u64 {
-        record::max_bytes(self.capacity)
-    }
-
     /// Whether these fit behind the records that are there.
     pub(crate) fn has_room(&self, operations: &[impl Borrow<Operation>]) -> bool {
         self.offset + record::bytes(operations, self.offset == 0) <= self.capacity

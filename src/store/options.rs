@@ -18,7 +18,8 @@ pub struct Options {
     pub queue_max_bytes: usize,
     /// Writes that share one commit. 1,024: past that, the fsync is under 1 % of the work.
     pub group_max_writes: usize,
-    /// Bytes of values that share one commit. 16 MiB bounds the memory of one transaction.
+    /// Bytes of values, new and previous, after which a commit takes no more writes. 16 MiB bounds
+    /// the memory of one transaction, which is held back whole until it is in the journal.
     pub group_max_bytes: usize,
     /// redb's page cache, filled as pages are read. 64 MiB: lists of 60,000 objects of 2 kB took
     /// 10 ms per 1,000 with 32 MiB and 4 ms with 64 MiB (two cores, Nov 2026, `examples/writes.rs`,

@@ -131,20 +131,23 @@ impl Writer {
         (group, Then::GoOn)
     }
 
-    fn write(&mut self, group: Vec<Waiting>) {
-        self.check_directory();
-        let Some(group) = self.admit(group) else { return };
-        match self.commit(&group) {
-            Ok(Committed { answers, news }) => {
-                // Before the watches: a writer waits for its answer, and they have nobody waiting.
-                for (waiting, answer) in group.into_iter().zip(answers) {
-                    waiting.answer(answer);
+    fn write(&mut self, mut group: Vec<Waiting>) {
+        while !group.is_empty() {
+            self.check_directory();
+            let Some(mut admitted) = self.admit(group) else { return };
+            match self.commit(&admitted) {
+                Ok(Committed { answers, news }) => {
+                    group = admitted.split_off(answers.len());
+                    // Before the watches: a writer waits for its answer, and they have nobody waiting.
+                    for (waiting, answer) in admitted.into_iter().zip(answers) {
+                        waiting.answer(answer);
+                    }
+                    if let Some(news) = news {
+                        self.shared.announce(news);
+                    }
                 }
-                if let Some(news) = news {
-                    self.shared.announce(news);
-                }
+                Err(failure) => return self.recover(failure, admitted),
             }
-            Err(failure) => self.recover(failure, group),
         }
     }
 
@@ -165,7 +168,7 @@ impl Writer {
 
 /// What came of a group.
 struct Committed {
-    /// In the group's order.
+    /// In the group's order; fewer where it is too large for one commit.
     answers: Vec<Result<Written, WriteError>>,
     /// `None` where nothing has changed.
     news: Option<News>,

@@ -414,8 +414,10 @@ async fn the_ports_of_gateways_are_opened_and_closed() {
 #[tokio::test]
 async fn an_ejected_endpoint_stands_in_the_status() {
     let spur = Spur::up().start().await;
-    // Nobody listens there.
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody listens there, and nobody else can.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead = taken.local_addr().unwrap();
     let metadata =
         json!({"name": "web", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}});
     let outliers = json!({"consecutive5xxErrors": 2, "baseEjectionTime": "60s", "maxEjectionPercent": 100});

@@ -41,9 +41,8 @@ async fn lines_of_all_workloads_stand_by_their_time_and_are_filtered() {
     .await;
     let warned = lines(&spur, &["--filter", "level>=warn"]).await;
     assert_eq!(warned.len(), 2, "{warned:?}");
-    let mut sorted = warned.clone();
-    sorted.sort();
-    assert_eq!(warned, sorted, "they begin with their time");
+    let times: Vec<_> = warned.iter().map(|line| line.split(' ').next()).collect();
+    assert!(times.is_sorted(), "they begin with their time: {warned:?}");
     let of_alpha = lines(&spur, &["--filter", "svc=alpha & level>=warn"]).await;
     assert!(of_alpha.len() == 1 && of_alpha[0].ends_with("WARN  WARN second"), "{of_alpha:?}");
     let traced = lines(&spur, &["--filter", &format!("trace={id}"), "-o", "json"]).await;

@@ -5,26 +5,22 @@ use std::sync::Arc;
 
 use redb::StorageBackend;
 
-use crate::journal::{Journal, Operation};
+use crate::journal::Operation;
 
 /// Bytes that an opening may hold back. 64 MiB: repair writes the allocator's state, about 64 kB per
-/// GB of data, and a few tree pages; the journal has 8 MiB. More means that something is wrong.
+/// GB of data, and a few tree pages; a hundred times that means something is wrong.
 const OPENING_MAX_BYTES: usize = 64 << 20;
 
 /// Operations on a file, in order, that were not performed for good.
 #[derive(Debug, Default)]
 pub(super) struct Held {
+    /// Those that the journal has, and that only the file lacks; then those that nothing has yet.
     operations: Vec<Arc<Operation>>,
-    /// So many of them, the first, were found in the journal by an opening.
-    n_found: usize,
-    /// Whether there is a journal to forget once they are in the file.
-    has_journal: bool,
-    /// So many of them, the first, are in the journal already, and only the file lacks them.
     n_sealed: usize,
-    /// Before how many of them the file is to be synced.
+    /// Before how many of the latter the file is to be synced.
     syncs: Vec<usize>,
-    /// Of the journal that the others take, rounding and first record left out.
-    bytes: u64,
+    /// Bytes that an opening may still write; a commit is bounded by what it is made of.
+    left_bytes: Option<usize>,
 }
 
 /// Performs operations in order.
@@ -35,100 +31,96 @@ pub(super) fn perform(file: &dyn StorageBackend, operations: &[Arc<Operation>]) 
     })
 }
 
+/// Performs operations in order, with syncs before so many of them.
+pub(super) fn perform_with(
+    file: &dyn StorageBackend,
+    operations: &[Arc<Operation>],
+    syncs: &[usize],
+) -> io::Result<()> {
+    let mut done = 0;
+    for sync in syncs {
+        perform(file, &operations[done..*sync])?;
+        file.sync_data()?;
+        done = *sync;
+    }
+    perform(file, &operations[done..])
+}
+
 // === impl Held ===
 
 impl Held {
     /// What a journal held, over the file that it belongs to.
-    pub(super) fn with_found(found: Vec<Operation>) -> Self {
-        let mut held = Self { has_journal: true, n_found: found.len(), ..Self::default() };
-        found.into_iter().for_each(|operation| held.push(operation));
-        held
-    }
-
-    /// What is in the journal already, and what is not.
-    pub(super) fn sealed_and_not(&self) -> (Vec<Arc<Operation>>, Vec<Arc<Operation>>) {
-        let (sealed, not) = self.operations.split_at(self.n_sealed);
-        (sealed.to_vec(), not.to_vec())
-    }
-
-    /// Bytes of the journal that what is not in it takes, rounding and first record left out.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Adds what an opening writes.
-    pub(super) fn push_of_opening(&mut self, operation: Operation) -> io::Result<()> {
-        let bytes = self.bytes + operation.bytes();
-        if bytes > OPENING_MAX_BYTES as u64 {
-            return Err(io::Error::other(format!(
-                "opening wrote {bytes} bytes, at most {OPENING_MAX_BYTES} are held back"
-            )));
+    pub(super) fn of_opening(found: Vec<Operation>) -> Self {
+        Self {
+            n_sealed: found.len(),
+            operations: found.into_iter().map(Arc::new).collect(),
+            syncs: Vec::new(),
+            left_bytes: Some(OPENING_MAX_BYTES),
         }
-        self.push(operation);
+    }
+
+    /// What the journal has.
+    pub(super) fn sealed(&self) -> &[Arc<Operation>] {
+        &self.operations[..self.n_sealed]
+    }
+
+    /// What nothing has yet.
+    pub(super) fn operations(&self) -> &[Arc<Operation>] {
+        &self.operations[self.n_sealed..]
+    }
+
+    /// Before how many of [`Held::operations`] the file is to be synced.
+    pub(super) fn syncs(&self) -> &[usize] {
+        &self.syncs
+    }
+
+    pub(super) fn push(&mut self, operation: Operation) -> io::Result<()> {
+        if let (Some(left), Operation::Write { data, .. }) = (&mut self.left_bytes, &operation) {
+            let still_left = left.checked_sub(data.len()).ok_or_else(|| {
+                io::Error::other(format!(
+                    "opening writes more than the {OPENING_MAX_BYTES} bytes that are held back"
+                ))
+            })?;
+            *left = still_left;
+        }
+        self.operations.push(Arc::new(operation));
         Ok(())
     }
 
-    pub(super) fn push(&mut self, operation: Operation) {
-        self.bytes += operation.bytes();
-        self.operations.push(Arc::new(operation));
-    }
-
     pub(super) fn push_sync(&mut self) {
-        self.syncs.push(self.operations.len());
+        self.syncs.push(self.operations().len());
     }
 
-    /// The first so many are in the journal, and not in the file.
+    /// The first so many of what nothing had are in the journal now.
     pub(super) fn seal(&mut self, n: usize) {
-        self.n_sealed = n;
-        self.count();
+        self.n_sealed += n;
+        self.forget_syncs(n);
     }
 
-    /// The first so many are in the file. What was added since stays.
-    pub(super) fn forget_first(&mut self, n: usize) {
-        self.operations.drain(..n);
+    /// What the journal has is in the file.
+    pub(super) fn forget_sealed(&mut self) {
+        self.operations.drain(..self.n_sealed);
         self.n_sealed = 0;
-        self.count();
     }
 
-    /// Forgets what is not in the journal: it will not be written.
+    /// So are the first so many of what nothing had.
+    pub(super) fn forget_first(&mut self, n: usize) {
+        self.seal(n);
+        self.forget_sealed();
+    }
+
+    /// Forgets what nothing has: it will not be written.
     pub(super) fn keep_sealed(&mut self) {
         self.operations.truncate(self.n_sealed);
-        *self = Self {
-            operations: std::mem::take(&mut self.operations),
-            n_sealed: self.n_sealed,
-            ..Self::default()
-        };
+        self.syncs.clear();
     }
 
-    fn count(&mut self) {
-        self.bytes = self.operations[self.n_sealed..].iter().map(|operation| operation.bytes()).sum();
-    }
-
-    /// Performs everything, in order and with its syncs.
-    ///
-    /// It can be done again where it failed midway: what an opening writes is the file's header, so
-    /// that a journal that was forgotten by then is laid over nothing that it does not know.
-    pub(super) fn perform(&self, file: &dyn StorageBackend, journal: Option<&mut Journal>) -> io::Result<()> {
-        let (found, later) = self.operations.split_at(self.n_found);
-        if self.has_journal
-            && let Some(journal) = journal
-        {
-            journal.sync()?;
-            perform(file, found)?;
-            // Before anything that the journal does not tell of: it would no longer fit the file.
-            file.sync_data()?;
-            journal.forget()?;
-        } else {
-            perform(file, found)?;
-        }
-        let mut done = 0;
-        for sync in &self.syncs {
-            let until = sync - self.n_found;
-            perform(file, &later[done..until])?;
-            file.sync_data()?;
-            done = until;
-        }
-        perform(file, &later[done..])
+    fn forget_syncs(&mut self, n: usize) {
+        self.syncs.retain_mut(|sync| {
+            let is_later = *sync > n;
+            *sync = sync.saturating_sub(n);
+            is_later
+        });
     }
 
     /// Length of the file with what is held laid over it; some of it may be in it already.

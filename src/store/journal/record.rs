@@ -57,11 +57,6 @@ pub(super) fn bytes(operations: &[impl Borrow<Operation>], is_first: bool) -> u6
     (operations + (HEADER + base) as u64).next_multiple_of(PAGE as u64)
 }
 
-/// Bytes of operations that fit into a record of so many, also where it has a base.
-pub(super) fn max_bytes(record_bytes: u64) -> u64 {
-    (record_bytes - record_bytes % PAGE as u64).saturating_sub((HEADER + SLOTS) as u64)
-}
-
 /// A record; the first of a cycle has a base.
 pub(super) fn encode(
     place: Place,
@@ -143,8 +138,7 @@ impl Header {
 // === impl Operation ===
 
 impl Operation {
-    /// What it takes of a record.
-    pub(crate) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         match self {
             Self::Write { data, .. } => 1 + 8 + 4 + data.len() as u64,
             Self::SetLen(_) => 1 + 8,

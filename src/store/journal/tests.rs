@@ -199,14 +199,13 @@ fn with_three_commits() -> (Shared, Shared) {
 fn a_record_has_room_as_far_as_there_are_pages() {
     let (_, file) = with_two_commits();
     let mut journal = open(&file);
-    let max_bytes = journal.record_max_bytes();
-    let of =
-        |bytes: u64| [Operation::Write { offset: 0, data: vec![1; usize::try_from(bytes - 13).unwrap()] }];
-    assert_eq!(of(max_bytes)[0].bytes(), max_bytes);
-    assert!(journal.has_room(&of(max_bytes)) && !journal.has_room(&of(max_bytes + 1)), "an empty one");
+    // Header, base, and the operation's own 13 bytes.
+    let of = |bytes: usize| [Operation::Write { offset: 0, data: vec![1; bytes - 64 - 13] }];
+    let first = CAPACITY - SLOTS;
+    assert!(journal.has_room(&of(first)) && !journal.has_room(&of(first + 1)), "an empty one");
     let database = Shared::of(&header(1));
     journal.append(&database, &commit(2)).unwrap();
-    assert!(journal.has_room(&of(3 * PAGE as u64 - 64)) && !journal.has_room(&of(3 * PAGE as u64 - 63)));
+    assert!(journal.has_room(&of(3 * PAGE)) && !journal.has_room(&of(3 * PAGE + 1)));
 }
 
 /// What an older cycle left behind is no continuation, even where it lies just there.

@@ -12,8 +12,8 @@ use crate::snapshot::Opened;
 use crate::tables::{self, Fault, LOG, OBJECTS, State};
 use crate::{Change, ChangeKind, Expect, Options, Previous, Revision, Stored, WriteError};
 
-/// A committed group; `changes` is empty where every expectation failed, and then there was no
-/// commit and no revision was used.
+/// A committed group, or the first part of it: as many as there are answers. `changes` is empty
+/// where every expectation failed, and then there was no commit and no revision was used.
 #[derive(Debug)]
 pub(super) struct Applied {
     pub(super) state: State,
@@ -80,12 +80,18 @@ fn run(
     {
         let mut objects = txn.open_table(OBJECTS)?;
         let mut log = txn.open_table(LOG)?;
+        let mut bytes = 0;
         for waiting in group {
+            // What a write replaces goes into the log, and only now is known how large it is.
+            if bytes >= options.group_max_bytes {
+                break;
+            }
             let revision = state.revision.next();
             match change(&mut objects, &mut log, ledger, waiting, revision)? {
                 Err(refused) => answers.push(Err(refused)),
                 Ok(change) => {
                     state.revision = revision;
+                    bytes += change.size();
                     answers.push(Ok(Written::of(&change)));
                     changes.push(change);
                 }

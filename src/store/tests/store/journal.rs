@@ -44,7 +44,7 @@ fn found(store: &Store) -> usize {
     store.list("pods", spur_store::ListRange::default()).unwrap().items.len()
 }
 
-/// ST-1.
+/// ST-1: what was acknowledged is there.
 #[tokio::test]
 async fn st_1_commits_that_only_the_journal_has_are_there_after_a_kill() {
     let (_parent, path) = killed().await;
