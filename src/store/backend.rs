@@ -95,12 +95,11 @@ impl Gated {
         Ok(())
     }
 
-    /// Makes what was written since the last time durable, whole or not at all, and lets it into
-    /// the file. To be called after each commit; one sync. Without a journal redb's own syncs
-    /// have done it.
+    /// Makes what was written since the last time durable, whole or not at all. To be called after
+    /// each commit; one sync. Without a journal redb's own syncs have done it.
     ///
-    /// Where it cannot be let into the file, it is durable nevertheless and read from memory; the
-    /// next commit tries again, and fails where that fails.
+    /// The journal has it then, and reads see it; the file gets it by [`Gated::catch_up`], or by the
+    /// next commit, which fails where the file does not take it.
     pub(crate) fn seal(&self) -> io::Result<()> {
         let mut journal = self.journal();
         let Some(journal) = journal.as_mut() else { return Ok(()) };
@@ -110,9 +109,7 @@ impl Gated {
             FENCED => return Err(replaced()),
             _ => return Ok(()),
         }
-        let sealed = self.held().sealed().to_vec();
-        perform(file, &sealed)?;
-        self.held_mut().forget_sealed();
+        self.perform_sealed()?;
         // What is added meanwhile, by a reader that makes room in redb's cache, is of no commit yet.
         let operations = self.held().operations().to_vec();
         if !journal.has_room(&operations) {
@@ -121,19 +118,34 @@ impl Gated {
         }
         if journal.has_room(&operations) {
             journal.append(file, &operations)?;
-            if let Err(error) = perform(file, &operations) {
-                tracing::warn!("a commit is in the journal and not in the database file yet: {error}");
-                self.held_mut().seal(operations.len());
-                return Ok(());
-            }
+            self.held_mut().seal(operations.len());
         } else {
             // Too large for any journal: with redb's own syncs.
             let syncs = self.held().syncs().to_vec();
             perform_with(file, &operations, &syncs)?;
             // What comes after the last one may be pages that the next commit counts on.
             file.sync_data()?;
+            self.held_mut().forget_first(operations.len());
         }
-        self.held_mut().forget_first(operations.len());
+        Ok(())
+    }
+
+    /// Lets what the journal has into the file, without a sync: when nobody waits.
+    pub(crate) fn catch_up(&self) {
+        let _nobody_seals = self.journal();
+        if self.mode() == JOURNALED
+            && let Err(error) = self.perform_sealed()
+        {
+            tracing::warn!("a commit is in the journal and not in the database file yet: {error}");
+        }
+    }
+
+    fn perform_sealed(&self) -> io::Result<()> {
+        let sealed = self.held().sealed().to_vec();
+        if !sealed.is_empty() {
+            perform(&*self.0.inner, &sealed)?;
+            self.held_mut().forget_sealed();
+        }
         Ok(())
     }
 

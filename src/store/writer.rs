@@ -145,6 +145,7 @@ impl Writer {
                     if let Some(news) = news {
                         self.shared.announce(news);
                     }
+                    self.opened.gated.catch_up();
                 }
                 Err(failure) => return self.recover(failure, admitted),
             }

@@ -7,6 +7,7 @@ async fn broken(options: &Options, faults: Faults) -> (FaultyDisk, Store, WriteE
     let disk = FaultyDisk::formatted(options);
     let store = disk.open(options);
     store.put(pod(0), Expect::Absent, value(0)).await.unwrap();
+    at_rest(&store).await;
     disk.fail(faults);
     let failed = store.put(pod(1), Expect::Absent, value(1)).await.unwrap_err();
     (disk, store, failed)
