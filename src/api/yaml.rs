@@ -6,6 +6,7 @@
 mod places;
 
 use serde_json::Value;
+use serde_saphyr::options::DuplicateKeyPolicy;
 
 pub use places::{Place, Places, places};
 
@@ -29,7 +30,11 @@ pub struct YamlError {
 /// # Errors
 /// When the text is no YAML, with line and column.
 pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options_for(text))
+    read(text, DuplicateKeyPolicy::Error)
+}
+
+fn read(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Value>, YamlError> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options_for(text, duplicates))
         .map_err(|error| YamlError::new(&error))?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
 }
@@ -37,8 +42,9 @@ pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
 /// How a text is read. What it may grow to by aliases is bounded as the library has it; documents
 /// are as many as there is text for, 16 bytes each: rules for thousands of Services stand in one
 /// file.
-fn options_for(text: &str) -> serde_saphyr::Options {
+fn options_for(text: &str, duplicates: DuplicateKeyPolicy) -> serde_saphyr::Options {
     serde_saphyr::options! {
+        duplicate_keys: duplicates,
         budget: serde_saphyr::budget! { max_documents: DOCUMENTS_MAX.max(text.len() / 16) },
         strict_booleans: true,
         legacy_octal_numbers: true,
@@ -54,7 +60,28 @@ const DOCUMENTS_MAX: usize = 1_024;
 /// # Errors
 /// When the text is no YAML or holds none or several documents.
 pub fn document(text: &str) -> Result<Value, YamlError> {
-    let mut all = documents(text)?;
+    one_of(documents(text)?)
+}
+
+/// As [`document`], but of two equal keys the last one counts, and the first key that came twice is
+/// given beside the value.
+///
+/// # Errors
+/// As [`document`], but for keys that come twice.
+pub fn document_with_duplicate(text: &str) -> Result<(Value, Option<String>), YamlError> {
+    match documents(text) {
+        Ok(all) => Ok((one_of(all)?, None)),
+        Err(error) => {
+            let value = one_of(read(text, DuplicateKeyPolicy::LastWins)?)?;
+            // `duplicate mapping key: a, set DuplicateKeyPolicy in Options if acceptable`
+            let key = error.message.split_once("key: ").map_or(&*error.message, |(_, key)| key);
+            let key = key.rsplit_once(", set ").map_or(key, |(key, _)| key);
+            Ok((value, Some(key.to_owned())))
+        }
+    }
+}
+
+fn one_of(mut all: Vec<Value>) -> Result<Value, YamlError> {
     match (all.pop(), all.len()) {
         (Some(one), 0) => Ok(one),
         (None, _) => Err(YamlError::plain("found no document, want one")),

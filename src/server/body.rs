@@ -63,7 +63,7 @@ pub(crate) fn decode(media: Media, bytes: &Bytes) -> Result<Decoded, Status> {
         Media::Yaml | Media::Apply if !looks_like_json(bytes) => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|error| Status::bad_request(format!("the body is no UTF-8: {error}")))?;
-            let value = yaml::document(text)
+            let (value, duplicate) = yaml::document_with_duplicate(text)
                 .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
             if decode::is_too_deep(&value) {
                 let max = decode::DEPTH_MAX;
@@ -71,7 +71,7 @@ pub(crate) fn decode(media: Media, bytes: &Bytes) -> Result<Decoded, Status> {
                     "error decoding YAML: nested more than {max} levels deep"
                 )));
             }
-            Ok(Decoded { value, duplicates: Vec::new() })
+            Ok(Decoded { value, duplicates: duplicate.into_iter().collect() })
         }
         _ => decode::json(bytes).map_err(|error| Status::bad_request(error.to_string())),
     }

@@ -51,7 +51,9 @@ fn token_review(request: &Request, review: &Value) -> Value {
     let asked: Vec<&str> = meta::list(review, "/spec/audiences").iter().filter_map(Value::as_str).collect();
     let audiences = if asked.is_empty() { vec![ISSUER] } else { asked };
     match access::of_token(&request.state, meta::text(review, "/spec/token"), &audiences) {
-        Ok(user) => json!({"authenticated": true, "user": user.to_json(), "audiences": audiences}),
+        Ok((user, audiences)) => {
+            json!({"authenticated": true, "user": user.to_json(), "audiences": audiences})
+        }
         Err(why) => json!({"user": {}, "error": format!("invalid bearer token: {why}")}),
     }
 }

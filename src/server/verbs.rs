@@ -71,7 +71,8 @@ impl Request {
     /// the user agent up to its first `/` (`managedfields.DefaultManager…`).
     pub(crate) fn manager(&self, operation: Operation) -> Manager {
         let agent = self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let agent = agent.split('/').next().filter(|agent| !agent.is_empty()).unwrap_or("unknown");
+        let unnamed = if self.user.is_controller() { "spur" } else { "unknown" };
+        let agent = agent.split('/').next().filter(|agent| !agent.is_empty()).unwrap_or(unnamed);
         let named = Some(self.query.field_manager.as_str()).filter(|name| !name.is_empty());
         Manager {
             name: named.unwrap_or(agent).chars().take(128).collect(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::YamlError;
+use super::{DuplicateKeyPolicy, YamlError};
 
 /// The places of a document's fields.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ enum Node {
 /// When the text is no YAML.
 pub fn places(text: &str) -> Result<Vec<Places>, YamlError> {
     let documents: Vec<Spanned<Node>> =
-        serde_saphyr::from_multiple_with_options(text, super::options_for(text))
+        serde_saphyr::from_multiple_with_options(text, super::options_for(text, DuplicateKeyPolicy::Error))
             .map_err(|error| YamlError::new(&error))?;
     let is_there = |node: &Spanned<Node>| !matches!(node.value, Node::Scalar { is_null: true });
     Ok(documents.into_iter().filter(is_there).map(Places).collect())

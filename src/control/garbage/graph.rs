@@ -143,7 +143,10 @@ impl Graph {
         }
         let is_orphan = !node.owners.is_empty()
             && !node.is_deleting
-            && node.owners.iter().all(|owner| !self.nodes.contains_key(&owner.uid));
+            && !node
+                .owners
+                .iter()
+                .any(|owner| self.nodes.get(&owner.uid).is_some_and(|owner| owner.may_own(node)));
         if is_orphan { Step::CheckOwners } else { Step::Nothing }
     }
 
@@ -189,6 +192,11 @@ impl Node {
             owners: owners.map(Owner::of).collect(),
             is_deleting: meta.deletion_timestamp.is_some(),
         }
+    }
+
+    /// Whether it is where an owner of the other can be: in the same namespace, or in none.
+    fn may_own(&self, other: &Node) -> bool {
+        self.namespace.is_empty() || self.namespace == other.namespace
     }
 
     /// Whether it is being deleted and waits for its dependents.

@@ -137,6 +137,20 @@ async fn what_names_an_owner_that_never_was_goes() {
     assert!(world.get("cm/owner").await.is_some());
 }
 
+/// Owners are in the same namespace, or in none.
+#[tokio::test]
+async fn what_names_an_owner_of_another_namespace_goes() {
+    let world = World::start().await;
+    world.create(namespace("far")).await;
+    let owner = world.create(within("far", config_map("owner"))).await;
+    world.create(owned("lost", json!([owned_by(&owner)]))).await;
+    world.until_gone("cm/lost").await;
+    world.until_quiet().await;
+    let kept = world.create(within("far", owned("kept", json!([owned_by(&owner)])))).await;
+    world.until_quiet().await;
+    assert!(world.get("cm/kept@far").await.is_some(), "{kept}");
+}
+
 #[tokio::test]
 async fn what_names_an_owner_of_a_kind_that_is_not_served_stays() {
     let world = World::start().await;

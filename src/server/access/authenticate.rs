@@ -4,7 +4,7 @@
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use spur_api::Status;
+use spur_api::{Status, meta};
 use spur_net::ClientCertificate;
 
 use super::identity::ISSUER;
@@ -23,7 +23,7 @@ pub(super) fn authenticate(state: &State, parts: &Parts) -> Result<User, Status>
     }
     let Some(value) = parts.headers.get(AUTHORIZATION) else { return Ok(anonymous()) };
     let token = value.to_str().ok().and_then(bearer).ok_or_else(unauthorized)?;
-    of_token(state, token, &[ISSUER]).map_err(|why| {
+    of_token(state, token, &[ISSUER]).map(|(user, _)| user).map_err(|why| {
         tracing::debug!(error.message = why, "refused a bearer token: {why}");
         unauthorized()
     })
@@ -34,13 +34,23 @@ fn anonymous() -> User {
     User::named(ANONYMOUS.to_owned()).in_groups(vec![UNAUTHENTICATED.to_owned()])
 }
 
-/// Whose token this is, if it is for one of these audiences; else why not.
-pub(crate) fn of_token(state: &State, token: &str, audiences: &[&str]) -> Result<User, String> {
+/// Whose token this is, and for which of these audiences; an error says why it is for none. A token
+/// that names no audience is for this server (`authenticator/audagnostic.go`).
+pub(crate) fn of_token<'a>(
+    state: &State,
+    token: &str,
+    audiences: &[&'a str],
+) -> Result<(User, Vec<&'a str>), String> {
+    let common = |with: &dyn Fn(&str) -> bool| -> Result<Vec<&'a str>, String> {
+        let common: Vec<_> = audiences.iter().copied().filter(|audience| with(audience)).collect();
+        if common.is_empty() { Err("it is for another audience".to_owned()) } else { Ok(common) }
+    };
     if state.identity.is_admin_token(token) {
-        return Ok(User::admin());
+        return Ok((User::admin(), common(&|audience| audience == ISSUER)?));
     }
     let claims = state.identity.verify(token).map_err(|error| error.to_string())?;
-    service_account::user(state, &claims, audiences).map(known)
+    let common = common(&|audience| meta::list(&claims, "/aud").iter().any(|named| named == audience))?;
+    Ok((known(service_account::user(state, &claims)?), common))
 }
 
 fn known(mut user: User) -> User {

@@ -188,9 +188,13 @@ async fn a_token_for_another_audience_is_no_key_to_the_api() {
     let asked = json!({"token": token, "audiences": ["vault", "other"]});
     let found = world.post(TOKEN_REVIEWS, &token_review(asked)).await.expect(201);
     assert_eq!(found["status"]["authenticated"], true);
-    let found = world.post(TOKEN_REVIEWS, &token_review(json!({"token": token}))).await.expect(201);
-    assert_eq!(found["status"].get("authenticated"), None);
-    assert!(found["status"]["error"].as_str().unwrap().contains("audience"));
+    // Whoever asks for `other` is to see that it is not for them.
+    assert_eq!(found["status"]["audiences"], json!(["vault"]));
+    for spec in [json!({"token": token}), json!({"token": token, "audiences": ["other"]})] {
+        let found = world.post(TOKEN_REVIEWS, &token_review(spec)).await.expect(201);
+        assert_eq!(found["status"].get("authenticated"), None);
+        assert!(found["status"]["error"].as_str().unwrap().contains("audience"));
+    }
 }
 
 #[tokio::test]

@@ -110,6 +110,30 @@ async fn ap_4_duplicate_keys_are_refused_warned_about_or_dropped() {
     dropped.expect(201);
 }
 
+/// AP-4: in YAML as in JSON.
+#[tokio::test]
+async fn ap_4_duplicate_keys_of_yaml_are_refused_warned_about_or_dropped() {
+    let world = world().await;
+    let body =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\nfoo: 1\ndata:\n  k: first\n  k: second\n";
+    let post = async |validation: &str| {
+        let path = format!("{CONFIG_MAPS}?dryRun=All{validation}");
+        world.send(Method::POST, &path, "application/yaml", body.to_owned()).await
+    };
+    let message = post("&fieldValidation=Strict").await.message(400);
+    assert!(
+        message.contains(r#"duplicate field "k""#) && message.contains(r#"unknown field "foo""#),
+        "{message}"
+    );
+    let warned = post("").await;
+    let mut warnings = warned.headers.get_all("warning").iter().map(|value| value.to_str().expect("text"));
+    assert!(warnings.any(|warning| warning.contains("duplicate field")));
+    assert_eq!(warned.expect(201)["data"]["k"], "second", "the last counts");
+    let dropped = post("&fieldValidation=Ignore").await;
+    assert!(!dropped.headers.contains_key("warning"));
+    dropped.expect(201);
+}
+
 /// AP-4: aliases are bounded by what they stand for, anchors by the body's limit.
 #[tokio::test]
 async fn ap_4_yaml_bombs_are_refused() {

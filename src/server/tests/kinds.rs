@@ -157,7 +157,11 @@ async fn a_request_is_decided_on_by_approval_alone() {
         .find(|(kind, _)| kind.kind == "CertificateSigningRequest")
         .expect("the fixture has one");
     let path = format!("{}/{}", collection(kind), meta::name(&object));
-    world.post(&collection(kind), &object).await.expect(201);
+    let mut sent = object.clone();
+    sent["spec"]["username"] = json!("somebody-else");
+    let made = world.post(&collection(kind), &sent).await.expect(201);
+    assert_eq!(made["spec"]["username"], "spur-admin", "who asked");
+    assert_eq!(made["spec"]["groups"], json!(["system:masters", "system:authenticated"]));
     let decision = json!({"status": {"conditions": [{"type": "Approved", "status": "True"}]}});
     let written = world.patch(&format!("{path}/status"), MERGE, &decision).await.expect(200);
     assert_eq!(written["status"]["conditions"], json!([]));

@@ -306,3 +306,19 @@ async fn one_of_the_owners_is_the_controller() {
     let message = world.post(CONFIG_MAPS, &object).await.message(422);
     assert!(message.contains("Only one reference can have Controller set to true"), "{message}");
 }
+
+/// `AllowCreateOnUpdate` of upstream's strategies.
+#[tokio::test]
+async fn a_put_makes_objects_of_the_kinds_for_which_upstream_does_so() {
+    let world = world().await;
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l";
+    let object = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"},
+        "spec": {"holderIdentity": "a"},
+    });
+    let made = world.put(lease, &object).await.expect(201);
+    assert_eq!((&made["spec"]["holderIdentity"], made["metadata"]["uid"].is_string()), (&json!("a"), true));
+    assert_eq!(world.put(lease, &object).await.expect(200)["metadata"]["uid"], made["metadata"]["uid"]);
+    world.put(&format!("{CONFIG_MAPS}/a"), &config_map("a")).await.expect(404);
+    world.put(&format!("{DEPLOYMENTS}/web"), &deployment("web")).await.expect(404);
+}

@@ -54,6 +54,9 @@ pub(crate) async fn store_new(
 ) -> Result<Created, Status> {
     let kind = request.kind();
     pipeline::identify(kind, &mut value);
+    if (kind.group(), kind.plural()) == ("certificates.k8s.io", "certificatesigningrequests") {
+        say_who_asks(request, &mut value);
+    }
     // Nobody owns what the server decides beyond that.
     if operation == Operation::Update {
         value = apply::update(kind.written(), None, value, &request.manager(operation))
@@ -79,6 +82,19 @@ pub(crate) async fn store_new(
     }
     let why = format!("unable to generate a unique name from `{base}` in {NAME_TRIES} tries");
     Err(Status::new(409, "AlreadyExists", why))
+}
+
+/// A signing request says who made it, whatever was sent (`certificates/strategy.go`,
+/// `PrepareForCreate`).
+fn say_who_asks(request: &Request, value: &mut Value) {
+    let asker = request.user.to_json();
+    let Some(spec) = value["spec"].as_object_mut() else { return };
+    for field in ["username", "uid", "groups", "extra"] {
+        match asker.get(field) {
+            Some(known) => spec.insert(field.to_owned(), known.clone()),
+            None => spec.remove(field),
+        };
+    }
 }
 
 /// Validates and stores an object that has a name.

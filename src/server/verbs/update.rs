@@ -10,11 +10,12 @@ use spur_schema::{ErrorKind, FieldError};
 use spur_store::Expect;
 use tokio::time::Instant;
 
-use super::{Request, came_between, last_try};
+use super::{Request, came_between, create, last_try};
 use crate::answer::{self, Outcome};
 use crate::custom_definitions::{self, Fate};
 use crate::object::Found;
 use crate::pipeline::{self, Part};
+use crate::served::Served;
 use crate::{body, incoming, negotiate, object, table};
 
 pub(crate) async fn update(request: &Request) -> Outcome {
@@ -29,10 +30,38 @@ pub(crate) async fn update(request: &Request) -> Outcome {
         let fault = no_version();
         return Err(Status::invalid(kind.group(), kind.kind(), request.target.object_name(), &[fault]));
     }
+    if part == Part::Main && is_made_by_put(kind) && is_missing(request)? {
+        meta::metadata_mut(&mut accepted.value).remove("resourceVersion");
+        let mut answer =
+            create::store_new(request, accepted.value, Operation::Update).await?.answer(form, kind);
+        answer::warn(&mut answer, &accepted.warnings);
+        return Ok(answer);
+    }
     let written = change(request, part, |_| Ok(accepted.value.clone())).await?;
     let mut answer = answer::ok(&table::in_form(form, kind, written));
     answer::warn(&mut answer, &accepted.warnings);
     Ok(answer)
+}
+
+/// Kinds whose objects a PUT makes where there is none (`AllowCreateOnUpdate` of each kind's
+/// `strategy.go`).
+fn is_made_by_put(kind: &Served) -> bool {
+    matches!(
+        (kind.group(), kind.plural()),
+        ("", "endpoints" | "events" | "limitranges" | "services")
+            | ("events.k8s.io", "events")
+            | ("coordination.k8s.io", "leases")
+            | (
+                "rbac.authorization.k8s.io",
+                "roles" | "rolebindings" | "clusterroles" | "clusterrolebindings"
+            )
+            | ("scheduling.k8s.io", "priorityclasses")
+    )
+}
+
+fn is_missing(request: &Request) -> Result<bool, Status> {
+    let name = request.target.object_name();
+    Ok(object::find(&request.state, request.kind(), request.namespace(), name)?.is_none())
 }
 
 /// In the words of upstream, which prints the version as the number it has none of.
