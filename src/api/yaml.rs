@@ -30,12 +30,12 @@ pub struct YamlError {
 /// # Errors
 /// When the text is no YAML, with line and column.
 pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
-    read(text, DuplicateKeyPolicy::Error)
+    read(text, DuplicateKeyPolicy::Error).map_err(|error| YamlError::new(&error))
 }
 
-fn read(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Value>, YamlError> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options_for(text, duplicates))
-        .map_err(|error| YamlError::new(&error))?;
+fn read(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Value>, serde_saphyr::Error> {
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple_with_options(text, options_for(text, duplicates))?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
 }
 
@@ -69,16 +69,13 @@ pub fn document(text: &str) -> Result<Value, YamlError> {
 /// # Errors
 /// As [`document`], but for keys that come twice.
 pub fn document_with_duplicate(text: &str) -> Result<(Value, Option<String>), YamlError> {
-    match documents(text) {
-        Ok(all) => Ok((one_of(all)?, None)),
-        Err(error) => {
-            let value = one_of(read(text, DuplicateKeyPolicy::LastWins)?)?;
-            // `duplicate mapping key: a, set DuplicateKeyPolicy in Options if acceptable`
-            let key = error.message.split_once("key: ").map_or(&*error.message, |(_, key)| key);
-            let key = key.rsplit_once(", set ").map_or(key, |(key, _)| key);
-            Ok((value, Some(key.to_owned())))
+    let (all, duplicate) = match read(text, DuplicateKeyPolicy::Error) {
+        Err(serde_saphyr::Error::DuplicateMappingKey { key, .. }) => {
+            (read(text, DuplicateKeyPolicy::LastWins), Some(key.unwrap_or_default()))
         }
-    }
+        all => (all, None),
+    };
+    Ok((one_of(all.map_err(|error| YamlError::new(&error))?)?, duplicate))
 }
 
 fn one_of(mut all: Vec<Value>) -> Result<Value, YamlError> {

@@ -79,7 +79,8 @@ impl FileDisk {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
+/// Whether there is no room, or none left for us.
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

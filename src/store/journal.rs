@@ -186,22 +186,20 @@ impl Journal {
         if header == [0; record::HEADER] {
             return Ok(false);
         }
-        for offset in (PAGE as u64..self.capacity).step_by(PAGE) {
-            if let Some(header) = self.header_at(offset)?
-                && self.record_at(offset, Some(header.place))?.is_some()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.has_record(PAGE as u64, |_| true)
     }
 
     /// Whether a whole record that comes after the place lies behind the offset.
-    fn has_later(&self, mut offset: u64, place: Place) -> io::Result<bool> {
+    fn has_later(&self, offset: u64, place: Place) -> io::Result<bool> {
+        self.has_record(offset, |later| later.epoch == place.epoch && later.index > place.index)
+    }
+
+    /// Whether a whole record of such a place lies behind the offset.
+    fn has_record(&self, mut offset: u64, is_sought: impl Fn(Place) -> bool) -> io::Result<bool> {
         while offset + PAGE as u64 <= self.capacity {
-            let later = self.header_at(offset)?.map(|header| header.place);
-            if let Some(later) = later.filter(|later| later.epoch == place.epoch && later.index > place.index)
-                && self.record_at(offset, Some(later))?.is_some()
+            let found = self.header_at(offset)?.map(|header| header.place);
+            if let Some(place) = found.filter(|place| is_sought(*place))
+                && self.record_at(offset, Some(place))?.is_some()
             {
                 return Ok(true);
             }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::backend::Gated;
 use crate::directory::{Directory, DirectoryLock};
-use crate::disk::{Disk, FileDisk, MemoryDisk};
+use crate::disk::{Disk, FileDisk, MemoryDisk, is_full};
 use crate::history::History;
 use crate::journal::{Found, Journal};
 use crate::snapshot::Opened;
@@ -342,7 +342,7 @@ impl OpenError {
                 Self::ReadOnly { path, source: error }
             }
             io::ErrorKind::NotADirectory => Self::NotADirectory { path },
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ if is_full(&error) => Self::DiskFull { path },
             _ => Self::Io { path, source: error },
         }
     }

@@ -6,6 +6,7 @@ use redb::{Database, ReadTransaction, TableDefinition, WriteTransaction};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::disk::is_full;
 use crate::{Revision, guard};
 
 /// Encoded key → revision, checksum, value.
@@ -125,7 +126,7 @@ pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fa
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ if is_full(&error) => Self::DiskFull,
             // What redb says of a wrong magic number, and of a file that ends early.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Damaged(error.to_string()),
             _ => Self::Io(error),

@@ -41,16 +41,18 @@ pub(crate) fn of_token<'a>(
     token: &str,
     audiences: &[&'a str],
 ) -> Result<(User, Vec<&'a str>), String> {
-    let common = |with: &dyn Fn(&str) -> bool| -> Result<Vec<&'a str>, String> {
-        let common: Vec<_> = audiences.iter().copied().filter(|audience| with(audience)).collect();
-        if common.is_empty() { Err("it is for another audience".to_owned()) } else { Ok(common) }
-    };
     if state.identity.is_admin_token(token) {
-        return Ok((User::admin(), common(&|audience| audience == ISSUER)?));
+        return Ok((User::admin(), common(audiences, |audience| audience == ISSUER)?));
     }
     let claims = state.identity.verify(token).map_err(|error| error.to_string())?;
-    let common = common(&|audience| meta::list(&claims, "/aud").iter().any(|named| named == audience))?;
+    let named = meta::list(&claims, "/aud");
+    let common = common(audiences, |audience| named.iter().any(|named| named == audience))?;
     Ok((known(service_account::user(state, &claims)?), common))
+}
+
+fn common<'a>(asked: &[&'a str], is_named: impl Fn(&str) -> bool) -> Result<Vec<&'a str>, String> {
+    let common: Vec<_> = asked.iter().copied().filter(|audience| is_named(audience)).collect();
+    if common.is_empty() { Err("it is for another audience".to_owned()) } else { Ok(common) }
 }
 
 fn known(mut user: User) -> User {

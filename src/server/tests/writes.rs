@@ -321,4 +321,8 @@ async fn a_put_makes_objects_of_the_kinds_for_which_upstream_does_so() {
     assert_eq!(world.put(lease, &object).await.expect(200)["metadata"]["uid"], made["metadata"]["uid"]);
     world.put(&format!("{CONFIG_MAPS}/a"), &config_map("a")).await.expect(404);
     world.put(&format!("{DEPLOYMENTS}/web"), &deployment("web")).await.expect(404);
+    let class = json!({
+        "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "p"}, "value": 1,
+    });
+    world.put("/apis/scheduling.k8s.io/v1/priorityclasses/p", &class).await.expect(404);
 }

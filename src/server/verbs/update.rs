@@ -30,15 +30,13 @@ pub(crate) async fn update(request: &Request) -> Outcome {
         let fault = no_version();
         return Err(Status::invalid(kind.group(), kind.kind(), request.target.object_name(), &[fault]));
     }
-    if part == Part::Main && is_made_by_put(kind) && is_missing(request)? {
-        meta::metadata_mut(&mut accepted.value).remove("resourceVersion");
-        let mut answer =
-            create::store_new(request, accepted.value, Operation::Update).await?.answer(form, kind);
-        answer::warn(&mut answer, &accepted.warnings);
-        return Ok(answer);
-    }
-    let written = change(request, part, |_| Ok(accepted.value.clone())).await?;
-    let mut answer = answer::ok(&table::in_form(form, kind, written));
+    let mut answer = match change(request, part, |_| Ok(accepted.value.clone())).await {
+        Err(status) if status.code == 404 && part == Part::Main && is_made_by_put(kind) => {
+            meta::metadata_mut(&mut accepted.value).remove("resourceVersion");
+            create::store_new(request, accepted.value, Operation::Update).await?.answer(form, kind)
+        }
+        written => answer::ok(&table::in_form(form, kind, written?)),
+    };
     answer::warn(&mut answer, &accepted.warnings);
     Ok(answer)
 }
@@ -55,13 +53,7 @@ fn is_made_by_put(kind: &Served) -> bool {
                 "rbac.authorization.k8s.io",
                 "roles" | "rolebindings" | "clusterroles" | "clusterrolebindings"
             )
-            | ("scheduling.k8s.io", "priorityclasses")
     )
-}
-
-fn is_missing(request: &Request) -> Result<bool, Status> {
-    let name = request.target.object_name();
-    Ok(object::find(&request.state, request.kind(), request.namespace(), name)?.is_none())
 }
 
 /// In the words of upstream, which prints the version as the number it has none of.
