@@ -1,7 +1,8 @@
 //! Bodies in protobuf, as typed Go clients send them: `kubectl create …` from 1.32 on, Helm's
 //! Secrets, controllers (client-go, `UseProtobufAsDefault`).
 //!
-//! They become the value that a JSON body would have given and go the same way from there. The
+//! They become the value that a JSON body would have given and go the same way from there; which
+//! empty values of either mean nothing is in the same table. The
 //! table of messages is made from k8s-pb and k8s-openapi (`examples/protobuf_tables`), and read
 //! at first use, since start-up needs none of it. It holds the v1 kinds of Kubernetes 1.36 with
 //! the fields of 1.35 (`NEWER` in the tests lists what is missing); custom kinds have no protobuf
@@ -55,6 +56,21 @@ pub fn decode(body: &[u8], api_version: &str, kind: &str) -> Result<Value, BodyE
     object.insert("kind".to_owned(), json!(kind));
     object.extend(message.decode(envelope.raw)?);
     Ok(Value::Object(object))
+}
+
+/// Takes the empty values out of an object that Kubernetes does not keep, since its Go types have
+/// no place for the difference: `tty: false`, `env: []`.
+///
+/// Of a kind that is not in the table (custom ones keep what they were sent) only `metadata` is
+/// looked at.
+pub fn omit_empty(api_version: &str, kind: &str, object: &mut Value) {
+    if let (Some(message), Some(object)) = (find(api_version, kind), object.as_object_mut()) {
+        message.omit_empty(object);
+    } else if let (Some(message), Some(metadata)) =
+        (find("meta/v1", "ObjectMeta"), object.get_mut("metadata").and_then(Value::as_object_mut))
+    {
+        message.omit_empty(metadata);
+    }
 }
 
 fn find(api_version: &str, kind: &str) -> Option<Message<'static>> {

@@ -6,6 +6,8 @@
 //!  k8s\0 body ── envelope::open ──► apiVersion, kind, raw bytes ────────┴──► Map
 //! ```
 //!
+//! The same table tells which empty values of a JSON body mean nothing (`Message::omit_empty`).
+//!
 //! Which kinds there are is the table's business; this is the wire format and how Kubernetes
 //! writes its types in it.
 //!
@@ -14,6 +16,7 @@
 //! `util/intstr` and `api/resource`) for what its types read as.
 
 mod message;
+mod omit;
 mod table;
 mod well_known;
 mod wire;

@@ -65,6 +65,7 @@ pub(crate) fn prepare_create(kind: &Served, value: &mut Value) {
 
 /// Gives a new object its identity and its defaults.
 pub(crate) fn identify(kind: &Served, value: &mut Value) {
+    kind.omit_empty(value);
     let metadata = meta::metadata_mut(value);
     for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         metadata.shift_remove(field);
@@ -87,6 +88,7 @@ pub(crate) fn identify(kind: &Served, value: &mut Value) {
 
 /// Keeps what an update may not change and counts the generation.
 pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &Value) {
+    kind.omit_empty(new);
     match part {
         Part::Main => {
             if kind.has(Subresource::Status) {
@@ -104,9 +106,10 @@ pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &V
             kind.prepare_status(new, old);
         }
         Part::Approval => {
-            let conditions = new.pointer("/status/conditions").cloned().unwrap_or_else(|| json!([]));
+            let conditions = new.pointer("/status/conditions").cloned();
             *new = old.clone();
-            meta::map_at(new, "status").insert("conditions".to_owned(), conditions);
+            meta::map_at(new, "status");
+            set_field(&mut new["status"], "conditions", conditions);
         }
         Part::EphemeralContainers => {
             *new = changes::with_ephemeral_containers(old, new);
@@ -119,9 +122,10 @@ pub(crate) fn prepare_update(kind: &Served, part: Part, new: &mut Value, old: &V
             count_generation(kind, new, old);
         }
         Part::Finalizers => {
-            let finalizers = new.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));
+            let finalizers = new.pointer("/spec/finalizers").cloned();
             *new = old.clone();
-            meta::map_at(new, "spec").insert("finalizers".to_owned(), finalizers);
+            meta::map_at(new, "spec");
+            set_field(&mut new["spec"], "finalizers", finalizers);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use spur_api::names::NameRule;
 use spur_api::registry::{self, Deleted};
-use spur_api::{Kind, Life, Scope, Subresource, definitions};
+use spur_api::{Kind, Life, Scope, Subresource, definitions, protobuf};
 use spur_schema::{FieldError, Schema};
 
 use crate::custom_kind::{CustomKind, ScalePaths};
@@ -159,6 +159,11 @@ impl Served {
             Bundled(kind) => kind.is_structural(),
             Custom(_) => true,
         }
+    }
+
+    /// Takes the empty values out of an object that mean the same as none.
+    pub(crate) fn omit_empty(&self, object: &mut Value) {
+        protobuf::omit_empty(&self.api_version(), self.kind(), object);
     }
 
     /// What becomes of objects, and with that what a client may do with them.

@@ -85,10 +85,12 @@ impl Encoder {
 
     fn field(&self, number: u32, type_: &str, value: Option<&Value>) -> Vec<u8> {
         if let Some(type_) = type_.strip_prefix("[]") {
+            let type_ = type_.trim_start_matches('*');
             let items = value.and_then(Value::as_array).into_iter().flatten();
             return items.flat_map(|item| self.one(number, type_, item)).collect();
         }
         if let Some(type_) = type_.strip_prefix("{}") {
+            let type_ = type_.trim_start_matches('*');
             let entries = value.and_then(Value::as_object).into_iter().flatten();
             return entries
                 .flat_map(|(key, value)| {

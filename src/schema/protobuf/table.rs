@@ -13,14 +13,15 @@
 //!  2 . VolumeSource                            its fields stand in the message around it
 //! ConfigMap
 //!  2 data {}string                             a map
-//!  9 items []KeyToPath                         a list
+//!  9 items []*KeyToPath                        a list
 //! @ meta/v1
 //! Time time                                    a message that is written in a way of its own
 //! ```
 //!
-//! A star says that an empty value means something and is kept. Without it `0`, `false`, `""`
-//! and `{}` mean the same as nothing and are dropped: Kubernetes' encoder (gogo's, as in each
-//! `generated.pb.go`) writes every field that is no pointer, even when nobody set it.
+//! A star says that an empty value means something and is kept. Without it `0`, `false`, `""`,
+//! `[]` and `{}` mean the same as nothing and are dropped: Kubernetes' encoder (gogo's, as in each
+//! `generated.pb.go`) writes every field that is no pointer, even when nobody set it, and Go's
+//! JSON leaves them out (`omitempty`).
 
 use std::collections::HashMap;
 

@@ -241,3 +241,29 @@ proptest! {
         drop(decode(&field));
     }
 }
+
+fn check_omitted(mut object: Value, wanted: Value) {
+    let messages = Messages::parse(TABLE).unwrap();
+    let sent = object.to_string();
+    messages.find("v1", "Thing").unwrap().omit_empty(object.as_object_mut().unwrap());
+    assert_eq!(object, wanted, "{sent}");
+}
+
+#[test]
+fn empty_values_of_json_go_as_those_of_protobuf_do() {
+    check_omitted(json!({"name": "", "count": 0, "secret": "", "tags": [], "labels": {}}), json!({}));
+    check_omitted(
+        json!({"children": [{"name": ""}, {"limits": {}}], "status": {"ready": false, "phase": "on"}}),
+        json!({"children": [{}, {}], "status": {"phase": "on"}}),
+    );
+    check_omitted(json!({"emptyDir": {"ready": false}}), json!({"emptyDir": {}}));
+}
+
+#[test]
+fn what_may_mean_something_stays() {
+    let kept = json!({
+        "unknown": "", "replicas": 0, "isOn": false, "ratio": 0.0, "status": {}, "security": {}, "emptyDir": {},
+        "port": 0, "surge": 0, "raw": {}, "data": {"a": ""}, "items": [], "created": "", "tags": [""],
+    });
+    check_omitted(kept.clone(), kept);
+}

@@ -326,3 +326,59 @@ async fn a_put_makes_objects_of_the_kinds_for_which_upstream_does_so() {
     });
     world.put("/apis/scheduling.k8s.io/v1/priorityclasses/p", &class).await.expect(404);
 }
+
+/// Kubernetes keeps what its Go types can say, and these cannot tell `tty: false` from nothing. A
+/// typed client that reads an object and writes it back unchanged must not start a rollout.
+#[tokio::test]
+async fn empty_values_that_mean_nothing_are_not_kept() {
+    let world = world().await;
+    let mut sent = deployment("web");
+    sent["metadata"]["labels"] = json!({});
+    sent["spec"]["paused"] = json!(false);
+    sent["spec"]["minReadySeconds"] = json!(0);
+    let container = &mut sent["spec"]["template"]["spec"]["containers"][0];
+    let empty = json!({"tty": false, "env": [], "workingDir": "", "ports": [], "securityContext": {}});
+    container.as_object_mut().expect("a map").extend(empty.as_object().expect("a map").clone());
+    let created = world.post(DEPLOYMENTS, &sent).await.expect(201);
+    let container = &created["spec"]["template"]["spec"]["containers"][0];
+    for gone in ["tty", "env", "workingDir", "ports"] {
+        assert!(container.get(gone).is_none(), "{gone}: {container}");
+    }
+    assert_eq!(container["securityContext"], json!({}), "a pointer in Go");
+    assert!(created["metadata"].get("labels").is_none());
+    assert!(created["spec"].get("paused").is_none() && created["spec"].get("minReadySeconds").is_none());
+    let owned = created["metadata"]["managedFields"][0]["fieldsV1"].to_string();
+    assert!(!owned.contains("f:tty") && !owned.contains("f:paused"), "{owned}");
+
+    let mut again = created.clone();
+    again["spec"]["template"]["spec"]["containers"][0]["stdin"] = json!(false);
+    let path = format!("{DEPLOYMENTS}/web");
+    assert_eq!(world.put(&path, &again).await.expect(200), created, "changes nothing");
+    let patch = json!({"spec": {"paused": false, "replicas": 0}});
+    let patched = world.patch(&path, "merge-patch+json", &patch).await.expect(200);
+    assert_eq!(patched["spec"]["replicas"], 0, "a pointer in Go");
+    assert!(patched["spec"].get("paused").is_none());
+
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "none"},
+        "rules": [],
+    });
+    let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    assert_eq!(world.post(path, &role).await.expect(201)["rules"], json!([]), "Go writes it always");
+}
+
+/// An applied configuration's empty values are the applier's, as upstream has it, and are no part of
+/// the object.
+#[tokio::test]
+async fn an_applied_empty_value_is_owned_and_not_there() {
+    let world = world().await;
+    let mut applied = deployment("web");
+    applied["spec"]["paused"] = json!(false);
+    const APPLY: &str = "apply-patch+yaml";
+    let path = format!("{DEPLOYMENTS}/web");
+    let first = world.patch(&format!("{path}?fieldManager=me"), APPLY, &applied).await.expect(201);
+    assert!(first["spec"].get("paused").is_none());
+    assert!(first["metadata"]["managedFields"][0]["fieldsV1"].to_string().contains("f:paused"));
+    let again = world.patch(&format!("{path}?fieldManager=me"), APPLY, &applied).await.expect(200);
+    assert_eq!(again, first, "the same once more changes nothing");
+}

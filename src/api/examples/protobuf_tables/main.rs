@@ -16,8 +16,8 @@
 //!   is our own table ([`pointers`]).
 //!
 //! An empty value is kept (a star in the table) where Go's JSON would have it: of a pointer, and
-//! of a number or bool that is required. A required text or message that is empty is dropped,
-//! since nothing tells it from an absent one.
+//! of what is required and no message. A required message that is empty is dropped, since nothing
+//! tells it from an absent one.
 
 mod openapi;
 mod pointers;
@@ -210,7 +210,7 @@ impl Tables {
     }
 
     fn keeps_empty(&mut self, message: &Message, field: &Field, json: &str) -> bool {
-        if !field.many.is_empty() || json == "." {
+        if json == "." {
             return false;
         }
         if shape(&message.name) == Some("either") {
@@ -219,13 +219,12 @@ impl Tables {
         if self.is_listed(pointers::POINTERS, &message.name, json) {
             return true;
         }
-        if field.message.is_some() {
+        if field.message.is_some() && field.many.is_empty() {
             let is_value = matches!(json, "metadata" | "spec" | "status");
             return !(self.is_listed(pointers::VALUES, &message.name, json) || is_value);
         }
         let known = self.kinds.get(&message.name);
-        let is_required = known.is_some_and(|known| known.fields.get(json) == Some(&true));
-        is_required && !matches!(field.type_.as_str(), "string" | "bytes")
+        known.is_some_and(|known| known.fields.get(json) == Some(&true))
     }
 
     fn is_listed(&mut self, list: pointers::List, message: &str, json: &str) -> bool {

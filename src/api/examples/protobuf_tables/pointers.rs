@@ -9,8 +9,8 @@
 /// Messages, each with names of its fields.
 pub(crate) type List = &'static [(&'static str, &'static str)];
 
-/// Scalars that are pointers, and a few numbers that Go's JSON always has although they are not
-/// required (no `omitempty`: `PriorityClass.value`). Other scalars are values. Here are the messages,
+/// Scalars that are pointers, and a few numbers and lists that Go's JSON always has although they are
+/// not required (no `omitempty`: `PriorityClass.value`). Other scalars are values. Here are the messages,
 /// too, that are pointers although [`VALUES`] has their names everywhere.
 pub(crate) const POINTERS: List = &[
     (
@@ -130,7 +130,7 @@ pub(crate) const POINTERS: List = &[
     ("autoscaling/v1.HorizontalPodAutoscalerStatus", "observedGeneration currentCPUUtilizationPercentage"),
     ("autoscaling/v2.HPAScalingRules", "stabilizationWindowSeconds selectPolicy"),
     ("autoscaling/v2.HorizontalPodAutoscalerSpec", "minReplicas"),
-    ("autoscaling/v2.HorizontalPodAutoscalerStatus", "observedGeneration"),
+    ("autoscaling/v2.HorizontalPodAutoscalerStatus", "observedGeneration currentMetrics"),
     ("autoscaling/v2.MetricTarget", "averageUtilization"),
     ("autoscaling/v2.MetricValueStatus", "averageUtilization"),
     (
@@ -151,6 +151,7 @@ pub(crate) const POINTERS: List = &[
     ),
     ("discovery.k8s.io/v1.Endpoint", "hostname nodeName zone"),
     ("discovery.k8s.io/v1.EndpointConditions", "ready serving terminating"),
+    ("discovery.k8s.io/v1.EndpointSlice", "ports"),
     ("discovery.k8s.io/v1.EndpointPort", "name protocol port appProtocol"),
     (
         "flowcontrol.apiserver.k8s.io/v1.ExemptPriorityLevelConfiguration",
@@ -178,6 +179,8 @@ pub(crate) const POINTERS: List = &[
     ("resource.k8s.io/v1.DeviceToleration", "tolerationSeconds"),
     ("resource.k8s.io/v1.ExactDeviceRequest", "adminAccess"),
     ("resource.k8s.io/v1.ResourceSliceSpec", "nodeName allNodes perDeviceNodeSelection"),
+    ("rbac.authorization.k8s.io/v1.ClusterRole", "rules"),
+    ("rbac.authorization.k8s.io/v1.Role", "rules"),
     ("scheduling.k8s.io/v1.PriorityClass", "preemptionPolicy value"),
     (
         "storage.k8s.io/v1.CSIDriverSpec",
@@ -188,6 +191,7 @@ pub(crate) const POINTERS: List = &[
     ("storage.k8s.io/v1.VolumeAttachmentSource", "persistentVolumeName"),
     ("storage.k8s.io/v1.VolumeError", "errorCode"),
     ("storage.k8s.io/v1.VolumeNodeResources", "count"),
+    ("apiextensions.k8s.io/v1.CustomResourceDefinitionStatus", "conditions storedVersions"),
     ("apiextensions.k8s.io/v1.CustomResourceDefinitionVersion", "deprecationWarning"),
     ("apiextensions.k8s.io/v1.CustomResourceSubresources", "status"),
     ("apiextensions.k8s.io/v1.CustomResourceSubresourceScale", "labelSelectorPath"),
