@@ -21,6 +21,7 @@ mod cron_job;
 mod custom_resources;
 mod daemon_set;
 mod deployment;
+mod disruption;
 mod drive;
 mod endpoint_slice;
 mod events;

@@ -23,8 +23,8 @@ use crate::pod::UsualRuntime;
 use crate::rule_status::{GatewayPorts, Surroundings};
 use crate::service_network::ServiceNetworks;
 use crate::{
-    cron_job, custom_resources, daemon_set, deployment, endpoint_slice, garbage, host_ports, job, namespace,
-    node, pod, replica_set, routes, rule_status, sandbox, stateful_set, volume_claims,
+    cron_job, custom_resources, daemon_set, deployment, disruption, endpoint_slice, garbage, host_ports, job,
+    namespace, node, pod, replica_set, routes, rule_status, sandbox, stateful_set, volume_claims,
 };
 
 /// What the controllers are built from.
@@ -148,6 +148,7 @@ pub async fn run(parts: Parts) {
     tasks.spawn(until(stop.clone(), cron_job::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), job::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), job::orphans::run(ctx.clone())));
+    tasks.spawn(until(stop.clone(), disruption::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), endpoint_slice::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), namespace::run(ctx.clone())));
     tasks.spawn(until(stop.clone(), custom_resources::run(ctx.clone())));

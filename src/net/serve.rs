@@ -24,9 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use self::guarded::Guarded;
-use crate::{
-    Busy, ClientCertificate, Ended, Limits, Pace, Paced, Protocol, Rewind, Tls, accept, drive, sniff,
-};
+use crate::{Busy, Client, Ended, Limits, Pace, Paced, Protocol, Rewind, Tls, accept, drive, sniff};
 
 /// What a plain HTTP request to a TLS listener gets, word for word what Go's servers
 /// answer (`net/http/server.go`), since people search for it.
@@ -101,7 +99,7 @@ where
 struct Connected<S> {
     service: S,
     peer: Peer,
-    client: Option<ClientCertificate>,
+    client: Option<Client>,
 }
 
 /// The same, keeping the connection's pace.

@@ -1,4 +1,5 @@
-//! TLS on the API server's side: its certificate, and whom a client's names.
+//! TLS on the API server's side: its certificate and the handshake. Whom a client's certificate names
+//! is read in `client_certificate`.
 //!
 //! Which protocol is then spoken is told by the first bytes inside (`sniff`), as
 //! without TLS; ALPN only offers both.
@@ -9,30 +10,23 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
 use tokio_rustls::server::TlsStream;
-use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use crate::Credential;
+use crate::{
+    Credential,
+    client_certificate::{Client, Clients},
+};
 
 /// What a server needs to speak TLS. Cheap to clone.
 #[derive(Clone)]
-pub struct Tls(tokio_rustls::TlsAcceptor);
-
-/// Whom the certificate names that a client has shown and proved to hold; an
-/// extension of every request on such a connection. It was verified against the
-/// authority that [`Tls::new`] was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// The subject's common name.
-    pub common_name: String,
-    /// The subject's organizations.
-    pub organizations: Vec<String>,
+pub struct Tls {
+    acceptor: tokio_rustls::TlsAcceptor,
+    clients: Arc<Clients>,
 }
 
 /// Certificates or keys that TLS cannot work with.
@@ -81,43 +75,40 @@ pub(crate) fn chain_and_key(
 // === impl Tls ===
 
 impl Tls {
-    /// TLS 1.2 and 1.3 with this certificate. Clients may show a certificate of the
-    /// authority in `client_ca_pem`; with any other the handshake fails.
+    /// TLS 1.2 and 1.3 with this certificate. Clients may show a certificate: one of the authority in
+    /// `client_ca_pem` names them, any other is told of in each request ([`Client::Unknown`]).
     ///
     /// # Errors
     /// [`TlsError`] when one of the texts is not what it should be.
     pub fn new(credential: &Credential, client_ca_pem: &str) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let roots = authorities(client_ca_pem)?;
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()
-            .map_err(TlsError::Verifier)?;
+        let clients = Arc::new(Clients::of(roots, &provider)?);
         let (chain, key) = chain_and_key(&credential.certificate_pem, &credential.key_pem)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Config)?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&clients) as _)
             .with_single_cert(chain, key)
             .map_err(TlsError::Config)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(tokio_rustls::TlsAcceptor::from(Arc::new(config))))
+        Ok(Self { acceptor: tokio_rustls::TlsAcceptor::from(Arc::new(config)), clients })
     }
 
-    /// Shakes hands within `deadline`; gives the stream and whom the client's certificate names.
+    /// Shakes hands within `deadline`; gives the stream and who the client is, if it says so.
     pub(crate) async fn accept<S>(
         &self,
         stream: S,
         deadline: Duration,
-    ) -> io::Result<(TlsStream<S>, Option<ClientCertificate>)>
+    ) -> io::Result<(TlsStream<S>, Option<Client>)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = timeout(deadline, self.0.accept(stream))
+        let stream = timeout(deadline, self.acceptor.accept(stream))
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))??;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let client = certificate.map(|der| ClientCertificate::of(der)).transpose()?;
+        let chain = stream.get_ref().1.peer_certificates().filter(|chain| !chain.is_empty());
+        let client = chain.map(|chain| self.clients.who(chain));
         Ok((stream, client))
     }
 }
@@ -125,20 +116,5 @@ impl Tls {
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
-    }
-}
-
-// === impl ClientCertificate ===
-
-impl ClientCertificate {
-    fn of(der: &[u8]) -> io::Result<Self> {
-        let (_, certificate) = X509Certificate::from_der(der).map_err(io::Error::other)?;
-        let subject = certificate.subject();
-        let text =
-            |value: &x509_parser::x509::AttributeTypeAndValue<'_>| value.as_str().ok().map(str::to_owned);
-        Ok(Self {
-            common_name: subject.iter_common_name().find_map(text).unwrap_or_default(),
-            organizations: subject.iter_organization().filter_map(text).collect(),
-        })
     }
 }

@@ -21,6 +21,7 @@ mod user;
 
 pub(crate) use authenticate::of_token;
 pub(crate) use authorize::{Attributes, authorize, check, open_rules};
+pub(crate) use gate::authority;
 pub(crate) use identity::ISSUER;
 pub use identity::{Identity, IdentityError, Secrets};
 pub(crate) use service_account::{BOUND_KINDS, Bound, Grant, claims};

@@ -4,17 +4,23 @@
 //! `apiserver/pkg/server/routes/openidmetadata.go`.
 
 use http::StatusCode;
+use http::request::Parts;
 use serde_json::json;
 
-use crate::access::ISSUER;
+use crate::access::{self, ISSUER};
 use crate::answer::{self, Answer};
 use crate::state::State;
 
-/// `/.well-known/openid-configuration`.
-pub(crate) fn configuration() -> Answer {
+/// `/.well-known/openid-configuration`. The keys are where the asker has come to: the issuer is a
+/// name that only pods know (upstream's default is the server's external address).
+pub(crate) fn configuration(parts: &Parts) -> Answer {
+    let site = match access::authority(parts) {
+        Ok(Some(authority)) => format!("https://{authority}"),
+        _ => ISSUER.to_owned(),
+    };
     answer::ok(&json!({
         "issuer": ISSUER,
-        "jwks_uri": format!("{ISSUER}/openid/v1/jwks"),
+        "jwks_uri": format!("{site}/openid/v1/jwks"),
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],

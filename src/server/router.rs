@@ -144,15 +144,16 @@ async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &
     let headers = &parts.headers;
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let outcome = match segments.as_slice() {
-        ["livez" | "healthz"] => Ok(health::livez()),
-        ["readyz"] => Ok(health::readyz(state)),
+        [endpoint @ ("livez" | "healthz" | "readyz"), rest @ ..] if rest.len() < 2 => {
+            return health::answer(state, endpoint, rest.first().copied(), query);
+        }
         ["version"] => Ok(health::version()),
         ["api"] => Ok(discovery::core(&state.kinds(), headers)),
         ["api", version] => discovery::resources(&state.kinds(), headers, "", version),
         ["apis"] => Ok(discovery::groups(&state.kinds(), headers)),
         ["apis", group] => discovery::group(&state.kinds(), headers, group),
         ["apis", group, version] => discovery::resources(&state.kinds(), headers, group, version),
-        [".well-known", "openid-configuration"] => Ok(oidc::configuration()),
+        [".well-known", "openid-configuration"] => Ok(oidc::configuration(parts)),
         ["openid", "v1", "jwks"] => Ok(oidc::key_set(state)),
         ["openapi", "v2"] => Ok(openapi::swagger::document(&state.kinds(), headers)),
         ["openapi", "v3"] => Ok(openapi::index(&state.kinds(), headers)),

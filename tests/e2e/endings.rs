@@ -18,7 +18,7 @@ async fn until_it_says_no(spur: &Spur) {
     until("/readyz says no", async || {
         let answer = spur.api().ask(Method::GET, "/readyz").send().await;
         match answer.status.as_u16() {
-            503 if answer.text().contains("[-]shutdown failed") => Ok(()),
+            500 if answer.text().contains("[-]shutdown failed") => Ok(()),
             status => Err(format!("{status} {}", answer.text())),
         }
     })
@@ -124,8 +124,8 @@ async fn st_4_a_disk_that_stays_broken_ends_spur_with_a_code() {
     assert!(is_told.iter().any(|told| message.contains(told)), "{message}");
     assert_eq!(spur.api().get("configmaps", "kept").await, kept);
     let ready = spur.api().ask(Method::GET, "/readyz").send().await;
-    assert_eq!(ready.status, 503);
-    assert!(ready.text().contains("[-]store failed: "), "{}", ready.text());
+    assert_eq!(ready.status, 500);
+    assert!(ready.text().contains("[-]etcd failed: "), "{}", ready.text());
 
     assert_eq!(spur.wait().await.code(), Some(1));
     let log = spur.data().stderr();

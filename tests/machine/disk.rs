@@ -78,8 +78,8 @@ pub(crate) async fn st_3_a_full_disk_refuses_writes_and_recovers_when_there_is_r
     }
     let ready = api.ask(Method::GET, "/readyz").send().await;
     assert_eq!(
-        (ready.status.as_u16(), ready.text().contains("[-]store failed: the disk is full")),
-        (503, true)
+        (ready.status.as_u16(), ready.text().contains("[-]etcd failed: the disk is full")),
+        (500, true)
     );
     assert_eq!(api.get("configmaps", "kept-0").await["data"], large("kept-0")["data"]);
     let asked = tokio::spawn(spur.service("mine").get("/").send());

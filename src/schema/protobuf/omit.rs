@@ -47,7 +47,7 @@ impl Messages {
         if row.shape != Shape::Object {
             return;
         }
-        let mut omit =
+        let omit =
             |value: &mut Value| value.as_object_mut().into_iter().for_each(|map| self.omit_in(row, map));
         match (field.many, value) {
             (Many::One, value) => omit(value),

@@ -5,7 +5,7 @@
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use spur_api::{Status, meta};
-use spur_net::ClientCertificate;
+use spur_net::{Client, ClientCertificate};
 
 use super::identity::ISSUER;
 use super::service_account;
@@ -15,13 +15,18 @@ use crate::state::State;
 /// The sender. Credentials that are not valid are a 401, also where anonymous requests
 /// would pass: whoever shows some wants to be somebody.
 pub(super) fn authenticate(state: &State, parts: &Parts) -> Result<User, Status> {
-    if let Some(certificate) = parts.extensions.get::<ClientCertificate>()
+    let client = parts.extensions.get::<Client>();
+    if let Some(Client::Known(certificate)) = client
         && !certificate.common_name.is_empty()
     {
         let ClientCertificate { common_name, organizations } = certificate.clone();
         return Ok(known(User::named(common_name).in_groups(organizations)));
     }
-    let Some(value) = parts.headers.get(AUTHORIZATION) else { return Ok(anonymous()) };
+    let Some(value) = parts.headers.get(AUTHORIZATION) else {
+        let Some(Client::Unknown { why }) = client else { return Ok(anonymous()) };
+        tracing::debug!(error.message = why, "refused a client's certificate: {why}");
+        return Err(unauthorized());
+    };
     let token = value.to_str().ok().and_then(bearer).ok_or_else(unauthorized)?;
     of_token(state, token, &[ISSUER]).map(|(user, _)| user).map_err(|why| {
         tracing::debug!(error.message = why, "refused a bearer token: {why}");

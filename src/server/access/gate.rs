@@ -46,7 +46,7 @@ pub(super) fn check(parts: &Parts, hosts: &[String]) -> Result<(), Status> {
 }
 
 /// `Host`, or `:authority` over HTTP/2, which wins where there are both (RFC 9113 8.3.1).
-fn authority(parts: &Parts) -> Result<Option<Authority>, Status> {
+pub(crate) fn authority(parts: &Parts) -> Result<Option<Authority>, Status> {
     if let Some(authority) = parts.uri.authority() {
         return Ok(Some(authority.clone()));
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use spur_api::meta;
+use spur_api::{Scope, meta};
 
 use super::identity::ISSUER;
 use super::user::User;
@@ -31,7 +31,7 @@ pub(crate) struct Grant<'a> {
 /// The object that a token is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
-    /// `pod` or `secret`, as the claim is called.
+    /// `pod`, `secret` or `node`, as the claim is called.
     pub(crate) claim: &'static str,
     pub(crate) name: String,
     pub(crate) uid: String,
@@ -39,8 +39,11 @@ pub(crate) struct Bound {
     pub(crate) node: Option<(String, String)>,
 }
 
-/// Where what a token may be bound to is kept.
-pub(crate) const BOUND_KINDS: [(&str, &str); 2] = [("pod", "pods"), ("secret", "secrets")];
+/// Where what a token may be bound to is kept: the claim, and the kind's name in paths.
+pub(crate) const BOUND_KINDS: [(&str, &str); 3] = [("pod", "pods"), ("secret", "secrets"), (NODE, "nodes")];
+
+/// A claim that stands beside that of a pod, too, whose node it then names.
+const NODE: &str = "node";
 
 const PREFIX: &str = "system:serviceaccount:";
 
@@ -71,18 +74,18 @@ pub(super) fn user(state: &State, claims: &Value) -> Result<User, String> {
         extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value]);
     };
     tell("credential-id", format!("JTI={}", text("/jti")));
+    let is_of_pod = claims["kubernetes.io"].get("pod").is_some();
     for (claim, plural) in BOUND_KINDS {
         let Some(bound) = claims["kubernetes.io"].get(claim) else { continue };
         let (name, uid) = (meta::text(bound, "/name"), meta::text(bound, "/uid"));
-        check_there(state, plural, (&namespace, name), uid)?;
-        if claim == "pod" {
-            tell("pod-name", name.to_owned());
-            tell("pod-uid", uid.to_owned());
+        // Of a pod's node the pod answers.
+        if claim != NODE || !is_of_pod {
+            check_there(state, plural, (&namespace, name), uid)?;
         }
-    }
-    if let Some(node) = claims["kubernetes.io"].get("node") {
-        tell("node-name", meta::text(node, "/name").to_owned());
-        tell("node-uid", meta::text(node, "/uid").to_owned());
+        if claim != "secret" {
+            tell(&format!("{claim}-name"), name.to_owned());
+            tell(&format!("{claim}-uid"), uid.to_owned());
+        }
     }
     let name = format!("{PREFIX}{namespace}:{name}");
     let mut user = User::named(name).in_groups(groups(&namespace));
@@ -97,7 +100,7 @@ pub(crate) fn claims(grant: &Grant<'_>) -> Value {
     if let Some(Bound { claim, name, uid, node }) = bound {
         private[*claim] = json!({"name": name, "uid": uid});
         if let Some((name, uid)) = node {
-            private["node"] = json!({"name": name, "uid": uid});
+            private[NODE] = json!({"name": name, "uid": uid});
         }
     }
     json!({
@@ -131,7 +134,8 @@ fn check_there(
     uid: &str,
 ) -> Result<(), String> {
     let kind = Served::bundled("", "v1", plural);
-    let found = object::find(state, &kind, Some(namespace), name).map_err(|status| status.message)?;
+    let within = (kind.scope() == Scope::Namespaced).then_some(namespace);
+    let found = object::find(state, &kind, within, name).map_err(|status| status.message)?;
     match found {
         Some(found) if meta::text(&found.value, "/metadata/uid") == uid => Ok(()),
         Some(_) => Err(format!("{plural} `{namespace}/{name}` was made anew since")),

@@ -17,16 +17,12 @@ const SELF_ACCESS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreview
 struct Client<'a> {
     world: &'a World,
     headers: Vec<(String, String)>,
-    certificate: Option<ClientCertificate>,
+    client: Option<spur_net::Client>,
 }
 
 impl World {
     fn network(&self) -> Client<'_> {
-        Client {
-            world: self,
-            headers: vec![("host".to_owned(), "localhost:6443".to_owned())],
-            certificate: None,
-        }
+        Client { world: self, headers: vec![("host".to_owned(), "localhost:6443".to_owned())], client: None }
     }
 
     fn admin(&self) -> Client<'_> {
@@ -54,7 +50,13 @@ impl Client<'_> {
 
     fn certificate(mut self, name: &str, groups: &[&str]) -> Self {
         let organizations = groups.iter().map(|group| (*group).to_owned()).collect();
-        self.certificate = Some(ClientCertificate { common_name: name.to_owned(), organizations });
+        let certificate = ClientCertificate { common_name: name.to_owned(), organizations };
+        self.client = Some(spur_net::Client::Known(certificate));
+        self
+    }
+
+    fn foreign_certificate(mut self) -> Self {
+        self.client = Some(spur_net::Client::Unknown { why: "another's".to_owned() });
         self
     }
 
@@ -66,8 +68,8 @@ impl Client<'_> {
         }
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let mut request = request.body(body).expect("a request");
-        if let Some(certificate) = &self.certificate {
-            request.extensions_mut().insert(certificate.clone());
+        if let Some(client) = &self.client {
+            request.extensions_mut().insert(client.clone());
         }
         let answer = self.world.server.on_network(&[]).oneshot(request).await.expect("an answer");
         Reply::read(answer).await
@@ -141,6 +143,17 @@ async fn a_certificate_names_its_user_and_groups() {
     assert_eq!(found["status"]["userInfo"], info);
 }
 
+/// Without a token it is a 401, also where nobody has to be anybody; beside one it says nothing.
+#[tokio::test]
+async fn a_foreign_certificate_leaves_it_to_a_token() {
+    let world = world().await;
+    let token = world.builder_token(json!({})).await;
+    let foreign = || world.network().foreign_certificate();
+    assert_eq!(foreign().get("/version").await.message(401), "Unauthorized");
+    assert_eq!(foreign().bearer(&token).code("/apis").await, 200);
+    assert_eq!(foreign().bearer("nobody-knows-this-token").code("/apis").await, 401);
+}
+
 #[tokio::test]
 async fn no_credential_makes_a_controller() {
     let world = world().await;
@@ -211,6 +224,19 @@ async fn a_token_that_is_bound_to_a_pod_dies_with_it() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_bound_to_a_node_dies_with_it() {
+    let world = world().await;
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "other"}});
+    let uid = world.post("/api/v1/nodes", &node).await.expect(201)["metadata"]["uid"].clone();
+    let bound = json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Node", "name": "other", "uid": uid}});
+    let token = world.builder_token(bound).await;
+    let found = world.post(TOKEN_REVIEWS, &token_review(json!({"token": token}))).await.expect(201);
+    assert_eq!(found["status"]["user"]["extra"]["authentication.kubernetes.io/node-uid"], json!([uid]));
+    world.delete("/api/v1/nodes/other").await.expect(200);
+    assert_eq!(world.network().bearer(&token).code("/apis").await, 401);
+}
+
+#[tokio::test]
 async fn a_token_request_is_checked() {
     let world = world().await;
     world.builder_token(json!({})).await;
@@ -222,7 +248,7 @@ async fn a_token_request_is_checked() {
     let short = refused(json!({"expirationSeconds": 599})).await.message(422);
     assert!(short.contains("may not specify a duration less than 10 minutes"), "{short}");
     assert_eq!(refused(json!({"boundObjectRef": {"kind": "Pod", "name": "none"}})).await.code, 404);
-    assert_eq!(refused(json!({"boundObjectRef": {"kind": "Node", "name": "n"}})).await.code, 400);
+    assert_eq!(refused(json!({"boundObjectRef": {"kind": "Job", "name": "n"}})).await.code, 400);
     let missing = world.post(&path.replace("builder", "none"), &token_request(json!({}))).await;
     assert_eq!(missing.message(404), "serviceaccounts \"none\" not found");
     assert_eq!(world.get(&path).await.code, 405);
@@ -305,6 +331,7 @@ async fn others_can_verify_tokens() {
     let jane = world.network().certificate("jane", &[]);
     let configuration = jane.get("/.well-known/openid-configuration").await.expect(200);
     assert_eq!(configuration["issuer"], "https://kubernetes.default.svc.cluster.local");
+    assert_eq!(configuration["jwks_uri"], "https://localhost:6443/openid/v1/jwks");
     let keys = jane.get("/openid/v1/jwks").await;
     assert_eq!(keys.headers["content-type"], "application/jwk-set+json");
     assert_eq!(keys.body["keys"][0]["crv"], "P-256");

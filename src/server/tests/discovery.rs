@@ -134,7 +134,14 @@ async fn health_and_version_answer() {
     let world = world().await;
     for path in ["/livez", "/healthz", "/readyz"] {
         assert_eq!(world.get(path).await.expect(200), "ok", "{path}");
+        assert_eq!(world.get(&format!("{path}/etcd")).await.expect(200), "ok", "{path}");
+        world.get(&format!("{path}/nothing")).await.expect(404);
     }
+    let told = "[+]ping ok\n[+]etcd ok\n[+]shutdown ok\nreadyz check passed\n";
+    assert_eq!(world.get("/readyz?verbose").await.expect(200), told);
+    let told = "[+]ping ok\n[+]etcd excluded: ok\nwarn: some health checks cannot be excluded: \
+        no matches for \"x\"\nlivez check passed\n";
+    assert_eq!(world.get("/livez?verbose&exclude=etcd&exclude=x").await.expect(200), told);
     let version = world.get("/version").await.expect(200);
     assert!(version["minor"].as_str().is_some_and(|minor| minor.bytes().all(|b| b.is_ascii_digit())));
     world.get("/nowhere").await.expect(404);

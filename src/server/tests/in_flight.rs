@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::poll_immediate;
 use http::{Method, Request};
 use serde_json::json;
-use spur_net::ClientCertificate;
+use spur_net::{Client, ClientCertificate};
 use tower::ServiceExt;
 
 use super::world::{CONFIG_MAPS, DEFINITIONS, Reply, WIDGETS, World, config_map, widgets, world};
@@ -31,7 +31,7 @@ impl World {
         let request = Request::builder().method(method).uri(path).header("host", "localhost");
         let mut request = request.header("content-type", "application/json").body(body).expect("a request");
         let certificate = ClientCertificate { common_name: "jane".to_owned(), organizations };
-        request.extensions_mut().insert(certificate);
+        request.extensions_mut().insert(Client::Known(certificate));
         let router = self.server.on_network(&[]);
         async move { Reply::read(router.oneshot(request).await.expect("an answer")).await }
     }
@@ -68,7 +68,8 @@ async fn watches_take_no_slot() {
         let request = Request::builder().uri(format!("{CONFIG_MAPS}?watch=true")).header("host", "localhost");
         let mut request = request.body(Body::empty()).expect("a request");
         let organizations = vec![User::ADMIN_GROUP.to_owned()];
-        request.extensions_mut().insert(ClientCertificate { common_name: "a".to_owned(), organizations });
+        let certificate = ClientCertificate { common_name: "a".to_owned(), organizations };
+        request.extensions_mut().insert(Client::Known(certificate));
         watches.push(router.clone().oneshot(request).await.expect("an answer"));
     }
     assert!(watches.iter().all(|answer| answer.status() == 200));

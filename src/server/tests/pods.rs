@@ -58,7 +58,8 @@ async fn an_eviction_is_a_delete_that_a_budget_may_refuse() {
     let mut web = pod("web");
     web["metadata"]["labels"] = json!({"app": "web"});
     world.post(PODS, &web).await.expect(201);
-    let running = json!({"status": {"phase": "Running"}});
+    let ready = json!([{"type": "Ready", "status": "True"}]);
+    let running = json!({"status": {"phase": "Running", "conditions": ready}});
     world.patch(&format!("{PODS}/web/status"), "merge-patch+json", &running).await.expect(200);
     let budget = json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"},
@@ -75,10 +76,17 @@ async fn an_eviction_is_a_delete_that_a_budget_may_refuse() {
     let counted = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2,
         "desiredHealthy": 1, "expectedPods": 2}});
     world.patch(&format!("{BUDGETS}/b/status"), "merge-patch+json", &counted).await.expect(200);
+    world.post(&format!("{path}?dryRun=All"), &eviction).await.expect(201);
+    let budget = world.get(&format!("{BUDGETS}/b")).await.expect(200);
+    assert_eq!(budget["status"]["disruptionsAllowed"], 1, "nothing has gone");
     let evicted = world.post(&path, &eviction).await.expect(201);
     assert_eq!((&evicted["kind"], &evicted["status"]), (&json!("Status"), &json!("Success")));
+    let budget = world.get(&format!("{BUDGETS}/b")).await.expect(200);
+    assert_eq!(budget["status"]["disruptionsAllowed"], 0);
+    assert!(budget["status"]["disruptedPods"]["web"].is_string());
     let pod = world.get(&format!("{PODS}/web")).await.expect(200);
     assert_eq!(pod["metadata"]["deletionGracePeriodSeconds"], 3);
+    assert_eq!(pod["status"]["conditions"][1]["reason"], "EvictionByEvictionAPI");
     let other = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "other"}});
     world.post(&path, &other).await.expect(400);
     world.post(&format!("{PODS}/nobody/eviction"), &json!({})).await.expect(404);
