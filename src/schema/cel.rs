@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  document ── Rule::read ──► Rule (text; compiled at first use) ──┐
-//!  document ── check: what is wrong with a rule                    ├─ evaluate: faults
+//!  document ── check: what is wrong with a rule (typing)           ├─ evaluate: faults
 //!  value ── values: JSON by its schema ──► CEL ────────────────────┘
 //! ```
 //!
@@ -10,21 +10,27 @@
 //! `k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel`.
 //!
 //! Where it is less than Kubernetes:
-//! - Rules are not type-checked: an unknown field below `self` or `oldSelf`, an unknown variable
-//!   and an unknown function are found when the definition is written, other mistakes (such as
-//!   a result that is no boolean) when the rule runs.
-//! - `.?`, `[?]`, `optMap`, `cel.bind`, `sortBy` and comprehensions over two variables are not
-//!   known to the evaluator; a definition with them is refused.
+//! - Literals are not looked into when a definition is written: `matches('(')`,
+//!   `duration('soon')` and `timestamp('now')` fail when the rule runs.
+//! - `bool()`, `google.protobuf.Duration`, `.?`, `[?]`, `optMap`, `cel.bind`, `sortBy` and
+//!   comprehensions over two variables are not known to the evaluator; a definition with them is
+//!   refused.
 //! - An integer and a double are never equal (`1 == 1.0`); a field of type number is a double.
 //! - Lists of type `set` and `map` are compared and joined like any list.
 //! - What a rule costs is estimated before it runs, and not while it does ([`bounds`]).
 
 mod bounds;
 mod check;
+mod declarations;
 mod evaluate;
 mod functions;
 mod names;
+mod overloads;
+mod positions;
 mod rule;
+mod types;
+mod typing;
+mod unification;
 mod values;
 
 pub(crate) use self::check::{Site, check};

@@ -3,14 +3,12 @@
 //! Follows the part about `x-kubernetes-validations` in `k8s.io/apiextensions-apiserver/pkg/apis/
 //! apiextensions/validation/validation.go`.
 
-use std::collections::HashMap;
-
-use kube_cel::cel::common::ast::{CallExpr, Expr};
-use kube_cel::cel::{Context, IdedExpr, Program};
+use kube_cel::cel::{Context, Program};
 use serde_json::Value;
 
 use super::rule::parse;
-use super::{bounds, functions, names, with_large_stack};
+use super::types::Type;
+use super::{declarations, functions, positions, typing, with_large_stack};
 use crate::FieldError;
 
 /// A schema with rules and where it stands in the definition.
@@ -23,16 +21,6 @@ pub(crate) struct Site<'a> {
     pub(crate) is_whole: bool,
     /// The list around it whose items cannot be told apart, so that there is no old one.
     pub(crate) uncorrelated: Option<String>,
-}
-
-/// What a variable of an expression is; `None` where anything may be in it.
-type Scope<'a> = HashMap<String, Option<Place<'a>>>;
-
-/// A schema that an expression leads to.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    schema: &'a Value,
-    is_whole: bool,
 }
 
 const REASONS: [&str; 4] =
@@ -108,8 +96,8 @@ fn check_rule(context: &Context<'static>, site: &Site<'_>, index: usize, rule: &
     if !faults.is_empty() {
         return faults;
     }
-    let uses_old_self = match compile(context, site, source, rule) {
-        Ok(program) => program.references().has_variable("oldSelf"),
+    let compiled = match compile(context, site, source, rule) {
+        Ok(compiled) => compiled,
         Err(why) => {
             return vec![FieldError::invalid(
                 path("rule"),
@@ -118,10 +106,17 @@ fn check_rule(context: &Context<'static>, site: &Site<'_>, index: usize, rule: &
             )];
         }
     };
+    if !matches!(compiled.result, Type::Bool | Type::Unknown) {
+        return vec![FieldError::invalid(
+            path("rule"),
+            rule.clone(),
+            "cel expression must evaluate to a bool",
+        )];
+    }
+    let uses_old_self = compiled.program.references().has_variable("oldSelf");
     if let Some(expression) = text("messageExpression").filter(|text| !text.is_empty())
-        && let Err(why) = compile(context, site, expression, rule)
+        && let Some(why) = message_fault(context, site, expression, rule)
     {
-        let why = format!("messageExpression compilation failed: {why}");
         faults.push(FieldError::invalid(path("messageExpression"), rule.clone(), why));
     }
     if let Some(list) = site.uncorrelated.as_ref().filter(|_| uses_old_self) {
@@ -135,80 +130,39 @@ fn check_rule(context: &Context<'static>, site: &Site<'_>, index: usize, rule: &
     faults
 }
 
-fn compile(context: &Context<'static>, site: &Site<'_>, text: &str, rule: &Value) -> Result<Program, String> {
+/// What is wrong with the expression of a message.
+fn message_fault(
+    context: &Context<'static>,
+    site: &Site<'_>,
+    expression: &str,
+    rule: &Value,
+) -> Option<String> {
+    match compile(context, site, expression, rule) {
+        Ok(compiled) if matches!(compiled.result, Type::String | Type::Unknown) => None,
+        Ok(_) => Some("messageExpression must evaluate to a string".to_owned()),
+        Err(why) => Some(format!("messageExpression compilation failed: {why}")),
+    }
+}
+
+/// An expression that fits its schema, and the type of what it gives.
+struct Compiled<'a> {
+    program: Program,
+    result: Type<'a>,
+}
+
+fn compile<'a>(
+    context: &Context<'static>,
+    site: &Site<'a>,
+    text: &str,
+    rule: &Value,
+) -> Result<Compiled<'a>, String> {
     let program = parse(text)?;
-    let this = Some(Place { schema: site.schema, is_whole: site.is_whole });
-    // An optional old value is wrapped, so that its fields are not right below.
-    let old = this.filter(|_| rule["optionalOldSelf"] != true);
-    let scope = Scope::from([("self".to_owned(), this), ("oldSelf".to_owned(), old)]);
-    Check { context }.lead(program.expression(), &scope)?;
-    Ok(program)
-}
-
-/// Looks for what an expression names that is not there.
-struct Check<'c> {
-    context: &'c Context<'static>,
-}
-
-// === impl Check ===
-
-impl Check<'_> {
-    /// Follows an expression through the schema: where it leads.
-    fn lead<'a>(&self, expression: &IdedExpr, scope: &Scope<'a>) -> Result<Option<Place<'a>>, String> {
-        match &expression.expr {
-            Expr::Ident(name) => match scope.get(name) {
-                Some(place) => Ok(*place),
-                None if name.starts_with('@') || functions::is_type(name) => Ok(None),
-                None => Err(format!("undeclared reference to '{name}' (in container '')")),
-            },
-            Expr::Select(select) => {
-                let Some(place) = self.lead(&select.operand, scope)? else { return Ok(None) };
-                place.field(&select.field)
-            }
-            Expr::Call(call) => self.call(call, scope),
-            Expr::Comprehension(loop_) => {
-                let range = self.lead(&loop_.iter_range, scope)?;
-                let mut inner = scope.clone();
-                inner.insert(loop_.iter_var.clone(), range.and_then(Place::item));
-                inner.extend(loop_.iter_var2.clone().map(|name| (name, None)));
-                inner.insert(loop_.accu_var.clone(), None);
-                for part in [&loop_.accu_init, &loop_.loop_cond, &loop_.loop_step, &loop_.result] {
-                    self.lead(part, &inner)?;
-                }
-                Ok(None)
-            }
-            other => {
-                bounds::children(other)
-                    .into_iter()
-                    .try_for_each(|child| self.lead(child, scope).map(drop))?;
-                Ok(None)
-            }
-        }
-    }
-
-    fn call<'a>(&self, call: &CallExpr, scope: &Scope<'a>) -> Result<Option<Place<'a>>, String> {
-        let target = call.target.as_deref();
-        let (name, target) = match namespace(target, scope) {
-            // `math.greatest(…)`: what looks like a target is part of the name.
-            Some(namespace) => (format!("{namespace}.{}", call.func_name), None),
-            None => (call.func_name.clone(), target),
-        };
-        if !functions::is_known(self.context, &name) {
-            return Err(format!("undeclared reference to '{name}' (in container '')"));
-        }
-        let mut places = Vec::new();
-        for part in target.into_iter().chain(&call.args) {
-            places.push(self.lead(part, scope)?);
-        }
-        Ok(if name == "_[_]" { places.first().copied().flatten().and_then(Place::element) } else { None })
-    }
-}
-
-/// The first part of a function's name, where a call's target is that and no value.
-fn namespace<'e>(target: Option<&'e IdedExpr>, scope: &Scope<'_>) -> Option<&'e str> {
-    match &target?.expr {
-        Expr::Ident(name) if !scope.contains_key(name) && !functions::is_type(name) => Some(name),
-        _ => None,
+    let this = declarations::declare(site.schema, site.is_whole).unwrap_or(Type::Unknown);
+    let old = if rule["optionalOldSelf"] == true { Type::optional(this.clone()) } else { this.clone() };
+    let variables = vec![("self", this), ("oldSelf", old)];
+    match typing::infer(context, program.expression(), variables) {
+        Ok(result) => Ok(Compiled { program, result }),
+        Err(faults) => Err(positions::describe(text, &faults)),
     }
 }
 
@@ -231,39 +185,4 @@ fn leads_to_a_field(schema: &Value, path: &str) -> bool {
         rest = next;
     }
     true
-}
-
-// === impl Place ===
-
-impl<'a> Place<'a> {
-    /// The field that a rule calls `name`.
-    fn field(self, name: &str) -> Result<Option<Self>, String> {
-        if self.is_whole && matches!(name, "apiVersion" | "kind" | "metadata") {
-            return Ok(None);
-        }
-        let properties = self.schema["properties"].as_object();
-        let found = properties.into_iter().flatten().find(|(field, _)| names::escaped(field) == name);
-        if let Some((_, schema)) = found {
-            return Ok(Some(Self::of(schema)));
-        }
-        let is_open = self.schema["type"] != "object"
-            || self.schema["additionalProperties"] != Value::Null
-            || self.schema["x-kubernetes-preserve-unknown-fields"] == true;
-        if is_open { Ok(self.element()) } else { Err(format!("undefined field '{name}'")) }
-    }
-
-    /// What a comprehension runs over: items of a list, but keys of a map.
-    fn item(self) -> Option<Self> {
-        self.schema.get("items").map(Self::of)
-    }
-
-    /// What stands under an index or a key.
-    fn element(self) -> Option<Self> {
-        let element = self.schema.get("items").or_else(|| self.schema.get("additionalProperties"));
-        element.filter(|element| element.is_object()).map(Self::of)
-    }
-
-    fn of(schema: &'a Value) -> Self {
-        Self { schema, is_whole: schema["x-kubernetes-embedded-resource"] == true }
-    }
 }

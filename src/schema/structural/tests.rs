@@ -160,7 +160,10 @@ fn rules_are_compiled() {
     check(schema("self.n > 0"), &[]);
     let faults = structural_faults(&json!({"type": "object", "properties": schema("self.x > 0")}), "s");
     assert_eq!(faults[0].path, "s.properties[a].x-kubernetes-validations[0].rule");
-    assert_eq!(faults[0].detail, "compilation failed: undefined field 'x'");
+    assert_eq!(
+        faults[0].detail,
+        "compilation failed: ERROR: <input>:1:5: undefined field 'x'\n | self.x > 0\n | ....^"
+    );
     let list = json!({"l": {"type": "array", "items": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}});
     let faults = structural_faults(&json!({"type": "object", "properties": list}), "s");
     assert!(
