@@ -80,7 +80,9 @@ impl<'a> Object<'a> {
             "apiVersion" | "kind" if self.is_whole => Some(Type::String),
             "metadata" if self.is_whole && !self.has_own_metadata() => declare_below(&METADATA, &below),
             _ => {
-                let found = properties?.iter().find(|(field, _)| names::escaped(field) == name);
+                let is_named =
+                    |field: &str| names::escaped(field) == name || field == name && names::is_reserved(name);
+                let found = properties?.iter().find(|(field, _)| is_named(field));
                 declare_below(found?.1, &below)
             }
         }

@@ -29,9 +29,15 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
+/// Whether a rule may call a field by two names: `self.namespace` is `self.__namespace__`
+/// (`recognizeKeywordAsFieldName` in `k8s.io/apiserver/pkg/cel/types.go`).
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// A field's name as a rule writes it: `x-prop` is `x__dash__prop`, `namespace` is `__namespace__`.
 pub(super) fn escaped(name: &str) -> Cow<'_, str> {
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         return format!("__{name}__").into();
     }
     if !name.contains(['.', '-', '/']) && !name.contains("__") {

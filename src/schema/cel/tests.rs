@@ -56,6 +56,7 @@ fn values_have_the_types_of_their_schema() {
             "x-prop": "a", "namespace": "b", "a_b": "c",
         }),
     );
+    keeps("self.namespace == self.__namespace__ && has(self.namespace)", json!({"namespace": "b"}));
     keeps("self.d * 2.0 == 6.0", json!({"d": 3}));
     keeps("self.at > timestamp('2020-01-01T00:00:00Z')", json!({"at": "2026-01-01T00:00:00Z"}));
     keeps("self.__for__ == duration('90m')", json!({"for": "1h30m"}));

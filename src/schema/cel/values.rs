@@ -74,7 +74,11 @@ impl Conversion {
                 value => self.value(property.or_else(|| schema?.additional()), value),
             };
             // Keys of maps are data and stay as they are.
-            let name = if property.is_some() || is_whole { names::escaped(name) } else { name.into() };
+            let is_field = property.is_some() || is_whole;
+            if is_field && names::is_reserved(name) {
+                map.insert(Key::String(Arc::new(name.clone())), value.clone());
+            }
+            let name = if is_field { names::escaped(name) } else { name.into() };
             map.insert(Key::String(Arc::new(name.into_owned())), value);
         }
         CelValue::Map(Map { map: Arc::new(map) })

@@ -491,6 +491,7 @@ fn names_that_are_escaped() {
             "self.__true__ == 1 && self.__false__ == 2 && self.__null__ == 3 && self.__in__ == 4",
             "self.__for__ == 10 && self.__function__ == 11 && self.__if__ == 12 && self.__import__ == 13",
             "self.__namespace__ == 17 && self.__return__ == 18 && self.__var__ == 19 && self.__void__ == 20",
+            "self.namespace == 17 && self.if == 12 && self.for == 10",
             "self.int == 101 && self.uint == 102 && self.double == 103 && self.bool == 104",
             "self.string == 105 && self.bytes == 106 && self.list == 107 && self.map == 108",
             "self.null_type == 109 && self.type == 110",
