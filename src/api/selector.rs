@@ -44,12 +44,16 @@ enum Requirement {
     NotIn(String, Vec<String>),
     Exists(String),
     Absent(String),
+    /// The label's value is a number, and greater than this.
+    Greater(String, i64),
+    /// The same, and less.
+    Less(String, i64),
 }
 
 // === impl LabelSelector ===
 
 impl LabelSelector {
-    /// Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k`; empty text selects all.
+    /// Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1,m<2`; empty text selects all.
     ///
     /// # Errors
     /// When a requirement does not follow the grammar or a key or value is no
@@ -114,11 +118,23 @@ impl Requirement {
                 }
             }
         };
+        let bound = |text: &str| -> Result<i64, SelectorError> {
+            value(text)?.parse().map_err(|_| {
+                let why = "for 'Gt', 'Lt' operators, the value must be an integer";
+                SelectorError(format!("values[0]: Invalid value: \"{}\": {why}", text.trim()))
+            })
+        };
         if let Some((left, right)) = text.split_once("!=") {
             return Ok(Self::NotIn(key(left)?, vec![value(right)?]));
         }
         if let Some((left, right)) = text.split_once("==").or_else(|| text.split_once('=')) {
             return Ok(Self::In(key(left)?, vec![value(right)?]));
+        }
+        if let Some((left, right)) = text.split_once('>') {
+            return Ok(Self::Greater(key(left)?, bound(right)?));
+        }
+        if let Some((left, right)) = text.split_once('<') {
+            return Ok(Self::Less(key(left)?, bound(right)?));
         }
         if let Some(open) = text.find('(') {
             let list = text[open + 1..].strip_suffix(')').ok_or_else(|| wrong("missing `)`"))?;
@@ -153,6 +169,7 @@ impl Requirement {
 
     fn holds(&self, labels: Option<&Map<String, Value>>) -> bool {
         let get = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
+        let number = |key: &str| get(key).and_then(|found| found.parse::<i64>().ok());
         match self {
             Self::In(key, values) => get(key).is_some_and(|found| values.iter().any(|value| value == found)),
             Self::NotIn(key, values) => {
@@ -160,6 +177,8 @@ impl Requirement {
             }
             Self::Exists(key) => get(key).is_some(),
             Self::Absent(key) => get(key).is_none(),
+            Self::Greater(key, bound) => number(key).is_some_and(|found| found > *bound),
+            Self::Less(key, bound) => number(key).is_some_and(|found| found < *bound),
         }
     }
 }
@@ -257,6 +276,10 @@ mod tests {
     #[test]
     fn labels_match_as_kubernetes_has_it() {
         check("", json!({}), true);
+        check("n>1,n<3", json!({"n": "2"}), true);
+        check("n > 2", json!({"n": "2"}), false);
+        check("n<3", json!({"n": "two"}), false);
+        check("n<3", json!({}), false);
         check(" ", json!({}), true);
         check("a=b", json!({"a": "b"}), true);
         check("a==b,c!=d", json!({"a": "b"}), true);

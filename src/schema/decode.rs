@@ -76,14 +76,12 @@ pub fn is_too_deep(value: &Value) -> bool {
     !fits(value, DEPTH_MAX)
 }
 
-/// The message for a request with `fieldValidation=Strict`:
+/// The message for a request with `fieldValidation=Strict`, of the texts of [`strict_warnings`]:
 /// `strict decoding error: unknown field "spec.foo", duplicate field "spec.replicas"`.
-/// None where there is nothing to complain about.
 ///
 /// Follows `runtime.NewStrictDecodingError` (`k8s.io/apimachinery/pkg/runtime/error.go`).
-pub fn strict_message(duplicates: &[String], unknown: &[String]) -> Option<String> {
-    let warnings = strict_warnings(duplicates, unknown);
-    (!warnings.is_empty()).then(|| format!("strict decoding error: {}", warnings.join(", ")))
+pub fn strict_message(warnings: &[String]) -> String {
+    format!("strict decoding error: {}", warnings.join(", "))
 }
 
 /// One text for each field, as `fieldValidation=Warn` sends them in `Warning` headers.
@@ -200,13 +198,12 @@ mod tests {
     #[test]
     fn the_strict_message_lists_every_field() {
         let (duplicates, unknown) = (vec!["a.b".to_owned()], vec!["spec.foo".to_owned()]);
-        assert_eq!(strict_message(&[], &[]), None);
         assert_eq!(
-            strict_message(&[], &unknown).unwrap(),
+            strict_message(&strict_warnings(&[], &unknown)),
             r#"strict decoding error: unknown field "spec.foo""#
         );
         assert_eq!(
-            strict_message(&duplicates, &unknown).unwrap(),
+            strict_message(&strict_warnings(&duplicates, &unknown)),
             r#"strict decoding error: duplicate field "a.b", unknown field "spec.foo""#
         );
     }

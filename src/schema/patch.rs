@@ -8,6 +8,6 @@ mod json;
 mod merge;
 mod strategic;
 
-pub use self::json::{COPIED_BYTES_MAX, JsonPatchError, OPERATIONS_MAX, json};
+pub use self::json::{COPIED_BYTES_MAX, JsonPatchError, OPERATIONS_MAX, json, unknown_in_operations};
 pub use self::merge::{merge, merge_diff};
 pub use self::strategic::{StrategicError, strategic};

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY, WARNING};
 use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::Value;
-use spur_api::Status;
+use spur_api::{Status, yaml};
 
 /// A response of the API.
 pub(crate) type Answer = Response<Body>;
@@ -59,6 +60,24 @@ pub(crate) fn with_tag(
     answer.headers_mut().insert(ETAG, HeaderValue::from_str(tag).expect("hex digits in quotes"));
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     answer
+}
+
+/// The same answer in YAML, where it is JSON.
+pub(crate) async fn in_yaml(answer: Answer) -> Answer {
+    if answer.headers().get(CONTENT_TYPE).is_none_or(|media_type| media_type != "application/json") {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    let rewritten = match body.collect().await {
+        Ok(collected) => serde_json::from_slice(&collected.to_bytes()).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let value: Value = match rewritten {
+        Ok(value) => value,
+        Err(why) => return failure(&Status::internal(format!("failed to write the answer in YAML: {why}"))),
+    };
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+    Response::from_parts(parts, Body::from(yaml::to_string(&value)))
 }
 
 /// A failure as the API reports it.

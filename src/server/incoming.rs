@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 use spur_api::{Scope, Status, definitions, meta};
+use spur_schema::FieldError;
 use spur_schema::decode::{self, Decoded};
 
 use crate::path::Target;
@@ -26,18 +27,45 @@ pub(crate) fn check_fields(
     validation: FieldValidation,
 ) -> Result<Incoming, Status> {
     let Decoded { mut value, duplicates } = decoded;
-    spur_schema::drop_nulls(kind.schema(), &mut value);
-    let unknown = spur_schema::unknown_fields(kind.schema(), &mut value);
-    let warnings = match validation {
-        FieldValidation::Ignore => Vec::new(),
-        FieldValidation::Warn => decode::strict_warnings(&duplicates, &unknown),
-        FieldValidation::Strict => match decode::strict_message(&duplicates, &unknown) {
-            Some(message) => return Err(unhandled(kind, &message)),
-            None => Vec::new(),
-        },
-    };
+    let unknown = drop_unknown(kind, &mut value);
+    let warnings = tolerated(validation, decode::strict_warnings(&duplicates, &unknown))
+        .map_err(|message| unhandled(kind, &message))?;
     check_types(kind, &value)?;
     Ok(Incoming { value, warnings })
+}
+
+/// Checks the fields of what a patch has made. What was already wrong with the patch is told first.
+///
+/// Source: `apiserver/pkg/endpoints/handlers/patch.go`, `applyPatchToCurrentObject`.
+pub(crate) fn check_patched(
+    kind: &Served,
+    mut value: Value,
+    faults: &[String],
+    validation: FieldValidation,
+) -> Result<Incoming, Status> {
+    let patched = (validation == FieldValidation::Strict).then(|| value.to_string());
+    let unknown = drop_unknown(kind, &mut value);
+    let faults = faults.iter().cloned().chain(decode::strict_warnings(&[], &unknown)).collect();
+    let warnings = tolerated(validation, faults).map_err(|message| {
+        let fault = FieldError::invalid("patch", json!(patched.unwrap_or_default()), message);
+        Status::invalid("", "", "", &[fault])
+    })?;
+    check_types(kind, &value)?;
+    Ok(Incoming { value, warnings })
+}
+
+fn drop_unknown(kind: &Served, value: &mut Value) -> Vec<String> {
+    spur_schema::drop_nulls(kind.schema(), value);
+    spur_schema::unknown_fields(kind.schema(), value)
+}
+
+/// What is told of these faults, or the message that refuses the request for them.
+fn tolerated(validation: FieldValidation, faults: Vec<String>) -> Result<Vec<String>, String> {
+    match validation {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Strict if !faults.is_empty() => Err(decode::strict_message(&faults)),
+        FieldValidation::Warn | FieldValidation::Strict => Ok(faults),
+    }
 }
 
 fn check_types(kind: &Served, value: &Value) -> Result<(), Status> {

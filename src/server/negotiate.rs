@@ -17,27 +17,54 @@ pub(crate) enum Form {
     Metadata,
 }
 
-/// The first form in `Accept` that is served.
-pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Status> {
-    let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let parts: Vec<&str> =
-        accept.flat_map(|value| value.split(',')).filter(|part| !part.trim().is_empty()).collect();
-    if parts.is_empty() {
-        return Ok(Form::Whole);
-    }
-    parts.into_iter().find_map(one).ok_or_else(|| {
-        let why =
-            "only the following media types are accepted: application/json, application/json;stream=watch";
-        Status::new(406, "NotAcceptable", why)
-    })
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Json,
+    Yaml,
 }
 
-fn one(part: &str) -> Option<Form> {
-    let mut fields = part.split(';').map(str::trim);
-    let media_type = fields.next()?.to_ascii_lowercase();
-    if !matches!(media_type.as_str(), "application/json" | "application/*" | "*/*") {
-        return None;
+/// The form of the first of `Accept` that is served.
+pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Status> {
+    let (form, _) = accepted(headers, |_| true)
+        .ok_or_else(|| not_acceptable("application/json, application/yaml, application/json;stream=watch"))?;
+    Ok(form)
+}
+
+/// The same of what comes event by event, which YAML has no form for (upstream's YAML has no
+/// `StreamSerializer`).
+pub(crate) fn form_of_stream(headers: &HeaderMap) -> Result<Form, Status> {
+    let (form, _) = accepted(headers, |written| written == Written::Json)
+        .ok_or_else(|| not_acceptable("application/json, application/json;stream=watch"))?;
+    Ok(form)
+}
+
+/// How to write what [`form`] gives.
+pub(crate) fn written(headers: &HeaderMap) -> Written {
+    accepted(headers, |_| true).map_or(Written::Json, |(_, written)| written)
+}
+
+fn accepted(headers: &HeaderMap, serves: impl Fn(Written) -> bool) -> Option<(Form, Written)> {
+    let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut parts =
+        accept.flat_map(|value| value.split(',')).filter(|part| !part.trim().is_empty()).peekable();
+    if parts.peek().is_none() {
+        return Some((Form::Whole, Written::Json));
     }
+    parts.find_map(|part| one(part).filter(|(_, written)| serves(*written)))
+}
+
+fn not_acceptable(served: &str) -> Status {
+    Status::new(406, "NotAcceptable", format!("only the following media types are accepted: {served}"))
+}
+
+fn one(part: &str) -> Option<(Form, Written)> {
+    let mut fields = part.split(';').map(str::trim);
+    let written = match fields.next()?.to_ascii_lowercase().as_str() {
+        "application/json" | "application/*" | "*/*" => Written::Json,
+        "application/yaml" => Written::Yaml,
+        _ => return None,
+    };
     let (mut form, mut version, mut group) = (None, None, None);
     for field in fields {
         match field.split_once('=') {
@@ -47,13 +74,14 @@ fn one(part: &str) -> Option<Form> {
             _ => {}
         }
     }
-    match form {
-        None => Some(Form::Whole),
-        Some(_) if version != Some("v1") || group != Some("meta.k8s.io") => None,
-        Some("Table") => Some(Form::Table),
-        Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Some(Form::Metadata),
-        Some(_) => None,
-    }
+    let form = match form {
+        None => Form::Whole,
+        Some(_) if version != Some("v1") || group != Some("meta.k8s.io") => return None,
+        Some("Table") => Form::Table,
+        Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Form::Metadata,
+        Some(_) => return None,
+    };
+    Some((form, written))
 }
 
 #[cfg(test)]
@@ -75,6 +103,17 @@ mod tests {
         check("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(Form::Metadata));
         check("application/json;stream=watch", Some(Form::Whole));
         check("*/*", Some(Form::Whole));
-        check("application/yaml", None);
+        check("application/yaml", Some(Form::Whole));
+        check("application/cbor", None);
+    }
+
+    #[test]
+    fn a_stream_is_not_written_in_yaml() {
+        let headers =
+            |accept: &str| HeaderMap::from_iter([(ACCEPT, accept.parse().expect("a header value"))]);
+        assert_eq!(form_of_stream(&headers("application/yaml")).unwrap_err().code, 406);
+        assert_eq!(form_of_stream(&headers("application/yaml, */*")).ok(), Some(Form::Whole));
+        assert_eq!(written(&headers("application/yaml, */*")), Written::Yaml);
+        assert_eq!(written(&headers("*/*, application/yaml")), Written::Json);
     }
 }

@@ -13,6 +13,7 @@ use spur_api::{Life, Scope, Status, Subresource};
 use crate::access::{self, User};
 use crate::answer::{self, Answer, Outcome};
 use crate::in_flight::{self, Effect};
+use crate::negotiate::{self, Written};
 use crate::path::{self, Target};
 use crate::pipeline::Part;
 use crate::query::Query;
@@ -84,7 +85,9 @@ async fn guarded(handler: impl Future<Output = Answer>) -> Answer {
 }
 
 async fn handle(state: State, door: Door, request: HttpRequest<Body>) -> Answer {
-    match dispatch(state, door, request).await {
+    let written = negotiate::written(request.headers());
+    let is_of_api = request.uri().path().starts_with("/api");
+    let answer = match dispatch(state, door, request).await {
         Ok(answer) => answer,
         Err(status) => {
             if status.code >= 500 {
@@ -92,6 +95,10 @@ async fn handle(state: State, door: Door, request: HttpRequest<Body>) -> Answer 
             }
             answer::failure(&status)
         }
+    };
+    match written {
+        Written::Yaml if is_of_api => answer::in_yaml(answer).await,
+        _ => answer,
     }
 }
 

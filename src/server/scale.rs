@@ -10,15 +10,58 @@ use spur_schema::FieldError;
 
 use crate::answer::{self, Outcome};
 use crate::body::{self, Media};
-use crate::object;
+use crate::negotiate::{self, Form};
 use crate::pipeline::Part;
 use crate::served::Served;
 use crate::verbs::{Request, patch as patches, update};
+use crate::{object, table};
 
 pub(crate) async fn get(request: &Request) -> Outcome {
+    let form = negotiate::form(&request.headers)?;
+    table::check_include(form, &request.query.include_object)?;
     let found =
         object::get(&request.state, request.kind(), request.namespace(), request.target.object_name())?;
-    Ok(answer::ok(&scale_of(request.kind(), &found.value)?))
+    let scale = scale_of(request.kind(), &found.value)?;
+    Ok(answer::ok(&match form {
+        Form::Whole => scale,
+        Form::Metadata => table::metadata_only(&scale),
+        Form::Table => as_table(&scale, &request.query.include_object),
+    }))
+}
+
+/// What `kubectl get --subresource=scale` prints.
+///
+/// Source: `pkg/printers/internalversion/printers.go`, `printScale`.
+fn as_table(scale: &Value, include: &str) -> Value {
+    let column = |name: &str, type_: &str, format: &str, description: &str| json!({"name": name, "type": type_, "format": format, "description": description, "priority": 0});
+    let columns = [
+        column("Name", "string", "name", "Name must be unique within a namespace."),
+        column(
+            "Desired",
+            "integer",
+            "",
+            "replicas is the desired number of instances for the scaled object.",
+        ),
+        column(
+            "Available",
+            "integer",
+            "",
+            "replicas is the actual number of observed instances of the scaled object.",
+        ),
+        column(
+            "Age",
+            "string",
+            "",
+            "CreationTimestamp is a timestamp representing the server time when this object was created.",
+        ),
+    ];
+    let cells = [
+        json!(meta::name(scale)),
+        scale["spec"]["replicas"].clone(),
+        scale["status"]["replicas"].clone(),
+        json!(spur_api::kinds::since(meta::text(scale, "/metadata/creationTimestamp"))),
+    ];
+    table::of_rows(&json!(columns), vec![table::row_of(json!(cells), scale, include)], scale)
 }
 
 pub(crate) async fn put(request: &Request) -> Outcome {

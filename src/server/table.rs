@@ -5,7 +5,7 @@
 //! the kind's rules.
 
 use serde_json::{Value, json};
-use spur_api::meta;
+use spur_api::{Status, meta};
 
 use crate::negotiate::Form;
 use crate::served::Served;
@@ -26,6 +26,20 @@ pub(crate) fn in_form(form: Form, kind: &Served, object: Value) -> Value {
 pub(crate) fn of_object(kind: &Served, object: &Value, include: &str) -> Value {
     let metadata = json!({"resourceVersion": meta::resource_version(object)});
     of_list(kind, std::slice::from_ref(object), metadata, include)
+}
+
+/// Whether the rows may hold what the query says.
+///
+/// # Errors
+/// In a table, 400 for anything but `None`, `Metadata` (also the default) and `Object`
+/// (`metav1/validation.ValidateTableOptions`).
+pub(crate) fn check_include(form: Form, include: &str) -> Result<(), Status> {
+    if form != Form::Table || matches!(include, "" | "None" | "Metadata" | "Object") {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "Unable to convert to Table as requested: includeObject: Invalid value: {include:?}: must be 'Metadata', 'Object', 'None', or empty"
+    )))
 }
 
 /// A `Table` of one row without its columns: what follows the first event of a watch.
@@ -56,6 +70,17 @@ pub(crate) fn metadata_only(object: &Value) -> Value {
     })
 }
 
+/// A `Table` of these rows about one object.
+pub(crate) fn of_rows(columns: &Value, rows: Vec<Value>, object: &Value) -> Value {
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": meta::resource_version(object)},
+        "columnDefinitions": columns,
+        "rows": rows,
+    })
+}
+
 fn columns(kind: &Served) -> Vec<Value> {
     let name = json!({
         "name": NAME, "type": "string", "format": "name", "priority": 0,
@@ -74,6 +99,11 @@ fn row(kind: &Served, object: &Value, include: &str) -> Value {
     if !has_own_name(kind) {
         cells.insert(0, json!(meta::name(object)));
     }
+    row_of(json!(cells), object, include)
+}
+
+/// A row of these cells, with as much of its object as is asked for.
+pub(crate) fn row_of(cells: Value, object: &Value, include: &str) -> Value {
     match include {
         "None" => json!({"cells": cells}),
         "Object" => json!({"cells": cells, "object": object}),

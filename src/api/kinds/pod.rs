@@ -106,6 +106,7 @@ fn prepare_create(object: &mut Value) {
     let spec = meta::map_at(object, "spec");
     meta::set_default(spec, "nodeName", NODE);
     meta::set_default(spec, "serviceAccountName", "default");
+    pod_spec::name_account_twice(spec);
     let class = qos::class(object);
     let status = meta::map_at(object, "status");
     status.insert("phase".to_owned(), json!("Pending"));

@@ -56,10 +56,22 @@ pub(crate) fn default_spec(spec: &mut Map<String, Value>) {
     meta::set_default(spec, "dnsPolicy", "ClusterFirst");
     meta::set_default(spec, "securityContext", json!({}));
     meta::set_default(spec, "schedulerName", "default-scheduler");
+    name_account_twice(spec);
     for field in ["initContainers", "containers", "ephemeralContainers"] {
         meta::maps_at(spec, field).for_each(default_container);
     }
     meta::maps_at(spec, "volumes").for_each(default_volume);
+}
+
+/// `serviceAccount` is an older name of `serviceAccountName`, which wins where they differ
+/// (`pkg/apis/core/v1/conversion.go`, `Convert_v1_PodSpec_To_core_PodSpec` and back).
+pub(crate) fn name_account_twice(spec: &mut Map<String, Value>) {
+    let names = ["serviceAccountName", "serviceAccount"];
+    let mut known = names.into_iter().filter_map(|name| spec.get(name));
+    let Some(account) = known.find(|account| *account != "").cloned() else { return };
+    for name in names {
+        spec.insert(name.to_owned(), account.clone());
+    }
 }
 
 fn default_container(container: &mut Map<String, Value>) {

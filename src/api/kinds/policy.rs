@@ -37,6 +37,7 @@ pub(crate) const POD_DISRUPTION_BUDGET: Kind = Kind {
             ]
         },
         has_generation: true,
+        acted_on_by: "disruption controller, whom evictions ask",
         ..Rules::PLAIN
     },
     ..Kind::namespaced("policy", "v1")

@@ -93,6 +93,19 @@ pub fn json(target: &mut Value, operations: &Value) -> Result<(), JsonPatchError
     Ok(())
 }
 
+/// Fields of the operations that JSON patch has none of, by their paths: `[0].foo`.
+pub fn unknown_in_operations(operations: &Value) -> Vec<String> {
+    let operations = operations.as_array().into_iter().flatten().enumerate();
+    let fields = operations.flat_map(|(index, operation)| {
+        let fields = operation.as_object().into_iter().flat_map(Map::keys);
+        fields.map(move |field| (index, field))
+    });
+    fields
+        .filter(|(_, field)| !matches!(field.as_str(), "op" | "path" | "from" | "value"))
+        .map(|(index, field)| format!("[{index}].{field}"))
+        .collect()
+}
+
 // === impl Patching ===
 
 impl Patching {

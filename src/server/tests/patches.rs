@@ -227,3 +227,37 @@ async fn a_write_in_another_version_takes_what_it_changes_from_who_applied_it() 
     let of_edit = entries.iter().find(|entry| entry["manager"] == "edit").expect("the editor's entry");
     assert_eq!(of_edit["apiVersion"], "autoscaling/v2");
 }
+
+/// Upstream tells what a JSON patch says beside the point, and refuses a strict one as invalid.
+#[tokio::test]
+async fn what_a_patch_says_beside_the_point_is_told() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let path = format!("{CONFIG_MAPS}/a");
+    let patch = json!([{"op": "add", "path": "/data/new", "value": "1", "note": "x"}]);
+    let warned = world.patch(&path, "json-patch+json", &patch).await;
+    assert_eq!(warned.headers["warning"], "299 - \"json patch unknown field \\\"[0].note\\\"\"");
+    assert_eq!(warned.expect(200)["data"]["new"], "1");
+    let strict = world.patch(&format!("{path}?fieldValidation=Strict"), "json-patch+json", &patch).await;
+    let message = strict.message(422);
+    assert!(message.starts_with(" \"\" is invalid: patch: Invalid value: \"{"), "{message}");
+    let wanted = "strict decoding error: json patch unknown field \"[0].note\"";
+    assert!(message.ends_with(wanted), "{message}");
+    let merge = json!({"spec": {"x": 1}});
+    let strict = world.patch(&format!("{path}?fieldValidation=Strict"), "merge-patch+json", &merge).await;
+    assert!(strict.message(422).ends_with("strict decoding error: unknown field \"spec\""));
+}
+
+#[tokio::test]
+async fn an_apply_with_a_uid_makes_nothing() {
+    let world = world().await;
+    let mut applied = config_map("a");
+    applied["metadata"]["uid"] = json!("u-1");
+    let path = format!("{CONFIG_MAPS}/a?fieldManager=me");
+    assert_eq!(
+        world.patch(&path, "apply-patch+yaml", &applied).await.message(409),
+        "Operation cannot be fulfilled on configmaps \"a\": uid mismatch: the provided object specified uid u-1, \
+         and no existing object was found"
+    );
+    world.get(&format!("{CONFIG_MAPS}/a")).await.expect(404);
+}

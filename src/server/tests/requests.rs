@@ -130,3 +130,38 @@ async fn a_thousand_unknown_fields_are_a_few_warnings() {
     assert_eq!(String::from_utf8_lossy(first), "299 - \"unknown field \\\"field-0-ü \\\"\"");
     reply.expect(201);
 }
+
+#[tokio::test]
+async fn an_answer_is_written_in_yaml_where_that_is_asked_for() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let read = world.get_as(&format!("{CONFIG_MAPS}/a"), "application/yaml").await;
+    assert_eq!(read.headers["content-type"], "application/yaml");
+    let text = read.expect(200);
+    let value = spur_api::yaml::document(text.as_str().expect("text")).expect("YAML");
+    assert_eq!(value["metadata"]["name"], "a");
+    let list = world.get_as(CONFIG_MAPS, "application/yaml").await.expect(200);
+    assert!(list.as_str().expect("text").starts_with("kind: ConfigMapList\n"));
+    let missing = world.get_as(&format!("{CONFIG_MAPS}/b"), "application/yaml").await.expect(404);
+    assert!(missing.as_str().expect("text").contains("reason: NotFound\n"));
+    world.get_as(&format!("{CONFIG_MAPS}?watch=true"), "application/yaml").await.expect(406);
+}
+
+#[tokio::test]
+async fn a_table_holds_what_can_be_asked_for() {
+    const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    let world = world().await;
+    world.post(DEPLOYMENTS, &deployment("web")).await.expect(201);
+    let bad = format!("{DEPLOYMENTS}?includeObject=Bad");
+    assert_eq!(
+        world.get_as(&bad, TABLE).await.message(400),
+        "Unable to convert to Table as requested: includeObject: Invalid value: \"Bad\": \
+         must be 'Metadata', 'Object', 'None', or empty"
+    );
+    world.get(&bad).await.expect(200);
+    let scale = world.get_as(&format!("{DEPLOYMENTS}/web/scale"), TABLE).await.expect(200);
+    let names: Vec<_> =
+        scale["columnDefinitions"].as_array().expect("columns").iter().map(|c| &c["name"]).collect();
+    assert_eq!(names, ["Name", "Desired", "Available", "Age"]);
+    assert_eq!(scale["rows"][0]["cells"].as_array().expect("cells")[..3], [json!("web"), json!(1), json!(0)]);
+}

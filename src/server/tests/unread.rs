@@ -1,6 +1,7 @@
 //! What a client hears on a connection whose request was answered before its body was read.
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -81,4 +82,25 @@ async fn a_rest_that_does_not_come_holds_up_no_answer() {
     let mut stream = connect(&served).await;
     stream.write_all(head("/nothing/here", 1_000, "").as_bytes()).await.expect("written");
     assert_eq!(answer(&mut stream).await, (StatusCode::NOT_FOUND, true));
+}
+
+/// Over HTTP/2 the stream is reset when the answer is out, and with `NO_ERROR` (RFC 9113 8.1), as Go
+/// does it. (curl before 8 takes any reset for the end of its request, here and there.)
+#[tokio::test]
+async fn over_http2_a_client_that_still_sends_is_not_cut_off() {
+    let served = Served::new().await;
+    let (mut sender, connection) = h2::client::handshake(connect(&served).await).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let too_large = "/api/v1/namespaces/default/configmaps";
+    for (path, status) in
+        [("/nothing/here", StatusCode::NOT_FOUND), (too_large, StatusCode::PAYLOAD_TOO_LARGE)]
+    {
+        let request = Request::post(format!("http://localhost{path}")).body(()).expect("a request");
+        let (answer, mut body) = sender.send_request(request, false).expect("sent");
+        body.send_data(Bytes::from(vec![b'x'; 5 * MIB]), false).expect("sent");
+        let asked = tokio::time::timeout(LONG, answer).await.expect("an answer in time");
+        assert_eq!(asked.expect("an answer").status(), status, "{path}");
+        let reset = tokio::time::timeout(LONG, std::future::poll_fn(|cx| body.poll_reset(cx)));
+        assert_eq!(reset.await.expect("a reset in time").expect("a reset"), h2::Reason::NO_ERROR, "{path}");
+    }
 }

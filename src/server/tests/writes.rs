@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::world::{CONFIG_MAPS, DEPLOYMENTS, SANDBOXES, config_map, deployment, sandbox, world};
+use super::world::{CONFIG_MAPS, DEPLOYMENTS, PODS, SANDBOXES, config_map, deployment, pod, sandbox, world};
 
 #[tokio::test]
 async fn a_new_object_gets_its_identity_from_the_server() {
@@ -318,7 +318,7 @@ async fn a_put_makes_objects_of_the_kinds_for_which_upstream_does_so() {
     });
     let made = world.put(lease, &object).await.expect(201);
     assert_eq!((&made["spec"]["holderIdentity"], made["metadata"]["uid"].is_string()), (&json!("a"), true));
-    assert_eq!(world.put(lease, &object).await.expect(200)["metadata"]["uid"], made["metadata"]["uid"]);
+    assert_eq!(world.put(lease, &made).await.expect(200)["metadata"]["uid"], made["metadata"]["uid"]);
     world.put(&format!("{CONFIG_MAPS}/a"), &config_map("a")).await.expect(404);
     world.put(&format!("{DEPLOYMENTS}/web"), &deployment("web")).await.expect(404);
     let class = json!({
@@ -381,4 +381,40 @@ async fn an_applied_empty_value_is_owned_and_not_there() {
     assert!(first["metadata"]["managedFields"][0]["fieldsV1"].to_string().contains("f:paused"));
     let again = world.patch(&format!("{path}?fieldManager=me"), APPLY, &applied).await.expect(200);
     assert_eq!(again, first, "the same once more changes nothing");
+}
+
+#[tokio::test]
+async fn some_kinds_are_put_by_version_only() {
+    let world = world().await;
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}});
+    let path = format!("{leases}/l");
+    let made = world.put(&path, &lease).await.expect(201);
+    assert_eq!(
+        world.put(&path, &lease).await.message(422),
+        "Lease.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: 0x0: \
+         must be specified for an update"
+    );
+    world.put(&path, &made).await.expect(200);
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    world.put(&format!("{CONFIG_MAPS}/a"), &config_map("a")).await.expect(200);
+}
+
+/// `serviceAccount` is what the field was called before; clients read either.
+#[tokio::test]
+async fn an_account_is_named_twice() {
+    let world = world().await;
+    let spec = |object: &serde_json::Value| {
+        let spec = object.pointer("/spec/template/spec").unwrap_or(&object["spec"]);
+        [spec["serviceAccount"].clone(), spec["serviceAccountName"].clone()]
+    };
+    let made = world.post(PODS, &pod("p")).await.expect(201);
+    assert_eq!(spec(&made), ["default", "default"]);
+    let mut old = deployment("web");
+    old["spec"]["template"]["spec"]["serviceAccount"] = json!("builder");
+    let made = world.post(DEPLOYMENTS, &old).await.expect(201);
+    assert_eq!(spec(&made), ["builder", "builder"]);
+    let patch = json!({"spec": {"template": {"spec": {"serviceAccountName": "other"}}}});
+    let patched = world.patch(&format!("{DEPLOYMENTS}/web"), "merge-patch+json", &patch).await.expect(200);
+    assert_eq!(spec(&patched), ["other", "other"]);
 }

@@ -12,6 +12,7 @@ use crate::{object, table};
 pub(crate) async fn get(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
     wait_for_revision(request).await?;
+    table::check_include(form, &request.query.include_object)?;
     let (kind, name) = (request.kind(), request.target.object_name());
     let stored = object::stored(&request.state, kind, request.namespace(), name)?;
     if form == Form::Whole

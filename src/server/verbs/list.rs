@@ -37,6 +37,7 @@ pub(crate) struct Page<T = Value> {
 
 pub(crate) async fn list(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
+    table::check_include(form, &request.query.include_object)?;
     let selection = Selection::new(request.kind(), &request.query)?;
     check_versions(request)?;
     wait_for_revision(request).await?;

@@ -10,7 +10,7 @@ use spur_api::status::Cause;
 use spur_api::{Status, Subresource, meta};
 use spur_schema::FieldError;
 use spur_schema::apply::{self, ApplyError, OnConflict, Operation};
-use spur_schema::decode::Decoded;
+use spur_schema::decode::{self, Decoded};
 use spur_schema::patch::{self, JsonPatchError};
 use tokio::time::Instant;
 
@@ -33,14 +33,15 @@ pub(crate) async fn patch(request: &Request) -> Outcome {
         return Err(Status::new(422, "Invalid", why));
     }
     let decoded = body::decode(media, &request.body)?;
+    let faults = faults_of(media, &decoded);
     let warnings = Mutex::new(Vec::new());
     let written = update::change(request, part, |old| {
         let mut new = old.clone();
         run(request, media, &mut new, &decoded.value)?;
         check_is_object(&new)?;
         incoming::check_kind(request.kind(), &mut new)?;
-        let patched = Decoded { value: new, duplicates: decoded.duplicates.clone() };
-        let mut accepted = incoming::check_fields(request.kind(), patched, request.query.field_validation)?;
+        let validation = request.query.field_validation;
+        let mut accepted = incoming::check_patched(request.kind(), new, &faults, validation)?;
         *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = accepted.warnings;
         incoming::check_identity(&request.target, &mut accepted.value)?;
         Ok(accepted.value)
@@ -49,6 +50,16 @@ pub(crate) async fn patch(request: &Request) -> Outcome {
     let mut answer = answer::ok(&table::in_form(form, request.kind(), written));
     answer::warn(&mut answer, &warnings.into_inner().unwrap_or_default());
     Ok(answer)
+}
+
+/// What is wrong with a patch itself, and no reason to refuse it unless somebody is strict.
+fn faults_of(media: Media, patch: &Decoded) -> Vec<String> {
+    if media != Media::JsonPatch {
+        return decode::strict_warnings(&patch.duplicates, &[]);
+    }
+    let unknown = patch::unknown_in_operations(&patch.value);
+    let faults = decode::strict_warnings(&patch.duplicates, &unknown);
+    faults.into_iter().map(|fault| format!("json patch {fault}")).collect()
 }
 
 /// Runs a patch that is no apply.
@@ -102,6 +113,13 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
         let found = object::find(&request.state, kind, request.namespace(), name)?;
         let merged = merge(request, found.as_ref().map(|found| &found.value), &applied)?;
         let outcome = match &found {
+            None if part == Part::Main && !meta::uid(&applied).is_empty() => {
+                let uid = meta::uid(&applied);
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                );
+                return Err(Status::conflict(kind.group(), kind.plural(), name, &why));
+            }
             None if part == Part::Main => {
                 let created = create::store_new(request, merged, Operation::Apply).await;
                 created.map(|created| created.answer(form, kind))

@@ -26,11 +26,15 @@ pub(crate) async fn update(request: &Request) -> Outcome {
     incoming::check_kind(kind, &mut decoded.value)?;
     let mut accepted = incoming::check_fields(kind, decoded, request.query.field_validation)?;
     incoming::check_identity(&request.target, &mut accepted.value)?;
-    if kind.is_structural() && matches!(meta::resource_version(&accepted.value), "" | "0") {
-        let fault = no_version();
-        return Err(Status::invalid(kind.group(), kind.kind(), request.target.object_name(), &[fault]));
-    }
-    let mut answer = match change(request, part, |_| Ok(accepted.value.clone())).await {
+    let has_version = !matches!(meta::resource_version(&accepted.value), "" | "0");
+    let written = change(request, part, |_| {
+        if !has_version && !is_put_without_version(kind) {
+            let fault = no_version();
+            return Err(Status::invalid(kind.group(), kind.kind(), request.target.object_name(), &[fault]));
+        }
+        Ok(accepted.value.clone())
+    });
+    let mut answer = match written.await {
         Err(status) if status.code == 404 && part == Part::Main && is_made_by_put(kind) => {
             meta::metadata_mut(&mut accepted.value).remove("resourceVersion");
             create::store_new(request, accepted.value, Operation::Update).await?.answer(form, kind)
@@ -54,6 +58,26 @@ fn is_made_by_put(kind: &Served) -> bool {
                 "roles" | "rolebindings" | "clusterroles" | "clusterrolebindings"
             )
     )
+}
+
+/// Kinds whose objects may be put without saying which version is meant (`AllowUnconditionalUpdate`
+/// of each kind's `strategy.go`).
+fn is_put_without_version(kind: &Served) -> bool {
+    let is_bundled = !kind.is_structural();
+    is_bundled
+        && !matches!(
+            (kind.group(), kind.plural()),
+            ("coordination.k8s.io", "leases")
+                | ("policy", "poddisruptionbudgets")
+                | ("node.k8s.io", "runtimeclasses")
+                | ("apiregistration.k8s.io", "apiservices")
+                | ("apiextensions.k8s.io", "customresourcedefinitions")
+                | ("admissionregistration.k8s.io", _)
+                | (
+                    "storage.k8s.io",
+                    "csidrivers" | "csinodes" | "csistoragecapacities" | "volumeattachments"
+                )
+        )
 }
 
 /// In the words of upstream, which prints the version as the number it has none of.

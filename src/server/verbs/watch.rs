@@ -54,7 +54,8 @@ struct Following {
 }
 
 pub(crate) async fn watch(request: &Request) -> Outcome {
-    let form = negotiate::form(&request.headers)?;
+    let form = negotiate::form_of_stream(&request.headers)?;
+    table::check_include(form, &request.query.include_object)?;
     let selection = Selection::new(request.kind(), &request.query)?;
     let query = &request.query;
     if query.send_initial_events.is_some() && query.resource_version_match != "NotOlderThan" {
