@@ -39,7 +39,7 @@ pub(crate) const ALL: &[(&str, Case)] = &[
 const PRICING: &str = "fixtures/demo/pricing.yaml";
 
 /// A Spur with pricing, applied and available by kubectl alone.
-async fn pricing() -> Spur {
+pub(crate) async fn pricing() -> Spur {
     let spur = Spur::up().start().await;
     run(&spur, &["apply", "-f", PRICING]).await.ok();
     run(&spur, &["wait", "--for=condition=Available", "deployment/pricing", "--timeout=30s"]).await.ok();

@@ -14,6 +14,7 @@ mod needs;
 mod bundled;
 mod cases;
 mod commands;
+mod drain;
 mod kinds;
 mod kubectl;
 mod streams;
@@ -28,7 +29,7 @@ use crate::needs::Need;
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     let need = Need::new("kubectl", kubectl::absent());
-    let all = cases::ALL.iter().chain(streams::ALL).chain(top::ALL).chain(commands::ALL);
+    let all = cases::ALL.iter().chain(streams::ALL).chain(top::ALL).chain(commands::ALL).chain(drain::ALL);
     let trials = all.map(|(name, case)| need.trial(name, case)).collect();
     libtest_mimic::run(&args, trials).exit_code()
 }
