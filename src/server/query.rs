@@ -31,6 +31,7 @@ pub(crate) struct Query {
     pub(crate) force: Option<bool>,
     pub(crate) grace_period_seconds: Option<i64>,
     pub(crate) propagation_policy: String,
+    pub(crate) orphan_dependents: Option<bool>,
     pub(crate) include_object: String,
     pub(crate) log: LogQuery,
 }
@@ -91,6 +92,7 @@ impl Query {
             "force" => self.force = Some(flag(value)),
             "gracePeriodSeconds" => self.grace_period_seconds = number(name, value)?,
             "propagationPolicy" => self.propagation_policy = value.to_owned(),
+            "orphanDependents" => self.orphan_dependents = Some(flag(value)),
             "includeObject" => self.include_object = value.to_owned(),
             _ => self.log.read(name, value)?,
         }

@@ -52,6 +52,17 @@ async fn the_last_finalizer_to_go_takes_the_object_along() {
     world.get(&path).await.expect(404);
 }
 
+/// The old word for it, in the query as in the body.
+#[tokio::test]
+async fn orphans_can_be_asked_for_in_the_old_way() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    let both = world.delete(&format!("{CONFIG_MAPS}/a?orphanDependents=true&propagationPolicy=Orphan")).await;
+    assert!(both.message(422).contains("may not be set together"));
+    let held = world.delete(&format!("{CONFIG_MAPS}/a?orphanDependents=true")).await.expect(200);
+    assert_eq!(held["metadata"]["finalizers"], json!(["orphan"]));
+}
+
 #[tokio::test]
 async fn preconditions_protect_against_deleting_another() {
     let world = world().await;

@@ -33,9 +33,11 @@ impl DeleteOptions {
             uid: None,
             resource_version: None,
             grace_period_seconds: query.grace_period_seconds,
-            propagation: query.propagation_policy.clone(),
+            propagation: String::new(),
             is_dry_run: query.is_dry_run,
         };
+        let policy = Some(query.propagation_policy.clone()).filter(|policy| !policy.is_empty());
+        options.set_propagation(policy, query.orphan_dependents)?;
         if !request.body.is_empty() {
             let decoded = body::object(&request.headers, &request.body, "v1", "DeleteOptions")?;
             options.read_body(&decoded.value)?;
@@ -75,8 +77,21 @@ impl DeleteOptions {
         self.uid = text("/preconditions/uid");
         self.resource_version = text("/preconditions/resourceVersion");
         self.grace_period_seconds = meta::number(body, "/gracePeriodSeconds").or(self.grace_period_seconds);
-        let policy = text("/propagationPolicy");
         let orphans = body.get("orphanDependents").and_then(Value::as_bool);
+        self.set_propagation(text("/propagationPolicy"), orphans)?;
+        for stage in meta::list(body, "/dryRun") {
+            if stage != "All" {
+                return Err(invalid(&format!(
+                    "dryRun: Unsupported value: {stage}: supported values: \"All\""
+                )));
+            }
+            self.is_dry_run = true;
+        }
+        Ok(())
+    }
+
+    /// What becomes of dependents, said in the new way or the old; without a word it stays.
+    fn set_propagation(&mut self, policy: Option<String>, orphans: Option<bool>) -> Result<(), Status> {
         match (policy, orphans) {
             (Some(_), Some(_)) => {
                 return Err(invalid(
@@ -87,14 +102,6 @@ impl DeleteOptions {
             (None, Some(true)) => "Orphan".clone_into(&mut self.propagation),
             (None, Some(false)) => "Background".clone_into(&mut self.propagation),
             (None, None) => {}
-        }
-        for stage in meta::list(body, "/dryRun") {
-            if stage != "All" {
-                return Err(invalid(&format!(
-                    "dryRun: Unsupported value: {stage}: supported values: \"All\""
-                )));
-            }
-            self.is_dry_run = true;
         }
         Ok(())
     }
