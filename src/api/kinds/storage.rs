@@ -5,7 +5,7 @@ use spur_schema::FieldError;
 
 use super::check;
 use crate::meta;
-use crate::registry::{Column, Kind, Rules, Subresource};
+use crate::registry::{Column, Deleted, Kind, Rules, Subresource};
 
 const GROUP: &str = "storage.k8s.io";
 /// Marks the class that claims without one get.
@@ -43,6 +43,7 @@ pub(crate) const STORAGE_CLASS: Kind = Kind {
                 super::age(object),
             ]
         },
+        deleted: Deleted::Object,
         ..Rules::PLAIN
     },
     ..Kind::cluster(GROUP, "v1")
@@ -69,6 +70,7 @@ pub(crate) const VOLUME_ATTRIBUTES_CLASS: Kind = Kind {
         },
         columns: &[Column::text("DriverName"), Column::AGE],
         cells: |object| vec![json!(meta::text(object, "/driverName")), super::age(object)],
+        deleted: Deleted::Object,
         ..Rules::PLAIN
     },
     ..Kind::cluster(GROUP, "v1")
@@ -92,6 +94,7 @@ pub(crate) const CSI_DRIVER: Kind = Kind {
             Column::AGE,
         ],
         cells: driver_cells,
+        deleted: Deleted::Object,
         ..Rules::PLAIN
     },
     ..Kind::cluster(GROUP, "v1")
@@ -106,6 +109,7 @@ pub(crate) const CSI_NODE: Kind = Kind {
         validate: validate_node,
         columns: &[Column::integer("Drivers"), Column::AGE],
         cells: |object| vec![json!(meta::list(object, "/spec/drivers").len()), super::age(object)],
+        deleted: Deleted::Object,
         ..Rules::PLAIN
     },
     ..Kind::cluster(GROUP, "v1")
@@ -162,6 +166,7 @@ pub(crate) const VOLUME_ATTACHMENT: Kind = Kind {
                 super::age(object),
             ]
         },
+        deleted: Deleted::Object,
         ..Rules::PLAIN
     },
     ..Kind::cluster(GROUP, "v1")
