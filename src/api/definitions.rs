@@ -202,8 +202,24 @@ fn add_kubernetes(generator: &mut schemars::SchemaGenerator) {
         admissionregistration::v1::ValidatingWebhookConfiguration,
         apiextensions::v1::CustomResourceDefinition,
         apiregistration::v1::APIService,
+    );
+    add_of_no_kind(generator);
+}
+
+/// What is said about requests and what is served, and what lists have besides their items.
+fn add_of_no_kind(generator: &mut schemars::SchemaGenerator) {
+    add!(
+        generator,
+        meta::v1::APIGroup,
+        meta::v1::APIGroupList,
+        meta::v1::APIResourceList,
+        meta::v1::APIVersions,
         meta::v1::DeleteOptions,
+        meta::v1::ListMeta,
+        meta::v1::Patch,
         meta::v1::Status,
+        meta::v1::WatchEvent<k8s_openapi::apimachinery::pkg::runtime::RawExtension>,
+        k8s_openapi::apimachinery::pkg::version::Info,
     );
 }
 

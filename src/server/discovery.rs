@@ -134,7 +134,7 @@ fn resource_rows(kind: &Served) -> Vec<Value> {
 }
 
 /// What a client may do with objects.
-fn verbs(kind: &Served) -> Vec<&'static str> {
+pub(crate) fn verbs(kind: &Served) -> Vec<&'static str> {
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     match kind.life() {
         Life::Answered => vec!["create"],
@@ -147,9 +147,9 @@ fn verbs(kind: &Served) -> Vec<&'static str> {
 }
 
 /// Group, version and kind of what a subresource is, and what a client may do with it.
-type Described<'a> = (&'a str, &'a str, &'a str, &'static [&'static str]);
+pub(crate) type Described<'a> = (&'a str, &'a str, &'a str, &'static [&'static str]);
 
-fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
+pub(crate) fn describe(subresource: Subresource, kind: &Served) -> Described<'_> {
     match subresource {
         Subresource::Status | Subresource::Approval => {
             (kind.group(), kind.version(), kind.kind(), &["get", "patch", "update"])

@@ -282,7 +282,7 @@ fn verb(request: &Request) -> BoxFuture<'_, Outcome> {
 }
 
 /// The methods that a target takes.
-fn methods(target: &Target) -> &'static [&'static str] {
+pub(crate) fn methods(target: &Target) -> &'static [&'static str] {
     let life = target.kind.life();
     let is_everywhere = target.kind.scope() == Scope::Namespaced && target.namespace.is_none();
     match (&target.name, target.subresource) {

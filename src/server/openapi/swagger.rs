@@ -25,7 +25,7 @@ pub(crate) fn document(kinds: &Kinds, headers: &HeaderMap) -> Answer {
         accept.to_str().is_ok_and(|accept| accept.contains("com.github.proto-openapi.spec.v2"))
     });
     let (media_type, form) = if wants_protobuf { (PROTOBUF, "p") } else { ("application/json", "j") };
-    let tag = format!("\"{form}{}\"", super::hash_of_all(kinds));
+    let tag = format!("\"{form}{}\"", super::documents::hash_of_all(kinds));
     answer::with_tag(headers, media_type, &tag, || {
         let definitions = definitions(kinds);
         if wants_protobuf {
@@ -39,7 +39,7 @@ pub(crate) fn document(kinds: &Kinds, headers: &HeaderMap) -> Answer {
 
 fn definitions(kinds: &Kinds) -> Map<String, Value> {
     let all: Vec<&Served> = kinds.iter().collect();
-    super::schemas(&all).into_iter().map(|(name, schema)| (name, as_v2(&schema))).collect()
+    super::schemas::of_kinds(&all).into_iter().map(|(name, schema)| (name, as_v2(&schema))).collect()
 }
 
 /// A schema without what version 2 does not know: a reference stands alone, alternatives

@@ -42,6 +42,9 @@ async fn a_definition_is_established_and_served_with_its_answer() {
     assert!(document["components"]["schemas"]["com.example.v1.Widget"]["properties"]["spec"].is_object());
     let patch = &document["paths"]["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]["patch"];
     assert!(patch["requestBody"]["content"].get("application/strategic-merge-patch+json").is_none());
+    assert_eq!(patch["operationId"], "patchExampleComV1NamespacedWidget");
+    let list = &document["components"]["schemas"]["com.example.v1.WidgetList"];
+    assert_eq!(list["properties"]["items"]["items"]["$ref"], "#/components/schemas/com.example.v1.Widget");
     let mut changed = widgets(json!({"type": "object", "description": "new"}));
     changed["metadata"]["resourceVersion"] = created["metadata"]["resourceVersion"].clone();
     world.put(&format!("{DEFINITIONS}/widgets.example.com"), &changed).await.expect(200);

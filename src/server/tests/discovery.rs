@@ -1,6 +1,6 @@
 //! Discovery, OpenAPI, health: what clients ask before anything else.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use spur_api::registry;
 
 use super::world::world;
@@ -104,6 +104,22 @@ async fn openapi_says_what_kubectl_looks_for() {
 }
 
 #[tokio::test]
+async fn a_document_describes_lists_and_what_is_no_object() {
+    let world = world().await;
+    let pods = world.get("/openapi/v3/api/v1").await.expect(200);
+    let list = &pods["paths"]["/api/v1/pods"]["get"];
+    assert_eq!(list["operationId"], "listCoreV1PodForAllNamespaces");
+    let given = &list["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
+    assert_eq!(given, "#/components/schemas/io.k8s.api.core.v1.PodList");
+    let kind = json!([{"group": "", "version": "v1", "kind": "PodList"}]);
+    let definition = &pods["components"]["schemas"]["io.k8s.api.core.v1.PodList"];
+    assert_eq!(definition["x-kubernetes-group-version-kind"], kind);
+    let version = world.get("/openapi/v3/version").await.expect(200);
+    assert!(version["paths"]["/version/"]["get"].is_object());
+    assert!(version["components"]["schemas"]["io.k8s.apimachinery.pkg.version.Info"].is_object());
+}
+
+#[tokio::test]
 async fn every_reference_of_a_document_leads_somewhere() {
     fn references(value: &Value, found: &mut Vec<String>) {
         match value {
@@ -121,7 +137,6 @@ async fn every_reference_of_a_document_leads_somewhere() {
         let document = world.get(entry["serverRelativeURL"].as_str().expect("a url")).await.expect(200);
         let mut found = Vec::new();
         references(&document, &mut found);
-        assert!(!found.is_empty());
         for reference in found {
             let pointer = reference.strip_prefix('#').expect("a local reference");
             assert!(document.pointer(pointer).is_some(), "{reference}");

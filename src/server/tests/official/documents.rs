@@ -15,8 +15,8 @@ pub(crate) struct Documents {
     /// The groups of the aggregated discovery document. That leaves the core group out,
     /// which is read from the paths of its OpenAPI document; these do not tell other names.
     pub(crate) groups: Vec<Value>,
-    /// How many OpenAPI documents there are.
-    pub(crate) n_documents: usize,
+    /// The OpenAPI documents, by their paths in the index.
+    pub(crate) documents: BTreeMap<String, Value>,
 }
 
 /// Why there are no documents; `None` where there are.
@@ -96,18 +96,20 @@ fn verb<'a>(action: &'a str, method: &'a str) -> &'a str {
 impl Documents {
     pub(crate) fn read() -> Self {
         let mut definitions = Map::new();
-        let mut n_documents = 0;
+        let mut documents = BTreeMap::new();
         for entry in fs::read_dir(folder().join("openapi-v3")).unwrap() {
-            let mut document = read(&entry.unwrap().path());
-            n_documents += 1;
-            if let Some(Value::Object(found)) = document.pointer_mut("/components/schemas").map(Value::take) {
-                definitions.extend(found);
+            let path = entry.unwrap().path();
+            let document = read(&path);
+            if let Some(Value::Object(found)) = document.pointer("/components/schemas") {
+                definitions.extend(found.clone());
             }
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let of = name.strip_suffix("_openapi.json.gz").unwrap().replace("__", "/");
+            documents.insert(of, document);
         }
         let discovery = read(&folder().join("discovery-aggregated-v2.json.gz"));
         let mut groups = discovery["items"].as_array().unwrap().clone();
-        let core = read(&folder().join("openapi-v3/api__v1_openapi.json.gz"));
-        groups.push(core_group(core["paths"].as_object().unwrap()));
-        Self { definitions, groups, n_documents }
+        groups.push(core_group(documents["api/v1"]["paths"].as_object().unwrap()));
+        Self { definitions, groups, documents }
     }
 }

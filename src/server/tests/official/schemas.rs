@@ -22,7 +22,7 @@ const MERGING: [&str; 5] = [
 const NOT_KUBERNETES: [&str; 4] = ["dev.spur.", "io.istio.", "io.k8s.networking.gateway.", "io.k8s.metrics."];
 
 pub(crate) fn compare(served: &Served, official: &Documents) -> Comparison {
-    assert!(official.n_documents > 40, "the folder holds every group version");
+    assert!(official.documents.len() > 40, "the folder holds every group version");
     let mut found = Comparison::default();
     for (name, ours) in &served.definitions {
         if NOT_KUBERNETES.iter().any(|prefix| name.starts_with(prefix)) {

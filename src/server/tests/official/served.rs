@@ -1,5 +1,6 @@
 //! What this server serves, asked as any client asks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,6 +19,8 @@ use tower::ServiceExt;
 pub(crate) struct Served {
     /// Every definition of every group version.
     pub(crate) definitions: Map<String, Value>,
+    /// The OpenAPI documents, by their paths in the index.
+    pub(crate) documents: BTreeMap<String, Value>,
     /// The groups of the aggregated discovery documents.
     pub(crate) groups: Vec<Value>,
 }
@@ -50,16 +53,18 @@ impl Served {
         let router = server.acting_as(User::admin());
         let mut definitions = Map::new();
         let index = get(&router, "/openapi/v3").await;
-        for (_, entry) in index["paths"].as_object().unwrap() {
-            let mut document = get(&router, entry["serverRelativeURL"].as_str().unwrap()).await;
-            let found = document.pointer_mut("/components/schemas").map(Value::take);
-            definitions.extend(found.and_then(|found| found.as_object().cloned()).unwrap());
+        let mut documents = BTreeMap::new();
+        for (path, entry) in index["paths"].as_object().unwrap() {
+            let document = get(&router, entry["serverRelativeURL"].as_str().unwrap()).await;
+            let found = document["components"]["schemas"].as_object().cloned();
+            definitions.extend(found.unwrap_or_default());
+            documents.insert(path.clone(), document);
         }
         let mut groups = Vec::new();
         for path in ["/api", "/apis"] {
             groups.extend(get(&router, path).await["items"].as_array().unwrap().clone());
         }
-        Self { definitions, groups }
+        Self { definitions, documents, groups }
     }
 }
 
