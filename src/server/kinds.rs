@@ -17,6 +17,8 @@ use crate::served::Served;
 #[derive(Debug)]
 pub(crate) struct Kinds {
     all: Vec<Served>,
+    /// When the snapshot was made.
+    made_at: jiff::Timestamp,
     /// Places in `all` by the plural.
     by_plural: HashMap<String, Vec<usize>>,
     /// What definitions were made into, the bundled ones too, by their names.
@@ -85,7 +87,8 @@ impl Kinds {
         for (index, kind) in all.iter().enumerate() {
             by_plural.entry(kind.plural().to_owned()).or_default().push(index);
         }
-        Self { all, by_plural, definitions: HashMap::new(), terminating: HashSet::new() }
+        let made_at = jiff::Timestamp::now();
+        Self { all, made_at, by_plural, definitions: HashMap::new(), terminating: HashSet::new() }
     }
 
     /// The kind that stands under `/apis/<group>/<version>/<plural>`.
@@ -130,6 +133,11 @@ impl Kinds {
             versions.sort_by(|a, b| priority::compare(a, b));
         }
         versions
+    }
+
+    /// When it was last decided what is served.
+    pub(crate) fn made_at(&self) -> jiff::Timestamp {
+        self.made_at
     }
 
     /// Whether the definition of a resource waits for its deletion.

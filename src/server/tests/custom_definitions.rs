@@ -49,10 +49,11 @@ async fn a_definition_is_established_and_served_with_its_answer() {
     changed["metadata"]["resourceVersion"] = created["metadata"]["resourceVersion"].clone();
     world.put(&format!("{DEFINITIONS}/widgets.example.com"), &changed).await.expect(200);
     let index = world.get("/openapi/v3").await.expect(200);
-    assert_ne!(
-        index["paths"]["apis/example.com/v1"]["serverRelativeURL"], url,
-        "a new schema has a new hash"
-    );
+    let new_url = &index["paths"]["apis/example.com/v1"]["serverRelativeURL"];
+    assert_ne!(*new_url, url, "a new schema has a new hash");
+    let moved = world.get(&url).await;
+    assert_eq!(moved.code, 301);
+    assert_eq!(moved.headers["location"], new_url.as_str().expect("a url"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use spur_api::registry;
 
-use super::world::world;
+use super::world::{Reply, world};
 
 const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
@@ -101,6 +101,30 @@ async fn openapi_says_what_kubectl_looks_for() {
         assert!(patch["parameters"].to_string().contains("fieldValidation"));
         assert!(document["components"]["schemas"].get(kind.definition).is_some(), "{}", kind.definition);
     }
+}
+
+/// `kube-openapi/pkg/handler3/handler.go`: clients keep a document by its hash and ask by it.
+#[tokio::test]
+async fn a_document_is_kept_by_its_hash_and_an_old_hash_leads_to_the_new_one() {
+    let world = world().await;
+    let index = world.get("/openapi/v3").await.expect(200);
+    let url = index["paths"]["apis/apps"]["serverRelativeURL"].as_str().expect("a url").to_owned();
+    let hash = url.split_once("?hash=").expect("a hash").1;
+    let current = world.get(&url).await;
+    let text = |reply: &Reply, name: &str| reply.headers[name].to_str().expect("text").to_owned();
+    assert_eq!(text(&current, "etag"), format!("\"{hash}\""));
+    assert_eq!(text(&current, "cache-control"), "public, immutable");
+    assert!(text(&current, "expires").ends_with(" GMT") && text(&current, "last-modified").ends_with(" GMT"));
+    assert!(text(&current, "vary").starts_with("Accept"));
+    let unnamed = world.get("/openapi/v3/apis/apps").await;
+    assert_eq!(text(&unnamed, "cache-control"), "no-cache, private");
+    assert!(!unnamed.headers.contains_key("expires"));
+    assert_eq!(unnamed.expect(200), current.expect(200));
+    let old = world.get("/openapi/v3/apis/apps?timeout=32s&hash=00").await;
+    assert_eq!((text(&old, "location"), text(&old, "etag")), (url.clone(), format!("\"{hash}\"")));
+    old.expect(301);
+    world.get("/openapi/v3/apis/nothing?hash=00").await.expect(404);
+    world.get_as("/openapi/v3/apis/apps", "application/yaml").await.expect(406);
 }
 
 #[tokio::test]
