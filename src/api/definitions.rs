@@ -14,7 +14,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration;
 use serde_json::{Map, Value, json};
-use spur_schema::Schemas;
+use spur_schema::{Schemas, Type};
 
 use crate::merge_keys::{ATOMIC, DEFAULTS, LISTS, ListRule, MERGE_PATCHES, NAME_OPTIONAL};
 use crate::sandbox::{SandboxSpec, SandboxStatus};
@@ -35,28 +35,21 @@ macro_rules! add {
     };
 }
 
-static DOCUMENT: OnceLock<Map<String, Value>> = OnceLock::new();
-
-/// The definitions by name, as an OpenAPI v3 document's `components.schemas`.
-pub fn document() -> &'static Map<String, Value> {
-    DOCUMENT.get_or_init(build)
+/// The definitions by name, as an OpenAPI v3 document's `components.schemas`. Made anew for each who
+/// asks: as values they take some 8 MB, and clients keep what they were given.
+pub fn document() -> Map<String, Value> {
+    build()
 }
 
 /// The definitions, ready to validate and patch with.
 pub fn schemas() -> &'static Schemas {
     static SCHEMAS: OnceLock<Schemas> = OnceLock::new();
-    SCHEMAS.get_or_init(|| {
-        let compile = |document: &Map<String, Value>| {
-            Schemas::compile(document).expect("the bundled definitions refer only to each other")
-        };
-        // Every server needs the schemas, but the document only where somebody asks for OpenAPI:
-        // as values it takes some 13 MB, which is built twice rather than kept by all.
-        DOCUMENT.get().map_or_else(|| compile(&build()), compile)
-    })
+    SCHEMAS
+        .get_or_init(|| Schemas::compile(&build()).expect("the bundled definitions refer only to each other"))
 }
 
 /// The definition of every object's `metadata` with all that it refers to: what a custom resource
-/// needs of the [`document`], which takes some 13 MB.
+/// needs of the [`document`].
 pub fn metadata() -> &'static Map<String, Value> {
     static METADATA: OnceLock<Map<String, Value>> = OnceLock::new();
     METADATA.get_or_init(|| {
@@ -88,19 +81,13 @@ pub fn drop_unknown_fields(definition: &str, object: &mut Value) -> Result<Vec<S
 /// The status of a new object of this definition; `None` where it has none. In Go it is a struct,
 /// which is written even when it is empty, with a zero in each field that its type cannot leave out.
 pub fn new_status(definition: &str) -> Option<Value> {
-    let property = document().get(definition)?.pointer("/properties/status")?;
-    let reference = property.get("$ref").or_else(|| property.pointer("/allOf/0/$ref"))?.as_str()?;
-    let schema = document().get(reference.rsplit('/').next()?)?;
-    let zero = |field: &Value| {
-        let field = field.as_str()?;
-        match schema["properties"][field]["type"].as_str()? {
-            "integer" => Some((field.to_owned(), json!(0))),
-            "boolean" => Some((field.to_owned(), json!(false))),
-            _ => None,
-        }
+    let status = schemas().get(definition)?.property("status")?;
+    let zero = |field: &str| match status.property(field)?.kind()? {
+        Type::Integer => Some((field.to_owned(), json!(0))),
+        Type::Boolean => Some((field.to_owned(), json!(false))),
+        Type::Object | Type::Array | Type::String | Type::Number | Type::IntOrString | Type::Quantity => None,
     };
-    let required = schema["required"].as_array().into_iter().flatten();
-    Some(Value::Object(required.filter_map(zero).collect()))
+    Some(Value::Object(status.required().filter_map(zero).collect()))
 }
 
 fn build() -> Map<String, Value> {
@@ -385,8 +372,9 @@ mod tests {
     fn metadata_alone_is_as_in_the_document() {
         assert!(metadata().contains_key(OBJECT_META));
         assert!(metadata().len() > 1, "it refers to others");
+        let document = document();
         for (name, schema) in metadata() {
-            assert_eq!(document().get(name), Some(schema), "{name}");
+            assert_eq!(document.get(name), Some(schema), "{name}");
         }
     }
 

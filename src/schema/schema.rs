@@ -127,6 +127,11 @@ impl<'a> Schema<'a> {
         self.shape_node().properties.iter().map(move |(name, &id)| (&**name, arena.at(id)))
     }
 
+    /// The properties that must be there.
+    pub fn required(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.rules().flat_map(|rules| rules.required.iter().map(|name| &**name))
+    }
+
     /// The schema of the property `name`, looked up in branches as well; not the one for
     /// additional properties.
     pub fn property(&self, name: &str) -> Option<Schema<'a>> {

@@ -60,7 +60,7 @@ fn every_kubernetes_kind_has_a_message() {
 #[test]
 fn messages_have_the_fields_of_their_definitions() {
     let mut n_checked = 0;
-    for (name, definition) in definitions::document() {
+    for (name, definition) in &definitions::document() {
         let Some((api_version, kind)) = package(name) else { continue };
         let Some(message) = find(&api_version, kind) else { continue };
         let found: Vec<&str> = message.fields();

@@ -53,12 +53,13 @@ pub(super) fn of_kinds(kinds: &[&Served]) -> Map<String, Value> {
 }
 
 fn collect(mut wanted: Vec<String>, kinds: &[&Served]) -> Map<String, Value> {
+    let mut bundled = definitions::document();
     let mut found: Map<String, Value> = Map::new();
     while let Some(name) = wanted.pop() {
         if found.contains_key(&name) {
             continue;
         }
-        let Some(definition) = definition(&name, kinds) else { continue };
+        let Some(definition) = own(&name, kinds).or_else(|| bundled.swap_remove(&name)) else { continue };
         collect_references(&definition, &mut wanted);
         found.insert(name, definition);
     }
@@ -67,16 +68,14 @@ fn collect(mut wanted: Vec<String>, kinds: &[&Served]) -> Map<String, Value> {
     found
 }
 
-fn definition(name: &str, kinds: &[&Served]) -> Option<Value> {
+/// A definition that is not among the bundled ones.
+fn own(name: &str, kinds: &[&Served]) -> Option<Value> {
     if let Some(kind) = kinds.iter().find(|kind| kind.definition() == name)
-        && let Some(own) = kind.own_document()
+        && let Some(document) = kind.own_document()
     {
-        return Some(own.into_owned());
+        return Some(document.into_owned());
     }
-    if let Some(kind) = kinds.iter().find(|kind| list_definition(kind) == name) {
-        return Some(list_of(kind));
-    }
-    definitions::document().get(name).cloned()
+    kinds.iter().find(|kind| list_definition(kind) == name).map(|kind| list_of(kind))
 }
 
 /// Source: the `List` types of `k8s.io/api`.
