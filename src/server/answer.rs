@@ -51,8 +51,7 @@ pub(crate) fn with_tag(
     tag: &str,
     make: impl FnOnce() -> Vec<u8>,
 ) -> Answer {
-    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let mut answer = if is_known {
+    let mut answer = if is_known(headers, tag) {
         typed(StatusCode::NOT_MODIFIED, media_type, Vec::new())
     } else {
         typed(StatusCode::OK, media_type, make())
@@ -78,6 +77,13 @@ pub(crate) async fn in_yaml(answer: Answer) -> Answer {
     };
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
     Response::from_parts(parts, Body::from(yaml::to_string(&value)))
+}
+
+/// Whether a client has what stands under this tag, in whichever bytes (RFC 9110 section 13.1.2).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// A failure as the API reports it.

@@ -10,6 +10,7 @@
 //! `cli-runtime/pkg/resource/query_param_verifier_v3.go` and `kubectl/pkg/cmd/apply/patcher.go`.
 //! `tests/official` compares the documents with those of a real server.
 
+mod compress;
 mod documents;
 mod fixed;
 mod names;
@@ -68,7 +69,7 @@ pub(crate) fn document(kinds: &Kinds, headers: &HeaderMap, path: &str, query: &s
 }
 
 fn send(kinds: &Kinds, headers: &HeaderMap, document: &Document<'_>, hash: &str) -> Answer {
-    let mut answer = answer::with_tag(headers, "application/json", &format!("\"{hash}\""), || {
+    let mut answer = compress::with_tag(headers, "application/json", &format!("\"{hash}\""), || {
         serde_json::to_vec(&document.build(kinds)).expect("a JSON value can always be written")
     });
     answer.headers_mut().insert(LAST_MODIFIED, date(kinds.made_at()));

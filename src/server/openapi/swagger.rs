@@ -11,7 +11,8 @@ use http::HeaderMap;
 use http::header::ACCEPT;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{self, Answer};
+use super::compress;
+use crate::answer::Answer;
 use crate::kinds::Kinds;
 use crate::served::Served;
 
@@ -26,7 +27,7 @@ pub(crate) fn document(kinds: &Kinds, headers: &HeaderMap) -> Answer {
     });
     let (media_type, form) = if wants_protobuf { (PROTOBUF, "p") } else { ("application/json", "j") };
     let tag = format!("\"{form}{}\"", super::documents::hash_of_all(kinds));
-    answer::with_tag(headers, media_type, &tag, || {
+    compress::with_tag(headers, media_type, &tag, || {
         let definitions = definitions(kinds);
         if wants_protobuf {
             return encode(&definitions);

@@ -1,7 +1,12 @@
 //! Discovery, OpenAPI, health: what clients ask before anything else.
 
+use axum::body::Body;
+use flate2::read::GzDecoder;
+use http::Request;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use spur_api::registry;
+use tower::ServiceExt;
 
 use super::world::{Reply, world};
 
@@ -70,11 +75,11 @@ async fn groups_stand_in_the_order_of_a_cluster() {
 async fn a_known_document_is_not_sent_again() {
     let world = world().await;
     let first = world.get_as("/apis", AGGREGATED).await;
-    let request = http::Request::builder()
+    let request = Request::builder()
         .uri("/apis")
         .header("accept", AGGREGATED)
         .header("if-none-match", &first.headers["etag"])
-        .body(axum::body::Body::empty())
+        .body(Body::empty())
         .expect("a request");
     assert_eq!(world.call(request).await.code, 304);
 }
@@ -125,6 +130,29 @@ async fn a_document_is_kept_by_its_hash_and_an_old_hash_leads_to_the_new_one() {
     old.expect(301);
     world.get("/openapi/v3/apis/nothing?hash=00").await.expect(404);
     world.get_as("/openapi/v3/apis/apps", "application/yaml").await.expect(406);
+}
+
+#[tokio::test]
+async fn a_large_document_is_compressed_for_who_takes_it() {
+    let world = world().await;
+    let get = async |path: &str, header: (&str, &str)| {
+        let request = Request::get(path).header("accept-encoding", "gzip").header(header.0, header.1);
+        let request = request.body(Body::empty()).expect("a request");
+        world.router().oneshot(request).await.expect("an answer")
+    };
+    for path in ["/openapi/v3/api/v1", "/openapi/v2"] {
+        let answer = get(path, ("accept", "*/*")).await;
+        assert_eq!(answer.headers()["content-encoding"], "gzip", "{path}");
+        assert_eq!(answer.headers()["vary"], "Accept, Accept-Encoding");
+        let tag = answer.headers()["etag"].to_str().expect("text").to_owned();
+        let packed = answer.into_body().collect().await.expect("a body").to_bytes();
+        let unpacked: Value = serde_json::from_reader(GzDecoder::new(&*packed)).expect("JSON");
+        assert_eq!(unpacked, world.get(path).await.expect(200));
+        assert_eq!(get(path, ("if-none-match", &tag)).await.status(), 304);
+    }
+    for path in ["/openapi/v3/version", "/api/v1/namespaces"] {
+        assert!(!get(path, ("accept", "*/*")).await.headers().contains_key("content-encoding"), "{path}");
+    }
 }
 
 #[tokio::test]
