@@ -22,7 +22,7 @@ pub(crate) const CONFIG_MAP: Kind = Kind {
     subresources: &[],
     rules: Rules {
         validate,
-        columns: &[Column::integer("Data"), Column::AGE],
+        columns: &[Column::text("Data"), Column::AGE],
         cells: |object| vec![json!(n_keys(object)), super::age(object)],
         acted_on_by: "pod worker, for the environment of containers",
         ..Rules::PLAIN
@@ -43,7 +43,7 @@ pub(crate) const SECRET: Kind = Kind {
     rules: Rules {
         default: default_secret,
         validate,
-        columns: &[Column::text("Type"), Column::integer("Data"), Column::AGE],
+        columns: &[Column::text("Type"), Column::text("Data"), Column::AGE],
         cells: |object| vec![json!(meta::text(object, "/type")), json!(n_keys(object)), super::age(object)],
         fields: &[SelectableField::new("type", "/type")],
         acted_on_by: "pod worker, for the environment of containers",

@@ -23,8 +23,8 @@ pub(crate) const KIND: Kind = Kind {
         validate,
         columns: &[
             Column::text("Ready"),
-            Column::integer("Up-to-date"),
-            Column::integer("Available"),
+            Column::text("Up-to-date"),
+            Column::text("Available"),
             Column::AGE,
             Column::wide("Containers"),
             Column::wide("Images"),

@@ -77,7 +77,7 @@ const COLUMNS: &[Column] = &[
     Column::wide("Source"),
     Column::text("Message"),
     Column::wide("First Seen"),
-    Column { name: "Count", type_: "integer", priority: 1 },
+    Column::wide("Count"),
     Column { priority: 1, ..Column::NAME },
 ];
 

@@ -23,6 +23,7 @@ pub(crate) const KIND: Kind = Kind {
             Column::AGE,
             Column::text("Version"),
             Column::wide("Internal-IP"),
+            Column::wide("External-IP"),
             Column::wide("OS-Image"),
             Column::wide("Kernel-Version"),
             Column::wide("Container-Runtime"),
@@ -40,16 +41,18 @@ pub(crate) const KIND: Kind = Kind {
 
 fn cells(object: &Value) -> Vec<Value> {
     let info = |field: &str| json!(meta::text(object, &format!("/status/nodeInfo/{field}")));
-    let address = meta::list(object, "/status/addresses")
-        .iter()
-        .find(|address| meta::text(address, "/type") == "InternalIP")
-        .map_or("<none>", |address| meta::text(address, "/address"));
+    let address = |type_: &str| {
+        let mut all = meta::list(object, "/status/addresses").iter();
+        let found = all.find(|address| meta::text(address, "/type") == type_);
+        json!(found.map_or("<none>", |address| meta::text(address, "/address")))
+    };
     vec![
         json!(status(object)),
         json!(roles(object)),
         super::age(object),
         info("kubeletVersion"),
-        json!(address),
+        address("InternalIP"),
+        address("ExternalIP"),
         info("osImage"),
         info("kernelVersion"),
         info("containerRuntimeVersion"),

@@ -17,7 +17,7 @@ pub(crate) const KIND: Kind = Kind {
     definition: "io.k8s.api.core.v1.ServiceAccount",
     subresources: &[Subresource::Token],
     rules: Rules {
-        columns: &[Column::integer("Secrets"), Column::AGE],
+        columns: &[Column::text("Secrets"), Column::AGE],
         cells: |object| vec![json!(meta::list(object, "/secrets").len()), super::age(object)],
         deleted: Deleted::Object,
         acted_on_by: "namespace controller, which makes `default`",
