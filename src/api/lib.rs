@@ -16,6 +16,7 @@
 //! ([`sandbox`]). HTTP, storage and admission are the server's.
 
 pub mod bundled;
+pub mod column_descriptions;
 pub mod cron;
 pub mod definitions;
 pub mod duration;

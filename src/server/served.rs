@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use spur_api::names::NameRule;
 use spur_api::registry::{self, Deleted};
-use spur_api::{Kind, Life, Scope, Subresource, definitions, protobuf};
+use spur_api::{Kind, Life, Scope, Subresource, column_descriptions, definitions, protobuf};
 use spur_schema::{FieldError, Schema};
 
 use crate::custom_kind::{CustomKind, ScalePaths};
@@ -368,7 +368,8 @@ impl Served {
                     let format = if column.name == "Name" { "name" } else { "" };
                     json!({
                         "name": column.name, "type": column.type_, "format": format,
-                        "priority": column.priority, "description": "",
+                        "priority": column.priority,
+                        "description": column_descriptions::describe(kind.kind, column.name),
                     })
                 });
                 columns.collect()

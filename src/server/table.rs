@@ -5,7 +5,7 @@
 //! the kind's rules.
 
 use serde_json::{Value, json};
-use spur_api::{Status, meta};
+use spur_api::{Status, column_descriptions, meta};
 
 use crate::negotiate::Form;
 use crate::served::Served;
@@ -84,7 +84,7 @@ pub(crate) fn of_rows(columns: &Value, rows: Vec<Value>, object: &Value) -> Valu
 fn columns(kind: &Served) -> Vec<Value> {
     let name = json!({
         "name": NAME, "type": "string", "format": "name", "priority": 0,
-        "description": "Name must be unique within a namespace.",
+        "description": column_descriptions::describe(kind.kind(), NAME),
     });
     (!has_own_name(kind)).then_some(name).into_iter().chain(kind.columns()).collect()
 }

@@ -204,6 +204,7 @@ async fn columns_and_selectable_fields_are_those_of_the_definition() {
         .filter_map(|column| column["name"].as_str())
         .collect();
     assert_eq!(names, ["Name", "Color", "Age"]);
+    assert_eq!(table["columnDefinitions"][1]["description"], "What it looks like.");
     assert_eq!(table["rows"][0]["cells"][1], "red");
     let found = world.get(&format!("{WIDGETS}?fieldSelector=spec.color%3Dblue")).await.expect(200);
     assert_eq!(found["items"].as_array().map(Vec::len), Some(1));

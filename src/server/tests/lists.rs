@@ -108,8 +108,11 @@ async fn tables_have_columns_and_cells() {
     let table = world.get_as(CONFIG_MAPS, accept).await.expect(200);
     assert_eq!(table["kind"], "Table");
     let columns = table["columnDefinitions"].as_array().expect("columns");
-    let columns: Vec<&str> = columns.iter().filter_map(|column| column["name"].as_str()).collect();
-    assert_eq!(columns, ["Name", "Data", "Age"]);
+    let texts =
+        |field: &str| -> Vec<&str> { columns.iter().filter_map(|column| column[field].as_str()).collect() };
+    assert_eq!(texts("name"), ["Name", "Data", "Age"]);
+    assert!(texts("description")[0].starts_with("Name must be unique within a namespace. Is required when"));
+    assert!(texts("description")[1].starts_with("Data contains the configuration data."));
     assert_eq!(table["rows"][0]["cells"][0], "cm-0");
     assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
     let accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
