@@ -107,6 +107,17 @@ mod tests {
     use crate::kinds::Kinds;
     use crate::{path, router};
 
+    /// Generators of clients make a function of each (OpenAPI 3.0.3, "Operation Object").
+    #[test]
+    fn no_two_operations_share_an_id() {
+        let mut paths = Paths::new();
+        REGISTRY.iter().for_each(|kind| add_kind(&mut paths, &Served::Bundled(kind)));
+        let operations = paths.values().filter_map(Value::as_object).flat_map(Map::values);
+        let ids: Vec<&str> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+        let unique: BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!(unique.len(), ids.len());
+    }
+
     #[test]
     fn what_is_written_of_a_path_is_what_the_router_takes_there() {
         let kinds = Kinds::bundled();
