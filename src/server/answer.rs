@@ -12,6 +12,8 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use spur_api::{Status, yaml};
 
+use crate::negotiate::Written;
+
 /// A response of the API.
 pub(crate) type Answer = Response<Body>;
 
@@ -61,22 +63,35 @@ pub(crate) fn with_tag(
     answer
 }
 
-/// The same answer in YAML, where it is JSON.
-pub(crate) async fn in_yaml(answer: Answer) -> Answer {
-    if answer.headers().get(CONTENT_TYPE).is_none_or(|media_type| media_type != "application/json") {
+/// The same answer written otherwise, where it is JSON that was made whole.
+pub(crate) async fn written(answer: Answer, written: Written) -> Answer {
+    let is_json = answer.headers().get(CONTENT_TYPE).is_some_and(|of| of == "application/json");
+    let is_whole = answer.extensions().get::<Streamed>().is_none();
+    if written == Written::Json || !is_json || !is_whole {
         return answer;
     }
     let (mut parts, body) = answer.into_parts();
-    let rewritten = match body.collect().await {
-        Ok(collected) => serde_json::from_slice(&collected.to_bytes()).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+    match rewritten(body, written).await {
+        Ok(body) => {
+            if written == Written::Yaml {
+                parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+            }
+            Response::from_parts(parts, Body::from(body))
+        }
+        Err(why) => failure(&Status::internal(format!("failed to write the answer: {why}"))),
+    }
+}
+
+async fn rewritten(body: Body, written: Written) -> Result<Vec<u8>, axum::BoxError> {
+    let value: Value = match body.collect().await?.to_bytes() {
+        // 304, or the answer to HEAD.
+        empty if empty.is_empty() => return Ok(Vec::new()),
+        bytes => serde_json::from_slice(&bytes)?,
     };
-    let value: Value = match rewritten {
-        Ok(value) => value,
-        Err(why) => return failure(&Status::internal(format!("failed to write the answer in YAML: {why}"))),
-    };
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
-    Response::from_parts(parts, Body::from(yaml::to_string(&value)))
+    match written {
+        Written::Yaml => Ok(yaml::to_string(&value).into_bytes()),
+        Written::Json | Written::IndentedJson => Ok(serde_json::to_vec_pretty(&value)?),
+    }
 }
 
 /// Whether a client has what stands under this tag, in whichever bytes (RFC 9110 section 13.1.2).
@@ -104,6 +119,10 @@ pub(crate) fn method_not_allowed(allowed: &[&str]) -> Answer {
     answer
 }
 
+/// On an answer whose end nobody waits for.
+#[derive(Clone, Copy, Debug)]
+struct Streamed;
+
 /// A body that comes piece by piece. A panic while a piece is made ends this
 /// body, and not the task that reads it, which may be one of our own.
 pub(crate) fn streamed<E>(
@@ -121,7 +140,9 @@ where
             Err(axum::BoxError::from("the stream panicked"))
         }
     });
-    typed(StatusCode::OK, media_type, Body::from_stream(pieces))
+    let mut answer = typed(StatusCode::OK, media_type, Body::from_stream(pieces));
+    answer.extensions_mut().insert(Streamed);
+    answer
 }
 
 /// What a panic said.

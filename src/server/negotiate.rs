@@ -3,7 +3,7 @@
 //! Source: `apiserver/pkg/endpoints/handlers/negotiation`.
 
 use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, USER_AGENT};
 use spur_api::Status;
 
 /// The form that the client asked for.
@@ -21,8 +21,14 @@ pub(crate) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     Json,
+    /// For people: two spaces a level.
+    IndentedJson,
     Yaml,
 }
+
+/// Programs of people, which get indented JSON unless they say otherwise (`negotiate.go`,
+/// `isPrettyPrint`).
+const FOR_PEOPLE: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
 
 /// The form of the first of `Accept` that is served.
 pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Status> {
@@ -31,17 +37,30 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Status> {
     Ok(form)
 }
 
-/// The same of what comes event by event, which YAML has no form for (upstream's YAML has no
-/// `StreamSerializer`).
-pub(crate) fn form_of_stream(headers: &HeaderMap) -> Result<Form, Status> {
+/// The same of what is made in JSON alone: OpenAPI documents, and what comes event by event
+/// (upstream's YAML has no `StreamSerializer`).
+pub(crate) fn form_in_json(headers: &HeaderMap) -> Result<Form, Status> {
     let (form, _) = accepted(headers, |written| written == Written::Json)
         .ok_or_else(|| not_acceptable("application/json, application/json;stream=watch"))?;
     Ok(form)
 }
 
 /// How to write what [`form`] gives.
-pub(crate) fn written(headers: &HeaderMap) -> Written {
-    accepted(headers, |_| true).map_or(Written::Json, |(_, written)| written)
+pub(crate) fn written(headers: &HeaderMap, query: &str) -> Written {
+    match accepted(headers, |_| true) {
+        Some((_, Written::Yaml)) => Written::Yaml,
+        _ if is_indented(headers, query) => Written::IndentedJson,
+        _ => Written::Json,
+    }
+}
+
+fn is_indented(headers: &HeaderMap, query: &str) -> bool {
+    let mut said = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "pretty");
+    if let Some((_, said)) = said.next() {
+        return matches!(&*said, "1" | "t" | "T" | "true" | "True" | "TRUE");
+    }
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    FOR_PEOPLE.iter().any(|program| agent.starts_with(program))
 }
 
 fn accepted(headers: &HeaderMap, serves: impl Fn(Written) -> bool) -> Option<(Form, Written)> {
@@ -111,9 +130,21 @@ mod tests {
     fn a_stream_is_not_written_in_yaml() {
         let headers =
             |accept: &str| HeaderMap::from_iter([(ACCEPT, accept.parse().expect("a header value"))]);
-        assert_eq!(form_of_stream(&headers("application/yaml")).unwrap_err().code, 406);
-        assert_eq!(form_of_stream(&headers("application/yaml, */*")).ok(), Some(Form::Whole));
-        assert_eq!(written(&headers("application/yaml, */*")), Written::Yaml);
-        assert_eq!(written(&headers("*/*, application/yaml")), Written::Json);
+        assert_eq!(form_in_json(&headers("application/yaml")).unwrap_err().code, 406);
+        assert_eq!(form_in_json(&headers("application/yaml, */*")).ok(), Some(Form::Whole));
+        assert_eq!(written(&headers("application/yaml, */*"), ""), Written::Yaml);
+        assert_eq!(written(&headers("*/*, application/yaml"), ""), Written::Json);
+    }
+
+    #[test]
+    fn people_get_indented_json() {
+        let check = |agent: &str, query: &str, expected: Written| {
+            let headers = HeaderMap::from_iter([(USER_AGENT, agent.parse().expect("a header value"))]);
+            assert_eq!(written(&headers, query), expected, "{agent} {query}");
+        };
+        check("curl/8.5.0", "", Written::IndentedJson);
+        check("curl/8.5.0", "limit=1&pretty=false", Written::Json);
+        check("kubectl/v1.33.0", "", Written::Json);
+        check("kubectl/v1.33.0", "pretty=true", Written::IndentedJson);
     }
 }

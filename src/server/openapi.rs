@@ -53,7 +53,7 @@ pub(crate) fn document(kinds: &Kinds, headers: &HeaderMap, path: &str, query: &s
     let documents = documents::all(kinds);
     let Some(document) = documents.get(path) else { return Err(Status::no_such_path()) };
     // Nothing but JSON is made here.
-    negotiate::form(headers)?;
+    negotiate::form_in_json(headers)?;
     let hash = document.hash(kinds);
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "hash");
     match asked.as_ref().map(|(_, asked)| &**asked).filter(|asked| !asked.is_empty()) {

@@ -13,7 +13,7 @@ use spur_api::{Life, Scope, Status, Subresource};
 use crate::access::{self, User};
 use crate::answer::{self, Answer, Outcome};
 use crate::in_flight::{self, Effect};
-use crate::negotiate::{self, Written};
+use crate::negotiate;
 use crate::path::{self, Target};
 use crate::pipeline::Part;
 use crate::query::Query;
@@ -85,7 +85,7 @@ async fn guarded(handler: impl Future<Output = Answer>) -> Answer {
 }
 
 async fn handle(state: State, door: Door, request: HttpRequest<Body>) -> Answer {
-    let written = negotiate::written(request.headers());
+    let written = negotiate::written(request.headers(), request.uri().query().unwrap_or(""));
     let is_of_api = request.uri().path().starts_with("/api");
     let answer = match dispatch(state, door, request).await {
         Ok(answer) => answer,
@@ -96,10 +96,7 @@ async fn handle(state: State, door: Door, request: HttpRequest<Body>) -> Answer 
             answer::failure(&status)
         }
     };
-    match written {
-        Written::Yaml if is_of_api => answer::in_yaml(answer).await,
-        _ => answer,
-    }
+    if is_of_api { answer::written(answer, written).await } else { answer }
 }
 
 async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outcome {

@@ -5,6 +5,7 @@
 //! `apiextensions-apiserver/pkg/registry/customresource/etcd.go`, `ScaleREST`.
 
 use serde_json::{Value, json};
+use spur_api::column_descriptions::describe;
 use spur_api::{Status, definitions, meta};
 use spur_schema::FieldError;
 
@@ -35,7 +36,7 @@ pub(crate) async fn get(request: &Request) -> Outcome {
 fn as_table(scale: &Value, include: &str) -> Value {
     let column = |name: &str, type_: &str, format: &str, description: &str| json!({"name": name, "type": type_, "format": format, "description": description, "priority": 0});
     let columns = [
-        column("Name", "string", "name", "Name must be unique within a namespace."),
+        column("Name", "string", "name", describe("Scale", "Name")),
         column(
             "Desired",
             "integer",
@@ -48,12 +49,7 @@ fn as_table(scale: &Value, include: &str) -> Value {
             "",
             "replicas is the actual number of observed instances of the scaled object.",
         ),
-        column(
-            "Age",
-            "string",
-            "",
-            "CreationTimestamp is a timestamp representing the server time when this object was created.",
-        ),
+        column("Age", "string", "", describe("Scale", "Age")),
     ];
     let cells = [
         json!(meta::name(scale)),

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::names;
-use super::operations::{content, reference};
+use super::operations::{WRITTEN, content, reference};
 use super::paths::{self, Paths};
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
@@ -18,7 +18,7 @@ struct Fixed<'a> {
     id: &'a str,
     tag: &'a str,
     description: &'a str,
-    media: &'a str,
+    media: &'a [&'a str],
     schema: Value,
 }
 
@@ -36,20 +36,23 @@ pub(super) fn add(paths: &mut Paths, document: &str) {
         id,
         tag,
         description,
-        media: "application/json",
+        media: &WRITTEN,
         schema,
     };
     let fixed = match document {
         "api" => fixed("getCoreAPIVersions", "core", "get available API versions", meta("APIVersions")),
         "apis" => fixed("getAPIVersions", "apis", "get available API versions", meta("APIGroupList")),
-        "version" => fixed(
-            "getCodeVersion",
-            "version",
-            "get the version information for this server",
-            reference("io.k8s.apimachinery.pkg.version.Info"),
-        ),
+        "version" => Fixed {
+            media: &["application/json"],
+            ..fixed(
+                "getCodeVersion",
+                "version",
+                "get the version information for this server",
+                reference("io.k8s.apimachinery.pkg.version.Info"),
+            )
+        },
         "openid/v1/jwks" => Fixed {
-            media: "application/jwk-set+json",
+            media: &["application/jwk-set+json"],
             ..fixed(
                 "getServiceAccountIssuerOpenIDKeyset",
                 "openid",
@@ -57,12 +60,15 @@ pub(super) fn add(paths: &mut Paths, document: &str) {
                 text,
             )
         },
-        _ => fixed(
-            "getServiceAccountIssuerOpenIDConfiguration",
-            "WellKnown",
-            "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
-            text,
-        ),
+        _ => Fixed {
+            media: &["application/json"],
+            ..fixed(
+                "getServiceAccountIssuerOpenIDConfiguration",
+                "WellKnown",
+                "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
+                text,
+            )
+        },
     };
     insert(paths, fixed);
 }
@@ -76,7 +82,7 @@ pub(super) fn add_group(paths: &mut Paths, group: &str) {
             id: &format!("get{}APIGroup", names::of_group(group)),
             tag: &names::tag(group, None),
             description: "get information of a group",
-            media: "application/json",
+            media: &WRITTEN,
             schema: reference(&format!("{META}.APIGroup")),
         },
     );
@@ -91,7 +97,7 @@ pub(super) fn add_version(paths: &mut Paths, group: &str, version: &str) {
             id: &format!("get{}APIResources", names::of_version(group, version)),
             tag: &names::tag(group, Some(version)),
             description: "get available resources",
-            media: "application/json",
+            media: &WRITTEN,
             schema: reference(&format!("{META}.APIResourceList")),
         },
     );
@@ -104,7 +110,7 @@ fn insert(paths: &mut Paths, fixed: Fixed<'_>) {
         "operationId": id,
         "tags": [tag],
         "responses": {
-            "200": {"description": "OK", "content": content(&[media], &schema)},
+            "200": {"description": "OK", "content": content(media, &schema)},
             "401": {"description": "Unauthorized"},
         },
     });

@@ -51,6 +51,9 @@ pub(super) enum Reach {
 }
 
 const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
+/// How answers are written. (Documents say it of watches, too, whose events are JSON alone.)
+pub(super) const WRITTEN: [&str; 2] = [JSON, YAML];
 /// What a client asks for that wants a watch: the same JSON.
 const STREAMED: &str = "application/json;stream=watch";
 
@@ -219,7 +222,7 @@ impl Operation<'_> {
     fn consumed(&self) -> &'static [&'static str] {
         match self.kind {
             Served::Bundled(_) => &["*/*"],
-            Served::Custom(_) => &[JSON, "application/yaml"],
+            Served::Custom(_) => &WRITTEN,
         }
     }
 
@@ -229,17 +232,19 @@ impl Operation<'_> {
             Verb::Connect(_) => content(&["*/*"], &text),
             Verb::Get if self.part == Some(Subresource::Log) => content(&["text/plain"], &text),
             Verb::List if discovery::verbs(self.kind).contains(&"watch") => {
-                content(&[JSON, STREAMED], &reference(&schemas::list_definition(self.kind)))
+                content(&[JSON, STREAMED, YAML], &reference(&schemas::list_definition(self.kind)))
             }
-            Verb::List => content(&[JSON], &reference(&schemas::list_definition(self.kind))),
-            Verb::Watch | Verb::WatchList => content(&[JSON, STREAMED], &reference(schemas::WATCH_EVENT)),
+            Verb::List => content(&WRITTEN, &reference(&schemas::list_definition(self.kind))),
+            Verb::Watch | Verb::WatchList => {
+                content(&[JSON, STREAMED, YAML], &reference(schemas::WATCH_EVENT))
+            }
             // Of a collection that is deleted the objects are sent; documents say this all the same.
-            Verb::DeleteCollection => content(&[JSON], &reference(schemas::STATUS)),
+            Verb::DeleteCollection => content(&WRITTEN, &reference(schemas::STATUS)),
             Verb::Delete => match self.kind.deleted() {
-                Deleted::Status => content(&[JSON], &reference(schemas::STATUS)),
-                Deleted::Object => content(&[JSON], &self.definition()),
+                Deleted::Status => content(&WRITTEN, &reference(schemas::STATUS)),
+                Deleted::Object => content(&WRITTEN, &self.definition()),
             },
-            Verb::Create | Verb::Get | Verb::Update | Verb::Patch => content(&[JSON], &self.definition()),
+            Verb::Create | Verb::Get | Verb::Update | Verb::Patch => content(&WRITTEN, &self.definition()),
         };
         let codes = self.verb.codes().iter();
         let answers =

@@ -1,6 +1,6 @@
 //! The parameters of operations: those that are obeyed, in the order of their names.
 //!
-//! What a real server lists and this one does not obey is left out: `pretty`, `shardSelector`
+//! What a real server lists and this one does not obey is left out: `shardSelector`
 //! (alpha), `ignoreStoreReadErrorWithClusterBreakingPotential` (damaged objects can be deleted
 //! without it), `stream` and `insecureSkipTLSVerifyBackend` of logs, `ports` and `path` of
 //! connections that are not made.
@@ -115,6 +115,8 @@ const ORPHAN_DEPENDENTS: Parameter = Parameter(
     "boolean",
     "Deprecated: `true` is `propagationPolicy=Orphan`, `false` is `Background`.",
 );
+const PRETTY: Parameter =
+    Parameter("pretty", "string", "`true`: indent the answer. curl, wget and browsers need not say so.");
 const PROPAGATION_POLICY: Parameter = Parameter(
     "propagationPolicy",
     "string",
@@ -137,7 +139,8 @@ const TTY: Parameter = Parameter("tty", "boolean", "With a terminal.");
 
 /// What an operation may say in its query.
 pub(super) fn of_query(operation: &Operation<'_>) -> Vec<Value> {
-    query(operation).iter().map(json_of).collect()
+    let pretty = (!matches!(operation.verb, Verb::Connect(_))).then_some(&PRETTY);
+    query(operation).iter().chain(pretty).map(json_of).collect()
 }
 
 /// What stands in braces in a path: the name of a `subject`, the namespace, the rest of a path.

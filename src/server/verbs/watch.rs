@@ -54,7 +54,7 @@ struct Following {
 }
 
 pub(crate) async fn watch(request: &Request) -> Outcome {
-    let form = negotiate::form_of_stream(&request.headers)?;
+    let form = negotiate::form_in_json(&request.headers)?;
     table::check_include(form, &request.query.include_object)?;
     let selection = Selection::new(request.kind(), &request.query)?;
     let query = &request.query;
