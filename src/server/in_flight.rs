@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::access::User;
 use crate::path::Target;
 use crate::query::Query;
+use crate::request_counts::UnderWay;
 
 /// Reads at once (`server/config.go`: `MaxRequestsInFlight`).
 pub(crate) const READS_MAX: usize = 400;
@@ -93,6 +94,18 @@ impl InFlight {
             status
         })?;
         Ok(Slot { _permit: permit })
+    }
+
+    /// How many slots are taken.
+    pub(crate) fn under_way(&self) -> UnderWay {
+        let taken = |max: usize, of: fn(&Slots) -> &Semaphore| {
+            let free = [&self.administrators, &self.everyone].map(|slots| of(slots).available_permits());
+            2 * max - free.iter().sum::<usize>()
+        };
+        UnderWay {
+            reads: taken(READS_MAX, |slots| &slots.reads),
+            writes: taken(WRITES_MAX, |slots| &slots.writes),
+        }
     }
 }
 

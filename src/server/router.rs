@@ -2,26 +2,28 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use http::{Method, Request as HttpRequest, StatusCode};
+use http::{Method, Request as HttpRequest};
 use spur_api::{Life, Scope, Status, Subresource};
 
 use crate::access::{self, User};
 use crate::answer::{self, Answer, Outcome};
-use crate::in_flight::{self, Effect};
+use crate::in_flight::{self, Effect, InFlight};
 use crate::negotiate;
 use crate::path::{self, Target};
 use crate::pipeline::Part;
 use crate::query::Query;
+use crate::request_counts::Asked;
 use crate::state::{Parts, State};
 use crate::verbs::{self, Request};
 use crate::{
-    attributes, body, component_status, custom_definitions, discovery, health, logs, metrics, oidc, openapi,
-    own, reviews, scale, streams, token_request, unread,
+    attributes, body, component_status, custom_definitions, discovery, fixed, logs, metrics, own, reviews,
+    scale, streams, token_request, unread,
 };
 
 /// The API server. Cheap to clone.
@@ -112,19 +114,31 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
         if let Some(own) = own {
             return own::answer(&state, &parts, &own, body).boxed().await;
         }
-        return fixed(&state, &parts, path, query)
-            .boxed()
-            .await
-            .unwrap_or_else(|| Err(Status::no_such_path()));
+        return fixed::answer(&state, &parts, path, query).unwrap_or_else(|| Err(Status::no_such_path()));
     };
-    let mut query = Query::parse(query)?;
+    let (began, asked) = (Instant::now(), Asked::new(&parts, &target));
+    let outcome = of_target(&state, (user, slots), target, parts, body).await;
+    let code = outcome.as_ref().map_or_else(|status| status.code, |answer| answer.status().as_u16());
+    state.requests().add(asked, code, began.elapsed());
+    outcome
+}
+
+/// A path that names objects.
+async fn of_target(
+    state: &State,
+    (user, slots): (Arc<User>, Option<&InFlight>),
+    target: Target,
+    parts: http::request::Parts,
+    body: Body,
+) -> Outcome {
+    let mut query = Query::parse(parts.uri.query().unwrap_or(""))?;
     query.is_watch |= target.is_watch;
-    access::check(&state, &user, &attributes::of_target(&parts.method, &target, &query))?;
+    access::check(state, &user, &attributes::of_target(&parts.method, &target, &query))?;
     if let Some(part) = target.subresource.filter(|part| part.is_streamed()) {
         // Whatever the method of the handshake, a command is made (Kubernetes 1.35,
         // `AuthorizePodWebsocketUpgradeCreatePermission`).
-        access::check(&state, &user, &attributes::of_target(&Method::POST, &target, &query))?;
-        return streams::connect(&state, (&target, part), parts).boxed().await;
+        access::check(state, &user, &attributes::of_target(&Method::POST, &target, &query))?;
+        return streams::connect(state, (&target, part), parts).boxed().await;
     }
     let is_long_running = in_flight::is_long_running(&target, &query);
     let effect =
@@ -141,51 +155,6 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
         return answered.await;
     }
     tokio::time::timeout(time_limit, answered).await.unwrap_or_else(|_| Err(in_flight::timed_out()))
-}
-
-/// Paths that name no objects.
-async fn fixed(state: &State, parts: &http::request::Parts, path: &str, query: &str) -> Option<Outcome> {
-    let headers = &parts.headers;
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let outcome = match segments.as_slice() {
-        [endpoint @ ("livez" | "healthz" | "readyz"), rest @ ..] if rest.len() < 2 => {
-            return health::answer(state, endpoint, rest.first().copied(), query);
-        }
-        ["version"] => Ok(health::version()),
-        ["api"] => Ok(discovery::core(&state.kinds(), headers)),
-        ["api", version] => discovery::resources(&state.kinds(), headers, "", version),
-        ["apis"] => Ok(discovery::groups(&state.kinds(), headers)),
-        ["apis", group] => discovery::group(&state.kinds(), headers, group),
-        ["apis", group, version] => discovery::resources(&state.kinds(), headers, group, version),
-        [".well-known", "openid-configuration"] => Ok(oidc::configuration(parts)),
-        ["openid", "v1", "jwks"] => Ok(oidc::key_set(state)),
-        ["openapi", "v2"] => Ok(openapi::swagger::document(&state.kinds(), headers)),
-        ["openapi", "v3"] => Ok(openapi::index(&state.kinds(), headers)),
-        ["openapi", "v3", rest @ ..] => openapi::document(&state.kinds(), headers, &rest.join("/"), query),
-        [] => Ok(roots()),
-        _ => return None,
-    };
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Some(Ok(answer::method_not_allowed(&["GET", "HEAD"])));
-    }
-    Some(outcome)
-}
-
-fn roots() -> Answer {
-    let kubernetes = [
-        "/.well-known/openid-configuration",
-        "/api",
-        "/apis",
-        "/healthz",
-        "/livez",
-        "/openapi/v2",
-        "/openapi/v3",
-        "/openid/v1/jwks",
-        "/readyz",
-        "/version",
-    ];
-    let paths: Vec<&str> = kubernetes.into_iter().chain(own::PATHS).collect();
-    answer::json(StatusCode::OK, &serde_json::json!({"paths": paths}))
 }
 
 async fn generic(request: &Request) -> Outcome {
@@ -332,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500_of_its_own_request() {
         let answer = guarded(async { panic!("on purpose") }).await;
-        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.status(), http::StatusCode::INTERNAL_SERVER_ERROR);
         let body = axum::body::to_bytes(answer.into_body(), 4096).await.expect("a body");
         let status: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!((status["kind"].as_str(), status["code"].as_u64()), (Some("Status"), Some(500)));

@@ -20,6 +20,7 @@ use crate::in_flight::InFlight;
 use crate::kinds::Kinds;
 use crate::metrics::Sampler;
 use crate::node_ports::NodePorts;
+use crate::request_counts::RequestCounts;
 
 /// What the server is built from.
 #[derive(Clone)]
@@ -69,6 +70,7 @@ struct Shared {
     kinds: ArcSwap<Kinds>,
     in_flight: InFlight,
     metrics: Sampler,
+    requests: RequestCounts,
     is_ending: AtomicBool,
 }
 
@@ -89,6 +91,7 @@ impl State {
             kinds,
             in_flight: InFlight::new(),
             metrics: Sampler::default(),
+            requests: RequestCounts::default(),
             is_ending: AtomicBool::new(false),
         }))
     }
@@ -132,6 +135,11 @@ impl State {
     /// The slots of requests that come over the network.
     pub(crate) fn in_flight(&self) -> &InFlight {
         &self.0.in_flight
+    }
+
+    /// What requests came to.
+    pub(crate) fn requests(&self) -> &RequestCounts {
+        &self.0.requests
     }
 
     /// What containers and the machine have used lately.

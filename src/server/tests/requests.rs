@@ -165,3 +165,22 @@ async fn a_table_holds_what_can_be_asked_for() {
     assert_eq!(names, ["Name", "Desired", "Available", "Age"]);
     assert_eq!(scale["rows"][0]["cells"].as_array().expect("cells")[..3], [json!("web"), json!(1), json!(0)]);
 }
+
+#[tokio::test]
+async fn requests_are_counted_in_metrics() {
+    let world = world().await;
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(201);
+    world.post(CONFIG_MAPS, &config_map("a")).await.expect(409);
+    world.get(&format!("{CONFIG_MAPS}?limit=x")).await.expect(400);
+    let text = world.get("/metrics").await.expect(200);
+    let text = text.as_str().expect("text");
+    for (code, scope, verb) in
+        [(201, "resource", "POST"), (409, "resource", "POST"), (400, "namespace", "LIST")]
+    {
+        let line = format!(
+            "apiserver_request_total{{code=\"{code}\",component=\"apiserver\",dry_run=\"\",group=\"\",\
+             resource=\"configmaps\",scope=\"{scope}\",subresource=\"\",verb=\"{verb}\",version=\"v1\"}} 1\n"
+        );
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
