@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::encode::Encoder;
-use super::{BodyError, decode, find};
+use super::{BodyError, decode, find, omit_empty};
 use crate::{Kind, REGISTRY, definitions, yaml};
 
 const TABLE: &str = include_str!("tables.txt");
@@ -98,6 +98,46 @@ fn objects_come_back_as_they_went() {
     for object in yaml::documents(include_str!("objects.yaml")).unwrap() {
         assert_eq!(decode(&encoder.body(&object), "", "").unwrap(), object);
     }
+}
+
+/// The tags of the fields in `types.go`: which are pointers, and which have no `omitempty`.
+#[test]
+fn an_empty_value_stays_where_go_writes_it() {
+    let check = |api_version: &str, kind: &str, sent: Value, wanted: Value| {
+        let mut kept = sent;
+        omit_empty(api_version, kind, &mut kept);
+        assert_eq!(kept, wanted, "{kind}");
+    };
+    let stays =
+        |api_version: &str, kind: &str, sent: Value| check(api_version, kind, sent.clone(), sent.clone());
+    stays("v1", "Event", json!({"reportingComponent": "", "reportingInstance": ""}));
+    stays("v1", "Node", json!({"status": {"images": [{"names": []}], "runtimeHandlers": [{"name": ""}]}}));
+    stays("apps/v1", "StatefulSet", json!({"spec": {"serviceName": "", "replicas": 0}}));
+    stays("authentication.k8s.io/v1", "TokenRequest", json!({"spec": {"audiences": []}}));
+    stays(
+        "batch/v1",
+        "Job",
+        json!({"spec": {"podFailurePolicy": {"rules": [{"action": "Count", "onPodConditions": []}]}}}),
+    );
+    stays("discovery.k8s.io/v1", "EndpointSlice", json!({"endpoints": [], "ports": []}));
+    stays("storage.k8s.io/v1", "CSINode", json!({"spec": {"drivers": [{"name": "d", "topologyKeys": []}]}}));
+    check(
+        "v1",
+        "Pod",
+        json!({"spec": {
+            "imagePullSecrets": [{"name": ""}],
+            "ephemeralContainers": [{"name": "", "image": ""}],
+            "volumes": [{"name": "v", "projected": {"sources": [], "defaultMode": 0}}],
+        }}),
+        json!({"spec": {
+            "imagePullSecrets": [{}],
+            "ephemeralContainers": [{"name": ""}],
+            "volumes": [{"name": "v", "projected": {"sources": [], "defaultMode": 0}}],
+        }}),
+    );
+    let binding = json!({"roleRef": {"apiGroup": "", "kind": "Role", "name": "r"}});
+    let without = json!({"roleRef": {"kind": "Role", "name": "r"}});
+    check("rbac.authorization.k8s.io/v1", "RoleBinding", binding, without);
 }
 
 #[test]

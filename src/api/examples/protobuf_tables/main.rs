@@ -219,6 +219,9 @@ impl Tables {
         if self.is_listed(pointers::POINTERS, &message.name, json) {
             return true;
         }
+        if self.is_listed(pointers::OMITTED, &message.name, json) {
+            return false;
+        }
         if field.message.is_some() && field.many.is_empty() {
             let is_value = matches!(json, "metadata" | "spec" | "status");
             return !(self.is_listed(pointers::VALUES, &message.name, json) || is_value);
@@ -236,7 +239,7 @@ impl Tables {
 
     /// A name of our tables that matches nothing is a typing mistake.
     fn check_used(&self) {
-        let listed = pointers::POINTERS.iter().chain(pointers::VALUES);
+        let listed = pointers::POINTERS.iter().chain(pointers::OMITTED).chain(pointers::VALUES);
         let listed =
             listed.flat_map(|(message, fields)| fields.split(' ').map(move |field| (*message, field)));
         let unused: Vec<_> = listed.filter(|name| !self.used.contains(name)).collect();

@@ -9,9 +9,14 @@
 /// Messages, each with names of its fields.
 pub(crate) type List = &'static [(&'static str, &'static str)];
 
-/// Scalars that are pointers, and a few numbers and lists that Go's JSON always has although they are
+/// Scalars that are pointers, and a few values and lists that Go's JSON always has although they are
 /// not required (no `omitempty`: `PriorityClass.value`). Other scalars are values. Here are the messages,
 /// too, that are pointers although [`VALUES`] has their names everywhere.
+///
+/// Three without `omitempty` are left out: `RoleRef.apiGroup` and
+/// `PodFailurePolicyOnPodConditionsPattern.status`, since Kubernetes gives them their default where
+/// they are empty, as we do where they are absent; and `TokenRequestStatus.token`, which stands
+/// empty in every request and is the server's to fill in.
 pub(crate) const POINTERS: List = &[
     (
         "meta/v1.DeleteOptions",
@@ -33,12 +38,14 @@ pub(crate) const POINTERS: List = &[
     ("v1.ConfigMapProjection", "optional"),
     ("v1.ConfigMapVolumeSource", "defaultMode optional"),
     ("v1.Container", "restartPolicy"),
+    ("v1.ContainerImage", "names"),
     ("v1.ContainerStatus", "started stopSignal"),
     ("v1.DownwardAPIVolumeFile", "mode"),
     ("v1.DownwardAPIVolumeSource", "defaultMode"),
     ("v1.EndpointAddress", "nodeName"),
     ("v1.EndpointPort", "appProtocol"),
-    ("v1.EphemeralContainerCommon", "restartPolicy"),
+    ("v1.EphemeralContainerCommon", "name restartPolicy"),
+    ("v1.Event", "reportingComponent reportingInstance"),
     ("v1.FCVolumeSource", "lun"),
     ("v1.FileKeySelector", "optional"),
     ("v1.GRPCAction", "service"),
@@ -51,6 +58,7 @@ pub(crate) const POINTERS: List = &[
     ("v1.LoadBalancerIngress", "ipMode"),
     ("v1.LocalVolumeSource", "fsType"),
     ("v1.NodeFeatures", "supplementalGroupsPolicy"),
+    ("v1.NodeRuntimeHandler", "name"),
     ("v1.NodeRuntimeHandlerFeatures", "recursiveReadOnlyMounts userNamespaces"),
     ("v1.NodeSwapStatus", "capacity"),
     ("v1.PersistentVolumeClaimSpec", "storageClassName volumeMode volumeAttributesClassName"),
@@ -70,7 +78,7 @@ pub(crate) const POINTERS: List = &[
     ),
     ("v1.PortStatus", "error"),
     ("v1.Probe", "terminationGracePeriodSeconds"),
-    ("v1.ProjectedVolumeSource", "defaultMode"),
+    ("v1.ProjectedVolumeSource", "sources defaultMode"),
     ("v1.ReplicationControllerSpec", "replicas"),
     ("v1.SeccompProfile", "localhostProfile"),
     ("v1.Secret", "immutable"),
@@ -123,9 +131,9 @@ pub(crate) const POINTERS: List = &[
     ("apps/v1.ReplicaSetStatus", "terminatingReplicas"),
     ("apps/v1.RollingUpdateStatefulSetStrategy", "partition"),
     ("apps/v1.StatefulSetOrdinals", "start"),
-    ("apps/v1.StatefulSetSpec", "replicas revisionHistoryLimit"),
+    ("apps/v1.StatefulSetSpec", "replicas serviceName revisionHistoryLimit"),
     ("apps/v1.StatefulSetStatus", "collisionCount availableReplicas"),
-    ("authentication.k8s.io/v1.TokenRequestSpec", "expirationSeconds"),
+    ("authentication.k8s.io/v1.TokenRequestSpec", "audiences expirationSeconds"),
     ("autoscaling/v1.HorizontalPodAutoscalerSpec", "minReplicas targetCPUUtilizationPercentage"),
     ("autoscaling/v1.HorizontalPodAutoscalerStatus", "observedGeneration currentCPUUtilizationPercentage"),
     ("autoscaling/v2.HPAScalingRules", "stabilizationWindowSeconds selectPolicy"),
@@ -143,6 +151,7 @@ pub(crate) const POINTERS: List = &[
     ),
     ("batch/v1.JobStatus", "terminating failedIndexes ready"),
     ("batch/v1.PodFailurePolicyOnExitCodesRequirement", "containerName"),
+    ("batch/v1.PodFailurePolicyRule", "onPodConditions"),
     ("batch/v1.SuccessPolicyRule", "succeededIndexes succeededCount"),
     ("certificates.k8s.io/v1.CertificateSigningRequestSpec", "expirationSeconds"),
     (
@@ -151,7 +160,7 @@ pub(crate) const POINTERS: List = &[
     ),
     ("discovery.k8s.io/v1.Endpoint", "hostname nodeName zone"),
     ("discovery.k8s.io/v1.EndpointConditions", "ready serving terminating"),
-    ("discovery.k8s.io/v1.EndpointSlice", "ports"),
+    ("discovery.k8s.io/v1.EndpointSlice", "endpoints ports"),
     ("discovery.k8s.io/v1.EndpointPort", "name protocol port appProtocol"),
     (
         "flowcontrol.apiserver.k8s.io/v1.ExemptPriorityLevelConfiguration",
@@ -163,6 +172,7 @@ pub(crate) const POINTERS: List = &[
     ),
     ("flowcontrol.apiserver.k8s.io/v1.FlowSchemaSpec", "matchingPrecedence"),
     ("flowcontrol.apiserver.k8s.io/v1.QueuingConfiguration", "queues handSize queueLengthLimit"),
+    ("flowcontrol.apiserver.k8s.io/v1.ResourcePolicyRule", "namespaces"),
     ("networking.k8s.io/v1.HTTPIngressPath", "pathType"),
     ("networking.k8s.io/v1.IngressClassParametersReference", "apiGroup scope namespace"),
     ("networking.k8s.io/v1.IngressPortStatus", "error"),
@@ -170,9 +180,10 @@ pub(crate) const POINTERS: List = &[
     ("networking.k8s.io/v1.NetworkPolicyPort", "protocol endPort"),
     ("policy/v1.PodDisruptionBudgetSpec", "unhealthyPodEvictionPolicy"),
     ("policy/v1.PodDisruptionBudgetStatus", "disruptionsAllowed currentHealthy desiredHealthy expectedPods"),
-    ("resource.k8s.io/v1.AllocatedDeviceStatus", "shareID"),
+    ("resource.k8s.io/v1.AllocatedDeviceStatus", "shareID conditions"),
     ("resource.k8s.io/v1.Device", "nodeName allNodes bindsToNode allowMultipleAllocations"),
     ("resource.k8s.io/v1.DeviceAttribute", "int bool string version"),
+    ("resource.k8s.io/v1.DeviceClaim", "requests"),
     ("resource.k8s.io/v1.DeviceClassSpec", "extendedResourceName"),
     ("resource.k8s.io/v1.DeviceConstraint", "matchAttribute distinctAttribute"),
     ("resource.k8s.io/v1.DeviceRequestAllocationResult", "adminAccess shareID"),
@@ -186,6 +197,7 @@ pub(crate) const POINTERS: List = &[
         "storage.k8s.io/v1.CSIDriverSpec",
         "attachRequired podInfoOnMount storageCapacity fsGroupPolicy requiresRepublish seLinuxMount nodeAllocatableUpdatePeriodSeconds serviceAccountTokenInSecrets",
     ),
+    ("storage.k8s.io/v1.CSINodeDriver", "topologyKeys"),
     ("storage.k8s.io/v1.StorageClass", "reclaimPolicy allowVolumeExpansion volumeBindingMode"),
     ("storage.k8s.io/v1.TokenRequest", "expirationSeconds"),
     ("storage.k8s.io/v1.VolumeAttachmentSource", "persistentVolumeName"),
@@ -204,6 +216,10 @@ pub(crate) const POINTERS: List = &[
     ("apiextensions.k8s.io/v1.WebhookClientConfig", "url"),
     ("apiregistration.k8s.io/v1.ServiceReference", "port"),
 ];
+
+/// Values that Go's JSON leaves out when they are empty, although k8s-openapi has them as required.
+/// Others of that sort exist (`+required` beside `omitempty`), but no valid object has them empty.
+pub(crate) const OMITTED: List = &[("v1.LocalObjectReference", "name")];
 
 /// Messages that are values; messages are pointers by default, since dropping an empty one that
 /// means something (`emptyDir: {}`) is worse than keeping one that does not. `metadata`, `spec`
