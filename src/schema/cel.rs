@@ -25,6 +25,7 @@ mod declarations;
 mod evaluate;
 mod functions;
 mod names;
+mod negations;
 mod overloads;
 mod positions;
 mod rule;
@@ -32,6 +33,7 @@ mod types;
 mod typing;
 mod unification;
 mod values;
+mod words;
 
 pub(crate) use self::check::{Site, check};
 pub use self::evaluate::broken_rules;

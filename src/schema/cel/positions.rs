@@ -9,10 +9,14 @@ use std::sync::Arc;
 use kube_cel::cel::Program;
 use kube_cel::cel::common::ast::SourceInfo;
 
+use super::negations;
 use super::typing::Fault;
+use super::words::NoWord;
 
 /// Longest text of one fault, in characters: types of deep values fill pages.
 const FAULT_MAX_CHARS: usize = 1_000;
+/// Longest piece of a text that is no word, in characters.
+const WORD_MAX_CHARS: usize = 40;
 
 /// A character of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,9 +40,19 @@ pub(super) fn describe(text: &str, faults: &[Fault]) -> String {
     described.join("\n")
 }
 
+/// The fault of a text that has something that is no word, as the parser tells it.
+pub(super) fn describe_no_word(text: &str, fault: NoWord) -> String {
+    let (before, rest) = text.split_at(fault.byte);
+    let Position { line, column } = Position::after(before);
+    let shown: String =
+        rest.chars().take_while(|letter| !letter.is_whitespace()).take(WORD_MAX_CHARS).collect();
+    format!("ERROR: <input>:{line}:{}: Syntax error: token recognition error at: '{shown}'", column + 1)
+}
+
 /// Where the expressions of a text stand, after one character that is not part of it.
 fn read_again(text: &str) -> Option<Arc<SourceInfo>> {
     // The text may end with a comment.
+    let text = negations::without_pairs(text).ok()?;
     let faults = Program::compile(&format!("[{text}\n, has(1)]")).err()?.errors;
     // With another fault (one level more may be too deep) the numbers are not the same.
     if faults.len() == 1 { faults.into_iter().next()?.source_info } else { None }
@@ -47,9 +61,17 @@ fn read_again(text: &str) -> Option<Arc<SourceInfo>> {
 fn find(source: &SourceInfo, text: &str, expression: u64) -> Option<Position> {
     // The list around the text has the first number and the first character.
     let (start, _) = source.offset_for(expression + 1)?;
-    let before = text.get(..(start as usize).checked_sub(1)?)?;
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Some(Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() })
+    Some(Position::after(text.get(..(start as usize).checked_sub(1)?)?))
+}
+
+// === impl Position ===
+
+impl Position {
+    /// The character after these.
+    fn after(before: &str) -> Self {
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() }
+    }
 }
 
 fn describe_one(text: &str, position: Option<Position>, fault: &Fault) -> String {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use kube_cel::cel::Program;
 use serde_json::Value;
 
-use super::bounds;
+use super::{bounds, negations, positions};
 
 /// One entry of `x-kubernetes-validations`.
 #[derive(Debug)]
@@ -80,7 +80,8 @@ pub(super) fn parse(text: &str) -> Result<Program, String> {
         let max = bounds::TEXT_MAX_BYTES;
         return Err(format!("the expression has {} bytes, may have {max}", text.len()));
     }
-    let program = Program::compile(text).map_err(|error| first_line(&error.to_string()))?;
+    let single = negations::without_pairs(text).map_err(|fault| positions::describe_no_word(text, fault))?;
+    let program = Program::compile(&single).map_err(|error| first_line(&error.to_string()))?;
     let max = bounds::DEPTH_MAX;
     if bounds::is_deeper(program.expression(), max) {
         return Err(format!("the expression is nested deeper than {max} levels"));

@@ -69,6 +69,19 @@ fn values_have_the_types_of_their_schema() {
 }
 
 #[test]
+fn what_is_negated_twice_is_itself() {
+    keeps("!!(self.n == 1) && !!!(self.n == 2) && ! ! (self.s == '!!')", json!({"n": 1, "s": "!!"}));
+    keeps("--self.n == 1 && -(-self.n) == 1 && - - -self.n == -1", json!({"n": 1}));
+    keeps("5--self.n == 6 && 5---self.n == 4 && 5 - --self.n == 4", json!({"n": 1}));
+    refused("!!(self.n == 1)", "");
+    refused("!!1", "must evaluate to a bool");
+    refused("self.s == '' && !!!self.n", "found no matching overload for '!_' applied to '(int)'");
+    refused("--(self.n == 1) - 1 == 0", "found no matching overload for '_-_' applied to '(bool, int)'");
+    refused("self.l.exists(x, !!)", "Syntax error");
+    refused("size(!!) == 0", "Syntax error");
+}
+
+#[test]
 fn a_broken_rule_says_what_its_author_wrote() {
     let with = |more: Value| {
         let mut schema = rule("self.n <= self.max");
@@ -166,4 +179,8 @@ fn no_expression_brings_the_server_down() {
     refused(&format!("{}1 == 1", "1 + ".repeat(1_500)), "nested deeper");
     refused(&"x".repeat(9_000), "bytes");
     refused(&format!("{}true", "true ? true : ".repeat(400)), "cannot be read");
+    refused(&format!("{}true{}", "!!(".repeat(90), ")".repeat(90)), "");
+    for broken in ["-!!(", "&!!!(", "'\\q' !!(", "é!!("] {
+        refused(&format!("{}true{}", broken.repeat(90), ")".repeat(90)), "Syntax error");
+    }
 }
