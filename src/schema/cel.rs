@@ -12,9 +12,8 @@
 //! Where it is less than Kubernetes:
 //! - Literals are not looked into when a definition is written: `matches('(')`,
 //!   `duration('soon')` and `timestamp('now')` fail when the rule runs.
-//! - `bool()`, `google.protobuf.Duration`, `.?`, `[?]`, `optMap`, `cel.bind`, `sortBy` and
-//!   comprehensions over two variables are not known to the evaluator; a definition with them is
-//!   refused.
+//! - `.?`, `[?]`, `optMap`, `unwrapOpt`, `sortBy` and comprehensions over two variables are not
+//!   known to the evaluator; a definition with them is refused.
 //! - An integer and a double are never equal (`1 == 1.0`); a field of type number is a double.
 //! - Lists of type `set` and `map` are compared and joined like any list.
 //! - What a rule costs is estimated before it runs, and not while it does ([`bounds`]).
@@ -29,6 +28,7 @@ mod negations;
 mod overloads;
 mod positions;
 mod rule;
+mod type_values;
 mod types;
 mod typing;
 mod unification;
@@ -44,8 +44,7 @@ pub(crate) use self::rule::Rule;
 /// Only what is used of it becomes memory.
 const STACK_BYTES: usize = 128 << 20;
 
-/// Runs `work` with room on the stack and to its end, also where the parser panics (it does for
-/// a long chain of `a ? b : c ? d : …`); `None` then.
+/// Runs `work` with room on the stack and to its end, also where it panics; `None` then.
 fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("cel".to_owned()).stack_size(STACK_BYTES);

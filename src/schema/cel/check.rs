@@ -3,6 +3,8 @@
 //! Follows the part about `x-kubernetes-validations` in `k8s.io/apiextensions-apiserver/pkg/apis/
 //! apiextensions/validation/validation.go`.
 
+use std::cell::Cell;
+
 use kube_cel::cel::{Context, Program};
 use serde_json::Value;
 
@@ -23,6 +25,16 @@ pub(crate) struct Site<'a> {
     pub(crate) uncorrelated: Option<String>,
 }
 
+/// Most steps to find the types of all rules of a definition, which take about a second in a debug
+/// build. A rule in use takes 50.
+const STEPS_MAX: u32 = 10_000_000;
+
+/// What the rules of one definition share.
+struct Shared {
+    context: Context<'static>,
+    steps_left: Cell<u32>,
+}
+
 const REASONS: [&str; 4] =
     ["FieldValueRequired", "FieldValueInvalid", "FieldValueForbidden", "FieldValueDuplicate"];
 
@@ -32,13 +44,13 @@ pub(crate) fn check(sites: &[Site<'_>]) -> Vec<FieldError> {
         return Vec::new();
     }
     let run = || {
-        let context = functions::context();
+        let shared = Shared { context: functions::context(), steps_left: Cell::new(STEPS_MAX) };
         let rules =
             sites.iter().flat_map(|site| rules(site).iter().enumerate().map(move |rule| (site, rule)));
-        rules.flat_map(|(site, (index, rule))| check_rule(&context, site, index, rule)).collect()
+        rules.flat_map(|(site, (index, rule))| check_rule(&shared, site, index, rule)).collect()
     };
     with_large_stack(run).unwrap_or_else(|| {
-        let why = "compilation failed: an expression cannot be read, it has too long a chain of conditions";
+        let why = "internal error: the checker of validation rules failed";
         vec![FieldError::invalid(sites[0].path.clone(), Value::Null, why)]
     })
 }
@@ -47,7 +59,7 @@ fn rules<'a>(site: &Site<'a>) -> &'a [Value] {
     site.schema["x-kubernetes-validations"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn check_rule(context: &Context<'static>, site: &Site<'_>, index: usize, rule: &Value) -> Vec<FieldError> {
+fn check_rule(shared: &Shared, site: &Site<'_>, index: usize, rule: &Value) -> Vec<FieldError> {
     let path = |field: &str| format!("{}.x-kubernetes-validations[{index}].{field}", site.path);
     let text = |field: &str| rule[field].as_str();
     let mut faults = Vec::new();
@@ -96,7 +108,7 @@ fn check_rule(context: &Context<'static>, site: &Site<'_>, index: usize, rule: &
     if !faults.is_empty() {
         return faults;
     }
-    let compiled = match compile(context, site, source, rule) {
+    let compiled = match compile(shared, site, source, rule) {
         Ok(compiled) => compiled,
         Err(why) => {
             return vec![FieldError::invalid(
@@ -115,7 +127,7 @@ fn check_rule(context: &Context<'static>, site: &Site<'_>, index: usize, rule: &
     }
     let uses_old_self = compiled.program.references().has_variable("oldSelf");
     if let Some(expression) = text("messageExpression").filter(|text| !text.is_empty())
-        && let Some(why) = message_fault(context, site, expression, rule)
+        && let Some(why) = message_fault(shared, site, expression, rule)
     {
         faults.push(FieldError::invalid(path("messageExpression"), rule.clone(), why));
     }
@@ -131,13 +143,8 @@ fn check_rule(context: &Context<'static>, site: &Site<'_>, index: usize, rule: &
 }
 
 /// What is wrong with the expression of a message.
-fn message_fault(
-    context: &Context<'static>,
-    site: &Site<'_>,
-    expression: &str,
-    rule: &Value,
-) -> Option<String> {
-    match compile(context, site, expression, rule) {
+fn message_fault(shared: &Shared, site: &Site<'_>, expression: &str, rule: &Value) -> Option<String> {
+    match compile(shared, site, expression, rule) {
         Ok(compiled) if matches!(compiled.result, Type::String | Type::Unknown) => None,
         Ok(_) => Some("messageExpression must evaluate to a string".to_owned()),
         Err(why) => Some(format!("messageExpression compilation failed: {why}")),
@@ -150,17 +157,12 @@ struct Compiled<'a> {
     result: Type<'a>,
 }
 
-fn compile<'a>(
-    context: &Context<'static>,
-    site: &Site<'a>,
-    text: &str,
-    rule: &Value,
-) -> Result<Compiled<'a>, String> {
+fn compile<'a>(shared: &Shared, site: &Site<'a>, text: &str, rule: &Value) -> Result<Compiled<'a>, String> {
     let program = parse(text)?;
     let this = declarations::declare(site.schema, site.is_whole).unwrap_or(Type::Unknown);
     let old = if rule["optionalOldSelf"] == true { Type::optional(this.clone()) } else { this.clone() };
     let variables = vec![("self", this), ("oldSelf", old)];
-    match typing::infer(context, program.expression(), variables) {
+    match typing::infer(&shared.context, program.expression(), variables, &shared.steps_left) {
         Ok(result) => Ok(Compiled { program, result }),
         Err(faults) => Err(positions::describe(text, &faults)),
     }

@@ -74,16 +74,14 @@ fn declare_below<'a>(schema: &'a Value, name: &str) -> Option<Type<'a>> {
 impl<'a> Object<'a> {
     /// The field that a rule calls `name`.
     pub(super) fn field(&self, name: &str) -> Option<Type<'a>> {
-        let properties = self.schema["properties"].as_object();
         let below = format!("{}.{name}", self.name);
         match name {
             "apiVersion" | "kind" if self.is_whole => Some(Type::String),
             "metadata" if self.is_whole && !self.has_own_metadata() => declare_below(&METADATA, &below),
             _ => {
-                let is_named =
-                    |field: &str| names::escaped(field) == name || field == name && names::is_reserved(name);
-                let found = properties?.iter().find(|(field, _)| is_named(field));
-                declare_below(found?.1, &below)
+                let field =
+                    names::unescaped(name).or_else(|| names::is_reserved(name).then(|| name.to_owned()))?;
+                declare_below(self.schema["properties"].get(field)?, &below)
             }
         }
     }

@@ -29,6 +29,10 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
+/// What stands for letters that no identifier has.
+const ESCAPES: [(&str, &str); 4] =
+    [("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/")];
+
 /// Whether a rule may call a field by two names: `self.namespace` is `self.__namespace__`
 /// (`recognizeKeywordAsFieldName` in `k8s.io/apiserver/pkg/cel/types.go`).
 pub(super) fn is_reserved(name: &str) -> bool {
@@ -43,12 +47,34 @@ pub(super) fn escaped(name: &str) -> Cow<'_, str> {
     if !name.contains(['.', '-', '/']) && !name.contains("__") {
         return name.into();
     }
-    let escaped = name.replace("__", "__underscores__");
-    escaped.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__").into()
+    // `__` comes first, as all others bring it.
+    ESCAPES.iter().fold(name.to_owned(), |name, (word, letters)| name.replace(letters, word)).into()
+}
+
+/// The name of the field that a rule calls `name`; `None` for what is no escaped name.
+pub(super) fn unescaped(name: &str) -> Option<String> {
+    let reserved = name.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"));
+    if let Some(word) = reserved.filter(|word| is_reserved(word)) {
+        return Some(word.to_owned());
+    }
+    let mut field = String::new();
+    let mut rest = name;
+    while let Some(start) = rest.find("__") {
+        field.push_str(&rest[..start]);
+        let escape = &rest[start..];
+        let found = ESCAPES.iter().find_map(|(word, letters)| Some((escape.strip_prefix(word)?, *letters)));
+        let (after, letters) = found.unwrap_or((&escape[1..], "_"));
+        field.push_str(letters);
+        rest = after;
+    }
+    field.push_str(rest);
+    (escaped(&field) == name).then_some(field)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -61,6 +87,19 @@ mod tests {
             ("namespace", "__namespace__"),
         ] {
             assert_eq!(escaped(name), expected);
+            assert_eq!(unescaped(expected).as_deref(), Some(name));
+        }
+        for never_escaped in ["namespace", "a-b", "a__b", "__illegal__", "__dot_"] {
+            assert_eq!(unescaped(never_escaped), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_escaped_name_is_that_of_one_field(
+            name in "(_{0,4}(dot|dash|slash|underscores|in|a|[.]|-|/)?){0,5}"
+        ) {
+            prop_assert_eq!(unescaped(&escaped(&name)), Some(name));
         }
     }
 }

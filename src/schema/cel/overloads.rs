@@ -1,7 +1,8 @@
 //! What functions and operators take and give.
 //!
 //! Only functions that the evaluator has stand in the tables. What it has beyond Kubernetes
-//! (`math.abs`, `distinct`, …) stands in none, and nothing is known of what it gives.
+//! (`math.abs`, …), and of `ext/lists.go` (`distinct`, `slice`, …), stands in none, and nothing is
+//! known of what that gives.
 
 mod extensions;
 mod kubernetes;

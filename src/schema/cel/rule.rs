@@ -1,5 +1,6 @@
 //! One rule as the definition says it, and compiled.
 
+use std::panic;
 use std::sync::OnceLock;
 
 use kube_cel::cel::Program;
@@ -81,7 +82,9 @@ pub(super) fn parse(text: &str) -> Result<Program, String> {
         return Err(format!("the expression has {} bytes, may have {max}", text.len()));
     }
     let single = negations::without_pairs(text).map_err(|fault| positions::describe_no_word(text, fault))?;
-    let program = Program::compile(&single).map_err(|error| first_line(&error.to_string()))?;
+    let program = panic::catch_unwind(|| Program::compile(&single))
+        .map_err(|_| "the expression cannot be read, it has too long a chain of conditions")?
+        .map_err(|error| first_line(&error.to_string()))?;
     let max = bounds::DEPTH_MAX;
     if bounds::is_deeper(program.expression(), max) {
         return Err(format!("the expression is nested deeper than {max} levels"));

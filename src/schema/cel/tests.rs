@@ -62,6 +62,10 @@ fn values_have_the_types_of_their_schema() {
     keeps("self.__for__ == duration('90m')", json!({"for": "1h30m"}));
     keeps("self.__for__ == duration('-1500ms')", json!({"for": "-1.5s"}));
     keeps("type(self.__for__) == string", json!({"for": "-"}));
+    keeps("type(self.__for__) == google.protobuf.Duration", json!({"for": "1h"}));
+    keeps("type(self.at) == google.protobuf.Timestamp", json!({"at": "2026-01-01T00:00:00Z"}));
+    keeps("type(int) == type && type(self.n) != type", json!({"n": 1}));
+    keeps("bool(self.s) && !bool('F') && bool(self.n == 1)", json!({"s": "true", "n": 1}));
     keeps("size(self.raw) == 3", json!({"raw": "YWJj"}));
     keeps("type(self.any) == int || type(self.any) == string", json!({"any": "5%"}));
     keeps("self.m.all(k, self.m[k].v > 0) && self.m['a-b'].v == 1", json!({"m": {"a-b": {"v": 1}}}));

@@ -5,18 +5,24 @@
 
 mod calls;
 
+use std::cell::Cell;
+
 use kube_cel::cel::common::ast::{
     ComprehensionExpr, EntryExpr, Expr, ListExpr, LiteralValue, MapExpr, SelectExpr,
 };
 use kube_cel::cel::{Context, IdedExpr};
 
+use super::bounds;
 use super::types::Type;
 use super::unification::Unification;
-use super::{bounds, functions};
 
 /// Most faults of one expression that are told; to ask the evaluator for a function takes long.
 /// cel-go tells 100.
 const FAULTS_MAX: usize = 10;
+/// Most steps for one expression. The longest that may be written (8 KiB) needs fewer than
+/// 200,000; only an expression whose types double at every level (`x.map(y, {y: y})` in a row)
+/// gets here. It is taken as if nothing were known of it.
+const STEPS_MAX: u32 = 1_000_000;
 
 /// Something that does not fit.
 #[derive(Debug)]
@@ -26,16 +32,22 @@ pub(super) struct Fault {
     pub(super) text: String,
 }
 
-/// The type of what an expression gives, where these variables are declared.
+/// The type of what an expression gives, where these variables are declared. Takes what it needs
+/// of the steps that are left for it and others; without any, nothing is known.
 pub(super) fn infer<'a>(
     context: &Context<'static>,
     expression: &IdedExpr,
     variables: Vec<(&str, Type<'a>)>,
+    steps_left: &Cell<u32>,
 ) -> Result<Type<'a>, Vec<Fault>> {
     let scope = variables.into_iter().map(|(name, declared)| (name.to_owned(), declared)).collect();
-    let mut inference = Inference { context, scope, unification: Unification::default(), faults: Vec::new() };
+    let may_take = steps_left.get().min(STEPS_MAX);
+    let mut inference =
+        Inference { context, scope, unification: Unification::new(may_take), faults: Vec::new() };
     let result = inference.expression(expression);
     let result = inference.settled(&result);
+    let n_steps = may_take - inference.unification.steps_left();
+    steps_left.set(steps_left.get() - n_steps);
     if inference.unification.is_exhausted() {
         return Ok(Type::Unknown);
     }
@@ -82,6 +94,9 @@ impl<'a> Inference<'_, 'a> {
     }
 
     fn select(&mut self, id: u64, select: &SelectExpr) -> Type<'a> {
+        if let Some(named) = self.message_type(select) {
+            return named;
+        }
         let operand = self.expression(&select.operand);
         let field = match self.unification.substitute(&operand) {
             // What is in an optional value is optional as well.
@@ -89,6 +104,21 @@ impl<'a> Inference<'_, 'a> {
             operand => self.field(id, &operand, &select.field),
         };
         if select.test { Type::Bool } else { self.unification.substitute(&field) }
+    }
+
+    /// The type that a name with dots names, unless a variable has its first part.
+    fn message_type(&self, select: &SelectExpr) -> Option<Type<'a>> {
+        let Expr::Select(package) = &select.operand.expr else { return None };
+        let Expr::Ident(root) = &package.operand.expr else { return None };
+        if select.test || self.variable(root).is_some() {
+            return None;
+        }
+        let named = match (root.as_str(), package.field.as_str(), select.field.as_str()) {
+            ("google", "protobuf", "Duration") => Type::Duration,
+            ("google", "protobuf", "Timestamp") => Type::Timestamp,
+            _ => return None,
+        };
+        Some(Type::meta(named))
     }
 
     fn field(&mut self, id: u64, operand: &Type<'a>, name: &str) -> Type<'a> {
@@ -237,7 +267,7 @@ fn type_by_name<'a>(name: &str) -> Option<Type<'a>> {
         "list" => Type::list(Type::Dyn),
         "map" => Type::map(Type::Dyn, Type::Dyn),
         "null_type" => Type::Null,
-        _ if functions::is_type(name) => Type::Unknown,
+        "type" => Type::meta(Type::Dyn),
         _ => return None,
     };
     Some(Type::meta(named))

@@ -6,18 +6,13 @@ use std::rc::Rc;
 
 use super::types::Type;
 
-/// Most steps for one expression. The longest that may be written (8 KiB) needs fewer than
-/// 200,000; only an expression whose types double at every level (`x.map(y, {y: y})` in a row)
-/// gets here. It is taken as if nothing were known of it.
-const STEPS_MAX: u32 = 1_000_000;
-
 /// What the variables of types stand for, as far as is known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unification<'a> {
     bindings: Vec<Option<Type<'a>>>,
     /// Earlier bindings, to be able to go back.
     trail: Vec<(usize, Option<Type<'a>>)>,
-    n_steps: u32,
+    steps_left: u32,
 }
 
 /// How a type fits in the place of a variable.
@@ -33,6 +28,15 @@ enum Fit {
 // === impl Unification ===
 
 impl<'a> Unification<'a> {
+    /// Knows nothing, and may take as many steps.
+    pub(super) fn new(steps: u32) -> Self {
+        Self { bindings: Vec::new(), trail: Vec::new(), steps_left: steps }
+    }
+
+    pub(super) fn steps_left(&self) -> u32 {
+        self.steps_left
+    }
+
     /// A variable that stands for nothing yet.
     pub(super) fn fresh(&mut self) -> Type<'a> {
         self.bindings.push(None);
@@ -41,7 +45,7 @@ impl<'a> Unification<'a> {
 
     /// Whether the expression was too much to follow, so that no answer means anything.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.n_steps >= STEPS_MAX
+        self.steps_left == 0
     }
 
     /// Whether each of `from` may stand in the place of its `to`. What that tells of variables
@@ -168,7 +172,7 @@ impl<'a> Unification<'a> {
                 Some(bound) => self.occurs(variable, &bound),
                 None => false,
             },
-            Type::List(part) | Type::Optional(part) => self.occurs(variable, part),
+            Type::List(part) | Type::Optional(part) | Type::Meta(part) => self.occurs(variable, part),
             Type::Map(keys, values) => self.occurs(variable, keys) || self.occurs(variable, values),
             _ => false,
         }
@@ -193,7 +197,7 @@ impl<'a> Unification<'a> {
 
     /// Whether there is a step left.
     fn take_step(&mut self) -> bool {
-        self.n_steps = self.n_steps.saturating_add(1);
+        self.steps_left = self.steps_left.saturating_sub(1);
         !self.is_exhausted()
     }
 }

@@ -118,6 +118,8 @@ pub(super) const OVERLOADS: &[Overload] = &[
     // Conversions.
     global("type", &[A], Shape::Meta(&A)),
     global("dyn", &[A], Dyn),
+    global("bool", &[Bool], Bool),
+    global("bool", &[String], Bool),
     global("bytes", &[Bytes], Bytes),
     global("bytes", &[String], Bytes),
     global("double", &[Double], Double),

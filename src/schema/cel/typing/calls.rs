@@ -7,9 +7,9 @@ use kube_cel::cel::IdedExpr;
 use kube_cel::cel::common::ast::operators::{LOGICAL_AND, LOGICAL_OR};
 use kube_cel::cel::common::ast::{CallExpr, Expr};
 
-use super::super::functions;
 use super::super::overloads::{self, Style};
 use super::super::types::Type;
+use super::super::{functions, type_values};
 use super::{FAULTS_MAX, Inference};
 
 impl<'a> Inference<'_, 'a> {
@@ -50,7 +50,7 @@ impl<'a> Inference<'_, 'a> {
     /// The whole name of a function whose target is a part of it.
     fn qualified(&self, target: &IdedExpr, function: &str) -> Option<String> {
         let Expr::Ident(namespace) = &target.expr else { return None };
-        let is_value = self.variable(namespace).is_some() || functions::is_type(namespace);
+        let is_value = self.variable(namespace).is_some() || type_values::is_type(namespace);
         let name = format!("{namespace}.{function}");
         (!is_value && self.is_function(&name)).then_some(name)
     }

@@ -1,6 +1,7 @@
 //! Expressions with schemas: the fault that each of them has, or none.
 
 mod accepted;
+mod hostile;
 mod refused;
 
 use serde_json::{Value, json};
