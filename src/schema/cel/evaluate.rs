@@ -6,7 +6,7 @@ use kube_cel::cel::objects::{OptionalValue, Value as CelValue};
 use kube_cel::cel::{Context, ExecutionError};
 use serde_json::Value;
 
-use super::bounds::{self, STEPS_MAX, STEPS_PER_OBJECT_MAX};
+use super::bounds::{self, STEPS_MAX, STEPS_PER_OBJECT_MAX, Sizes};
 use super::rule::{Compiled, Rule};
 use super::values::Conversion;
 use super::{functions, with_large_stack};
@@ -18,6 +18,11 @@ use crate::{FieldError, Schema, Type};
 /// What upstream says when the budget is spent.
 const OUT_OF_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
+/// The same of a message.
+const MESSAGE_OUT_OF_BUDGET: &str = "messageExpression evaluation failed due to running out of cost budget, no further validation rules \
+                                     will be run";
+/// Longest message that an expression may give: `MaxEvaluatedMessageExpressionSizeBytes`.
+const MESSAGE_MAX_BYTES: usize = 5 << 10;
 
 /// The rules that `value` breaks; `old` is what it takes the place of, for transition rules and
 /// because what broke a rule before and did not change may stay.
@@ -139,8 +144,14 @@ impl Evaluation {
                 return;
             }
             self.steps_left -= steps;
-            let found = run(&self.context, rule, compiled, &this, old.as_ref());
+            let found = {
+                let scope = scope(&self.context, rule, &this, old.as_ref());
+                run(rule, compiled, &scope, sizes, &mut self.steps_left)
+            };
             self.take(schema, rule, found);
+            if self.is_over {
+                return;
+            }
         }
     }
 
@@ -148,18 +159,24 @@ impl Evaluation {
         match found {
             Found::Kept => {}
             Found::Failed(why) => self.fault(schema, why),
-            Found::Broken(detail) => {
-                let path = format!("{}{}", self.path.as_str(), joined(&rule.field_path));
-                let path = path.trim_start_matches('.');
-                let shown = type_name(schema);
-                self.errors.push(match rule.reason.as_str() {
-                    "FieldValueForbidden" => FieldError::forbidden(path, detail),
-                    "FieldValueRequired" => FieldError::required(path, detail),
-                    "FieldValueDuplicate" => FieldError::duplicate(path, shown),
-                    _ => FieldError::invalid(path, shown, detail),
-                });
+            Found::Untold => {
+                self.broken(schema, rule, "", MESSAGE_OUT_OF_BUDGET.to_owned());
+                self.is_over = true;
             }
+            Found::Broken(detail) => self.broken(schema, rule, &rule.reason, detail),
         }
+    }
+
+    fn broken(&mut self, schema: Schema<'_>, rule: &Rule, reason: &str, detail: String) {
+        let path = format!("{}{}", self.path.as_str(), joined(&rule.field_path));
+        let path = path.trim_start_matches('.');
+        let shown = type_name(schema);
+        self.errors.push(match reason {
+            "FieldValueForbidden" => FieldError::forbidden(path, detail),
+            "FieldValueRequired" => FieldError::required(path, detail),
+            "FieldValueDuplicate" => FieldError::duplicate(path, shown),
+            _ => FieldError::invalid(path, shown, detail),
+        });
     }
 
     fn fault(&mut self, schema: Schema<'_>, why: String) {
@@ -172,17 +189,19 @@ enum Found {
     Kept,
     /// Broken, with what it says.
     Broken(String),
+    /// Broken, and its message could take too long.
+    Untold,
     /// It could not be evaluated.
     Failed(String),
 }
 
-fn run(
-    context: &Context<'static>,
+/// What the expressions of a rule see.
+fn scope<'c>(
+    context: &'c Context<'static>,
     rule: &Rule,
-    compiled: &Compiled,
     this: &CelValue,
     old: Option<&CelValue>,
-) -> Found {
+) -> Context<'c> {
     let mut scope = context.new_inner_scope();
     scope.add_variable_from_value("self", this.clone());
     if rule.is_old_self_optional {
@@ -191,23 +210,41 @@ fn run(
     } else if let Some(old) = old {
         scope.add_variable_from_value("oldSelf", old.clone());
     }
-    match compiled.program.execute(&scope) {
+    scope
+}
+
+fn run(rule: &Rule, compiled: &Compiled, scope: &Context<'_>, sizes: Sizes, steps_left: &mut u64) -> Found {
+    match compiled.program.execute(scope) {
         Ok(CelValue::Bool(true)) => Found::Kept,
-        Ok(CelValue::Bool(false)) => Found::Broken(message(rule, compiled, &scope)),
+        Ok(CelValue::Bool(false)) => {
+            message(rule, compiled, scope, sizes, steps_left).map_or(Found::Untold, Found::Broken)
+        }
         Ok(_) => Found::Failed(format!("rule must evaluate to a bool: {}", rule.title())),
         Err(error) => Found::Failed(unevaluated(rule, &error)),
     }
 }
 
-/// What a broken rule says: its expression's text, where that is one line with something on it.
-fn message(rule: &Rule, compiled: &Compiled, scope: &Context<'_>) -> String {
-    let Some(program) = &compiled.message else { return rule.default_message() };
-    match program.execute(scope) {
-        Ok(CelValue::String(text)) if !text.trim().is_empty() && !text.contains('\n') => {
-            text.trim().to_owned()
-        }
-        _ => rule.default_message(),
+/// What a broken rule says: its expression's text, where that is one line with something on it;
+/// `None` if the expression could take more steps than are left.
+fn message(
+    rule: &Rule,
+    compiled: &Compiled,
+    scope: &Context<'_>,
+    sizes: Sizes,
+    steps_left: &mut u64,
+) -> Option<String> {
+    let Some(program) = &compiled.message else { return Some(rule.default_message()) };
+    let steps = bounds::steps(program, sizes);
+    if steps > STEPS_MAX {
+        return None;
     }
+    *steps_left = steps_left.checked_sub(steps)?;
+    let found = match program.execute(scope) {
+        Ok(CelValue::String(text)) => text.trim().to_owned(),
+        _ => String::new(),
+    };
+    let is_line = !found.is_empty() && !found.contains('\n') && found.len() <= MESSAGE_MAX_BYTES;
+    Some(if is_line { found } else { rule.default_message() })
 }
 
 fn unevaluated(rule: &Rule, error: &ExecutionError) -> String {

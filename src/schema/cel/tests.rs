@@ -164,6 +164,19 @@ fn a_rule_that_could_run_for_long_does_not_run() {
 }
 
 #[test]
+fn a_message_that_could_take_long_is_not_made() {
+    let items: Vec<u32> = (0..2_000).collect();
+    let mut schema = rule("self.n > 0");
+    let long = "string(self.l.map(x, self.l.filter(y, self.l.exists(z, z == x + y))).size())";
+    schema["x-kubernetes-validations"][0]["message"] = json!("no");
+    schema["x-kubernetes-validations"][0]["messageExpression"] = json!(long);
+    let started = std::time::Instant::now();
+    let errors = broken(schema, json!({"n": 0, "l": items}), None);
+    assert!(errors.len() == 1 && errors[0].contains("messageExpression evaluation failed"), "{errors:?}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(5));
+}
+
+#[test]
 fn rules_that_make_no_sense_are_refused_with_the_reason() {
     refused("self.n > 0", "");
     refused("self.l.all(x, x > 0) && self.m.all(k, self.m[k].v > 0)", "");
