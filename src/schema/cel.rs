@@ -16,6 +16,7 @@
 //!   known to the evaluator; a definition with them is refused.
 //! - An integer and a double are never equal (`1 == 1.0`); a field of type number is a double.
 //! - Lists of type `set` and `map` are compared and joined like any list.
+//! - `lists.range` makes no list of more than 10,000 numbers.
 //! - What a rule costs is estimated before it runs, and not while it does ([`bounds`]).
 
 mod bounds;

@@ -2,9 +2,10 @@
 //!
 //! The evaluator cannot be stopped, so a rule that could run for long does not run at all. Its
 //! steps are estimated from above: what stands inside a comprehension counts once for every
-//! item of the longest list, map or (where the rule takes texts apart) text in the value.
+//! item of the longest list, map or (where the rule takes texts apart) text in the value. Values
+//! that the rule itself makes larger at every step (`.map(x, x + x)` in a row) are not estimated.
 
-use kube_cel::cel::common::ast::{EntryExpr, Expr};
+use kube_cel::cel::common::ast::{EntryExpr, Expr, LiteralValue};
 use kube_cel::cel::{IdedExpr, Program};
 
 /// Longest expression: 8 KiB. The longest of Gateway API and Istio has 700 bytes.
@@ -19,7 +20,10 @@ pub(super) const STEPS_MAX: u64 = 1_000_000;
 /// times `PerCallLimit`.
 pub(super) const STEPS_PER_OBJECT_MAX: u64 = 10 * STEPS_MAX;
 
-/// Functions that make a list of a text.
+/// Longest list of `lists.range(n)`.
+pub(super) const RANGE_MAX: usize = 10_000;
+
+/// Functions that make a list of a text, or one that may be as long as a text.
 const TAKES_APART: [&str; 4] = ["split", "findAll", "range", "flatten"];
 /// A regular expression is compiled at every call, which takes about as long as this many steps.
 const REGEX_STEPS: u64 = 50;
@@ -46,7 +50,7 @@ pub(super) fn steps(program: &Program, sizes: Sizes) -> u64 {
     let references = program.references();
     let takes_apart = TAKES_APART.iter().any(|name| references.has_function(name));
     let longest = if takes_apart { sizes.longest_list.max(sizes.longest_text) } else { sizes.longest_list };
-    let longest = longest.max(longest_literal(program.expression())).max(1) as u64;
+    let longest = longest.max(longest_own(program.expression())).max(1) as u64;
     let text = sizes.longest_text as u64 / 16;
     of(program.expression(), longest, text)
 }
@@ -72,13 +76,39 @@ fn of(expression: &IdedExpr, longest: u64, text: u64) -> u64 {
     }
 }
 
-fn longest_literal(expression: &IdedExpr) -> usize {
+/// Items of the longest list that an expression itself makes.
+fn longest_own(expression: &IdedExpr) -> usize {
     let own = match &expression.expr {
         Expr::List(list) => list.elements.len(),
         Expr::Map(map) => map.entries.len(),
+        Expr::Call(call) if call.func_name == "range" => {
+            call.args.first().map_or(0, largest_number).min(RANGE_MAX)
+        }
         _ => 0,
     };
-    children(&expression.expr).into_iter().map(longest_literal).fold(own, usize::max)
+    children(&expression.expr).into_iter().map(longest_own).fold(own, usize::max)
+}
+
+/// The largest number that an expression can give, beyond what the value has as many of.
+fn largest_number(expression: &IdedExpr) -> usize {
+    match &expression.expr {
+        Expr::Literal(LiteralValue::Int(number)) => {
+            usize::try_from(number.inner().unsigned_abs()).unwrap_or(usize::MAX)
+        }
+        Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+            ("size", _) => 0,
+            // `size(x) - 1`, `1 + size(x)`.
+            ("_+_" | "_-_", [one, other]) if is_literal(one) || is_literal(other) => {
+                largest_number(one).saturating_add(largest_number(other))
+            }
+            _ => usize::MAX,
+        },
+        _ => usize::MAX,
+    }
+}
+
+fn is_literal(expression: &IdedExpr) -> bool {
+    matches!(expression.expr, Expr::Literal(_))
 }
 
 /// The expressions right below one.

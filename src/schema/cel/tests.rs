@@ -164,6 +164,26 @@ fn a_rule_that_could_run_for_long_does_not_run() {
 }
 
 #[test]
+fn a_list_of_numbers_is_not_too_long() {
+    let three = |n: &str| {
+        let range = format!("lists.range({n})");
+        format!("{range}.all(x, {range}.all(y, {range}.all(z, x + y + z >= 0)))")
+    };
+    let found = |text: &str| broken(rule(text), json!({"n": 1_000, "l": [1, 2, 3]}), None).join("; ");
+    assert_eq!(found(&three("size(self.l)")), "");
+    assert_eq!(found(&three("size(self.l) - 1 + 1")), "");
+    for n in ["1000", "self.n", "size(self.l) + 1000", "3 - -1000", "size(self.l) * 1000"] {
+        let found = found(&three(n));
+        assert!(found.contains("running out of cost budget"), "{n}: {found}");
+    }
+    assert_eq!(found("lists.range(self.n).all(x, x < 1000) && lists.range(3) == [0, 1, 2]"), "");
+    for n in ["100000000000", "-1", "9223372036854775807"] {
+        let found = found(&format!("lists.range({n}).size() > 0"));
+        assert!(found.contains("is not from 0 to 10000"), "{n}: {found}");
+    }
+}
+
+#[test]
 fn a_message_that_could_take_long_is_not_made() {
     let items: Vec<u32> = (0..2_000).collect();
     let mut schema = rule("self.n > 0");
