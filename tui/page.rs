@@ -61,7 +61,7 @@ and stands under its caret. Tab completes fields and values that there are, and 
 nothing was typed yet takes the last term. Requests, sandboxes, events and logs have a filter each: of an object `msg` is what its row shows, `level` an event's
 type, `key` and `sandbox` a sandbox's; of a log line `msg` is the line.
 
-A filter that is done is given to the server, which then tells of such requests alone, and of at most 2,000 ordinary ones a second. The
+A filter that is done is given to the server, which then tells of such requests alone, and of at most 500 ordinary ones a second. The
 second row says how many are shown, how many matched (with those that were left out), and how many are kept here; the last row says `sampled 1:n`
 where some are left out, and `LOST` where some were lost. The figures of the last row and of the topology are exact: the server counts each request.
 

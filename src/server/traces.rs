@@ -1,6 +1,7 @@
 //! `/spur/v1/traces`, one of them, its mark, and `/spur/v1/status`.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream;
@@ -19,12 +20,14 @@ const MARK_MAX_CHARS: usize = 200;
 /// Most traces in one answer: what the store keeps at most by default.
 const LIMIT_MAX: usize = 10_000;
 
-/// Finished traces as JSON lines: `limit`, `key`, `filter`, `since`, `follow`, `inFlight`, and for
+/// Finished traces as JSON lines: `limit`, `key`, `filter`, `since`, `follow`, `inFlight`, with it
+/// `minAgeMs`, so that what has only begun is left out, and for
 /// followers `maxPerSecond`, beyond which ordinary ones are told as `{"sampled": N}`.
 pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
     let mut wanted = Query { limit: LIMIT_MAX, ..Query::default() };
     let mut is_follow = false;
     let mut max_per_second = None;
+    let (mut is_in_flight, mut min_age) = (false, Duration::ZERO);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let number = || number(&name, &value);
         match &*name {
@@ -34,9 +37,18 @@ pub(crate) async fn traces(state: &State, query: &str) -> Outcome {
             "since" => wanted.since_seq = Some(number()?),
             "maxPerSecond" => max_per_second = Some(usize::try_from(number()?).unwrap_or(usize::MAX)),
             "follow" => is_follow = value != "false",
-            "inFlight" if value != "false" => wanted.in_flight = InFlight::With,
+            "inFlight" => is_in_flight = value != "false",
+            "minAgeMs" => min_age = Duration::from_millis(number()?),
             _ => {}
         }
+    }
+    if is_in_flight {
+        // A longer age than there is time is any.
+        let before = SystemTime::now().checked_sub(min_age);
+        wanted.in_flight = match before {
+            Some(before) if !min_age.is_zero() => InFlight::BegunBefore(before),
+            _ => InFlight::With,
+        };
     }
     if is_follow { follow(state, wanted, max_per_second).await } else { page(&state.traces, wanted).await }
 }

@@ -38,6 +38,11 @@ impl Entry {
         self.n_open > 0 || self.is_settling
     }
 
+    /// When its first hop began; none of what has spans alone.
+    pub(crate) fn began(&self) -> Option<SystemTime> {
+        self.hops.first().map(|hop| hop.start.started)
+    }
+
     pub(crate) fn snapshot(&self, trace_id: TraceId, seq: u64) -> Trace {
         let mut hops = self.hops.clone();
         let mut spans = self.spans.clone();

@@ -31,6 +31,9 @@ pub enum InFlight {
     /// They come after the finished ones, oldest first. One that was published
     /// and goes on comes once, here.
     With,
+    /// The same of those that began before this: of many quick requests most are over by the time
+    /// that somebody reads of them.
+    BegunBefore(SystemTime),
 }
 
 /// The answer to a query.

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use spur_route::TraceId;
 
@@ -200,7 +201,8 @@ impl TraceStore {
         let since = query.since_seq.unwrap_or(0);
         let mut traces: Vec<Arc<Trace>> = match query.in_flight {
             InFlight::Without => Vec::new(),
-            InFlight::With => self.in_flight(query),
+            InFlight::With => self.in_flight(query, None),
+            InFlight::BegunBefore(time) => self.in_flight(query, Some(time)),
         };
         let finished = self
             .published
@@ -263,8 +265,12 @@ impl TraceStore {
     }
 
     /// The latest of those in flight, newest first.
-    fn in_flight(&self, query: &Query) -> Vec<Arc<Trace>> {
-        let mut entries: Vec<_> = self.traces.iter().filter(|(_, entry)| entry.is_in_flight()).collect();
+    fn in_flight(&self, query: &Query, before: Option<SystemTime>) -> Vec<Arc<Trace>> {
+        let is_wanted = |entry: &Entry| {
+            let is_old = || before.is_none_or(|before| entry.began().is_none_or(|began| began < before));
+            entry.is_in_flight() && is_old()
+        };
+        let mut entries: Vec<_> = self.traces.iter().filter(|(_, entry)| is_wanted(entry)).collect();
         entries.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.number));
         entries
             .into_iter()

@@ -11,16 +11,19 @@ use crate::lines::Lines;
 use crate::query::encoded;
 use crate::state::{rates, split, topology};
 
-/// Published traces from now on, after the last ones: a few screens. Of ordinary ones 2,000 a second
-/// are told, which is more than anybody reads and little to draw.
-const TRACES: &str = "/spur/v1/traces?follow=true&limit=500&maxPerSecond=2000";
+/// Published traces from now on, after the last ones: a few screens. Of ordinary ones 500 a second
+/// are told, ten screens, and how many more there were: what else there is would be written, sent and
+/// read for nobody on the cores that the requests need.
+const TRACES: &str = "/spur/v1/traces?follow=true&limit=500&maxPerSecond=500";
 
 /// Requests that are compared with: enough for a median that is no chance.
 const BASELINES_MAX: u32 = 200;
 
-/// All that are in flight and none that are published: no publication has so
-/// high a number.
-pub(super) const IN_FLIGHT: &str = "/spur/v1/traces?inFlight=true&limit=200&since=18446744073709551615";
+/// Those that are in flight for a while and none that are published: no publication has so high a
+/// number. 250 ms: of a thousand requests a second that take a tenth of that none is told twice, and
+/// what hangs is seen within a second.
+pub(super) const IN_FLIGHT: &str =
+    "/spur/v1/traces?inFlight=true&minAgeMs=250&limit=200&since=18446744073709551615";
 
 /// What a Spur tells of itself.
 pub(super) const STATUS: &str = "/spur/v1/status";
@@ -236,7 +239,7 @@ mod tests {
     #[test]
     fn filters_are_encoded() {
         let path = traces("svc=cart & dur>1s");
-        assert!(path.ends_with("&maxPerSecond=2000&filter=svc%3Dcart%20%26%20dur%3E1s"), "{path}");
+        assert!(path.ends_with("&maxPerSecond=500&filter=svc%3Dcart%20%26%20dur%3E1s"), "{path}");
         assert_eq!(traces(""), TRACES);
     }
 }

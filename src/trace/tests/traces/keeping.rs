@@ -82,6 +82,12 @@ fn a_hung_request_shows_while_it_hangs() {
     assert!(!trace.is_finished);
     assert_eq!(trace.seq, 0);
     assert_eq!(trace.hops[0].progress, Some(progress));
+    let began = trace.hops[0].start.started;
+    let of_before = |time| {
+        let query = Query { in_flight: InFlight::BegunBefore(time), ..Query::default() };
+        store.query(&query).traces.len()
+    };
+    assert_eq!((of_before(began), of_before(began + Duration::from_millis(1))), (0, 1));
 
     store.apply(hop(1, "a", 0, 9).end());
     let finished = settle(&mut store);
