@@ -22,6 +22,7 @@ mod figures;
 #[path = "../installed.rs"]
 mod installed;
 mod lists;
+mod peer;
 mod process;
 mod start;
 mod streams;
