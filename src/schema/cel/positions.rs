@@ -18,6 +18,10 @@ const FAULT_MAX_CHARS: usize = 1_000;
 /// Longest piece of a text that is no word, in characters.
 const WORD_MAX_CHARS: usize = 40;
 
+/// Most of a line that is shown with a fault, in characters: a rule may have 8 KiB on one line, and
+/// ten faults.
+const LINE_MAX_CHARS: usize = 200;
+
 /// A character of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
@@ -78,8 +82,25 @@ fn describe_one(text: &str, position: Option<Position>, fault: &Fault) -> String
     let what: String = fault.text.chars().take(FAULT_MAX_CHARS).collect();
     let Some(Position { line, column }) = position else { return format!("ERROR: <input>: {what}") };
     let snippet = text.lines().nth(line - 1).unwrap_or_default().replace('\t', " ");
-    let pointer = point_to(&snippet, column);
+    let (snippet, shown_column) = around(&snippet, column);
+    let pointer = point_to(&snippet, shown_column);
     format!("ERROR: <input>:{line}:{}: {what}\n | {snippet}\n | {pointer}", column + 1)
+}
+
+/// The part of a long line that a character stands in, and where it stands there.
+fn around(line: &str, column: usize) -> (String, usize) {
+    let n_chars = line.chars().count();
+    if n_chars <= LINE_MAX_CHARS {
+        return (line.to_owned(), column);
+    }
+    let start = column.saturating_sub(LINE_MAX_CHARS / 2).min(n_chars - LINE_MAX_CHARS);
+    let mut shown: String = line.chars().skip(start).take(LINE_MAX_CHARS).collect();
+    let before = if start > 0 { "..." } else { "" };
+    shown.insert_str(0, before);
+    if start + LINE_MAX_CHARS < n_chars {
+        shown.push_str("...");
+    }
+    (shown, column - start + before.len())
 }
 
 /// Dots up to a character and a mark below it, which are wide below wide characters.

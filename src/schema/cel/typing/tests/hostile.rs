@@ -104,3 +104,23 @@ fn a_fault_in_the_longest_chain_that_can_be_read_is_told() {
         assert!(found.len() == 1 && found[0].starts_with("compilation failed: "), "{found:?}");
     }
 }
+
+#[test]
+fn of_a_long_line_the_place_of_the_fault_is_shown() {
+    let long = format!("self.n == 'a'{}", " || self.n == 'é'".repeat(400));
+    let found = faults(&everything(), false, json!({"rule": long})).join("\n");
+    assert!(found.len() < 10_000, "{} bytes", found.len());
+    let shown: Vec<&str> = found.lines().filter(|line| line.starts_with(" | ")).collect();
+    assert_eq!(shown.len(), 20, "{found}");
+    for pair in shown.chunks(2) {
+        let column = pair[1].chars().count() - 1;
+        let around: String = pair[0].chars().skip(column - 7).take(11).collect();
+        assert!(around.starts_with("self.n == '"), "{around}");
+    }
+    let last = format!("{} || self.n == 'a'", ["self.n == 1"; 300].join(" || "));
+    let found = faults(&everything(), false, json!({"rule": last})).join("\n");
+    assert!(
+        found.lines().any(|line| line.starts_with(" | ...") && line.ends_with("self.n == 'a'")),
+        "{found}"
+    );
+}
