@@ -1,9 +1,9 @@
 //! CEL rules of custom resources (`x-kubernetes-validations`).
 //!
 //! ```text
-//!  document ── Rule::read ──► Rule (text; compiled at first use) ──┐
-//!  document ── check: what is wrong with a rule (typing)           ├─ evaluate: faults
-//!  value ── values: JSON by its schema ──► CEL ────────────────────┘
+//!  document ── Rule::read ──► Rule (text; compiled at first use, runnable) ──┐
+//!  document ── check: what is wrong with a rule (typing)                     ├─ estimate ─ evaluate: faults
+//!  value ── values: JSON by its schema ──► CEL, shapes ──────────────────────┘
 //! ```
 //!
 //! The language is evaluated by `kube-cel`, which nothing outside this module knows. Follows
@@ -16,12 +16,16 @@
 //!   known to the evaluator; a definition with them is refused.
 //! - An integer and a double are never equal (`1 == 1.0`); a field of type number is a double.
 //! - Lists of type `set` and `map` are compared and joined like any list.
-//! - `lists.range` makes no list of more than 10,000 numbers.
-//! - What a rule costs is estimated before it runs, and not while it does ([`bounds`]).
+//! - `lists.range` makes no list of more than 10,000 numbers, and `format` no more than 1,074 digits
+//!   after the point.
+//! - What a rule costs, in steps and in memory, is estimated before it runs, and not while it does
+//!   ([`estimate`]).
 
+mod amounts;
 mod bounds;
 mod check;
 mod declarations;
+mod estimate;
 mod evaluate;
 mod functions;
 mod names;
@@ -29,6 +33,8 @@ mod negations;
 mod overloads;
 mod positions;
 mod rule;
+mod runnable;
+mod shapes;
 mod type_values;
 mod types;
 mod typing;

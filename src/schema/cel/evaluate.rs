@@ -1,14 +1,16 @@
 //! Runs the rules of a schema on a value and everything below it.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use kube_cel::cel::objects::{OptionalValue, Value as CelValue};
-use kube_cel::cel::{Context, ExecutionError};
+use kube_cel::cel::{Context, ExecutionError, IdedExpr};
 use serde_json::Value;
 
-use super::bounds::{self, STEPS_MAX, STEPS_PER_OBJECT_MAX, Sizes};
+use super::bounds::{STEPS_MAX, STEPS_PER_OBJECT_MAX, VALUES_MAX_BYTES};
+use super::estimate::estimate;
 use super::rule::{Compiled, Rule};
-use super::values::Conversion;
+use super::values::{Converted, convert, convert_object};
 use super::{functions, with_large_stack};
 use crate::equal::same;
 use crate::path::Path;
@@ -23,6 +25,9 @@ const MESSAGE_OUT_OF_BUDGET: &str = "messageExpression evaluation failed due to 
                                      will be run";
 /// Longest message that an expression may give: `MaxEvaluatedMessageExpressionSizeBytes`.
 const MESSAGE_MAX_BYTES: usize = 5 << 10;
+
+/// Most of what the evaluator says about a failure, in characters.
+const ERROR_MAX_CHARS: usize = 500;
 
 /// The rules that `value` breaks; `old` is what it takes the place of, for transition rules and
 /// because what broke a rule before and did not change may stay.
@@ -114,14 +119,12 @@ impl Evaluation {
 
     /// Runs the rules of one schema.
     fn rules(&mut self, schema: Schema<'_>, rules: &[Rule], value: &Value, place: Place<'_>) {
-        let mut conversion = Conversion::default();
-        let mut convert = |value: &Value| match place.is_root {
-            true => conversion.object(schema, value),
-            false => conversion.value(Some(schema), value),
+        let convert = |value: &Value| match place.is_root {
+            true => convert_object(schema, value),
+            false => convert(Some(schema), value),
         };
         let this = convert(value);
         let old = place.old.filter(|old| !old.is_null()).map(convert);
-        let sizes = conversion.sizes;
         for rule in rules {
             let compiled = match rule.compiled() {
                 Ok(compiled) => compiled,
@@ -137,17 +140,14 @@ impl Evaluation {
             if !compiled.uses_old_self && place.is_unchanged {
                 continue;
             }
-            let steps = bounds::steps(&compiled.program, sizes);
-            if steps > STEPS_MAX.min(self.steps_left) {
+            let variables =
+                Variables { this: &this, old: old.as_ref(), is_old_optional: rule.is_old_self_optional };
+            if !variables.pay(&compiled.rule, &mut self.steps_left) {
                 self.fault(schema, OUT_OF_BUDGET.to_owned());
                 self.is_over = true;
                 return;
             }
-            self.steps_left -= steps;
-            let found = {
-                let scope = scope(&self.context, rule, &this, old.as_ref());
-                run(rule, compiled, &scope, sizes, &mut self.steps_left)
-            };
+            let found = run(rule, compiled, variables, &self.context, &mut self.steps_left);
             self.take(schema, rule, found);
             if self.is_over {
                 return;
@@ -195,56 +195,94 @@ enum Found {
     Failed(String),
 }
 
-/// What the expressions of a rule see.
-fn scope<'c>(
-    context: &'c Context<'static>,
-    rule: &Rule,
-    this: &CelValue,
-    old: Option<&CelValue>,
-) -> Context<'c> {
-    let mut scope = context.new_inner_scope();
-    scope.add_variable_from_value("self", this.clone());
-    if rule.is_old_self_optional {
-        let old = old.map_or_else(OptionalValue::none, |old| OptionalValue::of(old.clone()));
-        scope.add_variable_from_value("oldSelf", CelValue::Opaque(Arc::new(old)));
-    } else if let Some(old) = old {
-        scope.add_variable_from_value("oldSelf", old.clone());
-    }
-    scope
+/// The value that has the rules, and the one before it.
+#[derive(Clone, Copy)]
+struct Variables<'a> {
+    this: &'a Converted,
+    old: Option<&'a Converted>,
+    is_old_optional: bool,
 }
 
-fn run(rule: &Rule, compiled: &Compiled, scope: &Context<'_>, sizes: Sizes, steps_left: &mut u64) -> Found {
-    match compiled.program.execute(scope) {
-        Ok(CelValue::Bool(true)) => Found::Kept,
-        Ok(CelValue::Bool(false)) => {
-            message(rule, compiled, scope, sizes, steps_left).map_or(Found::Untold, Found::Broken)
+// === impl Variables ===
+
+impl Variables<'_> {
+    /// Takes what an expression may cost from the steps that are left; `false` if it could take more
+    /// of them, or more memory, than it may.
+    fn pay(self, expression: &IdedExpr, steps_left: &mut u64) -> bool {
+        let this = [("self", self.this.shape.clone())];
+        let shape = |old: &Converted| match self.is_old_optional {
+            true => old.shape.optional(),
+            false => old.shape.clone(),
+        };
+        let old = self.old.map(|old| ("oldSelf", shape(old)));
+        let estimate = estimate(expression, this.into_iter().chain(old));
+        // `self.list == oldSelf.list` may hold a copy of each.
+        let own = self.own_bytes().saturating_mul(2);
+        if estimate.steps > STEPS_MAX.min(*steps_left)
+            || estimate.bytes > VALUES_MAX_BYTES.saturating_add(own)
+        {
+            return false;
         }
+        *steps_left -= estimate.steps;
+        true
+    }
+
+    fn own_bytes(self) -> u64 {
+        let bytes = |converted: &Converted| converted.shape.weight().most;
+        bytes(self.this).saturating_add(self.old.map_or(0, bytes))
+    }
+
+    /// What the expressions of a rule see.
+    fn scope<'c>(self, context: &'c Context<'static>) -> Context<'c> {
+        let mut scope = context.new_inner_scope();
+        scope.add_variable_from_value("self", self.this.value.clone());
+        let old = self.old.map(|old| old.value.clone());
+        if self.is_old_optional {
+            let old = old.map_or_else(OptionalValue::none, OptionalValue::of);
+            scope.add_variable_from_value("oldSelf", CelValue::Opaque(Arc::new(old)));
+        } else if let Some(old) = old {
+            scope.add_variable_from_value("oldSelf", old);
+        }
+        scope
+    }
+}
+
+fn run(
+    rule: &Rule,
+    compiled: &Compiled,
+    variables: Variables<'_>,
+    context: &Context<'static>,
+    steps_left: &mut u64,
+) -> Found {
+    let scope = variables.scope(context);
+    let Some(found) = resolve(&compiled.rule, &scope) else {
+        return Found::Failed(format!("the evaluator failed evaluating rule: {}", rule.title()));
+    };
+    match found {
+        Ok(CelValue::Bool(true)) => Found::Kept,
+        Ok(CelValue::Bool(false)) => match &compiled.message {
+            Some(message) if !variables.pay(message, steps_left) => Found::Untold,
+            Some(message) => Found::Broken(message_of(rule, message, &scope)),
+            None => Found::Broken(rule.default_message()),
+        },
         Ok(_) => Found::Failed(format!("rule must evaluate to a bool: {}", rule.title())),
         Err(error) => Found::Failed(unevaluated(rule, &error)),
     }
 }
 
-/// What a broken rule says: its expression's text, where that is one line with something on it;
-/// `None` if the expression could take more steps than are left.
-fn message(
-    rule: &Rule,
-    compiled: &Compiled,
-    scope: &Context<'_>,
-    sizes: Sizes,
-    steps_left: &mut u64,
-) -> Option<String> {
-    let Some(program) = &compiled.message else { return Some(rule.default_message()) };
-    let steps = bounds::steps(program, sizes);
-    if steps > STEPS_MAX {
-        return None;
-    }
-    *steps_left = steps_left.checked_sub(steps)?;
-    let found = match program.execute(scope) {
-        Ok(CelValue::String(text)) => text.trim().to_owned(),
+/// What a broken rule says: its expression's text, where that is one line with something on it.
+fn message_of(rule: &Rule, expression: &IdedExpr, scope: &Context<'_>) -> String {
+    let found = match resolve(expression, scope) {
+        Some(Ok(CelValue::String(text))) => text.trim().to_owned(),
         _ => String::new(),
     };
     let is_line = !found.is_empty() && !found.contains('\n') && found.len() <= MESSAGE_MAX_BYTES;
-    Some(if is_line { found } else { rule.default_message() })
+    if is_line { found } else { rule.default_message() }
+}
+
+/// What an expression gives; `None` where the evaluator panics, which is a fault of the one rule.
+fn resolve(expression: &IdedExpr, scope: &Context<'_>) -> Option<Result<CelValue, ExecutionError>> {
+    panic::catch_unwind(AssertUnwindSafe(|| CelValue::resolve(expression, scope))).ok()
 }
 
 fn unevaluated(rule: &Rule, error: &ExecutionError) -> String {
@@ -255,9 +293,16 @@ fn unevaluated(rule: &Rule, error: &ExecutionError) -> String {
             "'no such overload': call arguments did not match a supported operator, function or macro signature for rule: {}",
             rule.title()
         ),
-        ExecutionError::NoSuchKey(key) => format!("no such key: {key} evaluating rule: {}", rule.title()),
-        other => format!("{other} evaluating rule: {}", rule.title()),
+        ExecutionError::NoSuchKey(key) => {
+            format!("no such key: {} evaluating rule: {}", shortened(key), rule.title())
+        }
+        other => format!("{} evaluating rule: {}", shortened(&other.to_string()), rule.title()),
     }
+}
+
+/// The evaluator repeats whole values in what it says.
+fn shortened(text: &str) -> String {
+    text.chars().take(ERROR_MAX_CHARS).collect()
 }
 
 /// A `fieldPath` as `field.Path` writes it: `.a['b']` is `.a[b]` or `.a.b`.

@@ -3,9 +3,10 @@
 use std::panic;
 use std::sync::OnceLock;
 
-use kube_cel::cel::Program;
+use kube_cel::cel::{IdedExpr, Program};
 use serde_json::Value;
 
+use super::runnable::runnable;
 use super::{bounds, negations, positions};
 
 /// One entry of `x-kubernetes-validations`.
@@ -23,11 +24,11 @@ pub(crate) struct Rule {
     compiled: OnceLock<Result<Compiled, String>>,
 }
 
-/// A rule that can run.
+/// A rule that can run: its expressions are [`runnable`].
 #[derive(Debug)]
 pub(super) struct Compiled {
-    pub(super) program: Program,
-    pub(super) message: Option<Program>,
+    pub(super) rule: IdedExpr,
+    pub(super) message: Option<IdedExpr>,
     pub(super) uses_old_self: bool,
 }
 
@@ -54,10 +55,10 @@ impl Rule {
             let program = parse(&self.text)?;
             let message = match self.message_expression.trim() {
                 "" => None,
-                text => Some(parse(text)?),
+                text => Some(runnable(parse(text)?.expression())),
             };
             let uses_old_self = program.references().has_variable("oldSelf");
-            Ok(Compiled { program, message, uses_old_self })
+            Ok(Compiled { rule: runnable(program.expression()), message, uses_old_self })
         })
     }
 

@@ -184,6 +184,38 @@ fn a_list_of_numbers_is_not_too_long() {
 }
 
 #[test]
+fn a_number_has_no_more_digits_than_a_double_can_have() {
+    let found = |text: &str, s: &str| broken(rule(text), json!({"s": s}), None).join("; ");
+    assert_eq!(found("'%.3f%% %.1074f'.format([1.0, 2.0]).size() == 1083", ""), "");
+    assert_eq!(found("self.s.format([]) == '%.5000f'", "%%.5000f"), "");
+    for precision in ["1075", "1000000000", "99999999999999999999999"] {
+        let text = format!("%.{precision}f");
+        for rule in ["self.s.format([1.0]) != ''".to_owned(), format!("'{text}'.format([1.0]) != ''")] {
+            let found = found(&rule, &text);
+            assert!(found.contains("a precision is over 1074 evaluating rule: "), "{found}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_that_the_evaluator_fails_on_is_a_fault_of_its_own() {
+    let mut schema = rule("google.protobuf.Duration{} == self.s");
+    schema["x-kubernetes-validations"].as_array_mut().unwrap().push(json!({"rule": "self.n > 1"}));
+    let found = broken(schema, json!({"n": 1, "s": "x"}), None);
+    assert!(found.len() == 2 && found[0].contains("the evaluator failed evaluating rule: "), "{found:?}");
+    assert!(found[1].ends_with("failed rule: self.n > 1"), "{found:?}");
+}
+
+#[test]
+fn a_message_that_could_be_large_is_not_made() {
+    let mut schema = rule("self.n > 0");
+    let large = format!("[self.s]{}[0]", ".map(x, x + x)".repeat(40));
+    schema["x-kubernetes-validations"][0]["messageExpression"] = json!(large);
+    let errors = broken(schema, json!({"n": 0, "s": "0123456789"}), None);
+    assert!(errors.len() == 1 && errors[0].contains("messageExpression evaluation failed"), "{errors:?}");
+}
+
+#[test]
 fn a_message_that_could_take_long_is_not_made() {
     let items: Vec<u32> = (0..2_000).collect();
     let mut schema = rule("self.n > 0");

@@ -1,87 +1,130 @@
-//! JSON by its schema as the evaluator's values.
+//! JSON by its schema as the evaluator's values, and how large they are.
 //!
 //! Follows `k8s.io/apiserver/pkg/cel/common/values.go` and `adaptor.go` beside it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kube_cel::cel::objects::{Key, Map, Value as CelValue};
 use serde_json::{Map as JsonMap, Number, Value};
 
-use super::bounds::Sizes;
+use super::amounts::Amount;
 use super::names;
+use super::shapes::{Merges, Shape};
 use crate::{Schema, Type, duration};
 
 /// Fields of `metadata` that rules may look at: the others belong to the server.
 const METADATA: [&str; 2] = ["name", "generateName"];
 
-/// Turns values into the evaluator's and notes how large they are.
-#[derive(Debug, Default)]
-pub(super) struct Conversion {
-    pub(super) sizes: Sizes,
+/// A value as rules see it, and how large it is.
+#[derive(Clone, Debug)]
+pub(super) struct Converted {
+    pub(super) value: CelValue,
+    pub(super) shape: Shape,
 }
 
-// === impl Conversion ===
+/// The value of a whole object: of its metadata only the names.
+pub(super) fn convert_object(schema: Schema<'_>, value: &Value) -> Converted {
+    match value {
+        Value::Object(object) => convert_fields(Some(schema), object, true),
+        other => convert(Some(schema), other),
+    }
+}
 
-impl Conversion {
-    /// The value of a whole object: of its metadata only the names.
-    pub(super) fn object(&mut self, schema: Schema<'_>, value: &Value) -> CelValue {
-        match value {
-            Value::Object(object) => self.fields(Some(schema), object, true),
-            other => self.value(Some(schema), other),
+/// A value; one without a schema keeps its own types.
+pub(super) fn convert(schema: Option<Schema<'_>>, value: &Value) -> Converted {
+    let value = match value {
+        Value::Null => CelValue::Null,
+        Value::Bool(flag) => CelValue::Bool(*flag),
+        Value::Number(number) => convert_number(schema, number),
+        Value::String(text) => convert_text(schema, text),
+        Value::Array(items) => return convert_list(schema.and_then(|schema| schema.items()), items),
+        Value::Object(object) => {
+            let is_whole = schema.is_some_and(|schema| schema.is_embedded());
+            return convert_fields(schema, object, is_whole);
+        }
+    };
+    Converted { shape: shape_of_scalar(&value), value }
+}
+
+fn convert_list(of_items: Option<Schema<'_>>, items: &[Value]) -> Converted {
+    let mut shapes = Gathered::default();
+    let mut values = Vec::with_capacity(items.len());
+    for item in items {
+        let item = convert(of_items, item);
+        shapes.add(item.shape);
+        values.push(item.value);
+    }
+    let shape = Shape::list(Amount::once(items.len()), shapes.into_shape(), 1);
+    Converted { value: CelValue::List(Arc::new(values)), shape }
+}
+
+fn convert_fields(schema: Option<Schema<'_>>, object: &JsonMap<String, Value>, is_whole: bool) -> Converted {
+    let mut map = HashMap::with_capacity(object.len());
+    let mut fields = BTreeMap::new();
+    let mut others = Gathered::default();
+    let mut keys = Amount::default();
+    for (name, value) in object {
+        let property = schema.and_then(|schema| schema.property(name));
+        let converted = match value {
+            Value::Object(metadata) if is_whole && name == "metadata" => {
+                let names = metadata.iter().filter(|(name, _)| METADATA.contains(&name.as_str()));
+                let names = names.map(|(name, value)| (name.clone(), value.clone())).collect();
+                convert(None, &Value::Object(names))
+            }
+            value => convert(property.or_else(|| schema?.additional()), value),
+        };
+        // Keys of maps are data and stay as they are.
+        let is_field = property.is_some() || is_whole;
+        let escaped = if is_field { names::escaped(name) } else { name.into() };
+        let also = (is_field && names::is_reserved(name)).then_some(name.as_str());
+        for name in also.into_iter().chain([&*escaped]) {
+            keys = keys.or(Amount::once(name.len()));
+            map.insert(Key::String(Arc::new(name.to_owned())), converted.value.clone());
+            if is_field {
+                fields.insert(name.to_owned(), converted.shape.clone());
+            } else {
+                others.add(converted.shape.clone());
+            }
         }
     }
+    let shape = Shape::map(Amount::once(map.len()), keys, fields, others.into_shape(), 1);
+    Converted { value: CelValue::Map(Map { map: Arc::new(map) }), shape }
+}
 
-    /// A value; one without a schema keeps its own types.
-    pub(super) fn value(&mut self, schema: Option<Schema<'_>>, value: &Value) -> CelValue {
-        match value {
-            Value::Null => CelValue::Null,
-            Value::Bool(flag) => CelValue::Bool(*flag),
-            Value::Number(number) => convert_number(schema, number),
-            Value::String(text) => {
-                self.sizes.longest_text = self.sizes.longest_text.max(text.len());
-                convert_text(schema, text)
-            }
-            Value::Array(items) => {
-                self.sizes.longest_list = self.sizes.longest_list.max(items.len());
-                let of_items = schema.and_then(|schema| schema.items());
-                let items: Vec<CelValue> = items.iter().map(|item| self.value(of_items, item)).collect();
-                CelValue::List(Arc::new(items))
-            }
-            Value::Object(object) => {
-                let is_whole = schema.is_some_and(|schema| schema.is_embedded());
-                self.fields(schema, object, is_whole)
-            }
-        }
+/// Shapes of values that stand beside each other.
+struct Gathered {
+    shape: Shape,
+    n: u64,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { shape: Shape::nothing(), n: 0 }
+    }
+}
+
+// === impl Gathered ===
+
+impl Gathered {
+    fn add(&mut self, shape: Shape) {
+        self.n += 1;
+        let so_far = std::mem::replace(&mut self.shape, Shape::nothing());
+        // No more than the value has parts.
+        self.shape = Merges::at_most(u32::MAX).merge(so_far, shape, self.n);
     }
 
-    fn fields(
-        &mut self,
-        schema: Option<Schema<'_>>,
-        object: &JsonMap<String, Value>,
-        is_whole: bool,
-    ) -> CelValue {
-        self.sizes.longest_list = self.sizes.longest_list.max(object.len());
-        let mut map = HashMap::with_capacity(object.len());
-        for (name, value) in object {
-            let property = schema.and_then(|schema| schema.property(name));
-            let value = match value {
-                Value::Object(metadata) if is_whole && name == "metadata" => {
-                    let names = metadata.iter().filter(|(name, _)| METADATA.contains(&name.as_str()));
-                    let names = names.map(|(name, value)| (name.clone(), value.clone())).collect();
-                    self.value(None, &Value::Object(names))
-                }
-                value => self.value(property.or_else(|| schema?.additional()), value),
-            };
-            // Keys of maps are data and stay as they are.
-            let is_field = property.is_some() || is_whole;
-            if is_field && names::is_reserved(name) {
-                map.insert(Key::String(Arc::new(name.clone())), value.clone());
-            }
-            let name = if is_field { names::escaped(name) } else { name.into() };
-            map.insert(Key::String(Arc::new(name.into_owned())), value);
-        }
-        CelValue::Map(Map { map: Arc::new(map) })
+    fn into_shape(self) -> Shape {
+        self.shape
+    }
+}
+
+fn shape_of_scalar(value: &CelValue) -> Shape {
+    match value {
+        CelValue::String(text) => Shape::text(Amount::once(text.len()), 1),
+        CelValue::Bytes(bytes) => Shape::bytes(Amount::once(bytes.len()), 1),
+        CelValue::Int(number) => Shape::number_up_to(number.unsigned_abs(), 1),
+        _ => Shape::scalar(1),
     }
 }
 

@@ -1,0 +1,4 @@
+//! Expressions with what they take.
+
+mod properties;
+mod rules;
