@@ -4,6 +4,8 @@
 //!
 //! Source: `apiserver/pkg/registry/rest` (create.go, update.go).
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 use spur_api::kinds::pod::changes;
 use spur_api::kinds::validate_metadata;
@@ -84,6 +86,23 @@ pub(crate) fn identify(kind: &Served, value: &mut Value) {
         map.shift_remove("status");
     }
     kind.default(value);
+}
+
+/// An object as it would be stored today. The version of Spur that stored it may have kept empty
+/// values or known fewer defaults; what that leaves between the old object and the new one is no
+/// change, neither to what must not change nor to the generation. Upstream gets there by decoding
+/// each object into the same Go types.
+pub(crate) fn as_stored_now<'a>(kind: &Served, part: Part, old: &'a Value) -> Cow<'a, Value> {
+    match part {
+        Part::Main | Part::EphemeralContainers | Part::Resources => {
+            let mut now = old.clone();
+            kind.omit_empty(&mut now);
+            kind.default(&mut now);
+            Cow::Owned(now)
+        }
+        // All else is taken from the old object as it is.
+        Part::Status | Part::Finalizers | Part::Approval => Cow::Borrowed(old),
+    }
 }
 
 /// Keeps what an update may not change and counts the generation.

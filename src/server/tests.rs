@@ -16,6 +16,7 @@ mod kinds;
 mod kube_rs;
 mod lists;
 mod metrics;
+mod older_objects;
 mod patches;
 mod pods;
 mod protobuf;

@@ -135,9 +135,11 @@ pub(crate) async fn write(
 /// Completes and validates a changed object.
 pub(crate) fn prepare(request: &Request, part: Part, old: &Found, new: &mut Value) -> Result<(), Status> {
     check_uid(request, new, &old.value)?;
-    pipeline::prepare_update(request.kind(), part, new, &old.value);
+    let kind = request.kind();
+    let before = pipeline::as_stored_now(kind, part, &old.value);
+    pipeline::prepare_update(kind, part, new, &before);
     object::set_resource_version(new, old.revision);
-    pipeline::validate(request.kind(), part, new, Some(&old.value))
+    pipeline::validate(kind, part, new, Some(&before))
 }
 
 /// Who puts an object with a uid means that one and no other of its name; who patches would
