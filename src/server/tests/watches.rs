@@ -85,6 +85,21 @@ async fn a_watch_from_a_forgotten_version_is_told_to_list_again() {
     assert_eq!(events.next_raw().await, None);
 }
 
+/// An event is a line, however whole objects are written.
+#[tokio::test]
+async fn the_one_event_of_a_forgotten_version_is_a_line_of_json() {
+    let world = world_with(Options { window_max_changes: 3, ..Options::default() }).await;
+    for idx in 0..8 {
+        world.post(CONFIG_MAPS, &config_map(&format!("cm-{idx}"))).await.expect(201);
+    }
+    let path = format!("{CONFIG_MAPS}?watch=true&resourceVersion=1");
+    let mut events = world.watch(&format!("{path}&pretty=true")).await;
+    assert_eq!(events.next_raw().await.expect("an error")["object"]["code"], 410);
+    let as_yaml = world.get_as(&path, "application/yaml, */*").await;
+    assert_eq!(as_yaml.headers["content-type"], "application/json");
+    assert_eq!(as_yaml.expect(200)["object"]["code"], 410);
+}
+
 /// ST-15: also in the middle of a watch.
 #[tokio::test]
 async fn a_reader_that_falls_behind_is_cut_and_not_waited_for() {

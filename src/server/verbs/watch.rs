@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt, stream};
-use http::StatusCode;
 use rand::RngExt;
 use serde_json::{Value, json};
 use spur_api::{Status, meta};
@@ -131,7 +130,7 @@ fn without_page(request: &Request) -> Request {
 /// A stream of one error: the client is to list again.
 fn gone(asked: Revision, oldest: Revision) -> answer::Answer {
     let line = event("ERROR", &too_old(asked, oldest).to_json());
-    answer::typed(StatusCode::OK, "application/json", line)
+    answer::streamed("application/json", stream::iter([Ok::<_, Infallible>(line)]))
 }
 
 fn too_old(asked: Revision, oldest: Revision) -> Status {
