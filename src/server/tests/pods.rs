@@ -1,8 +1,9 @@
 //! Pods: what other objects decide about a new one, and evictions.
 
+use http::{Method, Request};
 use serde_json::json;
 
-use super::world::{PODS, pod, world};
+use super::world::{PODS, World, pod, world};
 
 const BUDGETS: &str = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
 
@@ -90,6 +91,69 @@ async fn an_eviction_is_a_delete_that_a_budget_may_refuse() {
     let other = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "other"}});
     world.post(&path, &other).await.expect(400);
     world.post(&format!("{PODS}/nobody/eviction"), &json!({})).await.expect(404);
+}
+
+/// A pod that serves, and a budget that lets as many go.
+async fn served(world: &World, allowed: i64) {
+    let mut web = pod("web");
+    web["metadata"]["labels"] = json!({"app": "web"});
+    world.post(PODS, &web).await.expect(201);
+    let ready = json!([{"type": "Ready", "status": "True"}]);
+    let running = json!({"status": {"phase": "Running", "conditions": ready}});
+    world.patch(&format!("{PODS}/web/status"), "merge-patch+json", &running).await.expect(200);
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+    });
+    world.post(BUDGETS, &budget).await.expect(201);
+    let counted = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": allowed, "currentHealthy": 2,
+        "desiredHealthy": 1, "expectedPods": 2}});
+    world.patch(&format!("{BUDGETS}/b/status"), "merge-patch+json", &counted).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_eviction_whose_answer_cannot_be_read_spends_nothing() {
+    let world = world().await;
+    served(&world, 1).await;
+    let request = Request::builder().method(Method::POST).uri(format!("{PODS}/web/eviction"));
+    let request = request.header("content-type", "application/json").header("accept", "application/cbor");
+    world.call(request.body("{}".into()).expect("a request")).await.expect(406);
+    let budget = world.get(&format!("{BUDGETS}/b")).await.expect(200);
+    assert_eq!(budget["status"]["disruptionsAllowed"], 1);
+}
+
+/// Who drains takes a 404 for the end of the pod.
+#[tokio::test]
+async fn a_budget_that_goes_during_an_eviction_is_not_asked() {
+    let world = world().await;
+    let (eviction, at_once) = (json!({}), format!("{PODS}/web?gracePeriodSeconds=0"));
+    for _ in 0..50 {
+        served(&world, 1).await;
+        let (path, budget) = (format!("{PODS}/web/eviction"), format!("{BUDGETS}/b"));
+        let (deleted, evicted) = tokio::join!(world.delete(&budget), world.post(&path, &eviction));
+        deleted.expect(200);
+        evicted.expect(201);
+        world.delete(&at_once).await.expect(200);
+    }
+}
+
+/// Two at once spend one budget once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_evictions_at_once_a_budget_lets_one_pass() {
+    let world = world().await;
+    served(&world, 1).await;
+    let mut other = pod("other");
+    other["metadata"]["labels"] = json!({"app": "web"});
+    world.post(PODS, &other).await.expect(201);
+    let ready = json!([{"type": "Ready", "status": "True"}]);
+    let running = json!({"status": {"phase": "Running", "conditions": ready}});
+    world.patch(&format!("{PODS}/other/status"), "merge-patch+json", &running).await.expect(200);
+    let paths = ["web", "other"].map(|name| format!("{PODS}/{name}/eviction"));
+    let eviction = json!({});
+    let (one, two) = tokio::join!(world.post(&paths[0], &eviction), world.post(&paths[1], &eviction));
+    let mut codes = [one.code.as_u16(), two.code.as_u16()];
+    codes.sort_unstable();
+    assert_eq!(codes, [201, 429]);
 }
 
 /// A pod has its node when it is made, so that who comes to give it one is late.

@@ -26,7 +26,7 @@ use crate::answer::{self, Outcome};
 use crate::path::Target;
 use crate::pipeline::Part;
 use crate::served::Served;
-use crate::{object, reviews};
+use crate::{negotiate, object, reviews};
 
 /// Evicted pods that a budget may hold and its controller has not seen go (`MaxDisruptedPodSize`).
 const EVICTED_MAX: usize = 2_000;
@@ -43,6 +43,8 @@ enum Leave<'a> {
 }
 
 pub(crate) async fn evict(request: &Request) -> Outcome {
+    // Before anything is written down: the delete asks it last.
+    negotiate::form(&request.headers)?;
     let (eviction, warnings) = reviews::read(request, &Served::Bundled(&EVICTION))?;
     let options = DeleteOptions::of_eviction(request, &eviction["deleteOptions"])?;
     let last_try = last_try();
@@ -70,10 +72,11 @@ async fn once(request: &Request, options: &DeleteOptions) -> Result<bool, Status
     let as_it_is = match leave(&pod, &budgets)? {
         Leave::Free => false,
         Leave::AsItIs => true,
-        Leave::Of(budget) => {
-            spend(request, &options, meta::name(budget), name).await?;
-            false
-        }
+        Leave::Of(budget) => match spend(request, &options, meta::name(budget), name).await {
+            // The budget is gone, and who is told 404 takes it for the pod (`kubectl drain`).
+            Err(status) if status.code == 404 => return Ok(false),
+            spent => spent.map(|()| false)?,
+        },
     };
     if as_it_is && !is_bound {
         options.resource_version = Some(meta::resource_version(&pod).to_owned());
@@ -115,12 +118,10 @@ async fn tell_pod(request: &Request, options: &mut DeleteOptions, pod: &Value) -
         return Ok(());
     }
     let of_pod = about(request, request.kind().clone(), meta::name(pod), false);
-    let wanted = options.resource_version.clone();
     let written = update::change(&of_pod, Part::Status, |pod| {
+        // Another may have its name by now.
+        options.check_preconditions(request, pod)?;
         let mut told = pod.clone();
-        if let Some(version) = &wanted {
-            meta::metadata_mut(&mut told).insert("resourceVersion".to_owned(), json!(version));
-        }
         say_why(&mut told);
         Ok(told)
     })
