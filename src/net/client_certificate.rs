@@ -5,7 +5,10 @@
 //! bring a token, and is told 401 if it does not (Go's `tls.RequestClientCert`;
 //! `apiserver/pkg/authentication/request/x509/x509.go`).
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
@@ -24,7 +27,7 @@ use crate::TlsError;
 /// Who a client says it is; an extension of every request on its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Client {
-    /// Its certificate is of our authority, holds now, and is for clients.
+    /// Its certificate is of our authority, is for clients, and held at the handshake.
     Known(ClientCertificate),
     /// It has shown another one.
     Unknown {
@@ -40,12 +43,32 @@ pub struct ClientCertificate {
     pub common_name: String,
     /// The subject's organizations.
     pub organizations: Vec<String>,
+    /// When it ends, which its connection may outlive.
+    pub until: SystemTime,
 }
 
 /// Takes any certificate whose key the client holds, and tells those of one authority.
 #[derive(Debug)]
 pub(crate) struct Clients {
     ours: Arc<dyn ClientCertVerifier>,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Whom the client is to be taken for now.
+    ///
+    /// # Errors
+    /// Why it is nobody that is known.
+    pub fn named(&self) -> Result<&ClientCertificate, &str> {
+        match self {
+            Self::Known(certificate) if certificate.until < SystemTime::now() => {
+                Err("it has expired since the handshake")
+            }
+            Self::Known(certificate) => Ok(certificate),
+            Self::Unknown { why } => Err(why),
+        }
+    }
 }
 
 // === impl Clients ===
@@ -116,9 +139,12 @@ impl ClientCertVerifier for Clients {
 fn named(der: &[u8]) -> Result<ClientCertificate, String> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
     let subject = certificate.subject();
+    // Before 1970 all have ended.
+    let until = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
     let text = |value: &x509_parser::x509::AttributeTypeAndValue<'_>| value.as_str().ok().map(str::to_owned);
     Ok(ClientCertificate {
         common_name: subject.iter_common_name().find_map(text).unwrap_or_default(),
         organizations: subject.iter_organization().filter_map(text).collect(),
+        until: SystemTime::UNIX_EPOCH + Duration::from_secs(until),
     })
 }

@@ -41,10 +41,10 @@ fn run(limits: Limits) -> Server {
     let service = service_fn(|req: Request<Incoming>| async move {
         let client = req.extensions().get::<Client>();
         let text = match client {
-            Some(Client::Known(client)) => {
-                format!("{:?} {} {:?}", req.version(), client.common_name, client.organizations)
-            }
-            Some(Client::Unknown { why }) => format!("{:?} unknown: {why}", req.version()),
+            Some(client) => match client.named() {
+                Ok(named) => format!("{:?} {} {:?}", req.version(), named.common_name, named.organizations),
+                Err(why) => format!("{:?} unknown: {why}", req.version()),
+            },
             None => format!("{:?} nobody", req.version()),
         };
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(text))))

@@ -15,15 +15,15 @@ use crate::state::State;
 /// The sender. Credentials that are not valid are a 401, also where anonymous requests
 /// would pass: whoever shows some wants to be somebody.
 pub(super) fn authenticate(state: &State, parts: &Parts) -> Result<User, Status> {
-    let client = parts.extensions.get::<Client>();
-    if let Some(Client::Known(certificate)) = client
+    let client = parts.extensions.get::<Client>().map(Client::named);
+    if let Some(Ok(certificate)) = client
         && !certificate.common_name.is_empty()
     {
-        let ClientCertificate { common_name, organizations } = certificate.clone();
+        let ClientCertificate { common_name, organizations, until: _ } = certificate.clone();
         return Ok(known(User::named(common_name).in_groups(organizations)));
     }
     let Some(value) = parts.headers.get(AUTHORIZATION) else {
-        let Some(Client::Unknown { why }) = client else { return Ok(anonymous()) };
+        let Some(Err(why)) = client else { return Ok(anonymous()) };
         tracing::debug!(error.message = why, "refused a client's certificate: {why}");
         return Err(unauthorized());
     };

@@ -1,12 +1,14 @@
 //! Who may in: credentials, tokens of service accounts, impersonation, reviews.
 
+use std::time::SystemTime;
+
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use spur_net::ClientCertificate;
 use tower::ServiceExt;
 
-use super::world::{CONFIG_MAPS, PODS, Reply, World, config_map, pod, world};
+use super::world::{CONFIG_MAPS, PODS, Reply, World, certificate, config_map, pod, world};
 use crate::User;
 
 const ACCOUNT: &str = "/api/v1/namespaces/default/serviceaccounts/builder";
@@ -49,9 +51,13 @@ impl Client<'_> {
     }
 
     fn certificate(mut self, name: &str, groups: &[&str]) -> Self {
-        let organizations = groups.iter().map(|group| (*group).to_owned()).collect();
-        let certificate = ClientCertificate { common_name: name.to_owned(), organizations };
-        self.client = Some(spur_net::Client::Known(certificate));
+        self.client = Some(spur_net::Client::Known(certificate(name, groups)));
+        self
+    }
+
+    fn expired_certificate(mut self, name: &str) -> Self {
+        let expired = ClientCertificate { until: SystemTime::UNIX_EPOCH, ..certificate(name, &[]) };
+        self.client = Some(spur_net::Client::Known(expired));
         self
     }
 
@@ -152,6 +158,16 @@ async fn a_foreign_certificate_leaves_it_to_a_token() {
     assert_eq!(foreign().get("/version").await.message(401), "Unauthorized");
     assert_eq!(foreign().bearer(&token).code("/apis").await, 200);
     assert_eq!(foreign().bearer("nobody-knows-this-token").code("/apis").await, 401);
+}
+
+/// A connection may last longer than the certificate that was shown when it began.
+#[tokio::test]
+async fn a_certificate_names_nobody_once_it_has_expired() {
+    let world = world().await;
+    let token = world.builder_token(json!({})).await;
+    let expired = || world.network().expired_certificate("jane");
+    assert_eq!(expired().get("/version").await.message(401), "Unauthorized");
+    assert_eq!(expired().bearer(&token).code("/apis").await, 200);
 }
 
 #[tokio::test]

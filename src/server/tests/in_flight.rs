@@ -7,10 +7,12 @@ use bytes::Bytes;
 use futures::future::poll_immediate;
 use http::{Method, Request};
 use serde_json::json;
-use spur_net::{Client, ClientCertificate};
+use spur_net::Client;
 use tower::ServiceExt;
 
-use super::world::{CONFIG_MAPS, DEFINITIONS, Reply, WIDGETS, World, config_map, widgets, world};
+use super::world::{
+    CONFIG_MAPS, DEFINITIONS, Reply, WIDGETS, World, certificate, config_map, widgets, world,
+};
 use crate::User;
 use crate::in_flight::{READS_MAX, WRITES_MAX};
 
@@ -27,11 +29,9 @@ impl World {
         (method, path): (Method, &str),
         body: Body,
     ) -> impl Future<Output = Reply> + use<> {
-        let organizations = groups.iter().map(|group| (*group).to_owned()).collect();
         let request = Request::builder().method(method).uri(path).header("host", "localhost");
         let mut request = request.header("content-type", "application/json").body(body).expect("a request");
-        let certificate = ClientCertificate { common_name: "jane".to_owned(), organizations };
-        request.extensions_mut().insert(Client::Known(certificate));
+        request.extensions_mut().insert(Client::Known(certificate("jane", groups)));
         let router = self.server.on_network(&[]);
         async move { Reply::read(router.oneshot(request).await.expect("an answer")).await }
     }
@@ -67,9 +67,7 @@ async fn watches_take_no_slot() {
     for _ in 0..=READS_MAX {
         let request = Request::builder().uri(format!("{CONFIG_MAPS}?watch=true")).header("host", "localhost");
         let mut request = request.body(Body::empty()).expect("a request");
-        let organizations = vec![User::ADMIN_GROUP.to_owned()];
-        let certificate = ClientCertificate { common_name: "a".to_owned(), organizations };
-        request.extensions_mut().insert(Client::Known(certificate));
+        request.extensions_mut().insert(Client::Known(certificate("a", &[User::ADMIN_GROUP])));
         watches.push(router.clone().oneshot(request).await.expect("an answer"));
     }
     assert!(watches.iter().all(|answer| answer.status() == 200));

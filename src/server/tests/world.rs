@@ -1,13 +1,14 @@
 //! A server over a store in memory, and a client that says what it wants.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use futures::StreamExt;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
+use spur_net::ClientCertificate;
 use spur_runtime::{FakeRuntime, Runtime, Runtimes};
 use spur_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
@@ -72,6 +73,15 @@ pub(super) async fn with(store: Arc<Store>, runtime: Arc<dyn Runtime>, draining:
         draining,
     });
     World { router: server.acting_as(User::admin()), server, store }
+}
+
+/// A certificate of our authority that holds for an hour.
+pub(super) fn certificate(name: &str, groups: &[&str]) -> ClientCertificate {
+    ClientCertificate {
+        common_name: name.to_owned(),
+        organizations: groups.iter().map(|group| (*group).to_owned()).collect(),
+        until: SystemTime::now() + Duration::from_secs(3600),
+    }
 }
 
 pub(super) fn config_map(name: &str) -> Value {
