@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use spur_api::{Status, yaml};
 
+use crate::indent::indented;
 use crate::negotiate::Written;
 
 /// A response of the API.
@@ -83,15 +84,14 @@ pub(crate) async fn written(answer: Answer, written: Written) -> Answer {
 }
 
 async fn rewritten(body: Body, written: Written) -> Result<Vec<u8>, axum::BoxError> {
-    let value: Value = match body.collect().await?.to_bytes() {
+    let json = body.collect().await?.to_bytes();
+    Ok(match written {
         // 304, or the answer to HEAD.
-        empty if empty.is_empty() => return Ok(Vec::new()),
-        bytes => serde_json::from_slice(&bytes)?,
-    };
-    match written {
-        Written::Yaml => Ok(yaml::to_string(&value).into_bytes()),
-        Written::Json | Written::IndentedJson => Ok(serde_json::to_vec_pretty(&value)?),
-    }
+        _ if json.is_empty() => Vec::new(),
+        Written::Yaml => yaml::to_string(&serde_json::from_slice(&json)?).into_bytes(),
+        Written::IndentedJson => indented(&json),
+        Written::Json => json.into(),
+    })
 }
 
 /// Whether a client has what stands under this tag, in whichever bytes (RFC 9110 section 13.1.2).

@@ -33,6 +33,7 @@ mod fixed;
 mod health;
 mod in_flight;
 mod incoming;
+mod indent;
 mod kinds;
 mod logs;
 mod metrics;
