@@ -117,9 +117,13 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
         return fixed::answer(&state, &parts, path, query).unwrap_or_else(|| Err(Status::no_such_path()));
     };
     let (began, asked) = (Instant::now(), Asked::new(&parts, &target));
+    // Who shows no credentials makes no series.
+    let is_counted = !user.is_anonymous();
     let outcome = of_target(&state, (user, slots), target, parts, body).await;
     let code = outcome.as_ref().map_or_else(|status| status.code, |answer| answer.status().as_u16());
-    state.requests().add(asked, code, began.elapsed());
+    if is_counted {
+        state.requests().add(asked, code, began.elapsed());
+    }
     outcome
 }
 

@@ -15,7 +15,7 @@ definitions (`src/api/bundled.rs`) by `SPUR_WRITE=1 cargo test -p spur-api --tes
 
 All have `create`, `get`, `list`, `watch`, `update`, `patch` (also server-side apply), `delete` and,
 namespaces apart, `deletecollection`; what the server answers and never keeps has `create` alone, and
-component statuses and metrics `get` and `list`. Where nothing acts on a kind its objects are stored, checked, filled in and served as Kubernetes does it, and that is all. A PersistentVolumeClaim gets a volume of its own, also where a PersistentVolume of yours would fit.
+component statuses and metrics `get` and `list`. Where nothing acts on a kind its objects are stored, checked, filled in and served as Kubernetes does it, and that is all. Of one that is acted on less comes than in a cluster: a PersistentVolumeClaim gets a volume of its own, also where a PersistentVolume of yours would fit.
 
 | kind | API | scope | short | subresources | acted on by |
 |---|---|---|---|---|---|

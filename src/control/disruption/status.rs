@@ -90,7 +90,10 @@ pub(super) fn failed(budget: &PodDisruptionBudget, why: &str, now: Timestamp) ->
     let observed = before.observed_generation;
     PodDisruptionBudgetStatus {
         conditions: with_condition(budget, condition("False", "SyncFailed", why, observed, now)),
+        current_healthy: before.current_healthy.or(Some(0)),
+        desired_healthy: before.desired_healthy.or(Some(0)),
         disruptions_allowed: Some(0),
+        expected_pods: before.expected_pods.or(Some(0)),
         ..before
     }
 }

@@ -68,6 +68,11 @@ impl User {
         self.groups.iter().any(|known| known == group)
     }
 
+    /// Has shown no credentials.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.is_in(UNAUTHENTICATED)
+    }
+
     /// May do everything.
     pub(crate) fn is_administrator(&self) -> bool {
         self.is_in(MASTERS)

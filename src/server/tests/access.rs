@@ -125,6 +125,8 @@ async fn without_credentials_only_health_and_version_are_open() {
         "forbidden: User \"system:anonymous\" cannot get path \"/api\""
     );
     assert_eq!(nobody.send(Method::POST, "/version", &Value::Null).await.code, StatusCode::FORBIDDEN);
+    let counted = world.admin().get("/metrics").await.expect(200);
+    assert!(!counted.as_str().expect("text").contains("code=\"403\""), "nobody fills the counts");
 }
 
 #[tokio::test]
