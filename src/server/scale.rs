@@ -15,7 +15,7 @@ use crate::negotiate::{self, Form};
 use crate::pipeline::Part;
 use crate::served::Served;
 use crate::verbs::{Request, patch as patches, update};
-use crate::{object, table};
+use crate::{incoming, object, table};
 
 pub(crate) async fn get(request: &Request) -> Outcome {
     let form = negotiate::form(&request.headers)?;
@@ -68,11 +68,10 @@ pub(crate) async fn put(request: &Request) -> Outcome {
 
 pub(crate) async fn patch(request: &Request) -> Outcome {
     let media = body::patch_media(&request.headers, request.kind().is_structural())?;
-    let patch = body::decode(media, &request.body)?.value;
-    if !matches!(media, Media::MergePatch | Media::JsonPatch | Media::StrategicPatch) {
-        let why = "server-side apply of `scale` is not supported: send a merge patch";
-        return Err(Status::new(415, "UnsupportedMediaType", why));
+    if media == Media::Apply {
+        return apply(request).await;
     }
+    let patch = body::decode(media, &request.body)?.value;
     // A Scale has no lists that merge, so a strategic patch is a merge patch.
     let media = if media == Media::StrategicPatch { Media::MergePatch } else { media };
     let written = update::change(request, Part::Main, |old| {
@@ -82,6 +81,26 @@ pub(crate) async fn patch(request: &Request) -> Outcome {
     })
     .await?;
     Ok(answer::ok(&scale_of(request.kind(), &written)?))
+}
+
+/// A Scale that is applied is a configuration of what it scales that holds the replicas alone, and
+/// its manager owns them there, by this subresource
+/// (`apimachinery/pkg/util/managedfields/scalehandler.go`).
+async fn apply(request: &Request) -> Outcome {
+    let scale = body::decode_object(Media::Apply, &request.body)?.value;
+    incoming::check_names_its_kind(&scale)?;
+    if scale.pointer("/spec/replicas").is_none() {
+        let fault = FieldError::required("spec.replicas", "a scale that is applied says nothing else");
+        return Err(Status::invalid("autoscaling", "Scale", request.target.object_name(), &[fault]));
+    }
+    let kind = request.kind();
+    let mut applied = json!({"apiVersion": kind.api_version(), "kind": kind.kind(), "metadata": {}});
+    let metadata = meta::metadata_mut(&mut applied);
+    metadata.insert("name".to_owned(), json!(request.target.object_name()));
+    metadata.extend(request.namespace().map(|namespace| ("namespace".to_owned(), json!(namespace))));
+    let applied = scaled(request, &applied, &scale)?;
+    let written = patches::apply_to(request, &applied).await?;
+    Ok(answer::ok(&scale_of(kind, &written)?))
 }
 
 fn scaled(request: &Request, old: &Value, scale: &Value) -> Result<Value, Status> {

@@ -261,3 +261,35 @@ async fn an_apply_with_a_uid_makes_nothing() {
     );
     world.get(&format!("{CONFIG_MAPS}/a")).await.expect(404);
 }
+
+/// Who applies a Scale owns the replicas of what it scales, by that subresource.
+#[tokio::test]
+async fn an_applied_scale_owns_the_replicas() {
+    let world = world().await;
+    world.post(DEPLOYMENTS, &deployment("web")).await.expect(201);
+    let scale = json!({
+        "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": {"replicas": 3},
+    });
+    let path = format!("{DEPLOYMENTS}/web/scale?fieldManager=scaler");
+    assert_eq!(world.patch(&format!("{DEPLOYMENTS}/web/scale"), "apply-patch+yaml", &scale).await.code, 422);
+    let conflict = world.patch(&path, "apply-patch+yaml", &scale).await.expect(409);
+    assert_eq!(conflict["details"]["causes"][0]["field"], ".spec.replicas");
+    let forced = world.patch(&format!("{path}&force=true"), "apply-patch+yaml", &scale).await.expect(200);
+    assert_eq!((&forced["kind"], &forced["spec"]["replicas"]), (&json!("Scale"), &json!(3)));
+    let found = world.get(&format!("{DEPLOYMENTS}/web")).await.expect(200);
+    let entries = found["metadata"]["managedFields"].as_array().expect("entries");
+    let entry = entries.iter().find(|entry| entry["manager"] == "scaler").expect("an entry");
+    assert_eq!((&entry["operation"], &entry["subresource"]), (&json!("Apply"), &json!("scale")));
+    assert_eq!(entry["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
+    let others = entries.iter().filter(|entry| entry["manager"] != "scaler");
+    assert!(!others.map(ToString::to_string).any(|entry| entry.contains("f:replicas")));
+    let again = world.patch(&path, "apply-patch+yaml", &scale).await.expect(200);
+    assert_eq!(again["metadata"]["resourceVersion"], found["metadata"]["resourceVersion"], "changes nothing");
+    let mut empty = scale.clone();
+    empty["spec"] = json!({});
+    world.patch(&path, "apply-patch+yaml", &empty).await.expect(422);
+    let mut missing = scale;
+    missing["metadata"]["name"] = json!("none");
+    let none = format!("{DEPLOYMENTS}/none/scale?fieldManager=scaler");
+    world.patch(&none, "apply-patch+yaml", &missing).await.expect(404);
+}

@@ -91,10 +91,7 @@ fn check_is_object(value: &Value) -> Result<(), Status> {
 
 async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Outcome {
     let kind = request.kind();
-    if request.query.field_manager.is_empty() {
-        let fault = FieldError::required("fieldManager", "is required for apply patch");
-        return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", &[fault]));
-    }
+    check_manager(request)?;
     let mut decoded = body::decode_object(Media::Apply, &request.body)?;
     incoming::check_names_its_kind(&decoded.value)?;
     incoming::check_kind(kind, &mut decoded.value)?;
@@ -142,6 +139,33 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
     };
     answer::warn(&mut answer, &warnings);
     Ok(answer)
+}
+
+/// Applies to an object that is there: what a subresource is a part of.
+pub(crate) async fn apply_to(request: &Request, applied: &Value) -> Result<Value, Status> {
+    check_manager(request)?;
+    let (kind, name) = (request.kind(), request.target.object_name());
+    let sent = meta::resource_version(applied);
+    let last_try = last_try();
+    loop {
+        let old = object::get(&request.state, kind, request.namespace(), name)?;
+        if !sent.is_empty() && sent != meta::resource_version(&old.value) {
+            return Err(Status::modified(kind.group(), kind.plural(), name));
+        }
+        let merged = merge(request, Some(&old.value), applied)?;
+        match store_applied(request, Part::Main, &old, merged).await {
+            Err(status) if sent.is_empty() && came_between(&status) && Instant::now() < last_try => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn check_manager(request: &Request) -> Result<(), Status> {
+    if request.query.field_manager.is_empty() {
+        let fault = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", &[fault]));
+    }
+    Ok(())
 }
 
 /// Whether another write came between, be it the object's first.
