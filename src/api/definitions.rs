@@ -38,14 +38,22 @@ macro_rules! add {
 /// The definitions by name, as an OpenAPI v3 document's `components.schemas`. Made anew for each who
 /// asks: as values they take some 8 MB, and clients keep what they were given.
 pub fn document() -> Map<String, Value> {
-    build()
+    let mut generator = generator();
+    add_kubernetes(&mut generator);
+    generator.subschema_for::<SandboxSpec>();
+    generator.subschema_for::<SandboxStatus>();
+    let mut definitions = finished(generator);
+    definitions.insert("dev.spur.v1alpha1.Sandbox".to_owned(), sandbox());
+    add_metrics(&mut definitions);
+    definitions
 }
 
 /// The definitions, ready to validate and patch with.
 pub fn schemas() -> &'static Schemas {
     static SCHEMAS: OnceLock<Schemas> = OnceLock::new();
-    SCHEMAS
-        .get_or_init(|| Schemas::compile(&build()).expect("the bundled definitions refer only to each other"))
+    SCHEMAS.get_or_init(|| {
+        Schemas::compile(&document()).expect("the bundled definitions refer only to each other")
+    })
 }
 
 /// The definition of every object's `metadata` with all that it refers to: what a custom resource
@@ -88,17 +96,6 @@ pub fn new_status(definition: &str) -> Option<Value> {
         Type::Object | Type::Array | Type::String | Type::Number | Type::IntOrString | Type::Quantity => None,
     };
     Some(Value::Object(status.required().filter_map(zero).collect()))
-}
-
-fn build() -> Map<String, Value> {
-    let mut generator = generator();
-    add_kubernetes(&mut generator);
-    generator.subschema_for::<SandboxSpec>();
-    generator.subschema_for::<SandboxStatus>();
-    let mut definitions = finished(generator);
-    definitions.insert("dev.spur.v1alpha1.Sandbox".to_owned(), sandbox());
-    add_metrics(&mut definitions);
-    definitions
 }
 
 fn generator() -> schemars::SchemaGenerator {
@@ -380,7 +377,7 @@ mod tests {
 
     #[test]
     fn the_tables_name_only_fields_that_exist() {
-        let mut definitions = build();
+        let mut definitions = document();
         for (definition, field, _) in LISTS {
             assert!(property_mut(&mut definitions, definition, field).is_some(), "{definition}.{field}");
         }

@@ -35,7 +35,7 @@ pub(crate) fn of_target(method: &Method, target: &Target, query: &Query) -> Attr
     }
 }
 
-fn verb(method: &Method, is_collection: bool, is_watch: bool) -> &'static str {
+pub(crate) fn verb(method: &Method, is_collection: bool, is_watch: bool) -> &'static str {
     match (method.as_str(), is_collection) {
         ("GET" | "HEAD", _) if is_watch => "watch",
         ("GET" | "HEAD", true) => "list",

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use spur_api::Subresource;
 use spur_store::Stats;
 
 use crate::path::Target;
+use crate::query::Query;
+use crate::{attributes, in_flight};
 
 /// Series of requests at most: some hundred kinds with a few verbs each. What custom kinds bring
 /// beyond is not counted, but for how many requests that were.
@@ -28,7 +29,7 @@ const BOUNDS: [f64; 23] = [
     20.0, 30.0, 45.0, 60.0,
 ];
 
-/// What a request asks for, as far as it is counted.
+/// What a request asks for, as far as it is counted (verbs: `metrics.go`, `CanonicalVerb`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
     verb: &'static str,
@@ -70,18 +71,22 @@ pub(crate) struct UnderWay {
 // === impl Asked ===
 
 impl Asked {
-    pub(crate) fn new(parts: &Parts, target: &Target) -> Self {
-        let query = parts.uri.query().unwrap_or("");
-        let says = |word: &str| query.split('&').any(|part| part == word);
-        let is_watch = target.is_watch || says("watch=true") || says("watch=1");
-        let is_streamed =
-            target.subresource.is_some_and(|part| part == Subresource::Log || part.is_streamed());
+    pub(crate) fn new(parts: &Parts, target: &Target, query: &Query) -> Self {
         let Target { kind, namespace, name, subresource, .. } = target;
         let is_apply =
             parts.headers.get(CONTENT_TYPE).is_some_and(|media| media == "application/apply-patch+yaml");
-        let verb = match verb(&parts.method, name.is_none(), is_watch, *subresource) {
-            "PATCH" if is_apply => "APPLY",
-            verb => verb,
+        let verb = match attributes::verb(&parts.method, name.is_none(), query.is_watch) {
+            _ if subresource.is_some_and(Subresource::is_streamed) => "CONNECT",
+            "get" => "GET",
+            "list" => "LIST",
+            "watch" => "WATCH",
+            "create" => "POST",
+            "update" => "PUT",
+            "patch" if is_apply => "APPLY",
+            "patch" => "PATCH",
+            "deletecollection" => "DELETECOLLECTION",
+            "delete" => "DELETE",
+            _ => "other",
         };
         Self {
             verb,
@@ -90,27 +95,9 @@ impl Asked {
             resource: kind.plural().to_owned(),
             subresource: subresource.map(Subresource::segment).unwrap_or_default(),
             scope: scope(namespace.is_some(), name.is_some() || verb == "POST"),
-            is_dry_run: says("dryRun=All"),
-            lasts: is_watch || is_streamed,
+            is_dry_run: query.is_dry_run,
+            lasts: in_flight::is_long_running(target, query),
         }
-    }
-}
-
-/// `metrics.go`, `CanonicalVerb`.
-fn verb(method: &Method, is_collection: bool, is_watch: bool, part: Option<Subresource>) -> &'static str {
-    if part.is_some_and(Subresource::is_streamed) {
-        return "CONNECT";
-    }
-    match (method.as_str(), is_collection) {
-        ("GET" | "HEAD", _) if is_watch => "WATCH",
-        ("GET" | "HEAD", true) => "LIST",
-        ("GET" | "HEAD", false) => "GET",
-        ("POST", _) => "POST",
-        ("PUT", _) => "PUT",
-        ("PATCH", _) => "PATCH",
-        ("DELETE", true) => "DELETECOLLECTION",
-        ("DELETE", false) => "DELETE",
-        _ => "other",
     }
 }
 
@@ -237,6 +224,8 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
     use crate::kinds::Kinds;
     use crate::path;
@@ -246,7 +235,8 @@ mod tests {
         let request =
             request.header(CONTENT_TYPE, "application/apply-patch+yaml").body(()).expect("a request");
         let target = path::parse(&Kinds::bundled(), path).expect("a path that is served");
-        Asked::new(&request.into_parts().0, &target)
+        let query = Query::parse(query).expect("a query");
+        Asked::new(&request.into_parts().0, &target, &query)
     }
 
     #[test]

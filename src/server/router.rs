@@ -116,10 +116,16 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
         }
         return fixed::answer(&state, &parts, path, query).unwrap_or_else(|| Err(Status::no_such_path()));
     };
-    let (began, asked) = (Instant::now(), Asked::new(&parts, &target));
+    let query =
+        Query::parse(query).map(|query| Query { is_watch: query.is_watch || target.is_watch, ..query });
+    let asked = Asked::new(&parts, &target, query.as_ref().unwrap_or(&Query::default()));
+    let began = Instant::now();
     // Who shows no credentials makes no series.
     let is_counted = !user.is_anonymous();
-    let outcome = of_target(&state, (user, slots), target, parts, body).await;
+    let outcome = match query {
+        Ok(query) => of_target(&state, (user, slots), (target, query), parts, body).await,
+        Err(status) => Err(status),
+    };
     let code = outcome.as_ref().map_or_else(|status| status.code, |answer| answer.status().as_u16());
     if is_counted {
         state.requests().add(asked, code, began.elapsed());
@@ -131,12 +137,10 @@ async fn dispatch(state: State, door: Door, request: HttpRequest<Body>) -> Outco
 async fn of_target(
     state: &State,
     (user, slots): (Arc<User>, Option<&InFlight>),
-    target: Target,
+    (target, query): (Target, Query),
     parts: http::request::Parts,
     body: Body,
 ) -> Outcome {
-    let mut query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    query.is_watch |= target.is_watch;
     access::check(state, &user, &attributes::of_target(&parts.method, &target, &query))?;
     if let Some(part) = target.subresource.filter(|part| part.is_streamed()) {
         // Whatever the method of the handshake, a command is made (Kubernetes 1.35,

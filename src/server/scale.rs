@@ -57,7 +57,8 @@ fn as_table(scale: &Value, include: &str) -> Value {
         scale["status"]["replicas"].clone(),
         json!(spur_api::kinds::since(meta::text(scale, "/metadata/creationTimestamp"))),
     ];
-    table::of_rows(&json!(columns), vec![table::row_of(json!(cells), scale, include)], scale)
+    let metadata = json!({"resourceVersion": meta::resource_version(scale)});
+    table::of_rows(metadata, columns.into(), vec![table::row_of(json!(cells), scale, include)])
 }
 
 pub(crate) async fn put(request: &Request) -> Outcome {

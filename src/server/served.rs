@@ -161,6 +161,11 @@ impl Served {
         }
     }
 
+    /// The namespace that an object of this kind lies in, where objects of another lie in this one.
+    pub(crate) fn within<'a>(&self, namespace: &'a str) -> Option<&'a str> {
+        (self.scope() == Scope::Namespaced).then_some(namespace)
+    }
+
     /// Takes the empty values out of an object that mean the same as none.
     pub(crate) fn omit_empty(&self, object: &mut Value) {
         protobuf::omit_empty(&self.api_version(), self.kind(), object);

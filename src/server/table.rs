@@ -52,13 +52,7 @@ pub(crate) fn of_object_without_columns(kind: &Served, object: &Value, include: 
 /// A `Table`.
 pub(crate) fn of_list(kind: &Served, items: &[Value], metadata: Value, include: &str) -> Value {
     let rows: Vec<Value> = items.iter().map(|object| row(kind, object, include)).collect();
-    json!({
-        "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": metadata,
-        "columnDefinitions": columns(kind),
-        "rows": rows,
-    })
+    of_rows(metadata, columns(kind), rows)
 }
 
 /// `PartialObjectMetadata` of an object.
@@ -70,12 +64,12 @@ pub(crate) fn metadata_only(object: &Value) -> Value {
     })
 }
 
-/// A `Table` of these rows about one object.
-pub(crate) fn of_rows(columns: &Value, rows: Vec<Value>, object: &Value) -> Value {
+/// A `Table` of rows that were made elsewhere.
+pub(crate) fn of_rows(metadata: Value, columns: Vec<Value>, rows: Vec<Value>) -> Value {
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": meta::resource_version(object)},
+        "metadata": metadata,
         "columnDefinitions": columns,
         "rows": rows,
     })

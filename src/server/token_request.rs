@@ -6,7 +6,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use spur_api::kinds::reviews::TOKEN_REQUEST;
-use spur_api::{Scope, Status, meta};
+use spur_api::{Status, meta};
 use spur_schema::FieldError;
 
 use crate::access::{self, BOUND_KINDS, Bound, Grant, ISSUER};
@@ -88,8 +88,7 @@ fn bound(request: &Request, namespace: &str, token_request: &Value) -> Result<Op
         return Err(Status::bad_request(why));
     };
     let kind = Served::bundled("", "v1", plural);
-    let namespace = (kind.scope() == Scope::Namespaced).then_some(namespace);
-    let found = object::get(&request.state, &kind, namespace, name)?.value;
+    let found = object::get(&request.state, &kind, kind.within(namespace), name)?.value;
     let uid = meta::text(&found, "/metadata/uid").to_owned();
     let wanted = meta::text(reference, "/uid");
     if !wanted.is_empty() && wanted != uid {

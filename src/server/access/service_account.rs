@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use spur_api::{Scope, meta};
+use spur_api::meta;
 
 use super::identity::ISSUER;
 use super::user::User;
@@ -134,8 +134,7 @@ fn check_there(
     uid: &str,
 ) -> Result<(), String> {
     let kind = Served::bundled("", "v1", plural);
-    let within = (kind.scope() == Scope::Namespaced).then_some(namespace);
-    let found = object::find(state, &kind, within, name).map_err(|status| status.message)?;
+    let found = object::find(state, &kind, kind.within(namespace), name).map_err(|status| status.message)?;
     match found {
         Some(found) if meta::text(&found.value, "/metadata/uid") == uid => Ok(()),
         Some(_) => Err(format!("{plural} `{namespace}/{name}` was made anew since")),

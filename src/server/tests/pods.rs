@@ -56,17 +56,7 @@ async fn an_account_has_to_exist() {
 #[tokio::test]
 async fn an_eviction_is_a_delete_that_a_budget_may_refuse() {
     let world = world().await;
-    let mut web = pod("web");
-    web["metadata"]["labels"] = json!({"app": "web"});
-    world.post(PODS, &web).await.expect(201);
-    let ready = json!([{"type": "Ready", "status": "True"}]);
-    let running = json!({"status": {"phase": "Running", "conditions": ready}});
-    world.patch(&format!("{PODS}/web/status"), "merge-patch+json", &running).await.expect(200);
-    let budget = json!({
-        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
-    });
-    world.post(BUDGETS, &budget).await.expect(201);
+    serve_with_budget(&world).await;
     let path = format!("{PODS}/web/eviction");
     let eviction = json!({
         "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web", "namespace": "default"},
@@ -74,9 +64,7 @@ async fn an_eviction_is_a_delete_that_a_budget_may_refuse() {
     });
     let refused = world.post(&path, &eviction).await.expect(429);
     assert_eq!(refused["details"]["causes"][0]["reason"], "DisruptionBudget");
-    let counted = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2,
-        "desiredHealthy": 1, "expectedPods": 2}});
-    world.patch(&format!("{BUDGETS}/b/status"), "merge-patch+json", &counted).await.expect(200);
+    allow(&world, 1).await;
     world.post(&format!("{path}?dryRun=All"), &eviction).await.expect(201);
     let budget = world.get(&format!("{BUDGETS}/b")).await.expect(200);
     assert_eq!(budget["status"]["disruptionsAllowed"], 1, "nothing has gone");
@@ -93,8 +81,8 @@ async fn an_eviction_is_a_delete_that_a_budget_may_refuse() {
     world.post(&format!("{PODS}/nobody/eviction"), &json!({})).await.expect(404);
 }
 
-/// A pod that serves, and a budget that lets as many go.
-async fn served(world: &World, allowed: i64) {
+/// A pod that serves, and a budget that is not counted yet.
+async fn serve_with_budget(world: &World) {
     let mut web = pod("web");
     web["metadata"]["labels"] = json!({"app": "web"});
     world.post(PODS, &web).await.expect(201);
@@ -106,6 +94,10 @@ async fn served(world: &World, allowed: i64) {
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
     });
     world.post(BUDGETS, &budget).await.expect(201);
+}
+
+/// Counts the budget, which lets as many go.
+async fn allow(world: &World, allowed: i64) {
     let counted = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": allowed, "currentHealthy": 2,
         "desiredHealthy": 1, "expectedPods": 2}});
     world.patch(&format!("{BUDGETS}/b/status"), "merge-patch+json", &counted).await.expect(200);
@@ -114,7 +106,8 @@ async fn served(world: &World, allowed: i64) {
 #[tokio::test]
 async fn an_eviction_whose_answer_cannot_be_read_spends_nothing() {
     let world = world().await;
-    served(&world, 1).await;
+    serve_with_budget(&world).await;
+    allow(&world, 1).await;
     let request = Request::builder().method(Method::POST).uri(format!("{PODS}/web/eviction"));
     let request = request.header("content-type", "application/json").header("accept", "application/cbor");
     world.call(request.body("{}".into()).expect("a request")).await.expect(406);
@@ -128,7 +121,8 @@ async fn a_budget_that_goes_during_an_eviction_is_not_asked() {
     let world = world().await;
     let (eviction, at_once) = (json!({}), format!("{PODS}/web?gracePeriodSeconds=0"));
     for _ in 0..50 {
-        served(&world, 1).await;
+        serve_with_budget(&world).await;
+        allow(&world, 1).await;
         let (path, budget) = (format!("{PODS}/web/eviction"), format!("{BUDGETS}/b"));
         let (deleted, evicted) = tokio::join!(world.delete(&budget), world.post(&path, &eviction));
         deleted.expect(200);
@@ -141,7 +135,8 @@ async fn a_budget_that_goes_during_an_eviction_is_not_asked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_evictions_at_once_a_budget_lets_one_pass() {
     let world = world().await;
-    served(&world, 1).await;
+    serve_with_budget(&world).await;
+    allow(&world, 1).await;
     let mut other = pod("other");
     other["metadata"]["labels"] = json!({"app": "web"});
     world.post(PODS, &other).await.expect(201);

@@ -123,11 +123,7 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
             }
             None => Err(Status::not_found(kind.group(), kind.plural(), name)),
             Some(old) => {
-                let sent = meta::resource_version(&applied);
-                if !sent.is_empty() && sent != meta::resource_version(&old.value) {
-                    return Err(Status::modified(kind.group(), kind.plural(), name));
-                }
-                let written = store_applied(request, part, old, merged).await;
+                let written = store_applied(request, part, old, &applied, merged).await;
                 written.map(|written| answer::ok(&table::in_form(form, kind, written)))
             }
         };
@@ -144,17 +140,14 @@ async fn apply_patch(request: &Request, part: Part, form: negotiate::Form) -> Ou
 /// Applies to an object that is there: what a subresource is a part of.
 pub(crate) async fn apply_to(request: &Request, applied: &Value) -> Result<Value, Status> {
     check_manager(request)?;
-    let (kind, name) = (request.kind(), request.target.object_name());
-    let sent = meta::resource_version(applied);
+    let may_retry = meta::resource_version(applied).is_empty();
     let last_try = last_try();
     loop {
-        let old = object::get(&request.state, kind, request.namespace(), name)?;
-        if !sent.is_empty() && sent != meta::resource_version(&old.value) {
-            return Err(Status::modified(kind.group(), kind.plural(), name));
-        }
+        let name = request.target.object_name();
+        let old = object::get(&request.state, request.kind(), request.namespace(), name)?;
         let merged = merge(request, Some(&old.value), applied)?;
-        match store_applied(request, Part::Main, &old, merged).await {
-            Err(status) if sent.is_empty() && came_between(&status) && Instant::now() < last_try => {}
+        match store_applied(request, Part::Main, &old, applied, merged).await {
+            Err(status) if may_retry && came_between(&status) && Instant::now() < last_try => {}
             outcome => return outcome,
         }
     }
@@ -188,12 +181,19 @@ fn keep_part(request: &Request, part: Part, applied: &mut Value) {
     }
 }
 
+/// Stores what applying to an object has made of it; who names a version means that one.
 async fn store_applied(
     request: &Request,
     part: Part,
     old: &object::Found,
+    applied: &Value,
     mut new: Value,
 ) -> Result<Value, Status> {
+    let sent = meta::resource_version(applied);
+    if !sent.is_empty() && sent != meta::resource_version(&old.value) {
+        let kind = request.kind();
+        return Err(Status::modified(kind.group(), kind.plural(), request.target.object_name()));
+    }
     let managed = new.pointer("/metadata/managedFields").cloned();
     update::prepare(request, part, old, &mut new)?;
     if let Some(managed) = managed {
