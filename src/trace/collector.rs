@@ -28,9 +28,9 @@ use crate::trace::Trace;
 /// 1,000 per sweep, a sixteenth of a ring.
 const SWEEP_BUSY: Duration = Duration::from_millis(10);
 
-/// Between two sweeps while none come: who asks after a quiet time sees it within a blink, and 10
-/// wake-ups a second are far below the idle budget of half a percent of a core (20 were two fifths
-/// of all wake-ups of an idle Spur).
+/// Between two sweeps while none come: who follows sees it within a blink (a question is a sweep of
+/// its own), and 10 wake-ups a second are far below the idle budget of half a percent of a core (20
+/// were two fifths of all wake-ups of an idle Spur).
 const SWEEP_IDLE: Duration = Duration::from_millis(100);
 
 /// Questions that wait; more readers than that wait to ask.
@@ -155,12 +155,20 @@ impl Collector {
                     };
                     pause.as_mut().reset(Instant::now() + next);
                 }
-                Some(question) = self.queries_rx.recv() => self.answer(question),
+                Some(question) = self.queries_rx.recv() => {
+                    self.settle();
+                    self.answer(question);
+                }
                 spans = self.spans.some(SPANS_AT_ONCE) => self.take(spans),
             }
         }
         let waiting = self.spans.waiting();
         self.take(waiting);
+        self.settle();
+    }
+
+    /// Publishes all that is over by now, so that who sent a request and then asks for it finds it.
+    fn settle(&mut self) {
         // Twice: a trace is published one quiet sweep after its last end.
         self.sweep();
         self.sweep();

@@ -52,8 +52,14 @@ pub(crate) async fn forks() {
     };
     assert_eq!((price(None).await, price(Some("k1")).await), (Some(1200), Some(1080)));
     // Every hop names its caller, which is known by its address.
-    let trace = spur.run(&["trace"]).await.ok().prints(&["frontend", "checkout", "pricing"]);
-    assert!(!trace.stdout.contains("unknown"), "{}", trace.stdout);
+    for key in [&[][..], &["--key", "k1"]] {
+        let line = spur.until_line(&[&["trace"], key].concat(), "pricing").await;
+        for part in ["/api/cart", "frontend ▸ [", "checkout"] {
+            assert!(line.contains(part), "`{part}` is not in {line}");
+        }
+        assert!(!line.contains("unknown"), "{line}");
+        assert_eq!(line.contains("◆pricing"), !key.is_empty(), "{line}");
+    }
     // Who is a member of the sandbox calls with its key.
     let pods = api.pods_of("spur.dev/sandbox=cheaper").await;
     assert_eq!(pods.len(), 1);
@@ -96,6 +102,5 @@ pub(crate) async fn names() {
         assert!(part.starts_with("HTTP/1.1 "), "{name}: {part}");
         assert!(!part.starts_with("HTTP/1.1 5"), "{name}: {part}");
     }
-    let trace = spur.run(&["trace"]).await.ok();
-    assert!(trace.stdout.contains("caller ▸ dummy"), "{}", trace.stdout);
+    spur.until_line(&["trace"], "caller ▸ dummy").await;
 }

@@ -9,15 +9,6 @@ use crate::harness::manifests::cheaper;
 use crate::harness::{DEADLINE, Spur, until};
 
 /// The last finished trace of a target, once every hop of it has ended.
-async fn line_of(spur: &Spur, args: &[&str], part: &str) -> String {
-    until(&format!("`{part}` is in a line"), async || {
-        let output = spur.run(args).await.ok();
-        let found = output.stdout.lines().find(|line| line.contains(part)).map(str::to_owned);
-        found.ok_or(output.stdout)
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_request_is_a_line_with_its_way_and_its_fork() {
     let spur = Spur::shop().await;
@@ -26,8 +17,8 @@ async fn a_request_is_a_line_with_its_way_and_its_fork() {
     spur.service("frontend").get("/api/cart?n=1").send().await.ok();
     spur.service("frontend").get("/api/cart?n=2").key("k-1").send().await.ok();
 
-    let without = line_of(&spur, &["trace"], "/api/cart?n=1").await;
-    let with = line_of(&spur, &["trace"], "/api/cart?n=2").await;
+    let without = spur.until_line(&["trace"], "/api/cart?n=1").await;
+    let with = spur.until_line(&["trace"], "/api/cart?n=2").await;
     assert!(
         without.contains("GET") && without.contains(" 200 ") && without.contains("gw ▸ frontend ▸ ["),
         "{without}"
@@ -40,7 +31,7 @@ async fn a_request_is_a_line_with_its_way_and_its_fork() {
     assert_eq!(keyed.lines().count(), 1, "{keyed}");
     assert!(keyed.contains("/api/cart?n=2"), "{keyed}");
 
-    let json = line_of(&spur, &["trace", "--key", "k-1", "-o", "json"], "/api/cart?n=2").await;
+    let json = spur.until_line(&["trace", "--key", "k-1", "-o", "json"], "/api/cart?n=2").await;
     let trace: Value = serde_json::from_str(&json).unwrap();
     let hops = trace["hops"].as_array().unwrap();
     let hop = |service: &str| {
@@ -65,7 +56,7 @@ async fn a_callers_traceparent_is_kept() {
     let id = "0af7651916cd43dd8448eb211c80319c";
     let ask = spur.service("frontend").get("/api/cart");
     ask.header("traceparent", &format!("00-{id}-b7ad6b7169203331-01")).send().await.ok();
-    let line = line_of(&spur, &["trace", "-o", "json"], id).await;
+    let line = spur.until_line(&["trace", "-o", "json"], id).await;
     let trace: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&trace["trace_id"], trace["hops"].as_array().unwrap().len()), (&id.into(), 5));
     spur.end().await;
@@ -109,7 +100,7 @@ async fn follow_prints_requests_as_they_end() {
 async fn a_refused_request_is_in_the_trace_with_its_reason() {
     let spur = Spur::up().start().await;
     spur.host("nothing.default.localhost").get("/lost").send().await;
-    let line = line_of(&spur, &["trace"], "/lost").await;
+    let line = spur.until_line(&["trace"], "/lost").await;
     assert!(line.contains("404") && line.contains("unknown-host"), "{line}");
     spur.end().await;
 }

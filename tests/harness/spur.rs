@@ -299,6 +299,16 @@ impl Spur {
         .await;
     }
 
+    /// The first line of a command's data that contains `part`; the command is run until there is one.
+    pub(crate) async fn until_line(&self, args: &[&str], part: &str) -> String {
+        until(&format!("`{part}` is in a line"), async || {
+            let output = self.run(args).await.ok();
+            let found = output.stdout.lines().find(|line| line.contains(part)).map(str::to_owned);
+            found.ok_or(output.stdout)
+        })
+        .await
+    }
+
     /// Every process of its pods.
     pub(crate) fn processes(&self) -> Vec<processes::Process> {
         processes::of_pods(&self.data.path())

@@ -56,6 +56,23 @@ async fn hops_of_several_rings_are_one_trace() {
     assert_eq!((answer.counts.n_records, answer.counts.n_lost_records), (4, 0));
 }
 
+/// `curl …; spur trace` after a quiet time, in which the rings are seldom read.
+#[tokio::test(start_paused = true)]
+async fn what_was_over_before_it_was_asked_is_in_the_answer() {
+    let running = run(two_rings());
+    running.reader.query(Query::default()).await.unwrap();
+    // The child's end is behind in a ring that is read first.
+    running.push(1, &hop(1, "frontend", 0, 50));
+    running.push(0, &hop(2, "pricing", 10, 20).from("frontend").parent(1));
+    let answer = running.reader.query(Query::default()).await.unwrap();
+    let paths: Vec<_> = answer.traces.iter().map(|trace| trace.path()).collect();
+    assert_eq!(paths, ["gw ▸ frontend ▸ pricing"]);
+    running.push(0, &hop(1, "frontend", 0, 5).in_trace(2));
+    let window = Window { from: 0, to: u64::MAX, by: By::Edge };
+    let summary = running.reader.summary(window).await.unwrap();
+    assert_eq!(summary.rows.iter().map(|row| row.1.n).sum::<u64>(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_follower_gets_what_was_there_and_what_comes_each_once() {
     let running = run(two_rings());
