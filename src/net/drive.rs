@@ -1,4 +1,4 @@
-//! Driving one hyper server connection to its end: deadlines and drain.
+//! Driving one server connection of HTTP to its end: deadlines and drain.
 
 use std::{
     future::poll_fn,
@@ -19,11 +19,11 @@ use crate::{Limits, Overdue, Pace};
 
 /// How a connection ended.
 #[derive(Debug)]
-pub enum Ended {
+pub enum Ended<E = hyper::Error> {
     /// Both sides were done, or the connection was upgraded.
     Finished,
     /// The peer or the protocol failed.
-    Failed(hyper::Error),
+    Failed(E),
     /// It missed a deadline and was closed.
     Overdue(Overdue),
     /// It was asked to drain and did not finish in time.
@@ -31,8 +31,8 @@ pub enum Ended {
 }
 
 /// What ended the first wait.
-enum First {
-    Connection(hyper::Result<()>),
+enum First<E> {
+    Connection(Result<(), E>),
     /// A deadline was missed, or the drain has begun.
     Other(Option<Overdue>),
 }
@@ -48,30 +48,29 @@ struct Aside {
 /// Polls `connection` until it ends, misses a deadline of `pace`, or has had
 /// `limits.drain_timeout` to finish after `drain` was cancelled.
 ///
-/// `graceful` is the connection's own `graceful_shutdown`; hyper's connection
-/// types share it by name only.
-pub async fn drive<C>(
+/// `graceful` is the connection's own `graceful_shutdown`; connections share it by name only.
+pub async fn drive<C, E>(
     connection: C,
     graceful: fn(Pin<&mut C>),
     (pace, limits): (&Pace, &Limits),
     drain: &CancellationToken,
-) -> Ended
+) -> Ended<E>
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
 {
     let ended = drive_http(connection, graceful, (pace, limits), drain).await;
     pace.release();
     ended
 }
 
-async fn drive_http<C>(
+async fn drive_http<C, E>(
     connection: C,
     graceful: fn(Pin<&mut C>),
     (pace, limits): (&Pace, &Limits),
     drain: &CancellationToken,
-) -> Ended
+) -> Ended<E>
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
 {
     let mut connection = pin!(connection);
     let mut other = pin!(async {
@@ -131,10 +130,24 @@ async fn within<C: Future>(
     timeout(deadline, ended).await.ok()
 }
 
-fn finished(result: hyper::Result<()>) -> Ended {
+fn finished<E>(result: Result<(), E>) -> Ended<E> {
     match result {
         Ok(()) => Ended::Finished,
         Err(error) => Ended::Failed(error),
+    }
+}
+
+// === impl Ended ===
+
+impl<E> Ended<E> {
+    /// The same end, its failure in other words.
+    pub fn map_err<F>(self, op: impl FnOnce(E) -> F) -> Ended<F> {
+        match self {
+            Self::Finished => Ended::Finished,
+            Self::Failed(error) => Ended::Failed(op(error)),
+            Self::Overdue(overdue) => Ended::Overdue(overdue),
+            Self::Cut => Ended::Cut,
+        }
     }
 }
 

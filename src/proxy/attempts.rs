@@ -13,8 +13,6 @@ use std::{pin::pin, rc::Rc, time::Duration};
 
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use spur_net::Pace;
 use spur_route::{Endpoint, rules::RetryPolicy};
 use spur_trace::HopError;
 use tokio::time::{Instant, sleep};
@@ -27,7 +25,8 @@ use crate::{
     connect::Peer,
     failure,
     hop::Hop,
-    interim,
+    incoming::Incoming,
+    interim::{Interims, Passing},
     pool::{Lease, NotSent, Speak, Terms},
     replay::Replay,
     tls::Origin,
@@ -83,8 +82,8 @@ pub(crate) struct Outgoing {
     pub(crate) head_timeout: Option<Duration>,
     /// How long no byte of its body may come before that.
     pub(crate) body_timeout: Option<Duration>,
-    /// The client's connection, where it is given interim responses.
-    pub(crate) interims: Option<Pace>,
+    /// Where interim responses go, if the client is given any.
+    pub(crate) interims: Option<Interims>,
 }
 
 /// A response that has begun.
@@ -251,8 +250,8 @@ async fn send_to(
                 None => return Tried::Unreached(HopError::UpstreamClosed, req),
             }
         }
-        let _passing = outgoing.interims.as_ref().map(|pace| interim::pass_on(pace, &mut req));
-        let mut sent = pin!(ready.send(*req));
+        let passing = outgoing.interims.as_ref().map(Interims::begin);
+        let mut sent = pin!(ready.send(*req, passing.as_ref().map(Passing::sink)));
         match while_moving(hop, patience, sent.as_mut()).await {
             Err(Slow::Upstream) => return failed(HopError::ResponseTimeout),
             Err(Slow::Client) => return Tried::BodyTimeout,

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use spur_net::Busy;
 use spur_trace::HopError;
 use tokio::time::{Sleep, sleep_until};
@@ -19,6 +18,7 @@ use crate::{
     attempts::{Deadline, Held},
     grpc_web::{Decoder, GrpcWeb, NotBase64},
     hop::Hop,
+    incoming::{Broken, Incoming},
     pool::Lease,
     replay::{Kept, Polled},
     respond::grpc_trailers,
@@ -38,7 +38,7 @@ pub(crate) struct RequestBody {
 pub(crate) enum RequestBodyError {
     /// The client broke it off.
     #[error(transparent)]
-    Client(hyper::Error),
+    Client(Broken),
     /// It is not what it says it is.
     #[error(transparent)]
     NotBase64(NotBase64),
@@ -99,7 +99,7 @@ pub(crate) enum Means {
 pub(crate) enum BodyError {
     /// The upstream broke it off.
     #[error(transparent)]
-    Upstream(hyper::Error),
+    Upstream(Broken),
     /// It took longer than its rule allows.
     #[error("the response took too long")]
     TimedOut,

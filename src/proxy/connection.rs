@@ -1,8 +1,8 @@
 //! One client connection: which protocol it speaks, and serving it until its end.
 
-use std::{cell::OnceCell, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::OnceCell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Arc};
 
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use spur_net::{
@@ -18,7 +18,8 @@ use tracing::debug;
 
 use crate::{
     acceptor::{Accepted, Facts, Open},
-    local::LocalExecutor,
+    http2::Serving,
+    incoming::{Broken, Incoming},
     relay, request,
     stats::count,
     tls::{Arrived, arrive},
@@ -210,20 +211,20 @@ where
 {
     let (worker, inlet) = (Rc::clone(&client.worker), Arc::clone(&client.inlet));
     let peer = client.peer;
-    let io = TokioIo::new(Paced::new(stream, client.pace.clone(), &worker.limits));
+    let stream = Paced::new(stream, client.pace.clone(), &worker.limits);
     let (limits, pace) = (&worker.limits, client.pace.clone());
     let ended = if protocol == Protocol::Http2 {
-        let mut http = limits.http2(LocalExecutor);
-        // RFC 8441 3: WebSockets may come in streams.
-        http.enable_connect_protocol();
-        // Boxed: hyper makes a task of each stream, and moves its future five times on the way.
-        let service = service_fn(move |req| Box::pin(request::answer(Rc::clone(&client), req)));
-        let connection = http.serve_connection(io, service);
-        drive(connection, |c| c.graceful_shutdown(), (&pace, limits), &inlet.closing).await
+        let connection = Serving::new(client, stream);
+        drive(connection, Serving::drain, (&pace, limits), &inlet.closing).await.map_err(Broken::Http2)
     } else {
-        let service = service_fn(move |req| request::answer(Rc::clone(&client), req));
-        let connection = limits.http1().serve_connection(io, service).with_upgrades();
-        drive(connection, |c| c.graceful_shutdown(), (&pace, limits), &inlet.closing).await
+        let service = service_fn(move |req: Request<_>| {
+            let client = Rc::clone(&client);
+            async { Ok::<_, Infallible>(request::answer(client, req.map(Incoming::Http1), None).await) }
+        });
+        let connection = limits.http1().serve_connection(TokioIo::new(stream), service).with_upgrades();
+        drive(connection, |c| c.graceful_shutdown(), (&pace, limits), &inlet.closing)
+            .await
+            .map_err(Broken::Http1)
     };
     match ended {
         Ended::Finished => {}

@@ -1,21 +1,23 @@
 //! What a failed hop means for the client: which status, in which words, with
 //! which hint. The failures themselves are trace's [`HopError`].
 
-use std::error::Error as _;
-
 use http::StatusCode;
 use spur_trace::{HopError, TlsFault};
 
-/// What hyper's error means when it comes before the response has begun.
-pub(crate) fn before_response(error: &hyper::Error) -> HopError {
-    let source = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    // RFC 9113, section 8.7: nothing was done.
-    if source.is_some_and(|error| error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)) {
-        return HopError::StreamRefused;
+use crate::incoming::Broken;
+
+/// What an error means that comes before the response has begun.
+pub(crate) fn before_response(error: &Broken) -> HopError {
+    match error {
+        Broken::Http1(error) if error.is_parse() => HopError::BadResponse,
+        // RFC 9113, section 8.7: nothing was done.
+        Broken::Http2(error) if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+            HopError::StreamRefused
+        }
+        // HTTP/2 was spoken to something that answers otherwise.
+        Broken::Http2(error) if error.is_library() && error.reason().is_some() => HopError::BadResponse,
+        Broken::Http1(_) | Broken::Http2(_) => HopError::UpstreamClosed,
     }
-    // HTTP/2 was spoken to something that answers otherwise.
-    let is_misunderstanding = source.is_some_and(|error| error.is_library() && error.reason().is_some());
-    if error.is_parse() || is_misunderstanding { HopError::BadResponse } else { HopError::UpstreamClosed }
 }
 
 /// The status of our answer (RFC 9110 15.6.3, 15.6.5).

@@ -2,12 +2,12 @@
 //! the upstream's protocol wants it. Sending it is left to `attempts`.
 
 use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
+use h2::ext::Protocol;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header,
     request::Parts,
     uri::{self, Authority, Scheme},
 };
-use hyper::ext::Protocol;
 use spur_route::{TraceParent, Verdict, inject_key, traceparent::TRACEPARENT};
 
 use crate::{

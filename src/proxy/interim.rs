@@ -1,34 +1,96 @@
-//! Interim responses (1xx) of upstreams, passed on from HTTP/1.1 to HTTP/1.1 (RFC 9110 15.2).
+//! Interim responses (1xx) of upstreams, passed on to clients of HTTP/1.1 and HTTP/2 (RFC 9110 15.2).
 //!
-//! Not `100 Continue`, which we say ourselves as soon as the body is wanted. hyper's server has no
-//! way to write them into streams of HTTP/2, and its client reads none from there.
+//! Not `100 Continue`, which we say ourselves as soon as the body is wanted.
 
-use http::{HeaderMap, Request, StatusCode, header};
-use spur_net::{Interim, Pace, Passing};
+use std::sync::Arc;
 
-use crate::{body::RequestBody, fields::Fields, sanitise::strip_response};
+use http::{HeaderMap, Response, StatusCode, header};
+use spur_net::{Interim, Pace};
 
-/// Sees to it that the client gets the interim responses to this try, until what is returned is
-/// dropped.
-pub(crate) fn pass_on(pace: &Pace, req: &mut Request<RequestBody>) -> Passing {
-    let passing = pace.pass_interims();
-    let interim = passing.interim();
-    hyper::ext::on_informational(req, move |rsp| pass(&interim, rsp.status(), rsp.headers()));
-    passing
+use crate::{fields::Fields, http2::Responding, sanitise::strip_response};
+
+/// Whom a request's interim responses are for.
+#[derive(Clone, Debug)]
+pub(crate) enum Interims {
+    /// A connection of HTTP/1.1.
+    Connection(Pace),
+    /// A stream of HTTP/2.
+    Stream(Arc<Responding>),
 }
 
-fn pass(interim: &Interim, status: StatusCode, headers: &HeaderMap) {
-    if status == StatusCode::CONTINUE {
-        return;
+/// One try of a request is under way; when this is dropped, its interim responses come too late.
+#[derive(Debug)]
+pub(crate) enum Passing {
+    Connection(spur_net::Passing),
+    /// With its number.
+    Stream(Arc<Responding>, u32),
+}
+
+/// Where the interim responses to one try go.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Connection(Interim),
+    /// With the try's number.
+    Stream(Arc<Responding>, u32),
+}
+
+// === impl Interims ===
+
+impl Interims {
+    /// A try begins.
+    pub(crate) fn begin(&self) -> Passing {
+        match self {
+            Self::Connection(pace) => Passing::Connection(pace.pass_interims()),
+            Self::Stream(responding) => Passing::Stream(Arc::clone(responding), responding.begin()),
+        }
     }
-    let mut headers = headers.clone();
-    let fields = Fields::of(&headers);
-    strip_response(&mut headers, fields);
-    // It has no body (RFC 9110 8.6, 15.2).
-    headers.remove(header::CONTENT_LENGTH);
-    let _may_be_left_out = interim.pass(&head(status, &headers));
 }
 
+// === impl Passing ===
+
+impl Passing {
+    pub(crate) fn sink(&self) -> Sink {
+        match self {
+            Self::Connection(passing) => Sink::Connection(passing.interim()),
+            Self::Stream(responding, number) => Sink::Stream(Arc::clone(responding), *number),
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Self::Stream(responding, _) = self {
+            responding.end();
+        }
+    }
+}
+
+// === impl Sink ===
+
+impl Sink {
+    /// Passes one on; it may be left out.
+    pub(crate) fn pass(&self, status: StatusCode, headers: &HeaderMap) {
+        if status == StatusCode::CONTINUE {
+            return;
+        }
+        let mut headers = headers.clone();
+        let fields = Fields::of(&headers);
+        strip_response(&mut headers, fields);
+        // It has no body (RFC 9110 8.6, 15.2).
+        headers.remove(header::CONTENT_LENGTH);
+        let _may_be_left_out = match self {
+            Self::Connection(interim) => interim.pass(&head(status, &headers)),
+            Self::Stream(responding, number) => {
+                let mut interim = Response::new(());
+                *interim.status_mut() = status;
+                *interim.headers_mut() = headers;
+                responding.pass(*number, interim)
+            }
+        };
+    }
+}
+
+/// A head as HTTP/1 has it.
 fn head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
     let reason = status.canonical_reason().unwrap_or_default();
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();

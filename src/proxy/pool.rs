@@ -9,7 +9,6 @@ mod h2;
 use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use spur_net::Dial;
 use spur_route::policy::ConnectionPool;
 use spur_trace::HopError;
@@ -20,7 +19,14 @@ use self::{
     h1::{H1Lease, H1Pool},
     h2::{H2Pool, H2Stream},
 };
-use crate::{body::RequestBody, connect::Peer, stats::WorkerStats};
+use crate::{
+    body::RequestBody,
+    connect::Peer,
+    http2,
+    incoming::{Broken, Incoming},
+    interim::Sink,
+    stats::WorkerStats,
+};
 
 /// All of a worker's upstream connections.
 #[derive(Debug)]
@@ -77,7 +83,7 @@ pub(crate) enum NotSent {
     /// No byte of it was written: here it is again. Boxed, since it is rare.
     Unsent(Box<Request<RequestBody>>),
     /// It may have been read, so it must not be sent again.
-    Failed(hyper::Error),
+    Failed(Broken),
 }
 
 /// Unused connections are closed after 60 s: below nginx's `keepalive_timeout` of
@@ -176,20 +182,31 @@ impl Ready {
         }
     }
 
-    /// Sends `req`, and then waits for the head of its response.
+    /// Sends `req`, and then waits for the head of its response; interim ones go to `interims`.
     pub(crate) fn send(
         self,
-        req: Request<RequestBody>,
+        mut req: Request<RequestBody>,
+        interims: Option<Sink>,
     ) -> impl Future<Output = Result<(Response<Incoming>, Lease), NotSent>> {
         match self {
             Self::Http1(mut lease) => {
+                if let Some(interims) = interims {
+                    hyper::ext::on_informational(&mut req, move |rsp| {
+                        interims.pass(rsp.status(), rsp.headers());
+                    });
+                }
                 let sent = lease.sender().try_send_request(req);
-                Either::Left(async move { Ok((sent.await.map_err(not_sent)?, Lease::Http1(lease))) })
+                Either::Left(async move {
+                    {
+                        let rsp = sent.await.map_err(not_sent)?;
+                        Ok((rsp.map(Incoming::Http1), Lease::Http1(lease)))
+                    }
+                })
             }
-            Self::Http2(H2Stream { mut sender, count, .. }) => {
-                let sent = sender.try_send_request(req);
-                Either::Right(async move { Ok((sent.await.map_err(not_sent)?, Lease::Http2(count))) })
-            }
+            // Boxed: it would make the future of each request larger, also over HTTP/1.
+            Self::Http2(H2Stream { sender, count, .. }) => Either::Right(Box::pin(async move {
+                Ok((http2::exchange(sender, req, interims).await?, Lease::Http2(count)))
+            })),
         }
     }
 }
@@ -197,7 +214,7 @@ impl Ready {
 fn not_sent(mut error: hyper::client::conn::TrySendError<Request<RequestBody>>) -> NotSent {
     match error.take_message() {
         Some(req) => NotSent::Unsent(Box::new(req)),
-        None => NotSent::Failed(error.into_error()),
+        None => NotSent::Failed(error.into_error().into()),
     }
 }
 

@@ -8,11 +8,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, ext::Protocol};
 
-use crate::body::RequestBody;
+use crate::{
+    body::RequestBody,
+    incoming::{Broken, Incoming},
+};
 
 /// Bytes of a body that are kept. 64 KiB, one window of HTTP/2; Envoy keeps 1 MiB
 /// (`per_request_buffer_limit_bytes`), which a thousand requests make a gigabyte.
@@ -43,7 +46,7 @@ pub(crate) struct Kept {
 }
 
 /// A frame, if there is one, and whether it came from the client now.
-pub(crate) type Polled = (Option<Result<Frame<Bytes>, hyper::Error>>, bool);
+pub(crate) type Polled = (Option<Result<Frame<Bytes>, Broken>>, bool);
 
 #[derive(Clone, Debug)]
 enum Kind {

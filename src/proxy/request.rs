@@ -6,11 +6,15 @@
 
 mod deliver;
 
-use std::{convert::Infallible, pin::Pin, rc::Rc, sync::LazyLock, time::Duration};
+use std::{
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header, request::Parts};
 use http_body::Body as _;
-use hyper::{body::Incoming, upgrade::OnUpgrade};
 use spur_net::{Busy, Caller, Destination};
 use spur_route::{
     Ask, Outcome, Source, TraceId, TraceParent, Verdict, Wire, b3, decide,
@@ -34,11 +38,15 @@ use crate::{
     forward,
     grpc_web::GrpcWeb,
     hop::{Begin, Hop},
+    http2::Responding,
+    incoming::Incoming,
+    interim::Interims,
     pool::{Speak, Terms},
     respond::{Refusal, Shape, respond},
     sanitise::{self, BadRequest, Clean},
     stats::count,
     sticky::Sticky,
+    switch::Switching,
     tls, tunnel,
     upgrade::Wanted,
     worker::Worker,
@@ -78,23 +86,25 @@ enum Next {
     Answer(Response<ResponseBody>),
 }
 
-/// Answers one request, by an upstream or by ourselves.
+/// Answers one request, by an upstream or by ourselves. `stream` is where the answer will be
+/// written, where it came over HTTP/2.
 pub(crate) async fn answer(
     client: Rc<Client>,
     req: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    Ok(match next(&client, req) {
+    stream: Option<&Arc<Responding>>,
+) -> Response<ResponseBody> {
+    match next(&client, req, stream) {
         Next::Send(leaving) => deliver::deliver(&client, leaving).await,
         Next::Wait(rare) => rare.await,
         Next::Answer(rsp) => rsp,
-    })
+    }
 }
 
-fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
+fn next(client: &Rc<Client>, mut req: Request<Incoming>, stream: Option<&Arc<Responding>>) -> Next {
     let busy = client.pace.begin();
     let fields = Fields::of(req.headers());
     let may_upgrade = fields.has(Field::Upgrade) || req.method() == Method::CONNECT;
-    let on_upgrade = may_upgrade.then(|| hyper::upgrade::on(&mut req));
+    let switching = may_upgrade.then(|| Switching::of_request(&mut req));
     let (mut parts, body) = req.into_parts();
     let shape = match parts.method {
         // A refusal in gRPC's shape has status 200, which is consent.
@@ -102,9 +112,9 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
         _ => Shape::of(&parts.headers, fields),
     };
     let fault = client.pace.head_fault().map(BadRequest::from);
-    let on_upgrade = match on_upgrade {
-        Some(on_upgrade) if fault.is_none() && tunnel::is_wanted(client, &parts) => {
-            return Next::Wait(Box::pin(tunnel::answer(Rc::clone(client), parts, (on_upgrade, busy))));
+    let switching = match switching {
+        Some(switching) if fault.is_none() && tunnel::is_wanted(client, &parts) => {
+            return Next::Wait(Box::pin(tunnel::answer(Rc::clone(client), parts, (switching, busy))));
         }
         other => other,
     };
@@ -112,7 +122,12 @@ fn next(client: &Rc<Client>, mut req: Request<Incoming>) -> Next {
         Ok(clean) => {
             strip(client, &mut parts, fields);
             let verdict = verdict(client, &parts, &clean);
-            let (asked, how) = ((parts, fields, clean, body), (shape, on_upgrade, busy));
+            let interims = match (stream, parts.version) {
+                (Some(stream), _) => Some(Interims::Stream(Arc::clone(stream))),
+                (None, Version::HTTP_11) => Some(Interims::Connection(client.pace.clone())),
+                (None, _) => None,
+            };
+            let (asked, how) = ((parts, fields, clean, body), How { shape, switching, busy, interims });
             if egress::leaves(client, &verdict) {
                 return Next::Wait(Box::pin(leave(Rc::clone(client), verdict, asked, how)));
             }
@@ -153,7 +168,12 @@ fn incoming(headers: &HeaderMap, fields: Fields) -> Option<TraceParent> {
 
 /// A clean request, and how it is answered.
 type Asking = (Parts, Fields, Clean, Incoming);
-type How = (Shape, Option<OnUpgrade>, Busy);
+struct How {
+    shape: Shape,
+    switching: Option<Switching>,
+    busy: Busy,
+    interims: Option<Interims>,
+}
 
 /// Answers a request for a host outside.
 async fn leave(client: Rc<Client>, verdict: Verdict, asking: Asking, how: How) -> Response<ResponseBody> {
@@ -173,7 +193,7 @@ fn decided(
     client: &Rc<Client>,
     verdict: Verdict,
     (mut parts, fields, mut clean, body): Asking,
-    (shape, on_upgrade, busy): How,
+    How { shape, switching, busy, interims }: How,
 ) -> Result<Leaving, Response<ResponseBody>> {
     let cluster = client.worker.clusters.of(&verdict);
     let sticky = Sticky::of(cluster.as_deref(), client, (&parts.headers, &clean));
@@ -227,7 +247,7 @@ fn decided(
         let refusal = Refusal::no_healthy_endpoint(&verdict);
         return Err(refuse(&hop, &refusal, (shape, Some(HopError::NoHealthyEndpoint))));
     };
-    let wanted = on_upgrade.and_then(|on_upgrade| Wanted::of(on_upgrade, clean.upgrade, &parts.headers));
+    let wanted = switching.and_then(|switching| Wanted::of(switching, clean.upgrade, &parts.headers));
     let is_upgrade = wanted.is_some();
     let rule_timeout = verdict.applied.as_ref().and_then(|applied| applied.route.timeout);
     let deadline = match is_upgrade {
@@ -256,7 +276,7 @@ fn decided(
     if let Some(web) = web {
         web.to_grpc(&mut parts.headers);
     }
-    let again = again(&verdict, shape);
+    let again = again(&verdict, shape, speak);
     let body = match matches!(again, Again::Policy(_)) || again.may_repeat(&parts.method) {
         true => RequestBody::keeping(body, Rc::clone(&hop)),
         false => RequestBody::new(body, Rc::clone(&hop)),
@@ -274,7 +294,7 @@ fn decided(
         terms: Terms::of(connection_pool(&verdict), connect_timeout(&client.worker, &verdict)),
         head_timeout: may_time_out.then_some(client.worker.limits.response_timeout),
         body_timeout: client.worker.limits.body_timeout.filter(|_| may_time_out),
-        interims: (version == Version::HTTP_11 && speak == Speak::Http1).then(|| client.pace.clone()),
+        interims,
     };
     let decided =
         Decided { hop, verdict, cluster, first, sticky, shape, version, outgoing, deadline, web, wanted };
@@ -328,13 +348,13 @@ fn verdict(client: &Client, parts: &Parts, clean: &Clean) -> Verdict {
     )
 }
 
-/// What is tried again. Without a rule that says so only gRPC's own statuses are, beside what has
-/// sent nothing: the usual policy has no other condition that HTTP/1.1 can meet.
-fn again(verdict: &Verdict, shape: Shape) -> Again<'_> {
+/// What is tried again. Without a rule that says so only gRPC's own statuses and refused streams are,
+/// beside what has sent nothing: the usual policy has no condition that HTTP/1.1 can meet.
+fn again(verdict: &Verdict, shape: Shape, speak: Speak) -> Again<'_> {
     match verdict.applied.as_ref().map_or(&Retries::Default, |applied| &applied.route.retries) {
         Retries::Off => Again::Never,
         Retries::Policy(policy) => Again::Policy(policy),
-        Retries::Default if shape.is_grpc() => Again::Policy(&USUAL_RETRIES),
+        Retries::Default if shape.is_grpc() || speak == Speak::Http2 => Again::Policy(&USUAL_RETRIES),
         Retries::Default => Again::Unsent,
     }
 }
@@ -395,14 +415,14 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn size_of_future<A, B, F>(_: fn(A, B) -> F) -> usize {
+    fn size_of_future<F>(_: fn(Rc<Client>, Request<Incoming>) -> F) -> usize {
         size_of::<F>()
     }
 
     /// It is copied whole into its connection, and all of it is touched again with each wake-up.
     #[test]
     fn the_future_of_a_request_is_small() {
-        let n_bytes = size_of_future(answer);
+        let n_bytes = size_of_future(|client, req| answer(client, req, None));
         assert!(n_bytes <= 3_200, "{n_bytes}");
     }
 }

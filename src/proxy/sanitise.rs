@@ -13,12 +13,12 @@ mod hop_by_hop;
 mod path;
 mod untrusted;
 
+use h2::ext::Protocol;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version, header,
     request::Parts,
     uri::{Authority, PathAndQuery, Scheme, Uri},
 };
-use hyper::ext::Protocol;
 use spur_net::Limits;
 
 use self::hop_by_hop::strip_request;

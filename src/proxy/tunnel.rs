@@ -5,10 +5,9 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts, uri::Authority};
 use http_body_util::Full;
-use hyper::{ext::Protocol, upgrade::OnUpgrade};
-use hyper_util::rt::TokioIo;
 use spur_net::{Busy, Connect, Destination};
 use spur_route::{Ask, Outcome, TraceParent, Verdict, decide, strip_keys};
 use spur_trace::HopError;
@@ -27,6 +26,7 @@ use crate::{
     respond::{Refusal, Shape, respond},
     sanitise::{self, BadRequest},
     stats::count,
+    switch::Switching,
     tls,
 };
 
@@ -45,7 +45,7 @@ pub(crate) fn is_wanted(client: &Client, parts: &Parts) -> bool {
 pub(crate) async fn answer(
     client: Rc<Client>,
     mut parts: Parts,
-    (on_upgrade, busy): (OnUpgrade, Busy),
+    (switching, busy): (Switching, Busy),
 ) -> Response<ResponseBody> {
     // The statuses of gRPC come with a 200, which would open the tunnel.
     let shape = Shape::Text;
@@ -107,7 +107,7 @@ pub(crate) async fn answer(
         }
     };
     match reached {
-        Ok(upstream) => opened(&client, &hop, (on_upgrade, upstream), &verdict),
+        Ok(upstream) => opened(&client, &hop, (switching, upstream), &verdict),
         Err(undelivered) => refuse(&Refusal::undelivered(&undelivered, &verdict), Some(undelivered.error)),
     }
 }
@@ -142,7 +142,7 @@ fn authority(parts: &Parts, n_headers_max: usize) -> Result<Authority, BadReques
 fn opened(
     client: &Client,
     hop: &Rc<Hop>,
-    (on_upgrade, upstream): (OnUpgrade, Upstream),
+    (switching, upstream): (Switching, Upstream),
     verdict: &Verdict,
 ) -> Response<ResponseBody> {
     hop.set_head(StatusCode::OK, &HeaderMap::new());
@@ -150,15 +150,15 @@ fn opened(
     let open = Rc::clone(&client.open);
     client.worker.tasks.spawn_local(async move {
         // The client may go before it has its answer; the hop then ends as dropped.
-        if let Ok(upgraded) = on_upgrade.await {
-            copy(&tunnel, (TokioIo::new(upgraded), upstream), span).await;
+        if let Some(switched) = switching.switched().await {
+            copy(&tunnel, (switched, upstream), span).await;
         }
         drop(open);
     });
     Response::new(ResponseBody::Own(Full::new(Bytes::new()), Guard::Hop(Rc::clone(hop))))
 }
 
-/// What follows a CONNECT may have been meant for the tunnel. Over HTTP/2 hyper takes this off.
+/// What follows a CONNECT may have been meant for the tunnel. Over HTTP/2 this is taken off.
 fn closing(mut rsp: Response<ResponseBody>) -> Response<ResponseBody> {
     rsp.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     rsp

@@ -12,11 +12,6 @@ use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{
-    body::Incoming,
-    upgrade::{OnUpgrade, Upgraded},
-};
-use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 
 use crate::{
@@ -25,9 +20,11 @@ use crate::{
     connection::Client,
     fields::Fields,
     hop::Hop,
+    incoming::Incoming,
     pool::Lease,
     relay::{Span, copy},
     sanitise::{self, SEC_WEBSOCKET_KEY, Upgrade},
+    switch::Switching,
 };
 
 /// Whether a 101 is for a WebSocket.
@@ -38,7 +35,7 @@ pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
 /// A WebSocket that a client wants.
 #[derive(Debug)]
 pub(crate) struct Wanted {
-    on_upgrade: OnUpgrade,
+    switching: Switching,
     is_stream: bool,
     /// What proves to the client that its key was read, where its upstream reads none; a stream of
     /// HTTP/2 has none.
@@ -49,14 +46,14 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// `None` where something else is wanted, or nothing.
-    pub(crate) fn of(on_upgrade: OnUpgrade, upgrade: Upgrade, headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn of(switching: Switching, upgrade: Upgrade, headers: &HeaderMap) -> Option<Self> {
         let is_stream = match upgrade {
             Upgrade::No => return None,
             Upgrade::WebSocket => false,
             Upgrade::WebSocketStream => true,
         };
         let accept = headers.get(SEC_WEBSOCKET_KEY).filter(|_| !is_stream).map(accept);
-        Some(Self { on_upgrade, is_stream, accept })
+        Some(Self { switching, is_stream, accept })
     }
 
     /// It is to be in a stream of HTTP/2.
@@ -72,11 +69,11 @@ impl Wanted {
         (hop, lease, held): (&Rc<Hop>, Lease, Held),
         rsp: &mut Response<Incoming>,
     ) -> Response<ResponseBody> {
-        let upstream = hyper::upgrade::on(&mut *rsp);
+        let upstream = Switching::of_response(rsp);
         // RFC 8441 5: a stream is answered as every CONNECT is.
         let status = if self.is_stream() { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
         let accept = self.accept.filter(|_| lease.is_stream());
-        let tunnel = tunnel(Rc::clone(hop), self.on_upgrade, upstream);
+        let tunnel = tunnel(Rc::clone(hop), self.switching, upstream);
         let open = Rc::clone(&client.open);
         client.worker.tasks.spawn_local(async move {
             tunnel.await;
@@ -113,15 +110,9 @@ fn accept(key: &HeaderValue) -> HeaderValue {
     HeaderValue::from_str(&STANDARD.encode(sha.finalize())).expect("base64 is a header value")
 }
 
-async fn tunnel(hop: Rc<Hop>, client: OnUpgrade, upstream: OnUpgrade) {
+async fn tunnel(hop: Rc<Hop>, client: Switching, upstream: Switching) {
     // Either side may go before it has switched; the hop then ends as dropped.
-    let Ok(upstream) = upstream.await else {
-        return;
-    };
-    let Ok(client) = client.await else {
-        return;
-    };
-    let (client, upstream): (TokioIo<Upgraded>, TokioIo<Upgraded>) =
-        (TokioIo::new(client), TokioIo::new(upstream));
+    let Some(upstream) = upstream.switched().await else { return };
+    let Some(client) = client.switched().await else { return };
     copy(&hop, (client, upstream), Span::default()).await;
 }

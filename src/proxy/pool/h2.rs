@@ -7,11 +7,12 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
 use spur_net::{Alpn, Dial};
 use spur_trace::HopError;
 use tokio::{sync::Semaphore, task::spawn_local, time::Instant};
@@ -20,16 +21,14 @@ use tracing::debug;
 use self::settings::{FirstFrame, WebSockets};
 use super::{ByPeer, Terms};
 use crate::{
-    body::RequestBody,
     connect::{Peer, connect},
-    local::LocalExecutor,
     stats::{UpstreamOpen, WorkerStats, count},
 };
 
 /// Streams on one connection before another is opened, so that a hundred
 /// long-lived streams do not hold up the next request. 100 is what RFC 9113 6.5.2
 /// wants a server to allow at least; where a server allows fewer, requests wait in
-/// hyper's queue, which this bounds.
+/// h2's queue, which this bounds.
 const N_STREAMS_PER_CONNECTION: usize = 100;
 
 /// The flow-control windows are those of the server side: 64 KiB a stream, 1 MiB
@@ -40,6 +39,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const SEND_BUFFER_MAX_BYTES: usize = 64 * 1024;
 /// Response head and trailers, as with HTTP/1.1.
 const HEADER_LIST_MAX_BYTES: u32 = 64 * 1024;
+/// Streams that we reset for what their upstream sent, before its connection is given up
+/// (CVE-2023-44487's kin); hyper's number.
+const LOCAL_RESETS_MAX: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct H2Pool {
@@ -52,7 +54,7 @@ pub(super) struct H2Pool {
 /// A connection with room for one more stream.
 #[derive(Debug)]
 pub(crate) struct H2Stream {
-    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) sender: SendRequest<Bytes>,
     pub(super) count: StreamCount,
     pub(super) is_reused: bool,
 }
@@ -72,7 +74,7 @@ struct Slot {
 
 #[derive(Debug)]
 struct Shared {
-    sender: SendRequest<RequestBody>,
+    sender: SendRequest<Bytes>,
     usage: Rc<Usage>,
 }
 
@@ -133,16 +135,18 @@ impl H2Pool {
         &self,
         peer: &Peer,
         deadline: Duration,
-    ) -> Result<(SendRequest<RequestBody>, Rc<WebSockets>), HopError> {
+    ) -> Result<(SendRequest<Bytes>, Rc<WebSockets>), HopError> {
         let stream = connect(&self.dial, peer, (Alpn::Http2, deadline)).await?;
         let websockets = Rc::new(WebSockets::opened_now());
         let stream = FirstFrame::new(stream, Rc::clone(&websockets));
-        let (sender, connection) = http2::Builder::new(LocalExecutor)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        let (sender, connection) = Builder::new()
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_send_buf_size(SEND_BUFFER_MAX_BYTES)
+            .max_send_buffer_size(SEND_BUFFER_MAX_BYTES)
             .max_header_list_size(HEADER_LIST_MAX_BYTES)
-            .handshake(TokioIo::new(stream))
+            .max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
+            .handshake(stream)
             .await
             .map_err(|_| HopError::UpstreamClosed)?;
         let (address, is_open) = (peer.address, UpstreamOpen::count(&self.stats));
@@ -169,7 +173,7 @@ impl H2Pool {
     pub(super) fn sweep(&self, now: Instant) {
         self.by_peer.borrow_mut().retain(|_, slot| {
             let mut connections = slot.connections.borrow_mut();
-            connections.retain(|c| !c.sender.is_closed() && !c.usage.is_expired(now));
+            connections.retain_mut(|c| !c.is_closed() && !c.usage.is_expired(now));
             // A slot that somebody is waiting on is held elsewhere, too.
             !connections.is_empty() || Rc::strong_count(slot) > 1
         });
@@ -188,18 +192,14 @@ impl Slot {
         let now = Instant::now();
         // One that has served its time ends with its last stream.
         connections
-            .retain(|c| !c.sender.is_closed() && !c.usage.is_expired(now) && !c.usage.is_over(terms, now));
+            .retain_mut(|c| !c.is_closed() && !c.usage.is_expired(now) && !c.usage.is_over(terms, now));
         connections
             .iter()
             .find(|c| c.usage.n_streams.get() < N_STREAMS_PER_CONNECTION)
             .map(|shared| H2Stream { is_reused: true, ..shared.stream(terms) })
     }
 
-    fn put(
-        &self,
-        (sender, websockets): (SendRequest<RequestBody>, Rc<WebSockets>),
-        terms: Terms,
-    ) -> H2Stream {
+    fn put(&self, (sender, websockets): (SendRequest<Bytes>, Rc<WebSockets>), terms: Terms) -> H2Stream {
         let now = Instant::now();
         let usage = Rc::new(Usage {
             websockets,
@@ -219,6 +219,13 @@ impl Slot {
 // === impl Shared ===
 
 impl Shared {
+    /// It has ended, or takes no more requests (GOAWAY).
+    fn is_closed(&mut self) -> bool {
+        // Nothing is waited for: this sender has no stream that has yet to open.
+        let taken = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
+        matches!(taken, Poll::Ready(Err(_)))
+    }
+
     fn stream(&self, terms: Terms) -> H2Stream {
         let Usage { n_streams, n_requests, terms: last, .. } = &*self.usage;
         n_streams.set(n_streams.get() + 1);

@@ -49,7 +49,7 @@ pub(super) async fn deliver(client: &Client, (decided, req): Leaving) -> Respons
         cluster: decided.cluster.clone(),
         first: decided.first,
         hash: decided.sticky.hash,
-        again: again(&decided.verdict, decided.shape),
+        again: again(&decided.verdict, decided.shape, decided.outgoing.speak),
         deadline: decided.deadline,
     };
     match attempts::send(&client.worker, &decided.hop, &plan, (&decided.outgoing, req)).await {

@@ -1,7 +1,9 @@
 //! Interim responses (1xx) of upstreams.
 
-use std::time::Duration;
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
 use spur_route::Wire;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,7 +22,7 @@ const FINAL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 /// Says `before` at once, and the final response when it is told to.
 async fn hinting(before: &'static str) -> (Upstream, mpsc::Sender<()>) {
     let (go_tx, go_rx) = mpsc::channel(16);
-    let go_rx = std::sync::Arc::new(tokio::sync::Mutex::new(go_rx));
+    let go_rx = Arc::new(tokio::sync::Mutex::new(go_rx));
     let cart = Upstream::raw("cart", Wire::Http1, move |mut stream| {
         let go_rx = go_rx.clone();
         async move {
@@ -118,4 +120,110 @@ async fn a_hint_that_comes_too_late_reaches_nobody() {
     let mut rest = String::new();
     stream.read_to_string(&mut rest).await.unwrap();
     assert!(!rest.contains("103 Early Hints") && rest.ends_with("hi"), "{rest}");
+}
+
+/// The same over HTTP/2.
+async fn hinting_stream() -> (Upstream, mpsc::Sender<()>) {
+    let (go_tx, go_rx) = mpsc::channel(16);
+    let go_rx = Arc::new(tokio::sync::Mutex::new(go_rx));
+    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+        let go_rx = go_rx.clone();
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let go_rx = go_rx.clone();
+                tokio::spawn(async move {
+                    let hints = Response::builder().status(103).header("link", "</a>").body(()).unwrap();
+                    respond.send_informational(hints).unwrap();
+                    go_rx.lock().await.recv().await;
+                    let mut body = respond.send_response(Response::new(()), false).unwrap();
+                    body.send_data(Bytes::from_static(b"hi"), true).unwrap();
+                });
+            }
+        }
+    })
+    .await;
+    (cart, go_tx)
+}
+
+/// Asks in a stream; gives the interim responses, and lets the final one go when there are `n_wanted`.
+async fn ask_in_stream(
+    entry: std::net::SocketAddr,
+    (n_wanted, go_tx): (usize, mpsc::Sender<()>),
+) -> (Vec<Response<()>>, Response<Bytes>) {
+    let stream = TcpStream::connect(entry).await.unwrap();
+    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let req = Request::get("http://cart.shop.localhost/").body(()).unwrap();
+    let (mut rsp, _) = sender.send_request(req, true).unwrap();
+    let mut interims = Vec::new();
+    while interims.len() < n_wanted {
+        interims.push(poll_fn(|cx| rsp.poll_informational(cx)).await.unwrap().unwrap());
+    }
+    go_tx.send(()).await.unwrap();
+    while let Some(interim) = poll_fn(|cx| rsp.poll_informational(cx)).await {
+        interims.push(interim.unwrap());
+    }
+    let (head, mut body) = rsp.await.unwrap().into_parts();
+    let body = body.data().await.unwrap().unwrap();
+    (interims, Response::from_parts(head, body))
+}
+
+fn is_the_hint(interim: &Response<()>) {
+    assert_eq!(interim.status(), StatusCode::EARLY_HINTS);
+    let fields: Vec<_> =
+        interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    assert_eq!(fields, [("link", &b"</a>"[..])]);
+}
+
+#[tokio::test]
+async fn a_stream_gets_the_hints_of_a_connection() {
+    let (cart, go_tx) = hinting(HINTS).await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let (interims, rsp) = ask_in_stream(world.entry(), (1, go_tx)).await;
+    assert_eq!(interims.len(), 1);
+    is_the_hint(&interims[0]);
+    assert_eq!((rsp.status(), &rsp.body()[..]), (StatusCode::OK, &b"hi"[..]));
+}
+
+#[tokio::test]
+async fn a_stream_gets_the_hints_of_a_stream() {
+    let (cart, go_tx) = hinting_stream().await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let (interims, rsp) = ask_in_stream(world.entry(), (1, go_tx)).await;
+    assert_eq!(interims.len(), 1);
+    is_the_hint(&interims[0]);
+    assert_eq!((rsp.status(), &rsp.body()[..]), (StatusCode::OK, &b"hi"[..]));
+}
+
+#[tokio::test]
+async fn a_connection_gets_the_hints_of_a_stream() {
+    let (cart, go_tx) = hinting_stream().await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let mut stream = TcpStream::connect(world.entry()).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: cart.shop.localhost\r\n\r\n").await.unwrap();
+    assert_eq!(read_head(&mut stream).await, PASSED_ON);
+    go_tx.send(()).await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+/// `100 Continue` is ours to say.
+#[tokio::test]
+async fn a_stream_gets_no_100_of_an_upstream() {
+    let (cart, go_tx) = hinting("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n").await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let (interims, _) = ask_in_stream(world.entry(), (1, go_tx)).await;
+    assert_eq!(interims.iter().map(Response::status).collect::<Vec<_>>(), [StatusCode::PROCESSING]);
+}
+
+/// What a client does not read is not kept without an end.
+#[tokio::test]
+async fn a_flood_of_hints_is_cut() {
+    let many: String =
+        (0..200).map(|n| format!("HTTP/1.1 103 Early Hints\r\nlink: {n:01000}\r\n\r\n")).collect();
+    let (cart, go_tx) = hinting(many.leak()).await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let (interims, rsp) = ask_in_stream(world.entry(), (1, go_tx)).await;
+    assert!((10..=65).contains(&interims.len()), "{}", interims.len());
+    assert_eq!((rsp.status(), &rsp.body()[..]), (StatusCode::OK, &b"hi"[..]));
 }

@@ -26,6 +26,7 @@ mod records;
 mod requests;
 mod routing;
 mod rules;
+mod streams;
 mod table;
 mod tcp;
 mod tries;
