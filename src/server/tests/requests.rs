@@ -98,6 +98,21 @@ async fn a_body_without_a_type_is_json() {
     world.call(request).await.expect(201);
 }
 
+/// What begins like JSON under the name of YAML may be its flow style.
+#[tokio::test]
+async fn yaml_may_be_written_in_flow_style() {
+    let world = world().await;
+    let body = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: v}}";
+    let post = world.send(Method::POST, CONFIG_MAPS, "application/yaml", body).await;
+    assert_eq!(post.expect(201)["data"]["k"], "v");
+    let path = format!("{CONFIG_MAPS}/b?fieldManager=m");
+    let body = body.replace("name: a", "name: b");
+    let applied = world.send(Method::PATCH, &path, "application/apply-patch+yaml", body).await;
+    assert_eq!(applied.expect(201)["data"]["k"], "v");
+    let broken = world.send(Method::POST, CONFIG_MAPS, "application/yaml", "{apiVersion: v1").await;
+    assert!(broken.message(400).contains("error decoding YAML"));
+}
+
 #[tokio::test]
 async fn times_beyond_all_bounds_break_nothing() {
     let world = world().await;
