@@ -177,7 +177,9 @@ pub(crate) async fn send(
         tries.tried.push(index);
         let active = plan.cluster.as_ref().map(|cluster| cluster.begin(index));
         let outcome = send_to((worker, hop), (endpoint, tries.was_stale), (outgoing, patience, req)).await;
-        tries.report(index, &outcome);
+        if !hop.has_client_failed() {
+            tries.report(index, &outcome);
+        }
         let is_at_once = matches!(outcome, Tried::Unreached(..) | Tried::Failed { is_stale: true, .. });
         req = match outcome {
             Tried::Answered(rsp, lease) => {
@@ -193,11 +195,13 @@ pub(crate) async fn send(
             Tried::Unreached(_, back) if tries.may_try_elsewhere() => back,
             Tried::Unreached(error, _) => return Err(tries.undelivered(error, endpoint, hop)),
             Tried::Failed { error, is_stale } => {
-                let is_over = plan.deadline.as_ref().is_some_and(|deadline| deadline.at <= Instant::now());
+                // A body that broke off is not whole the next time.
+                let is_over = hop.has_client_failed()
+                    || plan.deadline.as_ref().is_some_and(|deadline| deadline.at <= Instant::now());
                 let wants_more = policy.is_some_and(|policy| wants_after(policy, error));
                 let again = match is_over {
                     true => None,
-                    false if is_stale && tries.is_idempotent => tries.again_after_stale(),
+                    false if is_stale && tries.is_idempotent && !tries.was_stale => tries.again_after_stale(),
                     false => wants_more.then(|| tries.again()).flatten(),
                 };
                 let Some((again, taken)) = again else {
@@ -257,8 +261,8 @@ async fn send_to(
             Err(Slow::Client) => return Tried::BodyTimeout,
             Ok(Ok((rsp, lease))) => return Tried::Answered(rsp, lease),
             Ok(Err(NotSent::Failed(error))) => {
-                let error = failure::before_response(&error);
-                let is_stale = is_reused && error == HopError::UpstreamClosed;
+                let (may_be_stale, error) = (failure::may_be_stale(&error), failure::before_response(&error));
+                let is_stale = is_reused && may_be_stale && error == HopError::UpstreamClosed;
                 return Tried::Failed { error, is_stale };
             }
             Ok(Err(NotSent::Unsent(back))) => {
@@ -306,8 +310,7 @@ impl Tries<'_, '_> {
         Some(again)
     }
 
-    /// The same after a stale connection, whatever the policy says. A fresh one is not stale, so that
-    /// it happens once.
+    /// The same after a stale connection, whatever the policy says, once.
     fn again_after_stale(&mut self) -> Option<Once> {
         self.was_stale = true;
         self.once_more()

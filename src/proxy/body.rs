@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use spur_net::Busy;
@@ -134,7 +134,7 @@ impl RequestBody {
     pub(crate) fn again(&self) -> Option<Self> {
         let source = match &self.source {
             Source::Once(_) => return None,
-            Source::Kept(kept, _) if kept.is_too_long() => return None,
+            Source::Kept(kept, _) if kept.is_lost() => return None,
             Source::Kept(kept, _) => Source::Kept(Rc::clone(kept), 0),
             Source::Empty => Source::Empty,
         };
@@ -400,6 +400,8 @@ fn strip_trailers(trailers: &mut HeaderMap) {
         header::UPGRADE,
         header::TE,
         header::TRAILER,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
         header::AUTHORIZATION,
         header::SET_COOKIE,
         spur_route::SPUR_KEY.clone(),

@@ -10,13 +10,28 @@ use crate::incoming::Broken;
 pub(crate) fn before_response(error: &Broken) -> HopError {
     match error {
         Broken::Http1(error) if error.is_parse() => HopError::BadResponse,
-        // RFC 9113, section 8.7: nothing was done.
-        Broken::Http2(error) if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
-            HopError::StreamRefused
-        }
+        Broken::Http2(error) if is_unprocessed(error) => HopError::StreamRefused,
         // HTTP/2 was spoken to something that answers otherwise.
         Broken::Http2(error) if error.is_library() && error.reason().is_some() => HopError::BadResponse,
         Broken::Http1(_) | Broken::Http2(_) => HopError::UpstreamClosed,
+    }
+}
+
+/// Whether the upstream says that it did nothing with a request: it refused the stream, or goes and
+/// takes no more (RFC 9113 6.8, 8.7).
+fn is_unprocessed(error: &h2::Error) -> bool {
+    let reason = error.reason();
+    let is_refused = error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM);
+    let is_going = error.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
+    error.is_remote() && (is_refused || is_going)
+}
+
+/// Whether a connection that had served before may have been closing already when the request was
+/// sent. A stream that is reset is an answer.
+pub(crate) fn may_be_stale(error: &Broken) -> bool {
+    match error {
+        Broken::Http1(error) => !error.is_parse(),
+        Broken::Http2(error) => error.is_io() || error.is_go_away(),
     }
 }
 

@@ -271,6 +271,11 @@ impl Hop {
         self.client_failed.set(true);
     }
 
+    /// Whether the request's body broke off, or is not what it says.
+    pub(crate) fn has_client_failed(&self) -> bool {
+        self.client_failed.get()
+    }
+
     /// `error`, or the client's own fault where that came first.
     pub(crate) fn blame(&self, error: HopError) -> HopError {
         if self.client_failed.get() { HopError::BadRequestBody } else { error }

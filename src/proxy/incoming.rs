@@ -47,7 +47,8 @@ pub(crate) enum Broken {
 // === impl Incoming ===
 
 impl Incoming {
-    /// The body that follows a head in a stream.
+    /// The body that follows a head in a stream. Without END_STREAM it is not whole, however the stream
+    /// ends: what comes after that h2 does not tell.
     pub(crate) fn in_stream(stream: RecvStream, headers: &HeaderMap) -> Self {
         // h2 counts the bytes and refuses more and fewer (RFC 9113 8.1.1).
         let length = headers.get(header::CONTENT_LENGTH);
@@ -114,16 +115,12 @@ impl StreamBody {
         if !self.is_data_over {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(data)) => return Poll::Ready(Some(Ok(self.took(data)))),
-                Some(Err(error)) if self.is_over_after(&error) => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => self.is_data_over = true,
             }
         }
-        match ready!(self.stream.poll_trailers(cx)) {
-            Err(error) if !self.is_over_after(&error) => Poll::Ready(Some(Err(error))),
-            Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            Ok(None) | Err(_) => Poll::Ready(None),
-        }
+        let trailers = ready!(self.stream.poll_trailers(cx)).transpose();
+        Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)))
     }
 
     fn took(&mut self, data: Bytes) -> Frame<Bytes> {
@@ -132,23 +129,17 @@ impl StreamBody {
         self.n_left = self.n_left.map(|n_left| n_left.saturating_sub(data.len() as u64));
         Frame::data(data)
     }
-
-    /// Whoever has answered may say that it wants no more (RFC 9113 8.1): what came is all.
-    fn is_over_after(&self, error: &h2::Error) -> bool {
-        error.reason() == Some(Reason::NO_ERROR)
-            && error.is_reset()
-            && self.n_left.is_none_or(|left| left == 0)
-    }
 }
 
 // === impl Broken ===
 
 impl Broken {
-    /// How a stream is reset whose message breaks off by it.
+    /// How a stream is reset whose message breaks off by it. Other reasons would say of this stream
+    /// what was said of another: that it is whole, say, or was not looked at.
     pub(crate) fn reason(&self) -> Reason {
         match self {
-            Self::Http1(_) => Reason::INTERNAL_ERROR,
-            Self::Http2(error) => error.reason().unwrap_or(Reason::INTERNAL_ERROR),
+            Self::Http2(error) if error.reason() == Some(Reason::CANCEL) => Reason::CANCEL,
+            Self::Http1(_) | Self::Http2(_) => Reason::INTERNAL_ERROR,
         }
     }
 }

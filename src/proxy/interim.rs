@@ -70,7 +70,8 @@ impl Drop for Passing {
 impl Sink {
     /// Passes one on; it may be left out.
     pub(crate) fn pass(&self, status: StatusCode, headers: &HeaderMap) {
-        if status == StatusCode::CONTINUE {
+        // To switch is agreed upon otherwise, and not at all in streams (RFC 9113 8.6).
+        if matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS) {
             return;
         }
         let mut headers = headers.clone();

@@ -74,7 +74,7 @@ pub(crate) enum Ready {
 #[derive(Debug)]
 pub(crate) enum Lease {
     Http1(H1Lease),
-    Http2(#[expect(dead_code, reason = "held for its drop")] h2::StreamCount),
+    Http2(#[expect(dead_code, reason = "held for its drop")] h2::StreamCount, http2::Sending),
 }
 
 /// Why a request was not answered.
@@ -205,7 +205,8 @@ impl Ready {
             }
             // Boxed: it would make the future of each request larger, also over HTTP/1.
             Self::Http2(H2Stream { sender, count, .. }) => Either::Right(Box::pin(async move {
-                Ok((http2::exchange(sender, req, interims).await?, Lease::Http2(count)))
+                let (rsp, sending) = http2::exchange(sender, req, interims).await?;
+                Ok((rsp, Lease::Http2(count, sending)))
             })),
         }
     }
@@ -223,14 +224,14 @@ fn not_sent(mut error: hyper::client::conn::TrySendError<Request<RequestBody>>) 
 impl Lease {
     /// It is a stream of HTTP/2.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Http2(_))
+        matches!(self, Self::Http2(..))
     }
 
     /// The response was read to its end.
     pub(crate) fn give_back(self) {
         match self {
             Self::Http1(lease) => lease.give_back(),
-            Self::Http2(_) => {}
+            Self::Http2(_, sending) => sending.goes_on(),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     incoming::{Broken, Incoming},
 };
 
-/// Bytes of a body that are kept. 64 KiB, one window of HTTP/2; Envoy keeps 1 MiB
+/// Bytes of a body that are kept, with what keeps them. 64 KiB, one window of HTTP/2; Envoy keeps 1 MiB
 /// (`per_request_buffer_limit_bytes`), which a thousand requests make a gigabyte.
 const KEPT_MAX_BYTES: usize = 64 * 1024;
 
@@ -40,8 +40,8 @@ pub(crate) struct Kept {
     incoming: RefCell<Incoming>,
     frames: RefCell<Vec<Kind>>,
     n_bytes: Cell<usize>,
-    /// It is longer than what is kept: nothing is any more.
-    is_too_long: Cell<bool>,
+    /// It is longer than what is kept, or broke off: nothing is kept any more.
+    is_lost: Cell<bool>,
     hint: SizeHint,
 }
 
@@ -93,7 +93,7 @@ impl Kept {
             incoming: RefCell::new(incoming),
             frames: RefCell::default(),
             n_bytes: Cell::new(0),
-            is_too_long: Cell::new(false),
+            is_lost: Cell::new(false),
         }
     }
 
@@ -103,15 +103,18 @@ impl Kept {
             return Poll::Ready((Some(Ok(kind.clone().into())), false));
         }
         let polled = ready!(std::pin::Pin::new(&mut *self.incoming.borrow_mut()).poll_frame(cx));
-        if let Some(Ok(frame)) = &polled {
-            self.keep(frame);
+        match &polled {
+            Some(Ok(frame)) => self.keep(frame),
+            // What came is not all of it.
+            Some(Err(_)) => self.forget(),
+            None => {}
         }
         Poll::Ready((polled, true))
     }
 
     /// Whether its beginning is not kept any more.
-    pub(crate) fn is_too_long(&self) -> bool {
-        self.is_too_long.get()
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.get()
     }
 
     pub(crate) fn is_at_end(&self, place: usize) -> bool {
@@ -123,16 +126,20 @@ impl Kept {
         &self.hint
     }
 
+    fn forget(&self) {
+        self.is_lost.set(true);
+        self.frames.borrow_mut().clear();
+    }
+
     fn keep(&self, frame: &Frame<Bytes>) {
-        if self.is_too_long.get() {
+        if self.is_lost.get() {
             return;
         }
-        let n_bytes = self.n_bytes.get() + frame.data_ref().map_or(0, Bytes::len);
-        self.n_bytes.set(n_bytes);
-        if n_bytes > KEPT_MAX_BYTES {
-            self.is_too_long.set(true);
-            self.frames.borrow_mut().clear();
-            return;
+        // Bytes that come one by one take more than they are.
+        let n_bytes = frame.data_ref().map_or(0, Bytes::len) + size_of::<Kind>();
+        self.n_bytes.set(self.n_bytes.get() + n_bytes);
+        if self.n_bytes.get() > KEPT_MAX_BYTES {
+            return self.forget();
         }
         let data = frame.data_ref().cloned().map(Kind::Data);
         let kind = data.or_else(|| frame.trailers_ref().cloned().map(Kind::Trailers));

@@ -19,7 +19,7 @@ use spur_net::{Busy, Caller, Destination};
 use spur_route::{
     Ask, Outcome, Source, TraceId, TraceParent, Verdict, Wire, b3, decide,
     policy::ConnectionPool,
-    rules::{Retries, RetryPolicy},
+    rules::{Retries, RetryOn, RetryPolicy},
     strip_keys,
 };
 use spur_trace::{HopError, SPUR_REPLAY_OF};
@@ -54,6 +54,13 @@ use crate::{
 
 /// What is tried again where no rule says otherwise.
 static USUAL_RETRIES: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
+
+/// The same for what is no gRPC, over HTTP/2: a connection that cannot be made is tried elsewhere in
+/// any case.
+static REFUSED_STREAMS: LazyLock<RetryPolicy> = LazyLock::new(|| RetryPolicy {
+    on: RetryOn { refused_stream: true, ..RetryOn::default() },
+    ..RetryPolicy::default()
+});
 
 /// A request of which everything is decided but the answer.
 struct Decided {
@@ -349,12 +356,13 @@ fn verdict(client: &Client, parts: &Parts, clean: &Clean) -> Verdict {
 }
 
 /// What is tried again. Without a rule that says so only gRPC's own statuses and refused streams are,
-/// beside what has sent nothing: the usual policy has no condition that HTTP/1.1 can meet.
+/// beside what has sent nothing: no other condition of the usual policy can be met.
 fn again(verdict: &Verdict, shape: Shape, speak: Speak) -> Again<'_> {
     match verdict.applied.as_ref().map_or(&Retries::Default, |applied| &applied.route.retries) {
         Retries::Off => Again::Never,
         Retries::Policy(policy) => Again::Policy(policy),
-        Retries::Default if shape.is_grpc() || speak == Speak::Http2 => Again::Policy(&USUAL_RETRIES),
+        Retries::Default if shape.is_grpc() => Again::Policy(&USUAL_RETRIES),
+        Retries::Default if speak == Speak::Http2 => Again::Policy(&REFUSED_STREAMS),
         Retries::Default => Again::Unsent,
     }
 }

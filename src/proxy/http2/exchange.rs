@@ -11,7 +11,7 @@ use tokio::{
     task::{AbortHandle, spawn_local},
 };
 
-use super::pipe::pipe;
+use super::{pipe::pipe, strip_illegal};
 use crate::{
     body::RequestBody,
     incoming::Incoming,
@@ -20,16 +20,17 @@ use crate::{
     switch::{Switching, Tunnel},
 };
 
-/// A body that is being sent; dropped, it is broken off.
-struct Sending(Option<AbortHandle>);
+/// A body that is perhaps still being sent; dropped, it is broken off.
+#[derive(Debug)]
+pub(crate) struct Sending(Option<AbortHandle>);
 
 /// Sends `req` and waits for its response; interim ones go to `interims`. Dropped before, the stream
-/// is reset.
+/// is reset; so it is afterwards, where both the response and the body are dropped.
 pub(crate) async fn exchange(
     mut sender: SendRequest<Bytes>,
     req: Request<RequestBody>,
     interims: Option<Sink>,
-) -> Result<Response<Incoming>, NotSent> {
+) -> Result<(Response<Incoming>, Sending), NotSent> {
     if poll_fn(|cx| sender.poll_ready(cx)).await.is_err() {
         return Err(NotSent::Unsent(Box::new(req)));
     }
@@ -40,6 +41,10 @@ pub(crate) async fn exchange(
         && (n_bytes != 0 || means_something_empty(&head.method))
     {
         head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(n_bytes));
+    }
+    strip_illegal(&mut head.headers);
+    if head.headers.get(header::TE).is_some_and(|te| te != "trailers") {
+        head.headers.remove(header::TE);
     }
     let is_whole = !is_connect && body.is_end_stream();
     let sent = sender.send_request(Request::from_parts(head, ()), is_whole);
@@ -58,7 +63,6 @@ pub(crate) async fn exchange(
         std::pin::Pin::new(&mut response).poll(cx)
     });
     let rsp = responded.await.map_err(|error| NotSent::Failed(error.into()))?;
-    sending.goes_on();
     let (head, recv) = rsp.into_parts();
     let body = match stream.filter(|_| head.status == StatusCode::OK) {
         Some(send) => {
@@ -68,7 +72,7 @@ pub(crate) async fn exchange(
         }
         None => Incoming::in_stream(recv, &head.headers),
     };
-    Ok(Response::from_parts(head, body))
+    Ok((Response::from_parts(head, body), sending))
 }
 
 /// Whether it says something that a request of this method has an empty body (RFC 9110 8.6).
@@ -86,8 +90,8 @@ impl Sending {
         Self((!is_sent).then(|| spawn_local(sending).abort_handle()))
     }
 
-    /// The response has begun; a body may still be on its way.
-    fn goes_on(mut self) {
+    /// The response is whole, and the body may go on by itself.
+    pub(crate) fn goes_on(mut self) {
         self.0 = None;
     }
 }

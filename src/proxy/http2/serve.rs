@@ -23,7 +23,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::pipe::pipe;
+use super::{pipe::pipe, strip_illegal};
 use crate::{
     body::ResponseBody,
     connection::Client,
@@ -136,6 +136,7 @@ where
 /// Answers one request, unless its client takes it back.
 async fn serve(client: Rc<Client>, req: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let (head, recv) = req.into_parts();
+    let is_head = head.method == Method::HEAD;
     let stream = Stream { respond, has_begun: false, number: 0, n_left: 0 };
     let responding = Arc::new(Responding(Mutex::new(stream)));
     let (tunnel, body) = if head.method == Method::CONNECT {
@@ -154,8 +155,9 @@ async fn serve(client: Rc<Client>, req: Request<RecvStream>, respond: SendRespon
     let Some(rsp) = answered.await else { return };
     drop(answer);
     let (mut head, body) = rsp.into_parts();
-    frame(&mut head.headers, &body);
-    let has_body = !body.is_end_stream();
+    let may_have_body = !is_head && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let has_body = may_have_body && !body.is_end_stream();
+    frame(&mut head.headers, Some(&body).filter(|_| has_body || is_head));
     let is_tunnel = tunnel.is_some() && head.status.is_success();
     if is_tunnel {
         // RFC 9110 9.3.6.
@@ -175,10 +177,11 @@ async fn serve(client: Rc<Client>, req: Request<RecvStream>, respond: SendRespon
 
 /// What HTTP/2 does not have goes (RFC 9113 8.2.2), what a response should have comes (RFC 9110
 /// 6.6.1, 8.6).
-fn frame(headers: &mut HeaderMap, body: &ResponseBody) {
-    headers.remove(header::CONNECTION);
+fn frame(headers: &mut HeaderMap, body: Option<&ResponseBody>) {
+    strip_illegal(headers);
+    headers.remove(header::TE);
     headers.entry(header::DATE).or_insert_with(date::now);
-    if !body.is_end_stream()
+    if let Some(body) = body.filter(|body| !body.is_end_stream())
         && let Some(n_bytes) = body.size_hint().exact()
     {
         headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(n_bytes));

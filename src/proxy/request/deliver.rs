@@ -123,7 +123,7 @@ fn pass_on(
     let has_agreed = match lease {
         Lease::Http1(_) => is_switched && upgrade::is_websocket(rsp.headers()),
         // As hyper's client has it.
-        Lease::Http2(_) => rsp.status() == StatusCode::OK,
+        Lease::Http2(..) => rsp.status() == StatusCode::OK,
     };
     // A success says to a stream that it is what it asked to be (RFC 8441 5).
     let is_stream = wanted.as_ref().is_some_and(|wanted| lease.is_stream() || wanted.is_stream());

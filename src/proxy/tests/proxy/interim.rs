@@ -9,10 +9,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
-use crate::harness::{Upstream, raw, read_head, world};
+use crate::harness::{PATIENCE, Upstream, raw, read_head, world};
 
 const HINTS: &str =
     "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nconnection: x-hop\r\nx-hop: 1\r\ncontent-length: 5\r\n\r\n";
@@ -133,6 +133,9 @@ async fn hinting_stream() -> (Upstream, mpsc::Sender<()>) {
             while let Some(Ok((_, mut respond))) = connection.accept().await {
                 let go_rx = go_rx.clone();
                 tokio::spawn(async move {
+                    // To switch is agreed upon otherwise.
+                    let switch = Response::builder().status(101).body(()).unwrap();
+                    respond.send_informational(switch).unwrap();
                     let hints = Response::builder().status(103).header("link", "</a>").body(()).unwrap();
                     respond.send_informational(hints).unwrap();
                     go_rx.lock().await.recv().await;
@@ -158,7 +161,8 @@ async fn ask_in_stream(
     let (mut rsp, _) = sender.send_request(req, true).unwrap();
     let mut interims = Vec::new();
     while interims.len() < n_wanted {
-        interims.push(poll_fn(|cx| rsp.poll_informational(cx)).await.unwrap().unwrap());
+        let next = timeout(PATIENCE, poll_fn(|cx| rsp.poll_informational(cx)));
+        interims.push(next.await.expect("it comes in time").unwrap().unwrap());
     }
     go_tx.send(()).await.unwrap();
     while let Some(interim) = poll_fn(|cx| rsp.poll_informational(cx)).await {

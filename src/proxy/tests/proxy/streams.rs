@@ -1,15 +1,24 @@
 //! Streams of HTTP/2 that wait, are taken back or break off.
 
 use std::future::poll_fn;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use futures::future::join_all;
 use h2::Reason;
 use http::{Request, Response, StatusCode};
 use spur_route::Wire;
-use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc,
+    time::timeout,
+};
 
-use crate::harness::{Upstream, raw, world};
+use crate::harness::{PATIENCE, Upstream, eventually, read_head, world};
 
 /// A client's connection.
 async fn connect(entry: std::net::SocketAddr) -> h2::client::SendRequest<Bytes> {
@@ -17,6 +26,11 @@ async fn connect(entry: std::net::SocketAddr) -> h2::client::SendRequest<Bytes> 
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     sender
+}
+
+/// What never comes fails, and holds up nobody.
+async fn soon<F: Future>(what: F) -> F::Output {
+    timeout(PATIENCE, what).await.expect("it comes in time")
 }
 
 fn post() -> Request<()> {
@@ -79,10 +93,10 @@ async fn a_stream_that_expects_100_gets_it() {
     let mut req = post();
     req.headers_mut().insert("expect", "100-continue".parse().unwrap());
     let (mut rsp, mut body) = sender.send_request(req, false).unwrap();
-    let interim = poll_fn(|cx| rsp.poll_informational(cx)).await.unwrap().unwrap();
+    let interim = soon(poll_fn(|cx| rsp.poll_informational(cx))).await.unwrap().unwrap();
     assert_eq!(interim.status(), StatusCode::CONTINUE);
     body.send_data(Bytes::from_static(b"hello"), true).unwrap();
-    let (head, mut body) = rsp.await.unwrap().into_parts();
+    let (head, mut body) = soon(rsp).await.unwrap().into_parts();
     assert_eq!((head.status, &body.data().await.unwrap().unwrap()[..]), (StatusCode::OK, &b"hello"[..]));
 }
 
@@ -108,31 +122,200 @@ async fn an_upload_that_is_taken_back_is_not_taken_for_whole() {
     let mut sender = connect(world.entry()).await;
     let (_rsp, mut body) = sender.send_request(post(), false).unwrap();
     body.send_data(Bytes::from_static(b"abc"), false).unwrap();
-    assert!(seen_rx.recv().await.unwrap().ends_with("3\r\nabc\r\n"));
+    assert!(soon(seen_rx.recv()).await.unwrap().ends_with("3\r\nabc\r\n"));
     body.send_reset(Reason::CANCEL);
-    let all = seen_rx.recv().await.unwrap();
+    let all = soon(seen_rx.recv()).await.unwrap();
     assert!(all.ends_with("3\r\nabc\r\n"), "{all}");
 }
 
+/// A server that begins a response and resets its stream for this reason when it is told to.
+async fn breaking(reason: Reason) -> (Upstream, mpsc::Sender<()>) {
+    let (go_tx, go_rx) = mpsc::channel(1);
+    let go_rx = Arc::new(tokio::sync::Mutex::new(go_rx));
+    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+        let go_rx = go_rx.clone();
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let go_rx = go_rx.clone();
+                tokio::spawn(async move {
+                    let mut body = respond.send_response(Response::new(()), false).unwrap();
+                    body.send_data(Bytes::from_static(b"abc"), false).unwrap();
+                    go_rx.lock().await.recv().await;
+                    body.send_reset(reason);
+                });
+            }
+        }
+    })
+    .await;
+    (cart, go_tx)
+}
+
+/// Whatever the reason, NO_ERROR, too: a whole one ends by itself.
 #[tokio::test]
 async fn a_response_that_its_upstream_takes_back_is_not_taken_for_whole() {
-    let cart = Upstream::raw("cart", Wire::Http2, |stream| async move {
-        let mut connection = h2::server::handshake(stream).await.unwrap();
-        while let Some(Ok((_, mut respond))) = connection.accept().await {
-            let mut body = respond.send_response(Response::new(()), false).unwrap();
-            body.send_data(Bytes::from_static(b"abc"), false).unwrap();
-            tokio::spawn(async move {
-                // When the data has gone out.
-                body.reserve_capacity(1);
-                poll_fn(|cx| body.poll_capacity(cx)).await.unwrap().unwrap();
-                body.send_reset(Reason::CANCEL);
-            });
+    for reason in [Reason::CANCEL, Reason::NO_ERROR, Reason::INTERNAL_ERROR] {
+        let (cart, go_tx) = breaking(reason).await;
+        let world = world().service("cart", &[&cart]).start().await;
+        let mut stream = TcpStream::connect(world.entry()).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: cart.shop.localhost\r\n\r\n").await.unwrap();
+        assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        let mut begun = [0; 8];
+        stream.read_exact(&mut begun).await.unwrap();
+        assert_eq!(&begun, b"3\r\nabc\r\n");
+        go_tx.send(()).await.unwrap();
+        let mut rest = Vec::new();
+        // Closed or reset, but not ended.
+        let _ = soon(stream.read_to_end(&mut rest)).await;
+        assert_eq!(rest, b"", "{reason}");
+    }
+}
+
+/// The same for a client of HTTP/2: it is not told that all is well.
+#[tokio::test]
+async fn a_stream_that_breaks_off_says_why() {
+    for (reason, told) in [(Reason::CANCEL, Reason::CANCEL), (Reason::NO_ERROR, Reason::INTERNAL_ERROR)] {
+        let (cart, go_tx) = breaking(reason).await;
+        let world = world().service("cart", &[&cart]).start().await;
+        let mut sender = connect(world.entry()).await;
+        let (rsp, _) = sender.send_request(post(), true).unwrap();
+        let mut body = soon(rsp).await.unwrap().into_body();
+        assert_eq!(&body.data().await.unwrap().unwrap()[..], b"abc");
+        go_tx.send(()).await.unwrap();
+        let error = soon(body.data()).await.unwrap().unwrap_err();
+        assert_eq!(error.reason(), Some(told), "{reason}");
+    }
+}
+
+/// A stream that is reset was answered, on whatever connection.
+#[tokio::test]
+async fn a_request_whose_stream_is_reset_is_not_sent_again_and_again() {
+    let n_asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&n_asked);
+    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+        let n_asked = Arc::clone(&counted);
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((req, mut respond))) = connection.accept().await {
+                if req.uri().path() == "/bad" {
+                    n_asked.fetch_add(1, Ordering::Relaxed);
+                    respond.send_reset(Reason::INTERNAL_ERROR);
+                } else {
+                    let mut body: h2::SendStream<Bytes> =
+                        respond.send_response(Response::new(()), false).unwrap();
+                    body.send_data(Bytes::from_static(b"ok"), true).unwrap();
+                }
+            }
         }
     })
     .await;
     let world = world().service("cart", &[&cart]).start().await;
-    let said = raw(world.entry(), "GET / HTTP/1.1\r\nhost: cart.shop.localhost\r\n\r\n").await;
-    assert!(!said.ends_with("0\r\n\r\n"), "{said}");
+    let client = world.client("cart.shop.localhost");
+    assert_eq!(client.get("/").await.text, "ok");
+    assert_eq!((client.get("/bad").await.reason(), n_asked.load(Ordering::Relaxed)), ("upstream-closed", 1));
+}
+
+/// A rule may set what HTTP/2 has no room for; what comes in such fields does not pass.
+#[tokio::test]
+async fn fields_that_streams_do_not_have_are_left_out() {
+    let rule = "{hosts: [cart], http: [{
+        route: [{destination: {host: cart}}],
+        headers: {
+            request: {set: {keep-alive: '5', te: gzip, upgrade: x, x-rule: '1'}},
+            response: {set: {keep-alive: '5', te: x, proxy-connection: x, x-rule: '2'}}
+        }
+    }]}";
+    for cart in [
+        Upstream::http2("cart").route("/", "hi").run().await,
+        Upstream::http1("cart").route("/", "hi").run().await,
+    ] {
+        let world = world().service("cart", &[&cart]).istio("VirtualService", rule).start().await;
+        let got = world.client("cart.shop.localhost").get_h2("/").await;
+        assert_eq!((got.status.as_u16(), &*got.text), (200, "hi"));
+        assert_eq!(got.headers["x-rule"], "2");
+        assert!(!got.headers.contains_key("keep-alive") && !got.headers.contains_key("te"));
+        assert_eq!(cart.last_headers()["x-rule"], "1");
+    }
+}
+
+/// RFC 9110 9.3.2: our own answers, too.
+#[tokio::test]
+async fn an_answer_of_ours_to_head_has_no_body() {
+    let world = world().start().await;
+    let mut sender = connect(world.entry()).await;
+    let req = Request::head("http://nobody.shop.localhost/").body(()).unwrap();
+    let (rsp, _) = sender.send_request(req, true).unwrap();
+    let (head, mut body) = soon(rsp).await.unwrap().into_parts();
+    assert!(head.status.is_client_error(), "{head:?}");
+    assert!(head.headers.contains_key("content-length") && head.headers.contains_key("date"));
+    assert!(soon(body.data()).await.is_none());
+}
+
+/// Half of it is not all of it, on whatever connection.
+#[tokio::test]
+async fn an_upload_that_breaks_off_is_not_sent_again() {
+    let n_puts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&n_puts);
+    let cart = Upstream::raw("cart", Wire::Http1, move |mut stream| {
+        let n_puts = Arc::clone(&counted);
+        async move {
+            let mut some = [0; 4096];
+            while let Ok(n_bytes @ 1..) = stream.read(&mut some).await {
+                if some[..n_bytes].starts_with(b"PUT ") {
+                    n_puts.fetch_add(1, Ordering::Relaxed);
+                } else if some[..n_bytes].starts_with(b"GET ") {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                }
+            }
+        }
+    })
+    .await;
+    let world = world().service("cart", &[&cart]).start().await;
+    assert_eq!(world.client("cart.shop.localhost").get("/").await.status, 200);
+    let put = "PUT / HTTP/1.1\r\nhost: cart.shop.localhost\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    let mut stream = TcpStream::connect(world.entry()).await.unwrap();
+    stream.write_all(put.as_bytes()).await.unwrap();
+    eventually("it has come", || n_puts.load(Ordering::Relaxed) == 1).await;
+    stream.write_all(b"zz\r\n").await.unwrap();
+    let mut said = String::new();
+    let _ = soon(stream.read_to_string(&mut said)).await;
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 400 "), "{said}");
+    assert_eq!(world.client("cart.shop.localhost").get("/").await.status, 200);
+    assert_eq!(n_puts.load(Ordering::Relaxed), 1);
+}
+
+/// A call whose time is over ends upstream as well, although its client goes on sending.
+#[tokio::test]
+async fn a_call_that_is_over_ends_upstream() {
+    let (reset_tx, mut reset_rx) = mpsc::channel(1);
+    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+        let reset_tx = reset_tx.clone();
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let reset_tx = reset_tx.clone();
+                tokio::spawn(async move {
+                    let rsp = Response::builder().header("content-type", "application/grpc");
+                    let mut body: h2::SendStream<Bytes> =
+                        respond.send_response(rsp.body(()).unwrap(), false).unwrap();
+                    let reason = poll_fn(|cx| body.poll_reset(cx)).await.unwrap();
+                    let _ = reset_tx.send(reason).await;
+                });
+            }
+        }
+    })
+    .await;
+    let world = world().service("cart", &[&cart]).start().await;
+    let mut sender = connect(world.entry()).await;
+    let mut req = post();
+    req.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    req.headers_mut().insert("grpc-timeout", "100m".parse().unwrap());
+    let (rsp, mut call) = sender.send_request(req, false).unwrap();
+    call.send_data(Bytes::from_static(b"\0\0\0\0\0"), false).unwrap();
+    let mut body = soon(rsp).await.unwrap().into_body();
+    assert!(soon(body.data()).await.is_none());
+    assert_eq!(soon(body.trailers()).await.unwrap().unwrap()["grpc-status"], "4");
+    assert_eq!(soon(reset_rx.recv()).await, Some(Reason::CANCEL));
 }
 
 /// A client that wants no response any more frees its upstream.
@@ -161,8 +344,8 @@ async fn a_request_that_is_taken_back_is_taken_back_upstream() {
         if !is_whole {
             body.send_data(Bytes::from_static(b"abc"), false).unwrap();
         }
-        assert_eq!(reset_rx.recv().await, Some(None));
+        assert_eq!(soon(reset_rx.recv()).await, Some(None));
         drop((rsp, body));
-        assert_eq!(reset_rx.recv().await, Some(Some(Reason::CANCEL)), "{is_whole}");
+        assert_eq!(soon(reset_rx.recv()).await, Some(Some(Reason::CANCEL)), "{is_whole}");
     }
 }
