@@ -55,6 +55,12 @@ pub fn of_bytes(bytes: u64) -> String {
     in_units(bytes, 1024, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
 }
 
+/// Any number, likewise, with units of 1000.
+#[must_use]
+pub fn of_number(number: u64) -> String {
+    in_units(number, 1000, &["", "k", "M", "G", "T", "P", "E"])
+}
+
 fn in_units(number: u64, step: u64, units: &[&str]) -> String {
     let (mut number, mut left) = (number, units.iter());
     let mut unit = left.next().copied().unwrap_or_default();

@@ -18,6 +18,7 @@ mod dispatch;
 mod worker;
 
 mod adopt;
+mod allowance;
 mod choice;
 mod container;
 mod egress;

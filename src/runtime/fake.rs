@@ -45,6 +45,8 @@ pub struct FakeUsage {
     pub cpu_millis: u32,
     /// Bytes.
     pub memory_bytes: u64,
+    /// Bytes over its image.
+    pub written_bytes: u64,
 }
 
 struct Shared {
@@ -173,7 +175,7 @@ impl FakeRuntime {
             return Err(StatsError::NotRunning { pod: pod.to_string(), container: container.into() });
         };
         let at = SystemTime::now();
-        let FakeUsage { cpu_millis, memory_bytes } = world.usages.get(&key).copied().unwrap_or_default();
+        let FakeUsage { cpu_millis, memory_bytes, .. } = world.usages.get(&key).copied().unwrap_or_default();
         let cpu = at.duration_since(*started_at).unwrap_or_default() * cpu_millis / 1000;
         Ok(Stats { at, cpu, memory_bytes })
     }
@@ -362,6 +364,11 @@ impl Runtime for FakeRuntime {
         async move { of.iter().map(|(pod, container)| self.stats_now(pod, container)).collect() }.boxed()
     }
 
+    fn written_bytes<'a>(&'a self, pod: &'a PodId, container: &'a str) -> BoxFuture<'a, Option<u64>> {
+        async move { self.world().usages.get(&(pod.clone(), container.to_owned())).map(|it| it.written_bytes) }
+            .boxed()
+    }
+
     fn exec<'a>(
         &'a self,
         pod: &'a PodId,
@@ -489,7 +496,7 @@ mod tests {
         let of = [(pod.clone(), "a".to_owned())];
         let not_running = StatsError::NotRunning { pod: "ns/p".into(), container: "a".into() };
         assert_eq!(fake.stats(&of).await, [Err(not_running.clone())]);
-        fake.uses(&pod, "a", FakeUsage { cpu_millis: 500, memory_bytes: 4096 });
+        fake.uses(&pod, "a", FakeUsage { cpu_millis: 500, memory_bytes: 4096, written_bytes: 0 });
         fake.start(&pod, plan("a")).await.unwrap();
         let stats = fake.stats(&of).await.remove(0).unwrap();
         let Some(ContainerState::Running { started_at, .. }) = fake.state(&pod, "a") else { panic!() };

@@ -114,6 +114,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// machine's processes does for all of them.
     fn stats<'a>(&'a self, of: &'a [(PodId, String)]) -> BoxFuture<'a, Vec<Result<Stats, StatsError>>>;
 
+    /// The bytes that a container has written over its image, where it has one and is still there.
+    fn written_bytes<'a>(&'a self, _pod: &'a PodId, _container: &'a str) -> BoxFuture<'a, Option<u64>> {
+        async { None }.boxed()
+    }
+
     /// Runs a command in the container's environment and directory and waits for its end,
     /// at most `timeout`; what is left of it then is killed, where the runtime can (Docker cannot).
     fn exec<'a>(

@@ -28,9 +28,6 @@
 //! | what a container uses | the sum over its processes, on Linux | its cgroup's |
 //! | bounds and rights | Spur's own | as `resources.limits` and `securityContext` say |
 //! | network | `shared`: the machine's own; ports come from the caller; on Linux also `private`: one for each pod that asks, with an address and real ports | one for each namespace; an address and real ports for each pod |
-//!
-//! `spur up` does not take the Docker runtime yet: Services, volumes and pods of several containers
-//! come first.
 
 mod causes;
 mod container;

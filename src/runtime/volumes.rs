@@ -24,6 +24,7 @@ mod folder;
 pub mod host_path;
 mod last_words;
 mod payload;
+mod size;
 mod store;
 pub mod sub_path;
 mod write;

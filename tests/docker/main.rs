@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         docker.trial("sb_9_names_are_told_apart_however_long_they_are", crowds::names),
         docker.trial("sb_9_a_registry_that_hangs_holds_up_nobody", crowds::stuck),
         dockerd.trial("sb_13_a_full_disk_is_said_and_left_behind", disk::full),
+        docker.trial("sb_13_who_takes_too_much_of_the_disk_is_evicted", disk::evicted),
         docker.trial("sb_10_what_reaches_out_of_a_container_is_refused", pods::security),
         docker.trial("a_claim_belongs_to_the_pods_group", pods::claims_of_a_group),
         docker.trial("hooks_run_and_last_words_are_kept", pods::hooks),

@@ -12,7 +12,6 @@ use spur_runtime::reason::CONTAINER_CREATING;
 use super::container::{self, Container, PostStart, Role, State};
 use super::exit::RestartPolicy;
 use super::phase::{Initialization, Phase};
-use super::worker::deadline;
 use super::{LOOPBACK, conditions, support};
 
 /// The reason of a container that is ended because its `postStart` has failed
@@ -30,8 +29,8 @@ pub(super) struct Facts<'a> {
     pub(super) start_time: &'a Time,
     /// Whether the pod is being deleted.
     pub(super) is_ending: bool,
-    /// Whether its `activeDeadlineSeconds` are over, for which it is ended.
-    pub(super) is_past_deadline: bool,
+    /// Why it is ended that would go on: reason and message.
+    pub(super) ended_by: Option<(&'static str, &'a str)>,
     /// The conditions as they were last written, for the times of their changes.
     pub(super) before: &'a [PodCondition],
     pub(super) now: &'a Time,
@@ -63,10 +62,10 @@ pub(super) fn status(facts: &Facts<'_>) -> PodStatus {
         Some(PodNetwork::Shared) => (Some(LOOPBACK.to_owned()), LOOPBACK.to_owned()),
         Some(PodNetwork::Own { address, host }) => (Some(address.to_string()), host.to_string()),
     };
-    let failed_by_deadline = phase == Phase::Failed && facts.is_past_deadline;
+    let ended_by = facts.ended_by.filter(|_| phase == Phase::Failed);
     PodStatus {
-        reason: failed_by_deadline.then(|| deadline::REASON.to_owned()),
-        message: failed_by_deadline.then(|| deadline::MESSAGE.to_owned()),
+        reason: ended_by.map(|(reason, _)| reason.to_owned()),
+        message: ended_by.map(|(_, message)| message.to_owned()),
         phase: Some(phase.as_str().to_owned()),
         observed_generation: facts.pod.metadata.generation,
         conditions: Some(conditions::conditions(&seen, facts.before, facts.now)),
@@ -85,8 +84,8 @@ pub(super) fn status(facts: &Facts<'_>) -> PodStatus {
 /// A deleted pod is over with its last container, whatever its policy says; what a process
 /// returned after we have stopped it is no failure.
 fn phase(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
-    if facts.is_past_deadline {
-        return past_deadline(facts, statuses);
+    if facts.ended_by.is_some() {
+        return ended(facts, statuses);
     }
     let ended = |container: &Container| match &container.state {
         State::Ended(ended) => Some(ended.exit_code == 0 || container.was_stopped),
@@ -104,7 +103,7 @@ fn phase(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
 
 /// Such a pod has failed, but nothing is over while something of it runs
 /// (`pkg/kubelet/status/status_manager.go`, `mergePodStatus`).
-fn past_deadline(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
+fn ended(facts: &Facts<'_>, statuses: &[ContainerStatus]) -> Phase {
     if !facts.containers.iter().any(|container| container.running().is_some()) {
         return Phase::Failed;
     }

@@ -5,6 +5,7 @@ mod config;
 mod crash_loop;
 mod deadline;
 mod deletion;
+mod eviction;
 mod hooks;
 mod network;
 mod order;

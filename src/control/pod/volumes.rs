@@ -59,7 +59,7 @@ pub(super) struct TokenAsk {
 pub(super) enum Volume {
     EmptyDir {
         medium: Medium,
-        /// Nobody enforces it; a kubelet evicts the pod some minute later.
+        /// A pod that has more in it is evicted (`worker/eviction.rs`).
         size_limit_bytes: Option<u64>,
         group: Option<u32>,
     },

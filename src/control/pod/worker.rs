@@ -4,6 +4,7 @@
 //! `written.rs`, and the end of a deleted pod in `terminate.rs`.
 
 pub(super) mod deadline;
+mod eviction;
 mod findings;
 mod images;
 mod network;
@@ -73,7 +74,9 @@ pub(super) struct Worker {
     was_over: bool,
     is_refused: bool,
     pub(super) is_ending: bool,
-    is_past_deadline: bool,
+    /// Why it is ended before its containers are over.
+    ended_by: Option<EndedBy>,
+    looks: eviction::Looks,
     pub(super) ports: Option<PodPorts>,
     pub(super) listeners: Option<PodListeners>,
     /// How it reaches Services from an address of its own.
@@ -110,6 +113,14 @@ pub(super) struct Worker {
     retry: Retry,
 }
 
+/// Why a pod is ended that would go on.
+#[derive(Clone, Debug)]
+pub(super) enum EndedBy {
+    Deadline,
+    /// With what it has taken too much of.
+    Eviction(String),
+}
+
 /// When to try again what failed for reasons of ours.
 #[derive(Default)]
 pub(super) struct Retry {
@@ -125,6 +136,18 @@ enum Next {
     VolumesAgain,
     /// Everything stops; what runs is left to the runtime.
     Stop,
+}
+
+// === impl EndedBy ===
+
+impl EndedBy {
+    /// The pod's reason and message.
+    pub(super) fn words(&self) -> (&'static str, &str) {
+        match self {
+            Self::Deadline => (deadline::REASON, deadline::MESSAGE),
+            Self::Eviction(why) => (eviction::REASON, why),
+        }
+    }
 }
 
 // === impl Worker ===
@@ -169,7 +192,8 @@ impl Worker {
             was_over,
             is_refused: false,
             is_ending: false,
-            is_past_deadline: false,
+            ended_by: None,
+            looks: eviction::Looks::default(),
             ports: None,
             listeners: None,
             ways: None,
@@ -228,6 +252,8 @@ impl Worker {
             }
             self.observe().await;
             self.heed_deadline();
+            self.look_when_due();
+            self.heed_end();
             self.heed_network();
             self.resume().await;
             self.end_sidecars();
@@ -235,6 +261,7 @@ impl Worker {
             self.start_what_is_due().await;
             self.report().await;
             self.let_go_when_over();
+            self.give_back_when_evicted().await;
             match self.wait().await {
                 Next::Stop => return,
                 Next::Again => is_stale = false,
@@ -351,7 +378,7 @@ impl Worker {
         let waits_for_config = self.containers.iter().any(Container::waits_for_config);
         let dues = (0..self.containers.len()).filter(|idx| self.is_next(*idx));
         let dues = dues.filter_map(|idx| self.containers[idx].due_at());
-        let due = dues.chain(self.retry.at).chain(self.deadline()).min();
+        let due = dues.chain(self.retry.at).chain(self.deadline()).chain(self.look_due()).min();
         let (has_live_volumes, tokens_due) = (self.has_live_volumes(), self.tokens_due_at());
         tokio::select! {
             () = self.shared.ctx.stop.cancelled() => return Next::Stop,
@@ -371,6 +398,7 @@ impl Worker {
             }
             _ = self.names_rx.changed(), if is_backing_off => {}
             Some(_) = self.stops.join_next() => {}
+            Some(looked) = self.looks.looking.join_next() => self.looked(looked.ok().flatten()),
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             () = sleep_until(tokens_due.unwrap_or_else(Instant::now)), if tokens_due.is_some() => {
                 return Next::VolumesAgain;

@@ -297,6 +297,14 @@ impl Runtime for DockerRuntime {
         usage::of_all(&self.shared.ours.engine, of.iter().map(ask).collect()).boxed()
     }
 
+    fn written_bytes<'a>(&'a self, pod: &'a PodId, container: &'a str) -> BoxFuture<'a, Option<u64>> {
+        async move {
+            let known = self.shared.ours.world.find(pod, container)?;
+            usage::written_bytes(&self.shared.ours.engine, &known.id).await
+        }
+        .boxed()
+    }
+
     fn exec<'a>(
         &'a self,
         pod: &'a PodId,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bollard::models::{ContainerMemoryStats, ContainerStatsResponse};
-use bollard::query_parameters::StatsOptionsBuilder;
+use bollard::query_parameters::{InspectContainerOptionsBuilder, StatsOptionsBuilder};
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
@@ -51,6 +51,14 @@ async fn of_one(engine: &Engine, asked: &Asked) -> Result<Stats, StatsError> {
         Some(Err(error)) => Err(asked.unread(words(&error))),
         None => Err(asked.unread("the engine ended the connection".to_owned())),
     }
+}
+
+/// The size of a container's own layer; `None` where the daemon does not say it.
+pub(super) async fn written_bytes(engine: &Engine, id: &str) -> Option<u64> {
+    let options = InspectContainerOptionsBuilder::new().size(true).build();
+    let inspected =
+        timeout_at(Instant::now() + READ_WITHIN, engine.docker().inspect_container(id, Some(options)));
+    u64::try_from(inspected.await.ok()?.ok()?.size_rw?).ok()
 }
 
 // === impl Asked ===

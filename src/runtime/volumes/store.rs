@@ -137,7 +137,7 @@ impl Volumes {
         Ok(pods)
     }
 
-    fn places(&self) -> impl Iterator<Item = &Folder> {
+    pub(super) fn places(&self) -> impl Iterator<Item = &Folder> {
         std::iter::once(&self.disk).chain(&self.memory)
     }
 
@@ -177,6 +177,14 @@ impl VolumeId {
     /// When one of them cannot name a directory.
     pub fn new(pod_uid: &str, volume: &str) -> Result<Self, VolumeError> {
         Ok(Self { pod_uid: safe_name(pod_uid)?.to_owned(), volume: safe_name(volume)?.to_owned() })
+    }
+
+    pub(super) fn pod_uid(&self) -> &str {
+        &self.pod_uid
+    }
+
+    pub(super) fn volume(&self) -> &str {
+        &self.volume
     }
 }
 

@@ -53,7 +53,7 @@ impl Machine {
 }
 
 fn using(cpu_millis: u32, mebibytes: u64) -> FakeUsage {
-    FakeUsage { cpu_millis, memory_bytes: mebibytes << 20 }
+    FakeUsage { cpu_millis, memory_bytes: mebibytes << 20, written_bytes: 0 }
 }
 
 fn names(list: &Value) -> Vec<&str> {

@@ -28,6 +28,7 @@ allowed the pod shares the machine's, and an event says which setting forbids it
 | telemetry goes to | `OTEL_EXPORTER_OTLP_ENDPOINT`: the listener for telemetry | the same: `http://telemetry.kube-system.svc:4318` (gRPC at 4317, too) | the same |
 | the API is reached at | the kubeconfig | `https://kubernetes.default.svc` | `https://kubernetes.default.svc`, with the account's token mounted |
 | volumes | made, and found below `SPUR_VOLUMES`; claims are not supported | the same, and mounted where the path is there on this machine | mounted; claims are volumes of the engine |
+| takes more of the disk than it may | `Evicted` above the `sizeLimit` of a volume, looked at every 10 s | the same | the same, and above `limits` of `ephemeral-storage` |
 | `kill -9` of Spur | ends them with the next start | the same | they go on and are taken over |
 | pod security | your own rights | the same | `baseline`, unless the namespace's label `pod-security.kubernetes.io/enforce` says otherwise |
 | ready without a probe | when the port speaks its protocol (Redis, PostgreSQL, MySQL, MongoDB, RabbitMQ, NATS, Kafka, HTTP, gRPC; told by image, port name or both); `spur.dev/readiness: none` turns it off | the same | the same |

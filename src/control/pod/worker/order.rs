@@ -16,7 +16,7 @@ impl Worker {
 
     /// Whether every container that counts has ended for good.
     pub(super) fn is_over(&self) -> bool {
-        if self.is_past_deadline {
+        if self.ended_by.is_some() {
             return self.containers.iter().all(|container| container.running().is_none());
         }
         let has_ended = |idx: &usize| matches!(self.containers[*idx].state, State::Ended(_));

@@ -8,7 +8,7 @@ use super::super::container::Role;
 use super::super::ending::{self, Ending};
 use super::super::hook::Hook;
 use super::super::ports::PodPorts;
-use super::Worker;
+use super::{EndedBy, Worker, eviction};
 use crate::events::EventType;
 
 // === impl Worker ===
@@ -16,6 +16,9 @@ use crate::events::EventType;
 impl Worker {
     /// What the pod's containers are given to end, where nobody says otherwise.
     pub(super) fn grace(&self) -> Duration {
+        if let Some(EndedBy::Eviction(_)) = self.ended_by {
+            return eviction::GRACE;
+        }
         let of_pod = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
         Duration::from_secs(of_pod.and_then(|n| u64::try_from(n).ok()).unwrap_or(30))
     }

@@ -10,7 +10,7 @@ use spur_api::labels;
 use super::super::ports::PodPorts;
 use super::super::report::{self, Written};
 use super::super::{conditions, container, status};
-use super::Worker;
+use super::{EndedBy, Worker};
 
 // === impl Worker ===
 
@@ -73,7 +73,7 @@ impl Worker {
             network: self.network,
             start_time: &self.start_time,
             is_ending: self.is_ending,
-            is_past_deadline: self.is_past_deadline,
+            ended_by: self.ended_by.as_ref().map(EndedBy::words),
             before: &before,
             now: &container::time(SystemTime::now()),
         })

@@ -1,0 +1,112 @@
+//! Eviction: a pod that takes more of the disk than it may is ended, and gives it back.
+//!
+//! Source: `pkg/kubelet/eviction/eviction_manager.go`, and `kubelet.go`, `cleanUpContainersInPod`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use spur_runtime::volumes::VolumeId;
+use spur_runtime::{PodId, Runtime};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::super::allowance::{Allowance, Taken};
+use super::{EndedBy, Worker};
+use crate::events::EventType;
+
+pub(in crate::pod) const REASON: &str = "Evicted";
+
+/// Between two looks (`evictionMonitoringPeriod`).
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// What such a pod is given to end (`immediateEvictionGracePeriodSeconds`).
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+
+/// The looks at what a pod takes of the disk.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    last: Option<Instant>,
+    /// The one that is under way: why the pod is to be evicted, if it is.
+    pub(super) looking: JoinSet<Option<String>>,
+    /// What it had was given back.
+    has_given_back: bool,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// When to look next; `None` where nothing is bounded, or a look is under way.
+    pub(super) fn look_due(&self) -> Option<Instant> {
+        if self.was_over || self.ended_by.is_some() || !self.looks.looking.is_empty() || self.is_over() {
+            return None;
+        }
+        Allowance::of(&self.pod)?;
+        Some(self.looks.last.map_or(self.first_seen, |last| last + LOOK_EVERY))
+    }
+
+    /// Begins to look, when it is time.
+    pub(super) fn look_when_due(&mut self) {
+        let now = Instant::now();
+        if self.look_due().is_none_or(|due| due > now) {
+            return;
+        }
+        let Some(allowance) = Allowance::of(&self.pod) else { return };
+        self.looks.last = Some(now);
+        let (volumes, runtime, id) = (self.shared.ctx.volumes.clone(), self.runtime.clone(), self.id.clone());
+        let containers: Vec<_> = self.containers.iter().map(|container| container.name.clone()).collect();
+        self.looks.looking.spawn(async move {
+            let mut taken = Taken::default();
+            if allowance.counts_containers() {
+                taken.containers = written(&*runtime, &id, containers).await;
+            }
+            let looked = tokio::task::spawn_blocking(move || {
+                for name in allowance.volumes() {
+                    // What cannot be read is not held against it.
+                    let used = VolumeId::new(&id.uid, name).and_then(|of| volumes.used_bytes(&of));
+                    match used {
+                        Ok(bytes) => drop(taken.volumes.insert(name.to_owned(), bytes)),
+                        Err(error) => {
+                            let error: &dyn std::error::Error = &error;
+                            tracing::warn!(pod.name = %id, error, "failed to see what volume `{name}` of pod `{id}` takes");
+                        }
+                    }
+                }
+                allowance.exceeded_by(&taken)
+            });
+            looked.await.ok().flatten()
+        });
+    }
+
+    /// Ends the pod if it has taken too much.
+    pub(super) fn looked(&mut self, why: Option<String>) {
+        let Some(why) = why.filter(|_| self.ended_by.is_none() && !self.is_over()) else { return };
+        self.shared.notices.pod(&self.pod, EventType::Warning, REASON, why.clone());
+        self.ended_by = Some(EndedBy::Eviction(why));
+    }
+
+    /// Gives back what an evicted pod has taken, its logs, too, once nothing of it runs and its status
+    /// says so.
+    pub(super) async fn give_back_when_evicted(&mut self) {
+        let is_evicted = matches!(self.ended_by, Some(EndedBy::Eviction(_)));
+        if !is_evicted || self.looks.has_given_back || self.written.reason.as_deref() != Some(REASON) {
+            return;
+        }
+        match self.runtime.remove(&self.id).await {
+            Ok(()) => {
+                self.remove_volumes().await;
+                self.looks.has_given_back = true;
+            }
+            Err(error) => self.failed("remove what it has left", &error),
+        }
+    }
+}
+
+async fn written(runtime: &dyn Runtime, pod: &PodId, containers: Vec<String>) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    for container in containers {
+        if let Some(bytes) = runtime.written_bytes(pod, &container).await {
+            all.insert(container, bytes);
+        }
+    }
+    all
+}
