@@ -58,9 +58,9 @@ pub(crate) async fn run() {
         let cpu = process::cpu(spur.pid()) - cpu;
         together.push(rate);
         micros.push(1e6 * cpu.as_secs_f64() / (rate * f64::from(SECONDS)));
-        let parent = spur.data().path().parent().unwrap().to_owned();
-        spur.end().await;
-        if let Some(etcd) = Etcd::start(&parent).await {
+        // On the same disk, which goes with what Spur leaves.
+        let data = spur.end().await;
+        if let Some(etcd) = Etcd::start(data.path().parent().unwrap()).await {
             etcd_alone.push(puts(&wrk, &etcd, (1, "alone")));
             etcd_together.push(puts(&wrk, &etcd, (CLIENTS, "many")));
         }
