@@ -14,11 +14,11 @@ use crate::installed::find;
 pub(crate) const WRK_SCRIPT: &str = r#"
 local number, value = 0, string.rep("xxxx", 342)
 local who
-init = function(args) who = args[1] end
+init = function(args) who = string.rep("x", 5 - #args[1]) .. args[1] end
 request = function()
   number = number + 1
   return wrk.format("POST", "/v3/kv/put", nil,
-    string.format('{"key":"configmaps/%5s%012d","value":"%s"}', who, number, value))
+    string.format('{"key":"configmaps/%s%012d","value":"%s"}', who, number, value))
 end
 "#;
 
