@@ -262,7 +262,7 @@ async fn send_to(
             Ok(Ok((rsp, lease))) => return Tried::Answered(rsp, lease),
             Ok(Err(NotSent::Failed(error))) => {
                 let (may_be_stale, error) = (failure::may_be_stale(&error), failure::before_response(&error));
-                let is_stale = is_reused && may_be_stale && error == HopError::UpstreamClosed;
+                let is_stale = is_reused && may_be_stale;
                 return Tried::Failed { error, is_stale };
             }
             Ok(Err(NotSent::Unsent(back))) => {
@@ -363,6 +363,7 @@ impl Tries<'_, '_> {
             Tried::Failed { error: HopError::WebSocketOverH2, .. } => {}
             // Closing what is idle is no fault.
             Tried::Failed { is_stale: true, .. } if self.is_idempotent => {}
+            Tried::Failed { is_stale: true, error: HopError::StreamRefused } => {}
             Tried::Unreached(..) | Tried::Failed { .. } => cluster.report(index, Outcome::Local),
             // The client's doing.
             Tried::BodyTimeout => {}

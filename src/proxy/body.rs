@@ -179,6 +179,8 @@ impl Body for RequestBody {
         };
         match &polled {
             Some(Ok(frame)) => self.hop.add_request_data(frame.data_ref().filter(|_| is_new)),
+            // Ours, and not the client's.
+            Some(Err(Broken::NotKept)) => {}
             Some(Err(_)) => self.hop.client_failed(),
             None => self.hop.request_ended(),
         }

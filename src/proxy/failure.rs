@@ -13,7 +13,7 @@ pub(crate) fn before_response(error: &Broken) -> HopError {
         Broken::Http2(error) if is_unprocessed(error) => HopError::StreamRefused,
         // HTTP/2 was spoken to something that answers otherwise.
         Broken::Http2(error) if error.is_library() && error.reason().is_some() => HopError::BadResponse,
-        Broken::Http1(_) | Broken::Http2(_) => HopError::UpstreamClosed,
+        Broken::Http1(_) | Broken::Http2(_) | Broken::NotKept => HopError::UpstreamClosed,
     }
 }
 
@@ -27,11 +27,12 @@ fn is_unprocessed(error: &h2::Error) -> bool {
 }
 
 /// Whether a connection that had served before may have been closing already when the request was
-/// sent. A stream that is reset is an answer.
+/// sent, of which nobody is at fault. A stream that is reset is an answer.
 pub(crate) fn may_be_stale(error: &Broken) -> bool {
     match error {
         Broken::Http1(error) => !error.is_parse(),
         Broken::Http2(error) => error.is_io() || error.is_go_away(),
+        Broken::NotKept => false,
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) enum Broken {
     /// A stream of HTTP/2, or its connection.
     #[error(transparent)]
     Http2(#[from] h2::Error),
+    /// A body of which another try has had the beginning, which was too long to be kept.
+    #[error("the beginning of the body was not kept")]
+    NotKept,
 }
 
 // === impl Incoming ===
@@ -139,7 +142,7 @@ impl Broken {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Http2(error) if error.reason() == Some(Reason::CANCEL) => Reason::CANCEL,
-            Self::Http1(_) | Self::Http2(_) => Reason::INTERNAL_ERROR,
+            Self::Http1(_) | Self::Http2(_) | Self::NotKept => Reason::INTERNAL_ERROR,
         }
     }
 }

@@ -40,6 +40,9 @@ pub(crate) struct Kept {
     incoming: RefCell<Incoming>,
     frames: RefCell<Vec<Kind>>,
     n_bytes: Cell<usize>,
+    /// Frames that came, kept or not.
+    n_taken: Cell<usize>,
+    has_broken_off: Cell<bool>,
     /// It is longer than what is kept, or broke off: nothing is kept any more.
     is_lost: Cell<bool>,
     hint: SizeHint,
@@ -93,6 +96,8 @@ impl Kept {
             incoming: RefCell::new(incoming),
             frames: RefCell::default(),
             n_bytes: Cell::new(0),
+            n_taken: Cell::new(0),
+            has_broken_off: Cell::new(false),
             is_lost: Cell::new(false),
         }
     }
@@ -102,11 +107,21 @@ impl Kept {
         if let Some(kind) = self.frames.borrow().get(place) {
             return Poll::Ready((Some(Ok(kind.clone().into())), false));
         }
+        // Of a try that began before it was known that not all would be kept.
+        if place < self.n_taken.get() || self.has_broken_off.get() {
+            return Poll::Ready((Some(Err(Broken::NotKept)), false));
+        }
         let polled = ready!(std::pin::Pin::new(&mut *self.incoming.borrow_mut()).poll_frame(cx));
         match &polled {
-            Some(Ok(frame)) => self.keep(frame),
+            Some(Ok(frame)) => {
+                self.n_taken.set(self.n_taken.get() + 1);
+                self.keep(frame);
+            }
             // What came is not all of it.
-            Some(Err(_)) => self.forget(),
+            Some(Err(_)) => {
+                self.has_broken_off.set(true);
+                self.forget();
+            }
             None => {}
         }
         Poll::Ready((polled, true))
@@ -118,7 +133,8 @@ impl Kept {
     }
 
     pub(crate) fn is_at_end(&self, place: usize) -> bool {
-        place >= self.frames.borrow().len() && self.incoming.borrow().is_end_stream()
+        let is_whole = !self.has_broken_off.get() && self.incoming.borrow().is_end_stream();
+        is_whole && place >= self.n_taken.get()
     }
 
     /// Of the whole body.

@@ -155,9 +155,10 @@ async fn serve(client: Rc<Client>, req: Request<RecvStream>, respond: SendRespon
     let Some(rsp) = answered.await else { return };
     drop(answer);
     let (mut head, body) = rsp.into_parts();
-    let may_have_body = !is_head && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let has_body = may_have_body && !body.is_end_stream();
-    frame(&mut head.headers, Some(&body).filter(|_| has_body || is_head));
+    let is_bare = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    // An upstream's is at its end, and is read to it.
+    let has_body = !body.is_end_stream() && !(is_bare && matches!(body, ResponseBody::Own(..)));
+    frame(&mut head.headers, Some(&body).filter(|_| is_head || !is_bare));
     let is_tunnel = tunnel.is_some() && head.status.is_success();
     if is_tunnel {
         // RFC 9110 9.3.6.

@@ -16,8 +16,13 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use spur_route::Wire;
 use spur_trace::{HopError, Record};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
-use crate::harness::{Upstream, World, eventually, never, text, whole, world};
+use crate::harness::{PATIENCE, Upstream, World, eventually, never, text, whole, world};
 
 /// Fails so many times with a status, then answers with what it got.
 async fn failing(name: &'static str, n_failures: usize, status: u16) -> Upstream {
@@ -399,4 +404,48 @@ async fn a_deadline_that_a_rule_sets_counts() {
     let world = world().service("cart", &[&cart]).istio("VirtualService", rule).start().await;
     let got = world.client("cart.shop.localhost").get("/").await;
     assert_eq!((got.status.as_u16(), got.reason()), (504, "deadline-exceeded"), "{}", got.text);
+}
+
+/// A try that answers without reading leaves the body to the next; of what is too long to be kept the
+/// next has not the beginning, and then it has nothing.
+#[tokio::test]
+async fn a_long_upload_is_sent_again_whole_or_not_at_all() {
+    let n_asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&n_asked);
+    let cart = Upstream::http1("cart")
+        .on("/", move |req| {
+            let is_first = counted.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+            async move {
+                if is_first {
+                    let mut busy = text("busy");
+                    *busy.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    return busy;
+                }
+                match req.into_body().collect().await {
+                    Ok(body) => text(body.to_bytes().len().to_string()),
+                    Err(_) => text("broken"),
+                }
+            }
+        })
+        .run()
+        .await;
+    let rule = retries("{attempts: 2, retryOn: 5xx}");
+    let world = world().service("cart", &[&cart]).istio("VirtualService", &rule).start().await;
+    for round in 0..10 {
+        n_asked.store(0, Ordering::Relaxed);
+        let mut stream = TcpStream::connect(world.entry()).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nhost: cart.shop.localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+        for _ in 0..12 {
+            let _ = stream.write_all(chunk.as_bytes()).await;
+            tokio::task::yield_now().await;
+        }
+        let _ = stream.write_all(b"0\r\n\r\n").await;
+        let mut said = String::new();
+        let _ = timeout(PATIENCE, stream.read_to_string(&mut said)).await.expect("an answer in time");
+        let is_whole = said.starts_with("HTTP/1.1 200 ") && said.contains("196608");
+        let is_refused = said.is_empty() || said.starts_with("HTTP/1.1 5");
+        assert!(is_whole || is_refused, "round {round}: {said}");
+    }
 }
