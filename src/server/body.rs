@@ -62,12 +62,12 @@ pub(crate) fn decode(media: Media, bytes: &Bytes) -> Result<Decoded, Status> {
         Media::Yaml | Media::Apply => {
             // kubectl sends JSON under the YAML name for apply, which is read faster as what it is. What
             // begins like JSON and is none may be YAML's flow style.
-            if looks_like_json(bytes)
-                && let Ok(decoded) = decode::json(bytes)
-            {
-                return Ok(decoded);
+            if !looks_like_json(bytes) {
+                return yaml(bytes);
             }
-            yaml(bytes)
+            decode::json(bytes).or_else(|error| {
+                yaml(bytes).map_err(|_| Status::bad_request(format!("error decoding YAML: {error}")))
+            })
         }
         Media::Json | Media::JsonPatch | Media::MergePatch | Media::StrategicPatch => {
             decode::json(bytes).map_err(|error| Status::bad_request(error.to_string()))

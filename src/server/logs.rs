@@ -76,11 +76,18 @@ fn options(query: &LogQuery) -> Result<LogOptions, Status> {
 fn missing(pod: &Value, container: &str, error: &LogError) -> Status {
     match error {
         LogError::NotFound { .. } => {
-            let statuses = meta::list(pod, "/status/containerStatuses");
-            let status = statuses.iter().find(|status| meta::text(status, "/name") == container);
+            let all = ["/status/containerStatuses", "/status/initContainerStatuses"];
+            let mut all = all.iter().flat_map(|path| meta::list(pod, path));
+            let status = all.find(|status| meta::text(status, "/name") == container);
+            let name = meta::name(pod);
+            if status.is_some_and(|status| status.pointer("/state/terminated").is_some()) {
+                return Status::bad_request(format!(
+                    "container \"{container}\" in pod \"{name}\" has ended, and its log is not kept any more"
+                ));
+            }
             let reason =
                 status.map_or("ContainerCreating", |status| meta::text(status, "/state/waiting/reason"));
-            let pod = meta::name(pod);
+            let pod = name;
             Status::bad_request(format!(
                 "container \"{container}\" in pod \"{pod}\" is waiting to start: {reason}"
             ))

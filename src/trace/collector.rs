@@ -156,14 +156,16 @@ impl Collector {
                     pause.as_mut().reset(Instant::now() + next);
                 }
                 Some(question) = self.queries_rx.recv() => {
+                    let spans = self.spans.waiting(SPANS_AT_ONCE);
+                    self.take(spans);
                     self.settle();
                     self.answer(question);
                 }
                 spans = self.spans.some(SPANS_AT_ONCE) => self.take(spans),
             }
         }
-        let waiting = self.spans.waiting();
-        self.take(waiting);
+        let spans = self.spans.waiting(usize::MAX);
+        self.take(spans);
         self.settle();
     }
 

@@ -98,10 +98,10 @@ impl SpanReceiver {
         spans
     }
 
-    /// What waits now.
-    pub(crate) fn waiting(&mut self) -> Vec<Span> {
+    /// What waits now, at most so many.
+    pub(crate) fn waiting(&mut self, n_max: usize) -> Vec<Span> {
         let spans: Vec<Span> =
-            std::iter::from_fn(|| self.spans_rx.try_recv().ok()).take(MAX_WAITING).collect();
+            std::iter::from_fn(|| self.spans_rx.try_recv().ok()).take(n_max.min(MAX_WAITING)).collect();
         self.took(&spans);
         spans
     }
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(sender.send([large.clone(), large.clone()]).await, 1);
         assert_eq!(receiver.some(10).await.len(), 1);
         assert_eq!(sender.send([large]).await, 0);
-        assert_eq!(receiver.waiting().len(), 1);
+        assert_eq!(receiver.waiting(usize::MAX).len(), 1);
         assert_eq!(receiver.waiting.n_bytes.load(Ordering::Relaxed), 0);
     }
 }

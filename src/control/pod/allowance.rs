@@ -15,8 +15,10 @@ const ONE: i128 = 1_000_000_000;
 pub(super) struct Allowance {
     /// `sizeLimit` of each `emptyDir` that has one.
     volumes: Vec<Bound>,
-    /// `ephemeral-storage` of each container that has one.
+    /// `ephemeral-storage` of each main container that has one.
     containers: Vec<Bound>,
+    /// What they all may take together, with `emptyDir`s on the disk: as long as its init containers need.
+    total: Option<Bound>,
     /// Every `emptyDir` on the disk: all that is in them counts for the pod.
     on_disk: Vec<String>,
 }
@@ -53,16 +55,18 @@ impl Allowance {
             Bound::of(&container.name, limits.get("ephemeral-storage")?)
         };
         let containers: Vec<_> = spec.containers.iter().filter_map(limit).collect();
+        let init: Vec<_> = spec.init_containers.iter().flatten().collect();
+        let total = total(&containers, &init, limit);
         let is_on_disk = |medium: Option<&str>| medium.is_none_or(str::is_empty);
         let on_disk = empty_dirs().filter(|(_, source)| is_on_disk(source.medium.as_deref()));
         let on_disk = on_disk.map(|(name, _)| name.clone()).collect();
-        (!volumes.is_empty() || !containers.is_empty()).then_some(Self { volumes, containers, on_disk })
+        (!volumes.is_empty() || total.is_some()).then_some(Self { volumes, containers, total, on_disk })
     }
 
     /// The volumes of which the size is to be known.
     pub(super) fn volumes(&self) -> impl Iterator<Item = &str> {
         let bounded = self.volumes.iter().map(|bound| bound.name.as_str());
-        let counted = self.on_disk.iter().map(String::as_str).filter(|_| !self.containers.is_empty());
+        let counted = self.on_disk.iter().map(String::as_str).filter(|_| self.total.is_some());
         let mut all: Vec<_> = bounded.chain(counted).collect();
         all.sort_unstable();
         all.dedup();
@@ -71,7 +75,7 @@ impl Allowance {
 
     /// Whether it is to be known what the containers have written.
     pub(super) fn counts_containers(&self) -> bool {
-        !self.containers.is_empty()
+        self.total.is_some()
     }
 
     /// Why the pod is to be evicted, if it is.
@@ -82,22 +86,41 @@ impl Allowance {
         if let Some(Bound { name, text, .. }) = self.volumes.iter().find(|it| is_over(it, &taken.volumes)) {
             return Some(format!("Usage of EmptyDir volume \"{name}\" exceeds the limit \"{text}\". "));
         }
-        let of_pod: i128 = self.containers.iter().map(|bound| bound.bytes).sum();
         let on_disk = self.on_disk.iter().filter_map(|name| taken.volumes.get(name));
         let total: i128 = taken.containers.values().chain(on_disk).map(|bytes| i128::from(*bytes)).sum();
         // Processes write where they like, and nobody tells how much.
-        if !taken.containers.is_empty() && total > of_pod {
-            let of_pod = u64::try_from(of_pod).unwrap_or(u64::MAX);
-            // A sum is written as the first of it is.
-            let is_binary = self.containers[0].text.ends_with('i');
-            let limit = if is_binary { quantity::of_bytes(of_pod) } else { quantity::of_number(of_pod) };
+        let is_known = !taken.containers.is_empty();
+        if let Some(Bound { text, .. }) = self.total.as_ref().filter(|it| is_known && total > it.bytes) {
             return Some(format!(
-                "Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "
+                "Pod ephemeral local storage usage exceeds the total limit of containers {text}. "
             ));
         }
         let Bound { name, text, .. } = self.containers.iter().find(|it| is_over(it, &taken.containers))?;
         Some(format!("Container {name} exceeded its local ephemeral storage limit \"{text}\". "))
     }
+}
+
+/// What a pod may take (`PodLimits` of `component-helpers/resource`): the sum of its main containers and
+/// sidecars, or, where that is more, an init container with the sidecars before it.
+fn total(main: &[Bound], init: &[&Container], limit: impl Fn(&Container) -> Option<Bound>) -> Option<Bound> {
+    let (mut sidecars, mut largest_init) = (0, 0);
+    let mut first = main.first().map(|bound| bound.text.clone());
+    for container in init {
+        let Some(bound) = limit(container) else { continue };
+        first = first.or(Some(bound.text));
+        if container.restart_policy.as_deref() == Some("Always") {
+            sidecars += bound.bytes;
+            largest_init = largest_init.max(sidecars);
+        } else {
+            largest_init = largest_init.max(sidecars + bound.bytes);
+        }
+    }
+    let all: i128 = main.iter().map(|bound| bound.bytes).sum::<i128>() + sidecars;
+    let bytes = all.max(largest_init);
+    // A sum is written as the first of it is.
+    let (first, number) = (first?, u64::try_from(bytes).unwrap_or(u64::MAX));
+    let text = if first.ends_with('i') { quantity::of_bytes(number) } else { quantity::of_number(number) };
+    Some(Bound { name: String::new(), bytes, text })
 }
 
 // === impl Bound ===
@@ -151,6 +174,26 @@ mod tests {
         assert_eq!(why, "Usage of EmptyDir volume \"v\" exceeds the limit \"1Ki\". ");
         let why = allowed.exceeded_by(&taken(&[("m", 1001)], &[])).unwrap();
         assert_eq!(why, "Usage of EmptyDir volume \"m\" exceeds the limit \"1k\". ");
+    }
+
+    #[test]
+    fn what_comes_first_and_what_runs_beside_has_its_part() {
+        let of = |name: &str, limit: &str, policy: Option<&str>| {
+            let mut container = container(name, Some(limit));
+            container["restartPolicy"] = json!(policy);
+            container
+        };
+        let check = |init: Value, wanted: &str| {
+            let spec = json!({"initContainers": init, "containers": [container("a", Some("1Gi"))]});
+            assert_eq!(allowance(spec).unwrap().total.unwrap().text, wanted);
+        };
+        check(json!([]), "1Gi");
+        check(json!([of("side", "5Gi", Some("Always"))]), "6Gi");
+        check(json!([of("init", "5Gi", None)]), "5Gi");
+        check(json!([of("side", "1Gi", Some("Always")), of("init", "5Gi", None)]), "6Gi");
+        check(json!([of("init", "512Mi", None)]), "1Gi");
+        let only = json!({"initContainers": [of("init", "1k", None)], "containers": [container("a", None)]});
+        assert_eq!(allowance(only).unwrap().total.unwrap().text, "1k");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
 }
 
+/// The names in a directory.
+pub(super) struct Entries(Dir);
+
 /// Whom something belongs to, and who may do what with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rights {
@@ -88,6 +91,12 @@ impl Folder {
                 .collect()
         };
         read().map_err(|errno| failed("list", &self.path, errno))
+    }
+
+    /// The names in it, one after the other.
+    pub(super) fn entries(&self) -> Result<Entries, VolumeError> {
+        let dir = Dir::read_from(&self.fd).map_err(|errno| failed("list", &self.path, errno))?;
+        Ok(Entries(dir))
     }
 
     /// Where a link leads; `None` where there is none of this name, or something else.
@@ -212,6 +221,22 @@ impl Folder {
         error: impl Into<io::Error>,
     ) -> VolumeError {
         failed(what, &self.path.join(name), error)
+    }
+}
+
+// === impl Entries ===
+
+impl Entries {
+    /// The next name in this folder.
+    pub(super) fn next(&mut self, of: &Folder) -> Result<Option<OsString>, VolumeError> {
+        for entry in &mut self.0 {
+            let entry = entry.map_err(|errno| failed("list", &of.path, errno))?;
+            let name = entry.file_name().to_bytes();
+            if !is_dots(name) {
+                return Ok(Some(OsStr::from_bytes(name).to_owned()));
+            }
+        }
+        Ok(None)
     }
 }
 

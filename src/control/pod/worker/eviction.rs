@@ -19,7 +19,8 @@ pub(in crate::pod) const REASON: &str = "Evicted";
 /// Between two looks (`evictionMonitoringPeriod`).
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// What such a pod is given to end (`immediateEvictionGracePeriodSeconds`).
+/// What such a pod is given to end (`immediateEvictionGracePeriodSeconds`); SIGTERM has a second more
+/// (`ending`).
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// The looks at what a pod takes of the disk.
@@ -52,6 +53,7 @@ impl Worker {
         }
         let Some(allowance) = Allowance::of(&self.pod) else { return };
         self.looks.last = Some(now);
+        let stop = self.shared.ctx.stop.clone();
         let (volumes, runtime, id) = (self.shared.ctx.volumes.clone(), self.runtime.clone(), self.id.clone());
         let containers: Vec<_> = self.containers.iter().map(|container| container.name.clone()).collect();
         self.looks.looking.spawn(async move {
@@ -62,9 +64,12 @@ impl Worker {
             let looked = tokio::task::spawn_blocking(move || {
                 for name in allowance.volumes() {
                     // What cannot be read is not held against it.
-                    let used = VolumeId::new(&id.uid, name).and_then(|of| volumes.used_bytes(&of));
+                    let is_wanted = || !stop.is_cancelled();
+                    let used =
+                        VolumeId::new(&id.uid, name).and_then(|of| volumes.used_bytes(&of, &is_wanted));
                     match used {
-                        Ok(bytes) => drop(taken.volumes.insert(name.to_owned(), bytes)),
+                        Ok(Some(bytes)) => drop(taken.volumes.insert(name.to_owned(), bytes)),
+                        Ok(None) => return None,
                         Err(error) => {
                             let error: &dyn std::error::Error = &error;
                             tracing::warn!(pod.name = %id, error, "failed to see what volume `{name}` of pod `{id}` takes");
@@ -85,19 +90,27 @@ impl Worker {
     }
 
     /// Gives back what an evicted pod has taken, its logs, too, once nothing of it runs and its status
-    /// says so.
+    /// says so; also where an earlier Spur had no time for it.
     pub(super) async fn give_back_when_evicted(&mut self) {
-        let is_evicted = matches!(self.ended_by, Some(EndedBy::Eviction(_)));
-        if !is_evicted || self.looks.has_given_back || self.written.reason.as_deref() != Some(REASON) {
+        let is_evicted = self.written.reason.as_deref() == Some(REASON) && (self.was_over || self.is_over());
+        if !is_evicted || self.looks.has_given_back {
             return;
         }
-        match self.runtime.remove(&self.id).await {
-            Ok(()) => {
-                self.remove_volumes().await;
-                self.looks.has_given_back = true;
-            }
-            Err(error) => self.failed("remove what it has left", &error),
+        let stop = self.shared.ctx.stop.clone();
+        let removed = tokio::select! {
+            removed = self.runtime.remove(&self.id) => removed,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = removed {
+            return self.failed("remove what it has left", &error);
         }
+        if !self.remove_volumes().await {
+            return self.failed("delete its volumes", &"something in them cannot be deleted");
+        }
+        if let (Some(networks), Some(_)) = (self.service_networks(), self.ways.take()) {
+            networks.leave(&self.id).await;
+        }
+        self.looks.has_given_back = true;
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct PodVolumes {
     claims: BTreeMap<String, Claim>,
     tokens: BTreeMap<TokenAsk, Token>,
     pub(super) are_made: bool,
+    /// When they last could not be made anew.
+    failed: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +45,12 @@ pub(super) enum NoVolumes {
     SetUp { volume: String, error: SetUpError },
     #[error("{}", volumes::set_up_failed(.volume, .error))]
     Token { volume: String, error: TokenError },
+}
+
+/// When to do what is due then, and not before some time after it failed.
+fn due_at(due: Timestamp, (now, clock): (Timestamp, Instant), failed: Option<Instant>) -> Instant {
+    let at = clock + due.duration_since(now).try_into().unwrap_or_default();
+    failed.map_or(at, |failed| at.max(failed + RETRY))
 }
 
 // === impl Worker ===
@@ -90,6 +98,7 @@ impl Worker {
             Ok(references) => self.make_volumes(&references).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
+        self.volumes.failed = made.is_err().then(Instant::now);
         if let Err(message) = made {
             self.shared.notices.pod(&self.pod, EventType::Warning, "FailedMount", message);
         }
@@ -100,11 +109,13 @@ impl Worker {
         self.volumes.are_made && !self.volume_specs().is_empty()
     }
 
-    /// When a token of theirs is to be renewed.
+    /// When a token of theirs is to be renewed; never where nobody reads it any more.
     pub(super) fn tokens_due_at(&self) -> Option<Instant> {
+        if self.was_over || self.is_over() {
+            return None;
+        }
         let due = self.volumes.tokens.values().map(|token| token.renew_at).min()?;
-        let wait = due.duration_since(Timestamp::now());
-        Some(Instant::now() + wait.try_into().unwrap_or_default())
+        Some(due_at(due, (Timestamp::now(), Instant::now()), self.volumes.failed))
     }
 
     async fn renew_tokens(&mut self, specs: &[VolumeSpec]) -> Result<(), NoVolumes> {
@@ -152,15 +163,16 @@ impl Worker {
         self.shared.notices.pod(&self.pod, EventType::Warning, "FailedMount", message);
     }
 
-    /// Deletes them all: nothing of the pod runs any more.
-    pub(super) async fn remove_volumes(&mut self) {
+    /// Deletes them all: nothing of the pod runs any more. Whether nothing is left.
+    pub(super) async fn remove_volumes(&mut self) -> bool {
         let (volumes, uid) = (self.shared.ctx.volumes.clone(), self.id.uid.clone());
         let removed = tokio::task::spawn_blocking(move || volumes.remove_pod(&uid)).await;
-        if let Ok(Err(error)) = removed {
+        if let Ok(Err(error)) = &removed {
             let pod = &self.id;
-            let error: &dyn std::error::Error = &error;
+            let error: &dyn std::error::Error = error;
             tracing::warn!(pod.name = %pod, error, "failed to delete volumes of pod `{pod}`");
         }
+        matches!(removed, Ok(Ok(())))
     }
 
     /// Where a container sees them. A process sees files where they are.
@@ -246,4 +258,21 @@ fn is_of_pod(place: &std::path::Path, uid: &str) -> bool {
 fn bound(bind: Bind) -> Mount {
     let Bind { source, mount_path, is_read_only } = bind;
     Mount { source: MountSource::Path(source), path: PathBuf::from(mount_path), is_read_only }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_is_not_due_at_once() {
+        let (now, clock) = (Timestamp::from_second(1_000).unwrap(), Instant::now());
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(due_at(at(1_060), (now, clock), None), clock + Duration::from_secs(60));
+        assert_eq!(due_at(at(900), (now, clock), None), clock);
+        assert_eq!(due_at(at(900), (now, clock), Some(clock)), clock + RETRY);
+        assert_eq!(due_at(at(1_060), (now, clock), Some(clock)), clock + Duration::from_secs(60));
+    }
 }
