@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, header};
 
 pub(crate) use self::{
     exchange::{Sending, exchange},
+    pipe::poll_room,
     serve::{Responding, Serving},
 };
 

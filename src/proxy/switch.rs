@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::either::Either;
 
-use crate::incoming::Incoming;
+use crate::{http2::poll_room, incoming::Incoming};
 
 /// Becomes the bytes of both directions when both sides have agreed.
 #[derive(Debug)]
@@ -72,20 +72,6 @@ impl Tunnel {
     pub(crate) fn new(recv: RecvStream, send: SendStream<Bytes>) -> Self {
         Self { recv, send, unread: Bytes::new() }
     }
-
-    /// How many bytes can be sent now.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            match self.send.capacity() {
-                0 => match ready!(self.send.poll_capacity(cx)) {
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
-                    None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-                },
-                n_bytes => return Poll::Ready(Ok(n_bytes)),
-            }
-        }
-    }
 }
 
 impl AsyncRead for Tunnel {
@@ -119,13 +105,8 @@ impl AsyncWrite for Tunnel {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        // The other side may read no more while nothing can be sent.
-        if let Poll::Ready(reset) = self.send.poll_reset(cx) {
-            let error = reset.map_or_else(io_error, |reason| io_error(reason.into()));
-            return Poll::Ready(Err(error));
-        }
-        self.send.reserve_capacity(buf.len());
-        let n_bytes = ready!(self.poll_room(cx))?.min(buf.len());
+        let room = ready!(poll_room(&mut self.send, buf.len(), cx)).map_err(io_error)?;
+        let n_bytes = room.min(buf.len());
         let sent = self.send.send_data(Bytes::copy_from_slice(&buf[..n_bytes]), false);
         Poll::Ready(sent.map(|()| n_bytes).map_err(io_error))
     }

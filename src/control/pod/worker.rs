@@ -193,7 +193,7 @@ impl Worker {
             is_refused: false,
             is_ending: false,
             ended_by: None,
-            looks: eviction::Looks::default(),
+            looks: eviction::Looks::of(&pod),
             ports: None,
             listeners: None,
             ways: None,
@@ -419,10 +419,14 @@ impl Worker {
                 () = sleep_until(retry.failed()) => {}
             }
         }
+        self.leave_networks().await;
+        self.remove_volumes().await;
+    }
+
+    async fn leave_networks(&mut self) {
         if let (Some(networks), Some(_)) = (self.service_networks(), self.ways.take()) {
             networks.leave(&self.id).await;
         }
-        self.remove_volumes().await;
     }
 
     /// Where pods of its runtime reach Services.

@@ -42,7 +42,7 @@ where
             Ok(data) => {
                 let is_last = body.is_end_stream();
                 // With data in hand: what is reserved by streams that have none is lacked by others.
-                if !data.is_empty() && !poll_fn(|cx| poll_room(&mut stream, cx)).await {
+                if !data.is_empty() && poll_fn(|cx| poll_room(&mut stream, 1, cx)).await.is_err() {
                     return;
                 }
                 if stream.send_data(data, is_last).is_err() || is_last {
@@ -60,20 +60,27 @@ where
     }
 }
 
-/// Whether the receiver takes data now; `false` where it will not any more.
-fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<bool> {
-    if stream.poll_reset(cx).is_ready() {
-        return Poll::Ready(false);
+/// How many bytes the receiver takes now, where so many are to be sent; an error where it takes no more.
+/// For a body one is enough to ask for: h2 asks for as much as is handed to it.
+pub(crate) fn poll_room(
+    stream: &mut SendStream<Bytes>,
+    n_wanted: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Result<usize, h2::Error>> {
+    if let Poll::Ready(reset) = stream.poll_reset(cx) {
+        return Poll::Ready(Err(reset.map_or_else(|error| error, h2::Error::from)));
     }
-    // The least that there can be: h2 asks for as much as is handed to it.
-    stream.reserve_capacity(1);
-    while stream.capacity() == 0 {
-        match ready!(stream.poll_capacity(cx)) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Poll::Ready(false),
+    stream.reserve_capacity(n_wanted);
+    loop {
+        match stream.capacity() {
+            0 => match ready!(stream.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Err(Reason::STREAM_CLOSED.into())),
+            },
+            n_bytes => return Poll::Ready(Ok(n_bytes)),
         }
     }
-    Poll::Ready(true)
 }
 
 impl ResetBy for BodyError {

@@ -157,21 +157,22 @@ async fn serve(client: Rc<Client>, req: Request<RecvStream>, respond: SendRespon
     let (mut head, body) = rsp.into_parts();
     let is_bare = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     // An upstream's is at its end, and is read to it.
-    let has_body = !body.is_end_stream() && !(is_bare && matches!(body, ResponseBody::Own(..)));
+    let is_left_out = is_bare && matches!(body, ResponseBody::Own(..));
+    let is_whole = is_left_out || body.is_end_stream();
     frame(&mut head.headers, Some(&body).filter(|_| is_head || !is_bare));
     let is_tunnel = tunnel.is_some() && head.status.is_success();
     if is_tunnel {
         // RFC 9110 9.3.6.
         head.headers.remove(header::CONTENT_LENGTH);
     }
-    let sent = responding.send(Response::from_parts(head, ()), !has_body && !is_tunnel);
+    let sent = responding.send(Response::from_parts(head, ()), is_whole && !is_tunnel);
     match (sent, tunnel) {
         (Err(error), _) => debug!(error.message = %error, "a response could not be sent"),
         (Ok(send), Some((tunnel_tx, recv))) if is_tunnel => {
             // Whoever wanted it may be gone; it ends then.
             let _ = tunnel_tx.send(Tunnel::new(recv, send));
         }
-        (Ok(send), _) if has_body => pipe(body, send).await,
+        (Ok(send), _) if !is_whole => pipe(body, send).await,
         (Ok(_), _) => {}
     }
 }

@@ -3,8 +3,10 @@
 //! Source: `pkg/kubelet/eviction/eviction_manager.go`, and `kubelet.go`, `cleanUpContainersInPod`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use spur_runtime::volumes::VolumeId;
 use spur_runtime::{PodId, Runtime};
 use tokio::task::JoinSet;
@@ -24,8 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// The looks at what a pod takes of the disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Looks {
+    /// `None` where nothing is bounded, of a pod's spec that no update changes.
+    allowance: Option<Arc<Allowance>>,
     last: Option<Instant>,
     /// The one that is under way: why the pod is to be evicted, if it is.
     pub(super) looking: JoinSet<Option<String>>,
@@ -33,15 +37,24 @@ pub(super) struct Looks {
     has_given_back: bool,
 }
 
+// === impl Looks ===
+
+impl Looks {
+    pub(super) fn of(pod: &Pod) -> Self {
+        let allowance = Allowance::of(pod).map(Arc::new);
+        Self { allowance, last: None, looking: JoinSet::new(), has_given_back: false }
+    }
+}
+
 // === impl Worker ===
 
 impl Worker {
     /// When to look next; `None` where nothing is bounded, or a look is under way.
     pub(super) fn look_due(&self) -> Option<Instant> {
+        self.looks.allowance.as_ref()?;
         if self.was_over || self.ended_by.is_some() || !self.looks.looking.is_empty() || self.is_over() {
             return None;
         }
-        Allowance::of(&self.pod)?;
         Some(self.looks.last.map_or(self.first_seen, |last| last + LOOK_EVERY))
     }
 
@@ -51,7 +64,7 @@ impl Worker {
         if self.look_due().is_none_or(|due| due > now) {
             return;
         }
-        let Some(allowance) = Allowance::of(&self.pod) else { return };
+        let Some(allowance) = self.looks.allowance.clone() else { return };
         self.looks.last = Some(now);
         let stop = self.shared.ctx.stop.clone();
         let (volumes, runtime, id) = (self.shared.ctx.volumes.clone(), self.runtime.clone(), self.id.clone());
@@ -107,9 +120,7 @@ impl Worker {
         if !self.remove_volumes().await {
             return self.failed("delete its volumes", &"something in them cannot be deleted");
         }
-        if let (Some(networks), Some(_)) = (self.service_networks(), self.ways.take()) {
-            networks.leave(&self.id).await;
-        }
+        self.leave_networks().await;
         self.looks.has_given_back = true;
     }
 }

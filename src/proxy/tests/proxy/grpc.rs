@@ -8,7 +8,6 @@ use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use spur_proxy::Config;
-use spur_route::Wire;
 use spur_trace::HopError;
 
 use crate::harness::{Upstream, whole, world};
@@ -18,14 +17,9 @@ async fn server<F>(serve: F) -> Upstream
 where
     F: Fn(h2::server::SendResponse<Bytes>) + Send + Sync + Clone + 'static,
 {
-    Upstream::raw("cart", Wire::Http2, move |stream| {
-        let serve = serve.clone();
-        async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((_, respond))) = connection.accept().await {
-                serve(respond);
-            }
-        }
+    Upstream::streams("cart", move |_, respond| {
+        serve(respond);
+        std::future::ready(())
     })
     .await
 }

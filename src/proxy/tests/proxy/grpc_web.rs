@@ -3,7 +3,6 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use spur_route::Wire;
 use tokio::sync::mpsc;
 
 use crate::harness::{Client, Upstream, World, world};
@@ -15,15 +14,8 @@ const HEARD: &[u8] = b"\x00\x00\x00\x00\x05heard";
 /// A server of gRPC that hears one message and answers one, and what it was asked.
 async fn server() -> (Upstream, mpsc::Receiver<(Request<()>, Bytes)>) {
     let (asked_tx, asked_rx) = mpsc::channel(8);
-    let upstream = Upstream::raw("cart", Wire::Http2, move |stream| {
-        let asked_tx = asked_tx.clone();
-        async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((request, respond))) = connection.accept().await {
-                tokio::spawn(answer(request, respond, asked_tx.clone()));
-            }
-        }
-    });
+    let upstream =
+        Upstream::streams("cart", move |request, respond| answer(request, respond, asked_tx.clone()));
     (upstream.await, asked_rx)
 }
 

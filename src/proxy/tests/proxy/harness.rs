@@ -10,13 +10,18 @@ mod world;
 use std::time::Duration;
 
 pub(crate) use certificates::{Authority, Pair};
-pub(crate) use client::{Client, HANDSHAKE, SWITCHED, raw, read_head, whole};
+pub(crate) use client::{Client, HANDSHAKE, SWITCHED, raw, read_head, streams, whole};
 pub(crate) use tls::{TlsClient, serve_tls};
 pub(crate) use upstream::{Reply, Upstream, never, text, whole_back};
 pub(crate) use world::{NAMESPACE, Plan, World, caller, world};
 
 /// Anything that has not happened by then is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What has not come by then fails, and holds up nobody.
+pub(crate) async fn soon<F: Future>(what: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, what).await.expect("it comes in time")
+}
 
 /// Polls `condition` until it holds; a level, never an edge.
 pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {

@@ -9,10 +9,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
-use crate::harness::{PATIENCE, Upstream, raw, read_head, world};
+use crate::harness::{Upstream, raw, read_head, soon, streams, world};
 
 const HINTS: &str =
     "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nconnection: x-hop\r\nx-hop: 1\r\ncontent-length: 5\r\n\r\n";
@@ -126,23 +126,17 @@ async fn a_hint_that_comes_too_late_reaches_nobody() {
 async fn hinting_stream() -> (Upstream, mpsc::Sender<()>) {
     let (go_tx, go_rx) = mpsc::channel(16);
     let go_rx = Arc::new(tokio::sync::Mutex::new(go_rx));
-    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+    let cart = Upstream::streams("cart", move |_, mut respond| {
         let go_rx = go_rx.clone();
         async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((_, mut respond))) = connection.accept().await {
-                let go_rx = go_rx.clone();
-                tokio::spawn(async move {
-                    // To switch is agreed upon otherwise.
-                    let switch = Response::builder().status(101).body(()).unwrap();
-                    respond.send_informational(switch).unwrap();
-                    let hints = Response::builder().status(103).header("link", "</a>").body(()).unwrap();
-                    respond.send_informational(hints).unwrap();
-                    go_rx.lock().await.recv().await;
-                    let mut body = respond.send_response(Response::new(()), false).unwrap();
-                    body.send_data(Bytes::from_static(b"hi"), true).unwrap();
-                });
-            }
+            // To switch is agreed upon otherwise.
+            let switch = Response::builder().status(101).body(()).unwrap();
+            respond.send_informational(switch).unwrap();
+            let hints = Response::builder().status(103).header("link", "</a>").body(()).unwrap();
+            respond.send_informational(hints).unwrap();
+            go_rx.lock().await.recv().await;
+            let mut body = respond.send_response(Response::new(()), false).unwrap();
+            body.send_data(Bytes::from_static(b"hi"), true).unwrap();
         }
     })
     .await;
@@ -154,15 +148,12 @@ async fn ask_in_stream(
     entry: std::net::SocketAddr,
     (n_wanted, go_tx): (usize, mpsc::Sender<()>),
 ) -> (Vec<Response<()>>, Response<Bytes>) {
-    let stream = TcpStream::connect(entry).await.unwrap();
-    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = streams(entry).await;
     let req = Request::get("http://cart.shop.localhost/").body(()).unwrap();
     let (mut rsp, _) = sender.send_request(req, true).unwrap();
     let mut interims = Vec::new();
     while interims.len() < n_wanted {
-        let next = timeout(PATIENCE, poll_fn(|cx| rsp.poll_informational(cx)));
-        interims.push(next.await.expect("it comes in time").unwrap().unwrap());
+        interims.push(soon(poll_fn(|cx| rsp.poll_informational(cx))).await.unwrap().unwrap());
     }
     go_tx.send(()).await.unwrap();
     while let Some(interim) = poll_fn(|cx| rsp.poll_informational(cx)).await {
@@ -173,31 +164,26 @@ async fn ask_in_stream(
     (interims, Response::from_parts(head, body))
 }
 
-fn is_the_hint(interim: &Response<()>) {
-    assert_eq!(interim.status(), StatusCode::EARLY_HINTS);
+/// The one hint has come to a stream, and then the response.
+async fn check_hint((cart, go_tx): (Upstream, mpsc::Sender<()>)) {
+    let world = world().service("cart", &[&cart]).start().await;
+    let (interims, rsp) = ask_in_stream(world.entry(), (1, go_tx)).await;
+    assert_eq!(interims.len(), 1);
+    assert_eq!(interims[0].status(), StatusCode::EARLY_HINTS);
     let fields: Vec<_> =
-        interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        interims[0].headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     assert_eq!(fields, [("link", &b"</a>"[..])]);
+    assert_eq!((rsp.status(), &rsp.body()[..]), (StatusCode::OK, &b"hi"[..]));
 }
 
 #[tokio::test]
 async fn a_stream_gets_the_hints_of_a_connection() {
-    let (cart, go_tx) = hinting(HINTS).await;
-    let world = world().service("cart", &[&cart]).start().await;
-    let (interims, rsp) = ask_in_stream(world.entry(), (1, go_tx)).await;
-    assert_eq!(interims.len(), 1);
-    is_the_hint(&interims[0]);
-    assert_eq!((rsp.status(), &rsp.body()[..]), (StatusCode::OK, &b"hi"[..]));
+    check_hint(hinting(HINTS).await).await;
 }
 
 #[tokio::test]
 async fn a_stream_gets_the_hints_of_a_stream() {
-    let (cart, go_tx) = hinting_stream().await;
-    let world = world().service("cart", &[&cart]).start().await;
-    let (interims, rsp) = ask_in_stream(world.entry(), (1, go_tx)).await;
-    assert_eq!(interims.len(), 1);
-    is_the_hint(&interims[0]);
-    assert_eq!((rsp.status(), &rsp.body()[..]), (StatusCode::OK, &b"hi"[..]));
+    check_hint(hinting_stream().await).await;
 }
 
 #[tokio::test]

@@ -15,23 +15,9 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc,
-    time::timeout,
 };
 
-use crate::harness::{PATIENCE, Upstream, eventually, read_head, world};
-
-/// A client's connection.
-async fn connect(entry: std::net::SocketAddr) -> h2::client::SendRequest<Bytes> {
-    let stream = TcpStream::connect(entry).await.unwrap();
-    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
-
-/// What never comes fails, and holds up nobody.
-async fn soon<F: Future>(what: F) -> F::Output {
-    timeout(PATIENCE, what).await.expect("it comes in time")
-}
+use crate::harness::{Upstream, eventually, read_head, soon, streams, world};
 
 fn post() -> Request<()> {
     Request::post("http://cart.shop.localhost/").body(()).unwrap()
@@ -89,7 +75,7 @@ async fn streams_that_are_refused_are_tried_again() {
 async fn a_stream_that_expects_100_gets_it() {
     let cart = Upstream::http1("cart").on("/", crate::harness::whole_back).run().await;
     let world = world().service("cart", &[&cart]).start().await;
-    let mut sender = connect(world.entry()).await;
+    let mut sender = streams(world.entry()).await;
     let mut req = post();
     req.headers_mut().insert("expect", "100-continue".parse().unwrap());
     let (mut rsp, mut body) = sender.send_request(req, false).unwrap();
@@ -119,7 +105,7 @@ async fn an_upload_that_is_taken_back_is_not_taken_for_whole() {
     })
     .await;
     let world = world().service("cart", &[&cart]).start().await;
-    let mut sender = connect(world.entry()).await;
+    let mut sender = streams(world.entry()).await;
     let (_rsp, mut body) = sender.send_request(post(), false).unwrap();
     body.send_data(Bytes::from_static(b"abc"), false).unwrap();
     assert!(soon(seen_rx.recv()).await.unwrap().ends_with("3\r\nabc\r\n"));
@@ -132,19 +118,13 @@ async fn an_upload_that_is_taken_back_is_not_taken_for_whole() {
 async fn breaking(reason: Reason) -> (Upstream, mpsc::Sender<()>) {
     let (go_tx, go_rx) = mpsc::channel(1);
     let go_rx = Arc::new(tokio::sync::Mutex::new(go_rx));
-    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+    let cart = Upstream::streams("cart", move |_, mut respond| {
         let go_rx = go_rx.clone();
         async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((_, mut respond))) = connection.accept().await {
-                let go_rx = go_rx.clone();
-                tokio::spawn(async move {
-                    let mut body = respond.send_response(Response::new(()), false).unwrap();
-                    body.send_data(Bytes::from_static(b"abc"), false).unwrap();
-                    go_rx.lock().await.recv().await;
-                    body.send_reset(reason);
-                });
-            }
+            let mut body = respond.send_response(Response::new(()), false).unwrap();
+            body.send_data(Bytes::from_static(b"abc"), false).unwrap();
+            go_rx.lock().await.recv().await;
+            body.send_reset(reason);
         }
     })
     .await;
@@ -177,7 +157,7 @@ async fn a_stream_that_breaks_off_says_why() {
     for (reason, told) in [(Reason::CANCEL, Reason::CANCEL), (Reason::NO_ERROR, Reason::INTERNAL_ERROR)] {
         let (cart, go_tx) = breaking(reason).await;
         let world = world().service("cart", &[&cart]).start().await;
-        let mut sender = connect(world.entry()).await;
+        let mut sender = streams(world.entry()).await;
         let (rsp, _) = sender.send_request(post(), true).unwrap();
         let mut body = soon(rsp).await.unwrap().into_body();
         assert_eq!(&body.data().await.unwrap().unwrap()[..], b"abc");
@@ -192,19 +172,15 @@ async fn a_stream_that_breaks_off_says_why() {
 async fn a_request_whose_stream_is_reset_is_not_sent_again_and_again() {
     let n_asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&n_asked);
-    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+    let cart = Upstream::streams("cart", move |req, mut respond| {
         let n_asked = Arc::clone(&counted);
         async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((req, mut respond))) = connection.accept().await {
-                if req.uri().path() == "/bad" {
-                    n_asked.fetch_add(1, Ordering::Relaxed);
-                    respond.send_reset(Reason::INTERNAL_ERROR);
-                } else {
-                    let mut body: h2::SendStream<Bytes> =
-                        respond.send_response(Response::new(()), false).unwrap();
-                    body.send_data(Bytes::from_static(b"ok"), true).unwrap();
-                }
+            if req.uri().path() == "/bad" {
+                n_asked.fetch_add(1, Ordering::Relaxed);
+                respond.send_reset(Reason::INTERNAL_ERROR);
+            } else {
+                let mut body = respond.send_response(Response::new(()), false).unwrap();
+                body.send_data(Bytes::from_static(b"ok"), true).unwrap();
             }
         }
     })
@@ -242,7 +218,7 @@ async fn fields_that_streams_do_not_have_are_left_out() {
 #[tokio::test]
 async fn an_answer_of_ours_to_head_has_no_body() {
     let world = world().start().await;
-    let mut sender = connect(world.entry()).await;
+    let mut sender = streams(world.entry()).await;
     let req = Request::head("http://nobody.shop.localhost/").body(()).unwrap();
     let (rsp, _) = sender.send_request(req, true).unwrap();
     let (head, mut body) = soon(rsp).await.unwrap().into_parts();
@@ -288,25 +264,18 @@ async fn an_upload_that_breaks_off_is_not_sent_again() {
 #[tokio::test]
 async fn a_call_that_is_over_ends_upstream() {
     let (reset_tx, mut reset_rx) = mpsc::channel(1);
-    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+    let cart = Upstream::streams("cart", move |_, mut respond| {
         let reset_tx = reset_tx.clone();
         async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((_, mut respond))) = connection.accept().await {
-                let reset_tx = reset_tx.clone();
-                tokio::spawn(async move {
-                    let rsp = Response::builder().header("content-type", "application/grpc");
-                    let mut body: h2::SendStream<Bytes> =
-                        respond.send_response(rsp.body(()).unwrap(), false).unwrap();
-                    let reason = poll_fn(|cx| body.poll_reset(cx)).await.unwrap();
-                    let _ = reset_tx.send(reason).await;
-                });
-            }
+            let rsp = Response::builder().header("content-type", "application/grpc");
+            let mut body = respond.send_response(rsp.body(()).unwrap(), false).unwrap();
+            let reason = poll_fn(|cx| body.poll_reset(cx)).await.unwrap();
+            let _ = reset_tx.send(reason).await;
         }
     })
     .await;
     let world = world().service("cart", &[&cart]).start().await;
-    let mut sender = connect(world.entry()).await;
+    let mut sender = streams(world.entry()).await;
     let mut req = post();
     req.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
     req.headers_mut().insert("grpc-timeout", "100m".parse().unwrap());
@@ -322,23 +291,17 @@ async fn a_call_that_is_over_ends_upstream() {
 #[tokio::test]
 async fn a_request_that_is_taken_back_is_taken_back_upstream() {
     let (reset_tx, mut reset_rx) = mpsc::channel(16);
-    let cart = Upstream::raw("cart", Wire::Http2, move |stream| {
+    let cart = Upstream::streams("cart", move |_, mut respond| {
         let reset_tx = reset_tx.clone();
         async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((_, mut respond))) = connection.accept().await {
-                let reset_tx = reset_tx.clone();
-                tokio::spawn(async move {
-                    let _ = reset_tx.send(None).await;
-                    let reason = poll_fn(|cx| respond.poll_reset(cx)).await.unwrap();
-                    let _ = reset_tx.send(Some(reason)).await;
-                });
-            }
+            let _ = reset_tx.send(None).await;
+            let reason = poll_fn(|cx| respond.poll_reset(cx)).await.unwrap();
+            let _ = reset_tx.send(Some(reason)).await;
         }
     })
     .await;
     let world = world().service("cart", &[&cart]).start().await;
-    let mut sender = connect(world.entry()).await;
+    let mut sender = streams(world.entry()).await;
     for is_whole in [true, false] {
         let (rsp, mut body) = sender.send_request(post(), is_whole).unwrap();
         if !is_whole {

@@ -136,6 +136,14 @@ impl Got {
     }
 }
 
+/// A connection of HTTP/2 by h2 itself.
+pub(crate) async fn streams(address: SocketAddr) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 /// Reads a response to its end; an error where it was broken off.
 pub(crate) async fn whole(rsp: Response<Incoming>) -> Result<Got, hyper::Error> {
     let (head, body) = rsp.into_parts();

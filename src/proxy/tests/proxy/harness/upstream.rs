@@ -94,6 +94,28 @@ impl Upstream {
         Self { address, name, wire, seen: Arc::default(), n_connections, task: task.abort_handle() }
     }
 
+    /// An upstream of HTTP/2 by h2 itself: `serve` gets every stream, in a task of its own.
+    pub(crate) async fn streams<F, Fut>(name: &'static str, serve: F) -> Self
+    where
+        F: Fn(Request<h2::RecvStream>, h2::server::SendResponse<Bytes>) -> Fut
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Self::raw(name, Wire::Http2, move |stream| {
+            let serve = serve.clone();
+            async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((req, respond))) = connection.accept().await {
+                    tokio::spawn(serve(req, respond));
+                }
+            }
+        })
+        .await
+    }
+
     /// Bytes: speaks first, then says everything back once the client has closed its half.
     pub(crate) async fn echo(greeting: &'static str) -> Self {
         Self::raw("db", Wire::Tcp, move |mut stream| async move {
